@@ -1,0 +1,41 @@
+# Two commands to start with: `make demo` and `make test`. Each does all of its own set-up.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint bench check lock clean services
+
+demo: $(READY)
+	$(BIN)/jingluo demo $(ARGS)
+
+test: $(READY)
+	bash deploy/services.sh start
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY)
+	bash deploy/services.sh start
+	$(BIN)/python -m bench $(ARGS)
+
+services:
+	bash deploy/services.sh start
+
+# The locked set of every dependency, with hashes and without any registry's address.
+lock: $(READY)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --quiet --upgrade -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml deploy/venv.sh
+	PYTHON="$(PYTHON)" bash deploy/venv.sh $(VENV)
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What should happen: YAML, and the files that read it."""

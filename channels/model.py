@@ -1,0 +1,124 @@
+"""A channel twice: `ChannelText` as its YAML says it, `Channel` as the router runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.units import Seconds, Size
+
+
+class _Text(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class RetryText(_Text):
+    """How a failed delivery is tried again: after `first`, then `factor` times longer each time up to `max`."""
+
+    first: Seconds = 1.0
+    factor: float = Field(2.0, ge=1, le=10)
+    max: Seconds = 300.0
+    for_: Seconds = Field(86400.0, alias="for", description="give up (dead letter) after this time")
+
+
+class OrderText(_Text):
+    """Messages of one key reach a destination in the order they were accepted; lanes run in parallel."""
+
+    by: str
+    lanes: int = Field(4, ge=1, le=64)
+
+
+class LimitText(_Text):
+    """How much may wait in each destination's queue before the channel's source is told to wait."""
+
+    messages: int = Field(1_000_000, ge=1)
+    bytes: Size = 2_000_000_000
+
+
+class BranchText(_Text):
+    """One destination of a channel."""
+
+    when: Any = None
+    map: str | None = None
+    send: dict[str, Any]
+    retry: RetryText = RetryText()
+    parallel: int = Field(8, ge=1, le=256, description="deliveries at once, where the channel has no order")
+    reply_map: str | None = None
+
+
+class ChannelText(_Text):
+    """A channel file."""
+
+    channel: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    title: str = ""
+    from_: dict[str, Any] = Field(alias="from")
+    format: str
+    order: OrderText | None = None
+    index: dict[str, str] = {}
+    when: Any = None
+    to: dict[str, BranchText] = {}
+    reply: str = "accepted"
+    timeout: Seconds = Field(30.0, description="how long a sender waits for a destination's answer")
+    limit: LimitText = LimitText()
+    tests: list[Any] = []
+
+
+Tree = Any
+Test = Callable[[Tree], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    first_s: float = 1.0
+    factor: float = 2.0
+    max_s: float = 300.0
+    for_s: float = 86400.0
+
+    def delay_s(self, attempt: int) -> float:
+        """How long to wait after try number `attempt` failed.
+
+        >>> [Retry().delay_s(n) for n in (1, 2, 3, 20)]
+        [1.0, 2.0, 4.0, 300.0]
+        """
+        return float(min(self.first_s * self.factor ** min(attempt - 1, 64), self.max_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A destination, compiled. `map` is None where the body goes on as it came."""
+
+    name: str
+    kind: str  # mllp, http, file ...: a name in config.registry.destinations
+    options: Any  # that kind's Options
+    format: str  # what the destination is sent
+    when: Test | None = None
+    map: Callable[[Tree], bytes] | None = None  # decoded message -> bytes; raises BadMessage
+    retry: Retry = Retry()
+    parallel: int = 8
+    reply_map: Callable[[Tree], bytes] | None = None
+    reply_format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel, compiled: what the router runs. `digest` changes with anything that changes its behaviour."""
+
+    name: str
+    title: str
+    kind: str  # of the source
+    options: Any
+    format: Any  # a schemas.base.Format
+    branches: tuple[Branch, ...]
+    when: Test | None = None
+    index: Mapping[str, Callable[[Tree], str | None]] = field(default_factory=dict)
+    order_by: Callable[[Tree], str | None] | None = None
+    lanes: int = 0
+    reply: str = "accepted"
+    timeout_s: float = 30.0
+    max_messages: int = 1_000_000
+    max_bytes: int = 2_000_000_000
+    digest: str = ""
+    file: str = ""

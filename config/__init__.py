@@ -1,0 +1,1 @@
+"""From text to objects. Knows nothing of the rest."""

@@ -1,0 +1,1 @@
+"""How Jingluo is set up and tried. Stands above everything: it may import any package, none imports it."""

@@ -1,0 +1,1 @@
+"""The home of a message while it moves: one interface (`base`), two brokers."""

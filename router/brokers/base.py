@@ -1,0 +1,100 @@
+"""The interface of a broker, and the promises both brokers keep.
+
+* `publish` puts one body into several queues in one durable step: the Future resolves only when all of them have
+  it on disk; otherwise it fails and the sender is told so.
+* A queue is declared before anything is published to it; publishing to a queue that was not declared fails.
+* A delivery that was neither acknowledged nor released comes back after a crash, flagged `redelivered`.
+* What a cancelled consumer had not acknowledged returns to the head of its queue, in its old order, flagged.
+* `publish(..., delay_s=...)` makes the body appear in the queues after that time: the wait is durable as well.
+* A delivery handed out `POISON_AFTER` times without an acknowledgement is for the consumer to park
+  (`Delivered.deliveries` counts).
+All methods are called from the event loop's thread; none blocks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from config.errors import JingluoError
+
+POISON_AFTER = 3
+
+
+class BrokerDown(JingluoError):
+    """No broker, no room, or no confirm in time: nothing may be counted as kept."""
+
+
+class QueueFull(BrokerDown):
+    """A queue has reached its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A durable queue. `single` gives it one active consumer at a time (a lane)."""
+
+    name: str
+    single: bool = False
+    max_length: int = 1_000_000  # messages
+    max_bytes: int = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A body handed to a consumer. `tag` belongs to the broker."""
+
+    queue: str
+    body: bytes
+    tag: Any
+    redelivered: bool = False
+    deliveries: int = 1  # how often it was handed out, this time included, as far as the broker knows
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """`ready` waits in the queue, `held` is handed out and not acknowledged, `delayed` waits for its time."""
+
+    ready: int
+    held: int = 0
+    delayed: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.ready + self.held + self.delayed
+
+
+class Consumer(Protocol):
+    async def cancel(self) -> None:
+        """No more deliveries; what is not acknowledged goes back to the head of the queue."""
+
+
+class Broker(Protocol):
+    def on_change(self, tell: Callable[[bool], None]) -> None:
+        """`tell(True)` when the broker can take messages, `tell(False)` when it cannot."""
+
+    @property
+    def open(self) -> bool: ...
+
+    async def start(self) -> None:
+        """Connects (waits and tries again while there is no broker; returns once it is open)."""
+
+    async def declare(self, queues: Sequence[QueueSpec]) -> None:
+        """Makes the queues. Remembered: after a reconnect they are declared again before anything else."""
+
+    async def delete(self, queues: Sequence[str]) -> None: ...
+
+    def publish(self, queues: Sequence[str], body: bytes, *, delay_s: float = 0) -> asyncio.Future[None]:
+        """One durable publish. The Future fails with BrokerDown or QueueFull."""
+
+    async def consume(self, queue: str, on_delivery: Callable[[Delivered], None], prefetch: int) -> Consumer:
+        """Calls `on_delivery` from the event loop; at most `prefetch` unacknowledged at once."""
+
+    def ack(self, delivered: Delivered) -> None:
+        """Done with it. Batched; one that belongs to a lost connection is silently forgotten (it comes back)."""
+
+    async def depth(self, queues: Sequence[str]) -> dict[str, Depth]: ...
+
+    async def stop(self) -> None:
+        """Flushes acknowledgements, then lets go. What is unacknowledged comes back at the next start."""

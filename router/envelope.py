@@ -1,0 +1,67 @@
+"""What travels through the broker: one publish, the same bytes in every destination's queue and the journal's.
+
+msgspec's MessagePack: 1 microsecond each way for a 1 KB message, against 30 for a table of AMQP headers.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+JOURNAL = "jl.journal"
+
+
+class Envelope(msgspec.Struct, frozen=True, tag="m", array_like=True):
+    """A message with all that intake decided about it: the journal's row, and a destination's work."""
+
+    id: str
+    channel: str
+    received_ms: int
+    source: str
+    format: str
+    charset: str
+    kind: str  # ADT^A01, Bundle, ...
+    body: bytes
+    headers: dict[str, str]
+    index: dict[str, str]  # the channel's searchable values: patient, name, visit ...
+    destinations: tuple[str, ...]  # where it goes
+    filtered: tuple[str, ...] = ()  # where it does not, by `when`
+    state: str = "accepted"  # accepted | filtered | refused
+    code: str = ""  # why it was refused
+    reason: str = ""
+    parent: str = ""
+    attempt: int = 1  # of the one destination in whose queue this copy waits
+    first_ms: int = 0  # when that destination was first tried, Unix ms
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True):
+    """One try of one delivery. `outcome`: sent | retry | dead. Durations in milliseconds."""
+
+    id: str
+    channel: str
+    destination: str
+    attempt: int
+    at_ms: int
+    took_ms: int
+    outcome: str
+    code: str = ""
+    reason: str = ""
+    answer: bytes = b""
+
+
+class Attempts(msgspec.Struct, frozen=True, tag="a", array_like=True):
+    """Several tries in one publish to the journal: a destination's work is acknowledged only after it."""
+
+    attempts: tuple[Attempt, ...]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Envelope | Attempts)
+
+encode = _encoder.encode
+decode = _decoder.decode
+
+
+def queue_name(channel: str, destination: str, lane: int | None = None) -> str:
+    """`jl.his-adt.lis`, or a lane's `jl.his-adt.lis.3`."""
+    base = f"jl.{channel}.{destination}"
+    return base if lane is None else f"{base}.{lane}"

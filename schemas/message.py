@@ -1,0 +1,63 @@
+"""The frozen values that travel: a message in, a reply back, a receipt from a receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Bytes with an envelope.
+
+    A source fills `body`, `source` and `headers`; the router's intake fills the rest. `headers` are the
+    protocol's own facts in lower case (`content-type`, `path`, `query.<name>`, `file`, ...).
+    """
+
+    body: bytes
+    source: str = ""  # who handed it over: "mllp 10.0.0.7:41022", "http 10.0.0.9", "file in/a.hl7"
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    id: str = ""  # 32 hex digits (UUID version 7: sorts by time)
+    channel: str = ""
+    received_ms: int = 0  # Unix time, milliseconds
+    format: str = ""  # hl7v2, json, xml, fhir
+    charset: str = ""  # what the body is written in, where its format does not say
+    parent: str = ""  # the message this one was made from: replay, another channel
+    attempt: int = 1  # which try of this delivery, from 1
+    redelivered: bool = False  # the receiver may have seen it already
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the engine tells a sender; each source writes it in its protocol's own words.
+
+    accepted  durable in every queue (AA, 202)        answered  a destination's answer, in `body`
+    refused   the message is at fault (AR, 400)       failed    we are at fault, nothing was kept (AE, 503)
+    pending   durable, but no answer in time: do not send it again (AA with text, 202)
+    """
+
+    state: Literal["accepted", "answered", "refused", "failed", "pending"]
+    id: str = ""
+    code: str = ""  # stable error code, for refused and failed
+    text: str = ""
+    path: str = ""  # where in the message
+    body: bytes = b""
+    format: str = ""
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    retry_after_s: int = 0  # for failed: when to come back
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receiver's yes: `code` in its own words ("AA", "201"), `answer` its bytes if it sent any."""
+
+    code: str
+    answer: bytes = b""
+    format: str = ""
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+
