@@ -49,6 +49,7 @@ class Reply:
     format: str = ""
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     retry_after_s: int = 0  # for failed: when to come back
+    silent: bool = False  # the channel answers nothing (`reply: none`) unless the message was not accepted
 
 
 @dataclass(frozen=True, slots=True)

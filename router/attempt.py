@@ -1,0 +1,146 @@
+"""One try of one delivery: map, send, and say what became of it. Knows no queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from channels.model import Branch, Channel
+from config import registry
+from config.errors import BadMessage, JingluoError, Refused, Unreachable
+from endpoints.base import Destination
+from router.envelope import Attempt, Envelope
+from schemas.message import Message, Receipt
+
+log = structlog.get_logger()
+
+_ANSWER_KEPT = 65_536  # bytes of a receiver's answer that the journal keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one try came to. `delay_s` is for a retry; `error` explains a retry or a dead letter."""
+
+    record: Attempt
+    receipt: Receipt | None = None
+    reply_body: bytes = b""
+    reply_format: str = ""
+    error: JingluoError | None = None
+    delay_s: float = 0.0
+
+
+class Attempter:
+    """Tries deliveries of one destination of one channel."""
+
+    def __init__(
+        self, channel: Channel, branch: Branch, destination: Destination, now_ms: Callable[[], int]
+    ) -> None:
+        self._channel = channel
+        self._branch = branch
+        self._destination = destination
+        self._now_ms = now_ms
+
+    async def attempt(self, envelope: Envelope, number: int, *, redelivered: bool = False) -> Outcome:
+        """Try number `number` (from 1). Never raises but CancelledError."""
+        began_ms = self._now_ms()
+        message = Message(
+            body=envelope.body,
+            source=envelope.source,
+            headers=envelope.headers,
+            id=envelope.id,
+            channel=envelope.channel,
+            received_ms=envelope.received_ms,
+            format=envelope.format,
+            charset=envelope.charset,
+            parent=envelope.parent,
+            attempt=number,
+            redelivered=redelivered or number > 1,
+        )
+        try:
+            receipt = await self._destination.send(self._mapped(message))
+            body, format = self._answer(receipt)
+            return self._outcome(envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format)
+        except Unreachable as error:
+            return self._again(envelope, number, began_ms, error, error.after_s)
+        except Refused as error:
+            if error.retry:
+                return self._again(envelope, number, began_ms, error, None)
+            return self._outcome(envelope, number, began_ms, "dead", error=error, answer=error.answer or b"")
+        except BadMessage as error:
+            return self._outcome(envelope, number, began_ms, "dead", error=error)
+        except Exception as error:
+            # A bug, ours or a plug-in's: loud, and the message is kept as a dead letter, not tried for a day.
+            log.exception("delivery.bug", channel=envelope.channel, destination=self._branch.name, message=envelope.id)
+            bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
+            return self._outcome(envelope, number, began_ms, "dead", error=bug)
+
+    def poisoned(self, envelope: Envelope, deliveries: int) -> Outcome:
+        """A message that was handed out again and again without an end: it is parked, not tried."""
+        error = JingluoError("JL-D901", f"handed out {deliveries} times without an end: it may crash the worker")
+        return self._outcome(envelope, deliveries, self._now_ms(), "dead", error=error)
+
+    def _mapped(self, message: Message) -> Message:
+        branch = self._branch
+        if branch.map is None:
+            return message
+        tree = self._channel.format.decode(message.body, message.charset)
+        body = branch.map(tree, message)
+        return Message(
+            body=body,
+            source=message.source,
+            headers=message.headers,
+            id=message.id,
+            channel=message.channel,
+            received_ms=message.received_ms,
+            format=branch.format,
+            parent=message.parent,
+            attempt=message.attempt,
+            redelivered=message.redelivered,
+        )
+
+    def _answer(self, receipt: Receipt) -> tuple[bytes, str]:
+        """The receiver's answer as the requester shall see it; mapped only where the channel asks for it."""
+        if self._channel.reply != self._branch.name or self._branch.reply_map is None:
+            return receipt.answer, receipt.format or self._branch.format
+        tree = registry.formats.get(self._branch.reply_format).decode(receipt.answer)
+        return self._branch.reply_map(tree), self._channel.format.name
+
+    def _again(
+        self, envelope: Envelope, number: int, began_ms: int, error: JingluoError, after_s: float | None
+    ) -> Outcome:
+        retry = self._branch.retry
+        delay_s = max(retry.delay_s(number), after_s or 0.0)
+        first_ms = envelope.first_ms or began_ms
+        if self._now_ms() + delay_s * 1000 > first_ms + retry.for_s * 1000:
+            return self._outcome(envelope, number, began_ms, "dead", error=error)
+        return self._outcome(envelope, number, began_ms, "retry", error=error, delay_s=delay_s)
+
+    def _outcome(
+        self,
+        envelope: Envelope,
+        number: int,
+        began_ms: int,
+        outcome: str,
+        *,
+        receipt: Receipt | None = None,
+        body: bytes = b"",
+        format: str = "",
+        error: JingluoError | None = None,
+        answer: bytes = b"",
+        delay_s: float = 0.0,
+    ) -> Outcome:
+        record = Attempt(
+            id=envelope.id,
+            channel=envelope.channel,
+            destination=self._branch.name,
+            attempt=number,
+            at_ms=began_ms,
+            took_ms=max(self._now_ms() - began_ms, 0),
+            outcome=outcome,
+            code=receipt.code if receipt else error.code if error else "",
+            reason=error.text if error else "",
+            answer=(receipt.answer if receipt else answer)[:_ANSWER_KEPT],
+        )
+        return Outcome(record, receipt, body, format, error, delay_s)

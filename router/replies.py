@@ -1,0 +1,61 @@
+"""Senders that wait for a destination's answer: from a message's id to the Future of its reply.
+
+In one process the answer comes back through memory. The message itself is durable before anybody waits, so a
+time-out or a crash costs the sender an answer (`pending`), never a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from config.errors import JingluoError, Refused
+from schemas.message import Receipt, Reply
+
+
+class Replies:
+    """Who waits for what. Bounded: over `limit` the next ones are not waited for and hear `accepted`."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._limit = limit
+
+    def expect(self, message_id: str, within_s: float) -> asyncio.Future[Reply] | None:
+        """From now on an answer to this message is awaited; `pending` after `within_s` seconds."""
+        if len(self._waiting) >= self._limit:
+            return None
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
+        timer = loop.call_later(within_s, self._settle, message_id, _pending(message_id))
+        future.add_done_callback(lambda _: timer.cancel())
+        self._waiting[message_id] = future
+        return future
+
+    def forget(self, message_id: str) -> None:
+        """The message was not accepted after all."""
+        self._settle(message_id, _pending(message_id))
+
+    def answered(self, message_id: str, receipt: Receipt, body: bytes, format: str) -> None:
+        """The destination said yes; `body` is its answer, mapped where the channel maps it."""
+        if message_id in self._waiting:
+            reply = Reply("answered", id=message_id, body=body, format=format, headers=receipt.headers)
+            self._settle(message_id, reply)
+
+    def failed(self, message_id: str, error: JingluoError) -> None:
+        """There will be no answer: the delivery is a dead letter."""
+        if message_id in self._waiting:
+            state = "refused" if isinstance(error, Refused) else "failed"
+            self._settle(message_id, Reply(state, id=message_id, code=error.code, text=error.text))
+
+    def give_up(self) -> None:
+        """The engine stops: everybody still waiting hears `pending`."""
+        for message_id in list(self._waiting):
+            self._settle(message_id, _pending(message_id))
+
+    def _settle(self, message_id: str, reply: Reply) -> None:
+        future = self._waiting.pop(message_id, None)
+        if future is not None and not future.done():
+            future.set_result(reply)
+
+
+def _pending(message_id: str) -> Reply:
+    return Reply("pending", id=message_id, text="accepted, no answer yet; do not send it again 已接收，尚无结果，请勿重发")
