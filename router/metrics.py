@@ -1,0 +1,146 @@
+"""What `/metrics` says, counted once and in one place (Prometheus text format).
+
+Counters and histograms are bound to their labels when a channel starts, so that counting costs no look-up.
+Gauges are asked for when somebody reads: the engine hands in a function that gives a `Snapshot`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_ANSWER_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+_DELIVERY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86400.0)
+
+disable_created_metrics()  # a second series for each counter, which nobody here reads
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for one destination: how many messages, and for how long the oldest (seconds)."""
+
+    channel: str
+    destination: str
+    depth: int
+    oldest_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The engine's state at one moment."""
+
+    waiting: tuple[Waiting, ...] = ()
+    journal_behind: int = 0  # in the journal's queue, not yet rows
+    journal_ok: bool = True
+    broker_open: bool = True
+    connections: int = 0
+
+
+class ChannelMetrics:
+    """One channel's way in."""
+
+    def __init__(self, parts: _Parts, channel: str) -> None:
+        self.accepted = parts.accepted.labels(channel)
+        self.filtered = parts.filtered.labels(channel)
+        self.refused = parts.refused.labels(channel)
+        self.failed = parts.failed.labels(channel)
+        self.answer_seconds = parts.answer_seconds.labels(channel)
+
+
+class DeliveryMetrics:
+    """One destination of one channel. `failed` counts tries, `dead` the deliveries given up."""
+
+    def __init__(self, parts: _Parts, channel: str, destination: str) -> None:
+        self.delivered = parts.delivered.labels(channel, destination)
+        self.failed = parts.tries_failed.labels(channel, destination)
+        self.dead = parts.dead.labels(channel, destination)
+        self.delivery_seconds = parts.delivery_seconds.labels(channel, destination)
+
+
+class _Parts:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        door, way = ("channel",), ("channel", "destination")
+
+        def counter(name: str, help: str, labels: tuple[str, ...]) -> Counter:
+            return Counter(f"jingluo_{name}", help, labels, registry=registry)
+
+        def histogram(name: str, help: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"jingluo_{name}", help, labels, buckets=buckets, registry=registry)
+
+        self.accepted = counter("accepted", "Messages accepted and durable", door)
+        self.filtered = counter("filtered", "Messages that went nowhere by the channel's conditions", door)
+        self.refused = counter("refused", "Messages refused because of what they said", door)
+        self.failed = counter(
+            "not_kept", "Messages the sender was asked to keep: no broker, or no room", door
+        )
+        self.answer_seconds = histogram(
+            "answer_seconds", "From a message's receipt to the reply", door, _ANSWER_S
+        )
+        self.delivered = counter("delivered", "Deliveries the receiver said yes to", way)
+        self.tries_failed = counter("delivery_failed", "Tries of a delivery that failed", way)
+        self.dead = counter("dead", "Deliveries given up", way)
+        self.delivery_seconds = histogram(
+            "delivery_seconds", "From a message's receipt to the receiver's yes", way, _DELIVERY_S
+        )
+
+
+class Metrics:
+    """All of one engine's figures. Two engines in one process do not mix theirs."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._parts = _Parts(self._registry)
+        self._channels: dict[str, ChannelMetrics] = {}
+        self._deliveries: dict[tuple[str, str], DeliveryMetrics] = {}
+
+    def channel(self, channel: str) -> ChannelMetrics:
+        """Ask once and keep it. The series exist from then on, at 0."""
+        if channel not in self._channels:
+            self._channels[channel] = ChannelMetrics(self._parts, channel)
+        return self._channels[channel]
+
+    def delivery(self, channel: str, destination: str) -> DeliveryMetrics:
+        """Ask once and keep it. The series exist from then on, at 0."""
+        way = (channel, destination)
+        if way not in self._deliveries:
+            self._deliveries[way] = DeliveryMetrics(self._parts, channel, destination)
+        return self._deliveries[way]
+
+    def watch(self, snapshot: Callable[[], Snapshot]) -> None:
+        """`snapshot` is called at each `render`; it must not block. Once only."""
+        self._registry.register(_Gauges(snapshot))
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: or registering would already ask the engine."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._snapshot()
+        way = ("channel", "destination")
+        depth = GaugeMetricFamily("jingluo_queue_depth", "Messages that wait for a destination", labels=way)
+        oldest = GaugeMetricFamily("jingluo_oldest_waiting_seconds", "Age of the oldest of them", labels=way)
+        for waiting in now.waiting:
+            depth.add_metric((waiting.channel, waiting.destination), waiting.depth)
+            oldest.add_metric((waiting.channel, waiting.destination), waiting.oldest_s)
+        yield depth
+        yield oldest
+        for name, help, value in (
+            ("journal_behind", "Messages and tries that are not yet in the database", now.journal_behind),
+            ("journal_ok", "1 when the journal can write to its database", now.journal_ok),
+            ("broker_open", "1 when the broker takes messages", now.broker_open),
+            ("connections", "Open connections of senders", now.connections),
+        ):
+            yield GaugeMetricFamily(f"jingluo_{name}", help, value=float(value))
