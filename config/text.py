@@ -1,13 +1,15 @@
 """YAML 1.2 to plain data that remembers line and column.
 
-`read(path)` gives a `Document`: `data` is plain dict, list, str, int, float, bool, None, and `place(at)` says where
-the value at a way of keys and indexes stands, so that any later complaint (`Problem`) can name its line. The events
-come from libyaml through ruamel.yaml (52 KB in 30 ms); scalars are resolved here by the YAML 1.2 core schema, so
-`NO` stays text and `12:30` is not 750. Duplicate keys, tabs and what only YAML 1.1 would read otherwise are findings.
+`read(path)` gives a `Document`: `data` is plain dict, list, str, int, float, bool, None, and `place(at)` says
+where the value at a way of keys and indexes stands, so that any later complaint (`Problem`) can name its
+line. The nodes come from libyaml through ruamel.yaml (52 KB in 30 ms); scalars are resolved here by the YAML
+1.2 core schema, so `NO` stays text and `12:30` is not 750. Duplicate keys, tabs, and what only YAML 1.1 would
+read otherwise are findings.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -17,6 +19,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from config.errors import ConfigError, Finding, Problem
@@ -25,6 +28,7 @@ At = tuple[str | int, ...]
 
 MAX_FILE = 2_000_000  # bytes: a hand-written file is never larger
 MAX_DEPTH = 100
+MAX_NODES = 200_000  # after aliases are followed: nine lines of `&b [*a, *a, ...]` would be a billion
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -32,6 +36,13 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _TRAP_BOOL = re.compile(r"(?i:yes|no|on|off|y|n)")
 _TRAP_NUMBER = re.compile(r"0[0-9]+|[0-9]+(:[0-5]?[0-9])+")
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+
+
+class _TooLarge(Exception):
+    def __init__(self, what: str, mark: Any, hint: str = "") -> None:
+        super().__init__(what)
+        self.place = (mark.line + 1, mark.column + 1)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +91,14 @@ def read(path: Path, shown_as: str = "", env: Mapping[str, str] | None = None) -
 
 def parse(text: str, name: str = "<text>", env: Mapping[str, str] | None = None) -> Document:
     """Text to a Document. `env` (default: the process's) answers `${NAME}` and `${NAME:default}`."""
+    reader = _Reader(os.environ if env is None else env)
     try:
         node = _compose(text)
+        data = reader.value(node, ()) if node is not None else None
+    except _TooLarge as error:
+        raise ConfigError(
+            [Finding(name, *error.place, "JL-C008", f"too large: {error}", error.hint)]
+        ) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -91,18 +108,33 @@ def parse(text: str, name: str = "<text>", env: Mapping[str, str] | None = None)
     except (YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise ConfigError([Finding(name, 1, 1, "JL-C003", f"not YAML: {said}")]) from None
-    reader = _Reader(os.environ if env is None else env)
-    data = reader.value(node, ()) if node is not None else None
     return Document(name, data, tuple(reader.problems), reader.values, reader.keys)
 
 
 def _compose(text: str) -> Node | None:
-    """libyaml is quick but knows YAML 1.1 only (it refuses `[12:30]`): what it refuses, the slow reader judges."""
+    """libyaml is quick but reads YAML 1.1 (it refuses `[12:30]`): what it refuses, the slow reader judges."""
+    if _may_be_deep(text):
+        _refuse_deep(text)
     try:
         node: Node | None = YAML(typ="safe", pure=False).compose(text)
     except YAMLError:
         node = YAML(typ="safe", pure=True).compose(text)
     return node
+
+
+def _may_be_deep(text: str) -> bool:
+    """A cheap look: only brackets, or a very long line, can nest deep in a small file."""
+    return text.count("[") + text.count("{") > 1000 or any(len(line) > 2000 for line in text.split("\n"))
+
+
+def _refuse_deep(text: str) -> None:
+    """The composer recurses on the C stack and would take the process down; the parser's events do not."""
+    depth = 0
+    with contextlib.suppress(YAMLError):  # the composer stops at the same place and says why
+        for event in YAML(typ="safe", pure=False).parse(text):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise _TooLarge(f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
 
 
 def _line(text: str, line: int) -> str:
@@ -118,16 +150,22 @@ class _Reader:
         self.values: dict[At, tuple[int, int]] = {}
         self.keys: dict[At, tuple[int, int]] = {}
         self.problems: list[Problem] = []
+        self.nodes = 0
 
     def value(self, node: Node, at: At) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _TooLarge(
+                f"more than {MAX_NODES} values", node.start_mark, "an alias (*name) repeats all of its anchor"
+            )
         if len(at) > MAX_DEPTH:
-            self.problems.append(Problem(at[:5], "JL-C003", f"nested deeper than {MAX_DEPTH} levels"))
-            return None
+            raise _TooLarge(f"nested deeper than {MAX_DEPTH} levels", node.start_mark)
         self.values[at] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if isinstance(node, MappingNode):
             return self._mapping(node, at)
         if isinstance(node, SequenceNode):
             return [self.value(item, (*at, i)) for i, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)  # the composer makes no other
         return self._scalar(node, at)
 
     def _mapping(self, node: MappingNode, at: At) -> dict[Any, Any]:
@@ -144,7 +182,9 @@ class _Reader:
                 first = self.keys[here][0]
                 self.values[(*here, "again")] = place
                 self.problems.append(
-                    Problem((*here, "again"), "JL-C004", f"the key {key!r} stands twice", f"first on line {first}")
+                    Problem(
+                        (*here, "again"), "JL-C004", f"the key {key!r} stands twice", f"first on line {first}"
+                    )
                 )
                 continue
             self.keys[here] = place
@@ -160,10 +200,14 @@ class _Reader:
             return text
         if _TRAP_BOOL.fullmatch(text):
             hint = "write true or false, or put it in quotes"
-            self.problems.append(Problem(at, "JL-C006", f"{text} is text here, not a truth value", hint, "warning"))
+            self.problems.append(
+                Problem(at, "JL-C006", f"{text} is text here, not a truth value", hint, "warning")
+            )
         elif _TRAP_NUMBER.fullmatch(text):
             hint = f'write "{text}" if the text is meant'
-            self.problems.append(Problem(at, "JL-C006", f"{text} reads as different numbers elsewhere", hint, "warning"))
+            self.problems.append(
+                Problem(at, "JL-C006", f"{text} reads as different numbers elsewhere", hint, "warning")
+            )
         return _plain(text)
 
     def _environment(self, text: str, at: At) -> str:

@@ -1,0 +1,94 @@
+"""What pydantic says of YAML data, as problems with our codes, our words and the nearest known key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from config.errors import Problem
+from config.registry import nearest
+from config.text import At
+
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+_RANGES = {
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+}
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], at: At = ()) -> list[Problem]:
+    """Every mistake that `error` holds; `at` is the way to the data that `model` was made from."""
+    return [_problem(detail, model, at) for detail in error.errors(include_url=False)]
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    """The keys that its YAML may have."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _problem(detail: ErrorDetails, model: type[BaseModel], at: At) -> Problem:
+    kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    here: At = (*at, *loc)
+    key = str(loc[-1]) if loc else ""
+    if kind == "extra_forbidden":
+        owner = _model_at(model, loc[:-1])
+        known = keys_of(owner) if owner else []
+        near = nearest(key, known)
+        hint = f"did you mean {near!r}?" if near else f"known are {', '.join(sorted(known))}" if known else ""
+        return Problem(here, "JL-C010", f"unknown key {key!r}", hint, on_key=True)
+    if kind == "missing":
+        return Problem(here[:-1], "JL-C011", f"the key {key!r} is missing")
+    if kind in _TYPES:
+        hint = (
+            "put it in quotes" if kind == "string_type" and isinstance(detail["input"], int | float) else ""
+        )
+        return Problem(here, "JL-C012", f"{key} must be {_TYPES[kind]}", hint)
+    if kind in _RANGES:
+        return Problem(here, "JL-C014", f"{key} {_RANGES[kind].format(**context)}")
+    said = str(context["error"]) if kind == "value_error" and "error" in context else detail["msg"]
+    message, _, hint = said.partition("; ")
+    code = "JL-C013" if "a number and a unit" in hint else "JL-C014"
+    return Problem(here, code, f"{key}: {message}" if key else message, hint)
+
+
+def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model in whose YAML the last of `loc` stands."""
+    for key in loc:
+        field = next((f for name, f in model.model_fields.items() if key in (f.alias or name, name)), None)
+        if field is None:
+            continue  # the name of an entry in a mapping, an index, the arm of a union
+        inner = next(_models_in(field.annotation), None)
+        if inner is None:
+            return None
+        model = inner
+    return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)

@@ -1,0 +1,242 @@
+"""Environment and jingluo.yaml to one frozen `Settings`.
+
+A site is a folder with `jingluo.yaml`, `systems.yaml`, `channels/`, `maps/`, `tables/`; without one the
+example hospital of this repository runs. Every setting can be set from outside: `JINGLUO_BROKER`,
+`JINGLUO_HTTP_PORT`, ... (the keys in capitals, joined by `_`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from config.errors import ConfigError, Finding, JingluoError, Problem
+from config.models import problems_of
+from config.secrets import NoSecret, Secret, Secrets, written_inline
+from config.text import At, Document, read
+from config.units import Seconds, Size
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("config", "schemas", "transforms", "endpoints", "channels", "router")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpSettings(_Part):
+    """The engine's one HTTP server: REST doors, operator API, health and metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535, description="0 takes any free port")
+
+
+class LimitSettings(_Part):
+    """What one message and one process may take."""
+
+    body: Size = Field(default=100_000_000, description="the largest message that is accepted")
+    connections: int = Field(default=1000, ge=1, description="open connections at once, over all doors")
+
+
+class LogSettings(_Part):
+    """The engine's own log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "console"
+
+
+class SecretSettings(_Part):
+    """Where `secret://name` is answered: one of the two, else the environment's JINGLUO_SECRET_NAME."""
+
+    file: str = Field(
+        default="", description="a YAML file of `name: 'value'` lines, outside the site's repository"
+    )
+    dir: str = Field(
+        default="", description="a folder with a file a secret, as Docker and Kubernetes mount them"
+    )
+
+
+class SettingsText(_Part):
+    """jingluo.yaml. Every key is optional."""
+
+    broker: Secret = Field(
+        default=Secret("embedded"), description="`embedded`, or AMQP URLs with commas between"
+    )
+    database: Secret = Field(
+        default=Secret(""), description="an SQLAlchemy URL; by default jingluo.db in `var`"
+    )
+    var: str = Field(default="var", description="folder of what the engine writes, relative to the site")
+    http: HttpSettings = HttpSettings()
+    limits: LimitSettings = LimitSettings()
+    stop_within: Seconds = Field(
+        default=30.0, description="how long a stop may take to finish what is in flight"
+    )
+    log: LogSettings = LogSettings()
+    secrets: SecretSettings = SecretSettings()
+
+
+class Settings(_Part):
+    """What a process runs with. All paths are absolute; of `maps` and `tables` the site's own come first."""
+
+    site: Path
+    channels: Path
+    systems: Path
+    maps: tuple[Path, ...]
+    tables: tuple[Path, ...]
+    broker: Secret
+    database: Secret
+    var: Path
+    http: HttpSettings
+    limits: LimitSettings
+    stop_within: float  # seconds
+    log: LogSettings
+    secrets: SecretSettings
+    findings: tuple[Finding, ...] = ()  # warnings about jingluo.yaml
+
+    def open_secrets(self, env: Mapping[str, str] = os.environ) -> Secrets:
+        """Raises ConfigError where the secrets' file cannot be read."""
+        return _open_secrets(self.secrets, self.site, env)
+
+
+def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a site: that of JINGLUO_SITE, else the example hospital. Raises ConfigError."""
+    check_packages()
+    if site is None and env.get("JINGLUO_SITE"):
+        site = Path(env["JINGLUO_SITE"])
+    base = site.resolve() if site else ROOT
+    home = base if site else base / "config"
+    if not base.is_dir():
+        raise ConfigError([Finding(str(site), 1, 1, "JL-C001", "this site is no folder")])
+    document = _read_settings(home / "jingluo.yaml", env)
+    text, warnings = _settings_text(document, env)
+    secrets = _open_secrets(text.secrets, base, env)
+    var = base / text.var
+    return Settings(
+        site=base,
+        channels=base / "channels",
+        systems=home / "systems.yaml",
+        maps=_with_own(site and base / "maps", ROOT / "transforms" / "maps"),
+        tables=_with_own(site and base / "tables", ROOT / "schemas" / "tables"),
+        broker=_filled(text.broker, "broker", document, secrets),
+        database=_database(_filled(text.database, "database", document, secrets), base, var),
+        var=var,
+        http=text.http,
+        limits=text.limits,
+        stop_within=text.stop_within,
+        log=text.log,
+        secrets=text.secrets,
+        findings=tuple(warnings),
+    )
+
+
+def check_packages() -> None:
+    """Another distribution can bring its own `config/` and hide ours. Raises JingluoError (JL-C009)."""
+    for name in PACKAGES:
+        found = importlib.util.find_spec(name)
+        home = Path(found.origin).resolve().parent.parent if found and found.origin else None
+        if home != ROOT:
+            raise JingluoError(
+                "JL-C009",
+                f"the package {name!r} comes from {home}, not from {ROOT}: another installation hides it",
+            )
+
+
+def _read_settings(path: Path, env: Mapping[str, str]) -> Document:
+    if not path.exists():  # a site without its own settings runs with the defaults
+        return Document(str(path), {})
+    document = read(path, env=env)
+    return Document(str(path), {}, document.problems) if document.data is None else document
+
+
+def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[SettingsText, list[Finding]]:
+    problems = list(document.problems)
+    data = document.data
+    if not isinstance(data, dict):
+        raise ConfigError([document.finding(Problem((), "JL-C012", "must be a mapping of settings"))])
+    problems += [
+        Problem(at, "JL-C031", "a password stands in the file", "write secret://name in its place")
+        for at in (("broker",), ("database",))
+        if written_inline(at[0], data.get(at[0]))
+    ]
+    data, outside = _with_environment(data, env)
+    made = None
+    try:
+        made = SettingsText.model_validate(data)
+    except ValidationError as error:
+        problems += problems_of(error, SettingsText)
+    findings = sorted({_finding(document, problem, outside) for problem in problems})
+    if made is None or any(finding.severity == "error" for finding in findings):
+        raise ConfigError(findings)
+    return made, findings
+
+
+def _finding(document: Document, problem: Problem, outside: Mapping[At, str]) -> Finding:
+    """A mistake in a variable is not the file's."""
+    if problem.at in outside:
+        return Finding(
+            outside[problem.at], 1, 1, problem.code, problem.message, problem.hint, problem.severity
+        )
+    return document.finding(problem)
+
+
+def _with_environment(data: dict[str, Any], env: Mapping[str, str]) -> tuple[dict[str, Any], dict[At, str]]:
+    """The data with what JINGLUO_... variables say laid over it, and which of them said what."""
+    merged = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    outside: dict[At, str] = {}
+    for at in _keys(SettingsText):
+        variable = "_".join(["JINGLUO", *at]).upper()
+        if variable not in env:
+            continue
+        outside[at] = variable
+        spot: Any = merged
+        for key in at[:-1]:
+            spot = spot.setdefault(key, {})
+        if isinstance(spot, dict):
+            spot[at[-1]] = env[variable]
+    return merged, outside
+
+
+def _keys(model: type[BaseModel]) -> list[tuple[str, ...]]:
+    """The way to every single setting: ("broker",), ("http", "host"), ..."""
+    found: list[tuple[str, ...]] = []
+    for name, field in model.model_fields.items():
+        part = field.annotation
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            found += [(name, *rest) for rest in _keys(part)]
+        else:
+            found.append((name,))
+    return found
+
+
+def _open_secrets(where: SecretSettings, site: Path, env: Mapping[str, str]) -> Secrets:
+    if where.file:
+        return Secrets.of_file(site / where.file)
+    if where.dir:
+        return Secrets(str(site / where.dir), folder=site / where.dir)
+    return Secrets.of_env(env)
+
+
+def _filled(text: str, key: str, document: Document, secrets: Secrets) -> Secret:
+    try:
+        return Secret(secrets.fill(text))
+    except NoSecret as error:
+        raise ConfigError([document.finding(Problem((key,), "JL-C032", str(error)))]) from None
+
+
+def _database(url: Secret, site: Path, var: Path) -> Secret:
+    """A relative SQLite file is the site's, whatever folder the process was started in."""
+    if not url:
+        return Secret(f"sqlite:///{var / 'jingluo.db'}")
+    scheme, mark, rest = url.partition(":///")
+    if scheme.startswith("sqlite") and mark and not rest.startswith(("/", ":memory:")):
+        return Secret(f"{scheme}:///{site / rest}")
+    return url
+
+
+def _with_own(own: Path | None, shipped: Path) -> tuple[Path, ...]:
+    return (own, shipped) if own is not None and own.is_dir() else (shipped,)
