@@ -1,0 +1,265 @@
+"""Paths into an HL7 v2 message as closures: `PID-3.1`, `PID-3[2].1`, `OBX[3]-5`, `OBX[]-5`, `-5.1`, `.4`.
+
+schemas/README.md is the manual. Reading is the engine's hot path, so the two commonest shapes (a field or a
+component, of the first repetition) have closures of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from config import registry
+from schemas.base import BadPath, Path
+from schemas.hl7.message import Hl7Message
+
+MAX_REPETITIONS = 10_000
+_HEADERS = ("MSH", "FHS", "BHS")  # their first field is the separator itself
+_SEGMENT = r"(?P<up>>)?(?P<name>[A-Z][A-Z0-9]{2})(?:\[(?P<nth>[0-9]*)\])?"
+_FIELD = r"-(?P<field>[0-9]+)(?:\[(?P<rep>[0-9]*)\])?"
+_PARTS = r"\.(?P<comp>[0-9]+)(?:\.(?P<sub>[0-9]+))?"
+_PATH = re.compile(rf"(?:{_SEGMENT})?(?:{_FIELD})?(?:{_PARTS})?")
+_LOOSE = re.compile(
+    r"(>?)([A-Za-z][A-Za-z0-9]{2})(\[[0-9]*\])?[-. _/]?([0-9]*)(\[[0-9]*\])?((?:[-._/][0-9]+){0,2})"
+)
+
+
+class Where(NamedTuple):
+    """A path's numbers, from 1; 0 is all of them, None is not said."""
+
+    name: str
+    nth: int | None
+    field: int | None
+    rep: int | None
+    comp: int | None
+    sub: int | None
+    following: bool  # `>OBX`: those that follow the segment at hand
+
+
+class Segment:
+    """A segment as the item of an `each`: its place in the message, and where the group around it ends."""
+
+    __slots__ = ("at", "end", "tree")
+
+    def __init__(self, tree: Hl7Message, at: int, end: int) -> None:
+        self.tree = tree
+        self.at = at
+        self.end = end
+
+    @property
+    def row(self) -> list[str]:
+        return self.tree.row(self.at)
+
+    def __str__(self) -> str:
+        return self.tree.lines[self.at]
+
+
+class Piece(str):
+    """A repetition or a component that has parts. As text it is its first part; `raw` is all of it."""
+
+    __slots__ = ("deep", "raw", "tree")
+    raw: str
+    tree: Hl7Message
+    deep: bool  # a component: its parts are sub-components
+
+
+Node = Hl7Message | Segment | str
+Read = Callable[[Any], Any]
+
+
+def compile_path(text: str) -> Path:
+    """Raises BadPath, with the path that was perhaps meant."""
+    where = _parse(text)
+    many = _many(where)
+    return Path(text, _one(where, many), many, relative=not where.name or where.following)
+
+
+def _parse(text: str) -> Where:
+    match = _PATH.fullmatch(text)
+    if match is None or (match["name"] and match["comp"] and not match["field"]):
+        like = "PID-3.1, PID-3[2].1, OBX[]-5, -5.1 or .4"
+        raise BadPath(f"{text!r} is no HL7 path; write it like {like}", _meant(text))
+    number = {key: _number(match[key]) for key in ("nth", "field", "rep", "comp", "sub")}
+    if any(number[key] == 0 for key in ("field", "comp", "sub")) or "[0]" in text:
+        raise BadPath(f"{text!r}: fields, components and repetitions count from 1")
+    return Where(match["name"] or "", **number, following=bool(match["up"]))
+
+
+def _number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    return int(text[:9]) if text else 0
+
+
+def _meant(text: str) -> str:
+    """`PID3.1`, `pid-3`, `PID.3.1` are all clear enough to answer with the right spelling."""
+    match = _LOOSE.fullmatch(text.strip())
+    if match is None:
+        return registry.nearest(text.strip().upper(), ["PID-3.1", "PID-3", "OBX[]-5", "MSH-9.2"])
+    up, name, nth, field, rep, parts = match.groups(default="")
+    numbers = re.sub("[-_/]", ".", parts)
+    return f"{up}{name.upper()}{nth}" + (f"-{field}{rep}{numbers}" if field else "")
+
+
+def _one(where: Where, many: Callable[[Any], list[Any]]) -> Read:
+    plain = where.name and where.field and not where.following and where.nth != 0 and where.rep in (None, 1)
+    if not plain or where.sub not in (None, 1):
+        return _first_of(many)
+    if where.name in _HEADERS and where.field in (1, 2):
+        return _first_of(many)
+    if where.comp in (None, 1):
+        return _field_reader(where)
+    return _component_reader(where)
+
+
+def _index(name: str, field: int) -> int:
+    return field - 1 if name in _HEADERS else field
+
+
+def _row_of(where: Where) -> tuple[str, str, int, int]:
+    """The key a segment's fields are kept under, its name, which one, and the place of the field in them."""
+    nth = where.nth or 1
+    key = where.name if nth == 1 else f"{where.name}[{nth}]"
+    return key, where.name, nth, _index(where.name, where.field or 0)
+
+
+def _field_reader(where: Where) -> Read:
+    """`PID-5`, `PID-3.1`, `OBX[3]-5`: the first part of the first repetition."""
+    key, name, nth, index = _row_of(where)
+
+    def one(tree: Hl7Message) -> str | None:
+        row = tree.rows.get(key) or tree.find(key, name, nth)
+        if index >= len(row):
+            return None
+        text = row[index]
+        if not text or text.isalnum():
+            return text or None
+        _, component, repetition, escape, sub, _ = tree.marks
+        if repetition in text:
+            text = text[: text.index(repetition)]
+        if component in text:
+            text = text[: text.index(component)]
+        if sub in text:
+            text = text[: text.index(sub)]
+        return (tree.unescape(text) if escape in text else text) or None
+
+    return one
+
+
+def _component_reader(where: Where) -> Read:
+    """`PID-3.4`: the first part of a later component of the first repetition."""
+    key, name, nth, index = _row_of(where)
+    number = where.comp or 1
+    at = number - 1
+
+    def one(tree: Hl7Message) -> str | None:
+        row = tree.rows.get(key) or tree.find(key, name, nth)
+        if index >= len(row):
+            return None
+        text = row[index]
+        _, component, repetition, escape, sub, _ = tree.marks
+        if repetition in text:
+            text = text[: text.index(repetition)]
+        if component not in text:
+            return None
+        parts = text.split(component, number)
+        if at >= len(parts):
+            return None
+        text = parts[at]
+        if sub in text:
+            text = text[: text.index(sub)]
+        return (tree.unescape(text) if escape in text else text) or None
+
+    return one
+
+
+def _first_of(many: Callable[[Any], list[Any]]) -> Read:
+    def one(node: Any) -> str | None:
+        found = many(node)
+        return str(found[0]) or None if found else None
+
+    return one
+
+
+def _many(where: Where) -> Callable[[Any], list[Any]]:
+    def many(node: Any) -> list[Any]:
+        if where.name:
+            return [found for segment in _segments(node, where) for found in _in_segment(segment, where)]
+        if where.field:
+            return _in_segment(node, where) if isinstance(node, Segment) else []
+        if where.comp:
+            return _parts(node, where) if isinstance(node, str) else []
+        return [node]
+
+    return many
+
+
+def _segments(node: Any, where: Where) -> Iterator[Segment]:
+    """The segments meant: without brackets the first where a field is asked for, else all."""
+    if isinstance(node, Segment) and where.following:
+        tree, start, end = node.tree, node.at + 1, _group_end(node)
+    elif isinstance(node, Hl7Message) and not where.following:
+        tree, start, end = node, 0, len(node.lines)
+    else:
+        return
+    wanted = where.nth if where.nth is not None else (1 if where.field else 0)
+    for count, at in enumerate(tree.places(where.name, start, end), 1):
+        if wanted in (0, count):
+            yield Segment(tree, at, end)
+        if count == wanted:
+            return
+
+
+def _group_end(segment: Segment) -> int:
+    """A segment's group lasts until the next of its own name, or until the group around it ends."""
+    name = segment.row[0]
+    return next(segment.tree.places(name, segment.at + 1, segment.end), segment.end)
+
+
+def _in_segment(segment: Segment, where: Where) -> list[Any]:
+    if not where.field:
+        return [segment]
+    row, tree = segment.row, segment.tree
+    index = _index(row[0], where.field)
+    if row[0] in _HEADERS and where.field < 3:
+        return [tree.marks.field if where.field == 1 else row[1]] if (where.comp or 1) == 1 else []
+    if index >= len(row) or not row[index]:
+        return []
+    repetitions = row[index].split(tree.marks.repetition, MAX_REPETITIONS)
+    if where.rep:
+        repetitions = repetitions[where.rep - 1 : where.rep]
+    nodes = [_node(text, tree) for text in repetitions if text]
+    return [part for node in nodes for part in _parts(node, where)] if where.comp else nodes
+
+
+def _parts(node: str, where: Where) -> list[Any]:
+    """Component (and sub-component) of a repetition, or sub-component of a component."""
+    numbers = [number for number in (where.comp, where.sub) if number]
+    for number in numbers:
+        found = _part(node, number)
+        if not found:
+            return []
+        node = found
+    return [node]
+
+
+def _part(node: str, number: int) -> str:
+    if not isinstance(node, Piece):
+        return node if number == 1 else ""
+    marks = node.tree.marks
+    parts = node.raw.split(marks.sub if node.deep else marks.component, number)
+    return _node(parts[number - 1], node.tree, deep=True, leaf=node.deep) if number <= len(parts) else ""
+
+
+def _node(text: str, tree: Hl7Message, deep: bool = False, leaf: bool = False) -> str:
+    """A plain string where there is nothing more to split, a Piece where there is."""
+    marks = tree.marks
+    has_sub = not leaf and marks.sub in text
+    has_parts = not deep and marks.component in text
+    if not has_sub and not has_parts:
+        return tree.unescape(text)
+    head = text.split(marks.component, 1)[0] if has_parts else text
+    piece = Piece(tree.unescape(head.split(marks.sub, 1)[0]))
+    piece.raw, piece.tree, piece.deep = text, tree, deep
+    return piece

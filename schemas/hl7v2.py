@@ -1,0 +1,55 @@
+r"""HL7 v2 in ER7 form (`MSH|^~\&|...`): the format, and what endpoints need: answers and batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config import registry
+from schemas.base import Path
+from schemas.hl7.ack import Ack, ack, read_ack
+from schemas.hl7.batch import split_batch
+from schemas.hl7.build import build, encode
+from schemas.hl7.escapes import Marks, escape, unescape
+from schemas.hl7.message import NULL, Hl7Message, decode
+from schemas.hl7.paths import Piece, Segment, compile_path
+
+__all__ = [
+    "NULL",
+    "Ack",
+    "Hl7Message",
+    "Hl7v2",
+    "Marks",
+    "Piece",
+    "Segment",
+    "ack",
+    "escape",
+    "read_ack",
+    "split_batch",
+    "unescape",
+]
+
+_TYPE, _TRIGGER = compile_path("MSH-9.1").one, compile_path("MSH-9.2").one
+
+
+class Hl7v2:
+    """Format `hl7v2`. Trees are `Hl7Message`."""
+
+    name = "hl7v2"
+
+    def decode(self, body: bytes, charset: str = "") -> Hl7Message:
+        return decode(body, charset)
+
+    def encode(self, tree: Hl7Message, charset: str = "") -> bytes:
+        return encode(tree, charset)
+
+    def path(self, text: str) -> Path:
+        return compile_path(text)
+
+    def build(self, made: Any, start: Hl7Message | None = None) -> Hl7Message:
+        return build(made, start)
+
+    def sniff(self, tree: Hl7Message) -> str:
+        return "^".join(part for part in (_TYPE(tree), _TRIGGER(tree)) if part)
+
+
+registry.format("hl7v2")(Hl7v2())
