@@ -1,0 +1,153 @@
+"""The command `jingluo`. Imports what a command needs only when it runs: `jingluo --help` is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from config.errors import ConfigError, JingluoError
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+app = typer.Typer(
+    name="jingluo",
+    help="Jingluo 经络: a hospital's network of channels. 医院信息集成引擎",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_site: Path | None = None
+
+
+@app.callback()
+def options(
+    site: Annotated[
+        Path | None,
+        typer.Option("--site", envvar="JINGLUO_SITE", help="The site's folder; the example hospital without it."),
+    ] = None,
+) -> None:
+    global _site
+    _site = site
+
+
+def settings() -> Settings:
+    """The settings of the site that the command line names. Ends the command where they cannot be read."""
+    from config.settings import load_settings
+
+    try:
+        return load_settings(_site)
+    except ConfigError as error:
+        for finding in error.findings:
+            typer.echo(str(finding), err=True)
+        raise typer.Exit(2) from None
+    except JingluoError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def run() -> None:
+    """Runs the site until it is told to stop (SIGTERM, Ctrl-C)."""
+    from channels.loader import load_site
+    from config.logs import set_up
+
+    chosen = settings()
+    set_up(chosen.log.level, chosen.log.format)
+    site = load_site(chosen)
+    for finding in site.findings:
+        typer.echo(str(finding), err=True)
+    if not site.channels:
+        typer.echo("no channel can run: nothing to do", err=True)
+        raise typer.Exit(1)
+    from router.engine import Engine
+
+    async def serve() -> int:
+        from router.api import mount
+
+        engine = Engine(chosen, site)
+        mount(engine)
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        starting = asyncio.create_task(engine.start())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and (error := starting.exception()) is not None:
+            stopping.cancel()
+            typer.echo(f"cannot start: {error}", err=True)
+            return 1
+        await stopping
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        await engine.stop()
+        return 0
+
+    raise typer.Exit(_run_loop(serve()))
+
+
+@app.command()
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
+) -> None:
+    """Checks every file of the site. Exit code 0: clean, 1: findings, 2: cannot be read."""
+    from channels.loader import check as find
+    from channels.report import render
+
+    findings = find(settings())
+    typer.echo(render(findings, as_json=as_json))
+    raise typer.Exit(1 if any(f.severity == "error" for f in findings) else 0)
+
+
+@app.command()
+def demo(
+    count: Annotated[int, typer.Option(help="How many messages.", min=1, max=100_000)] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same day.")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards.")] = False,
+    misbehave: Annotated[list[str] | None, typer.Option(help="Such as lis=slow:2, emr=refuse:0.1.")] = None,
+) -> None:
+    """A day in the example hospital: real traffic through the engine, and whether anything was lost."""
+    # By name: deploy stands above router.
+    play = importlib.import_module("deploy.sandbox.demo")
+    raise typer.Exit(_run_loop(play.run_demo(count=count, seed=seed, keep=keep, misbehave=misbehave or [])))
+
+
+@app.command()
+def send(
+    url: Annotated[str, typer.Argument(help="mllp://host:port or http://host:port/path")],
+    files: Annotated[list[Path], typer.Argument(help="One message a file.", exists=True, dir_okay=False)],
+) -> None:
+    """Sends messages and prints the answers. Exit code 1 when one was not accepted."""
+    from router.commands.send import send_files
+
+    raise typer.Exit(_run_loop(send_files(url, files)))
+
+
+def _run_loop(main: object) -> int:
+    import uvloop
+
+    return int(uvloop.run(main))  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Entry point of the command."""
+    from router.commands.messages import app as messages
+
+    app.add_typer(messages, name="messages")
+    try:
+        app()
+    except ConfigError as error:
+        typer.echo("\n".join(map(str, error.findings)), err=True)
+        sys.exit(2)
+    except JingluoError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)

@@ -59,6 +59,7 @@ _decoder = msgspec.msgpack.Decoder(Envelope | Attempts)
 
 encode = _encoder.encode
 decode = _decoder.decode
+copy = msgspec.structs.replace  # frozen values travel: a change is a copy
 
 
 def queue_name(channel: str, destination: str, lane: int | None = None) -> str:

@@ -39,7 +39,7 @@ class Intake:
         self._replies = replies
         self._count = metrics.channel(channel.name)
         self._now_ms = now_ms
-        self._queues = {b.name: _queues(channel, b) for b in channel.branches}
+        self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
         self._names = tuple(b.name for b in channel.branches)
         self._silent = channel.reply == "none"
         self._asks = channel.reply if channel.reply not in ("accepted", "none") else ""
@@ -165,14 +165,8 @@ def _settle(done: asyncio.Future[Reply], reply: Reply) -> None:
         done.set_result(reply)
 
 
-def _queues(channel: Channel, branch: Branch) -> tuple[str, ...]:
+def queues_of_branch(channel: Channel, branch: Branch) -> tuple[str, ...]:
+    """A destination's queues: one, or one a lane."""
     if channel.order_by is None:
         return (queue_name(channel.name, branch.name),)
     return tuple(queue_name(channel.name, branch.name, lane) for lane in range(channel.lanes))
-
-
-def queues_of(channel: Channel) -> tuple[str, ...]:
-    """Every destination's queue of a channel."""
-    return tuple(queue for branch in channel.branches for queue in _queues(channel, branch))
-
-

@@ -1,0 +1,106 @@
+"""What operators and monitors ask the running engine: health, metrics, the state of channels, replay.
+
+`/health/*` and `/metrics` are open. `/api/*` wants the operator's token, which the engine writes into its own
+folder (`var/operator-token`, mode 0600) at each start: who may read that file may operate the engine.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Response
+from fastapi.responses import JSONResponse
+
+from router.engine import Engine
+from router.metrics import CONTENT_TYPE
+from router.replay import Replayer, ReplayRequest, ReplayResult
+
+TOKEN_FILE = "operator-token"
+
+
+def write_token(var: Path) -> str:
+    """A new token for this run of the engine, readable by its user alone."""
+    token = secrets.token_urlsafe(32)
+    path = var / TOKEN_FILE
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token)
+    return token
+
+
+def mount(engine: Engine) -> None:
+    """Adds the operator's routes to the engine's web server."""
+    token = write_token(engine.settings.var)
+
+    def operator(authorization: Annotated[str, Header()] = "") -> None:
+        if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
+            raise HTTPException(401, "the operator's token is missing or wrong 缺少操作员令牌或令牌错误")
+
+    engine.web.app.include_router(_monitor(engine))
+    engine.web.app.include_router(_operate(engine), dependencies=[Depends(operator)])
+
+
+def _monitor(engine: Engine) -> APIRouter:
+    routes = APIRouter(tags=["monitor"])
+
+    @routes.get("/health/live")
+    async def live() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "live"}
+
+    @routes.get("/health/ready")
+    async def ready() -> JSONResponse:
+        """Whether messages are taken: 200, or 503 with what is wrong."""
+        report = health(engine)
+        return JSONResponse(report, 200 if report["ready"] else 503)
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        return Response(engine.metrics.render(), media_type=CONTENT_TYPE)
+
+    return routes
+
+
+def health(engine: Engine) -> dict[str, Any]:
+    """`ready` while the broker takes messages and at least one door is open; the rest says what is not well."""
+    names = [channel.name for channel in engine.site.channels]
+    closed = dict(engine.doors.closed)
+    refused = sorted({f.file for f in engine.site.findings if f.severity == "error"})
+    ready = engine.started and engine.broker.open and len(closed) < len(names)
+    return {
+        "ready": ready,
+        "digest": engine.site.digest,
+        "broker": "open" if engine.broker.open else "down",
+        "journal": "writing" if engine.journal.ok else "waiting for its database",
+        "channels": {name: closed.get(name, "open") for name in names},
+        "refused_files": refused,
+    }
+
+
+def _operate(engine: Engine) -> APIRouter:
+    routes = APIRouter(prefix="/api", tags=["operate"])
+    replayer = Replayer(engine)
+
+    @routes.get("/status")
+    async def status() -> dict[str, Any]:
+        """Health, and what waits for every destination now."""
+        await engine.gauges.sample()
+        waiting = engine.gauges.waiting()
+        return {
+            **health(engine),
+            "waiting": [
+                {"channel": w.channel, "destination": w.destination, "depth": w.depth, "oldest_s": w.oldest_s}
+                for w in waiting
+            ],
+        }
+
+    @routes.post("/replay")
+    async def replay(request: ReplayRequest) -> ReplayResult:
+        """Makes new messages from old ones; each points at the one it was made from."""
+        return await replayer.replay(request)
+
+    return routes

@@ -1,0 +1,106 @@
+"""Settings and channels to a running engine.
+
+Start: database, broker, every queue declared, the journal, the destinations, and only then the doors. Stop goes the
+other way round: no new messages, answers given, what is being sent finished and recorded; the rest stays durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from channels.loader import Site
+from channels.model import Branch, Channel
+from config import registry
+from config.settings import Settings
+from endpoints.base import Ground
+from endpoints.web import WebServer
+from router.brokers import open_broker
+from router.brokers.base import QueueSpec
+from router.clock import now_ms as wall_ms
+from router.delivery import Outlet
+from router.doors import Doors
+from router.envelope import JOURNAL
+from router.gauges import Gauges
+from router.intake import Intake, queues_of_branch
+from router.journal import Journal
+from router.metrics import Metrics
+from router.recorder import Recorder
+from router.replies import Replies
+from router.store import open_store
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """One process that does everything. `start` returns when the doors are open, `stop` when nothing is in flight."""
+
+    def __init__(self, settings: Settings, site: Site, now_ms: Callable[[], int] = wall_ms) -> None:
+        self.settings = settings
+        self.site = site
+        self.metrics = Metrics()
+        self.started = False
+        settings.var.mkdir(parents=True, exist_ok=True)
+        self.web = WebServer(settings.http.host, settings.http.port, settings.limits)
+        self.broker = open_broker(settings.broker, settings.var)
+        self.store = open_store(settings.database)
+        self.journal = Journal(self.store, self.broker)
+        self._replies = Replies()
+        self._recorder = Recorder(self.broker)
+        self.intakes = {c.name: Intake(c, self.broker, self._replies, self.metrics, now_ms) for c in site.channels}
+        self.outlets = [self._outlet(c, b, now_ms) for c in site.channels for b in c.branches]
+        ways_in = [(c, self.intakes[c.name].deliver) for c in site.channels]
+        self.doors = Doors(ways_in, self.web, str(settings.site))
+        self.gauges = Gauges(self.broker, self.outlets, now_ms)
+        self.metrics.watch(lambda: self.gauges.snapshot(self.journal, self.web))
+
+    async def start(self) -> None:
+        """Raises OSError when the HTTP port is taken. Waits for the broker as long as there is none."""
+        await self.web.start()
+        self.broker.on_change(lambda open: log.info("broker.open" if open else "broker.down"))
+        await self.broker.start()
+        await self.broker.declare(self._queues())
+        await self.journal.start()
+        for outlet in self.outlets:
+            await outlet.start()
+        self.gauges.start()
+        await self.doors.open()
+        self.started = True
+        log.info("engine.started", channels=len(self.site.channels), digest=self.site.digest, http=self.web.port)
+
+    async def stop(self) -> None:
+        """Gives everybody `stop_within` seconds; what is not finished then comes back at the next start."""
+        self.started = False
+        try:
+            async with asyncio.timeout(self.settings.stop_within):
+                self._replies.give_up()
+                await self.doors.close()
+                await asyncio.gather(*(outlet.stop() for outlet in self.outlets))
+        except TimeoutError:
+            log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
+        await self.gauges.stop()
+        await self.journal.stop()
+        await self.broker.stop()
+        await self.web.stop()
+        self.store.close()
+        log.info("engine.stopped")
+
+    def _outlet(self, channel: Channel, branch: Branch, now_ms: Callable[[], int]) -> Outlet:
+        kind = registry.destinations.get(branch.kind)
+        ground = Ground(name=f"{channel.name}.{branch.name}", format=branch.format, base_dir=str(self.settings.site))
+        destination = kind(branch.options, ground)
+        return Outlet(
+            channel, branch, destination, self.broker, self._recorder, self._replies, self.metrics, now_ms
+        )
+
+    def _queues(self) -> list[QueueSpec]:
+        queues = [QueueSpec(JOURNAL)]
+        for channel in self.site.channels:
+            for branch in channel.branches:
+                queues += [
+                    QueueSpec(name, channel.order_by is not None, channel.max_messages, channel.max_bytes)
+                    for name in queues_of_branch(channel, branch)
+                ]
+        return queues

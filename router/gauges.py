@@ -1,0 +1,68 @@
+"""How much waits where, and for how long: sampled once a second, so that nobody who asks has to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+
+from config.errors import JingluoError
+from endpoints.web import WebServer
+from router.brokers.base import Broker, Depth
+from router.delivery import Outlet
+from router.envelope import JOURNAL
+from router.journal import Journal
+from router.metrics import Snapshot, Waiting
+
+_EVERY_S = 1.0
+_NONE = Depth(0)
+
+
+class Gauges:
+    """The last sample of every queue's depth."""
+
+    def __init__(self, broker: Broker, outlets: Sequence[Outlet], now_ms: Callable[[], int]) -> None:
+        self._broker = broker
+        self._outlets = outlets
+        self._now_ms = now_ms
+        self._depths: dict[str, Depth] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._sample(), name="gauges")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def sample(self) -> None:
+        queues = [JOURNAL, *(queue for outlet in self._outlets for queue in outlet.queues)]
+        self._depths = await self._broker.depth(queues)
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """For every destination: how many messages wait, and since when the oldest of them (seconds)."""
+        now_ms = self._now_ms()
+        found = []
+        for outlet in self._outlets:
+            depth = sum(self._depths.get(queue, _NONE).total for queue in outlet.queues)
+            since = outlet.oldest_ms()
+            oldest_s = 0.0 if since is None else max(now_ms - since, 0) / 1000
+            found.append(Waiting(outlet.channel.name, outlet.branch.name, depth, oldest_s))
+        return tuple(found)
+
+    def snapshot(self, journal: Journal, web: WebServer) -> Snapshot:
+        return Snapshot(
+            waiting=self.waiting(),
+            journal_behind=self._depths.get(JOURNAL, _NONE).total,
+            journal_ok=journal.ok,
+            broker_open=self._broker.open,
+            connections=web.connections,
+        )
+
+    async def _sample(self) -> None:
+        while True:
+            with contextlib.suppress(JingluoError):  # the broker is down: the last sample stands
+                await self.sample()
+            await asyncio.sleep(_EVERY_S)
