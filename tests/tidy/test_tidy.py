@@ -1,0 +1,67 @@
+"""What of the house rules a test can hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("config", "schemas", "transforms", "endpoints", "channels", "router", "deploy", "bench")
+SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
+
+
+def _tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_is_one_idea_and_a_function_fits_on_a_screen(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400, "over 400 lines: is there a second idea in it?"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= 60, f"{node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_module_says_its_idea(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) or not tree.body, "a module begins with what it is for"
+
+
+def test_no_test_folder_hides_a_package() -> None:
+    names = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir()}
+    assert not names & set(PACKAGES)
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_nothing_unfinished_is_marked_in_the_sources() -> None:
+    mark = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
+    found = [f"{p.relative_to(ROOT)}" for p in SOURCES if mark.search(p.read_text(encoding="utf-8"))]
+    assert not found
+
+
+def test_the_repository_knows_no_machine_and_no_registry() -> None:
+    banned = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", "py" + "pi" + r"\.org", "pythonhosted", "registry" + r"\.npmjs"]))
+    found = []
+    for path in _tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {m[0]}" for m in [banned.search(text)] if m]
+    assert not found
+
+
+def test_every_error_code_has_one_shape() -> None:
+    """JL, a family's letter, three digits: what the docs and the operators look up."""
+    code = re.compile(r"JL-[A-Za-z0-9]*")
+    found = {m for p in SOURCES for m in code.findall(p.read_text(encoding="utf-8"))}
+    wrong = {c for c in found if not re.fullmatch(r"JL-([A-Z]\d{3}|[A-Z]0?n{2,3})", c)}
+    assert not wrong
