@@ -1,0 +1,195 @@
+"""JSON. Numbers with a fraction are Decimal, never float; a key twice is an error; paths are JMESPath.
+
+Reading is the standard library's: with its hook that sees every object (for keys that stand twice) it is
+quicker than a faster parser and a second walk. Writing is msgspec's, which keeps a Decimal a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from json import JSONDecodeError, JSONDecoder
+from typing import Any
+
+import jmespath
+import msgspec
+from jmespath.exceptions import JMESPathError
+
+from config import registry
+from config.errors import BadMessage
+from schemas import charsets
+from schemas.base import BadPath, Path
+
+MAX_BYTES = 100_000_000
+MAX_DEPTH = 100
+MAX_PATH = 1_000  # characters
+_PLAIN = re.compile(r"(?:(?:^|\.)[A-Za-z_][A-Za-z0-9_]*|\[-?[0-9]{1,9}\])+")
+_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\[-?[0-9]+\]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class Json:
+    """Format `json`. Trees are dict, list, str, int, Decimal, bool and None."""
+
+    name = "json"
+
+    def decode(self, body: bytes, charset: str = "") -> Any:
+        """Raises BadMessage: JL-M020 not JSON, JL-M021 a key twice, JL-M022 too large or too deep."""
+        if len(body) > MAX_BYTES:
+            raise BadMessage("JL-M022", f"larger than {MAX_BYTES} bytes")
+        text = _text(body, charset)
+        try:
+            tree = _DECODER.decode(text)
+        except JSONDecodeError as error:
+            raise BadMessage("JL-M020", f"not JSON: {error.msg}", f"character {error.pos}") from None
+        except RecursionError:
+            raise BadMessage("JL-M022", f"nested deeper than {MAX_DEPTH} levels") from None
+        except (ValueError, InvalidOperation):
+            raise BadMessage("JL-M020", "a number with too many digits") from None
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_depth(tree)
+        if _SURROGATE.search(text):
+            self.encode(tree)
+        return tree
+
+    def encode(self, tree: Any, charset: str = "") -> bytes:
+        """UTF-8, unless the receiver wants something else. Raises BadMessage (JL-M023)."""
+        try:
+            body = _ENCODER.encode(tree)
+            target = charsets.codec(charset)
+            return body if target in ("", "utf-8", "ascii") else body.decode().encode(target)
+        except UnicodeEncodeError as error:
+            raise BadMessage("JL-M023", f"a character that {error.encoding} does not have") from None
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            raise BadMessage("JL-M023", f"cannot be written as JSON: {error}") from None
+
+    def path(self, text: str) -> Path:
+        """`.a.b[0]`, any JMESPath after the dot; nothing is the item at hand itself."""
+        return compile_path(text)
+
+    def build(self, made: Any, start: Any = None) -> Any:
+        """The shape itself; laid over `start` object by object, where lists and scalars replace."""
+        return made if start is None else _over(start, made)
+
+    def sniff(self, tree: Any) -> str:
+        return ""
+
+
+def _text(body: bytes, charset: str) -> str:
+    mark, marked = charsets.byte_order_mark(body)
+    for codec in (marked or "utf-8", charsets.codec(charset)):
+        try:
+            if codec:
+                return body[len(mark) :].decode(codec)
+        except UnicodeDecodeError:
+            continue
+    raise BadMessage("JL-M020", "not JSON: JSON is written in UTF-8")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise BadMessage("JL-M021", "the same key stands twice", f"$.{twice[:60]}")
+    return made
+
+
+def _no_constant(name: str) -> None:
+    raise BadMessage("JL-M020", f"not JSON: {name} is no number")
+
+
+_DECODER = JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_no_constant)
+
+
+def _plain(value: Any) -> str:
+    """A node of another format, which is a string with parts, is written as the string."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON value")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain, decimal_format="number")
+
+
+def _check_depth(tree: Any) -> None:
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise BadMessage("JL-M022", f"nested deeper than {MAX_DEPTH} levels")
+        level = [
+            inner
+            for node in level
+            for inner in (node.values() if isinstance(node, dict) else node)
+            if isinstance(inner, dict | list)
+        ]
+
+
+def _over(start: Any, made: Any) -> Any:
+    if not (isinstance(start, Mapping) and isinstance(made, Mapping)):
+        return made
+    laid = {key: _over(start.get(key), value) for key, value in made.items() if value is not None}
+    return {**start, **laid}
+
+
+def compile_path(text: str) -> Path:
+    """Raises BadPath. The same language from the root and from an item, so every path is relative."""
+    if text and text[0] not in ".[":
+        raise BadPath(
+            f"{text!r} is no JSON path; it begins with a dot", f".{text.lstrip('/').replace('/', '.')}"
+        )
+    if len(text) > MAX_PATH:
+        raise BadPath(f"a path of more than {MAX_PATH} characters")
+    expression = text.removeprefix(".")
+    find = _steps(expression) if _PLAIN.fullmatch(expression) else _search(expression)
+
+    def one(node: Any) -> Any:
+        found = find(node)
+        return found if found or found is False or found == 0 else None
+
+    def many(node: Any) -> list[Any]:
+        found = find(node)
+        if isinstance(found, list):
+            return [item for item in found if item is not None]
+        return [] if found is None or found == "" else [found]
+
+    return Path(text, one, many, relative=True)
+
+
+def _steps(expression: str) -> Callable[[Any], Any]:
+    """Names and indexes only: what JMESPath gives, without its tree walk."""
+    steps = [int(step[1:-1]) if step[0] == "[" else step for step in _STEP.findall(expression)]
+
+    def find(node: Any) -> Any:
+        for step in steps:
+            if node.__class__ is dict:
+                node = node.get(step)
+            elif node.__class__ is list and step.__class__ is int and -len(node) <= step < len(node):
+                node = node[step]
+            else:
+                return None
+        return node
+
+    return find
+
+
+def _search(expression: str) -> Callable[[Any], Any]:
+    if not expression:
+        return lambda node: node
+    try:
+        search = jmespath.compile(expression).search
+    except JMESPathError as error:
+        raise BadPath(f"not JMESPath: {' '.join(str(error).split())}") from None
+
+    def find(node: Any) -> Any:
+        try:
+            return search(node)
+        except JMESPathError:  # a function met a value of another type: there is nothing to find
+            return None
+
+    return find
+
+
+registry.format("json")(Json())
