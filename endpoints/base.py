@@ -6,6 +6,7 @@ README.md in this folder is the checklist for a new one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -27,7 +28,9 @@ class Options(BaseModel):
 class Web(Protocol):
     """The engine's one HTTP server, to which web doors add their routes."""
 
-    def add_route(self, path: str, methods: list[str], handler: Callable[..., Awaitable[Any]], **facts: Any) -> None: ...
+    def add_route(
+        self, path: str, methods: list[str], handler: Callable[..., Awaitable[Any]], **facts: Any
+    ) -> None: ...
     def remove_route(self, path: str, methods: list[str]) -> None: ...
 
 
@@ -39,6 +42,7 @@ class Ground:
     format: str = ""  # what the channel reads, or what the destination is sent
     web: Web | None = None
     base_dir: str = "."  # relative paths in a site are relative to this
+    now: Callable[[], float] = time.time  # Unix seconds: the router's clock, which a test can stop
 
 
 class Source(Protocol):
@@ -56,8 +60,8 @@ class Source(Protocol):
 class Destination(Protocol):
     """Hands messages on. Registered by `@destination("kind")`; `Options` is its YAML.
 
-    `send` is called concurrently, at most `parallel` times at once. It returns when the receiver has said yes,
-    and raises `Refused` or `Unreachable` (config.errors) otherwise.
+    `send` is called concurrently, at most `parallel` times at once. It returns when the receiver has
+    said yes, and raises `Refused` or `Unreachable` (config.errors) otherwise.
     """
 
     Options: ClassVar[type[Options]]

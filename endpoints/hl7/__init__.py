@@ -1,0 +1,1 @@
+"""The two sides of MLLP. `endpoints.mllp` is the door to them."""

@@ -1,0 +1,93 @@
+"""A reply of the engine as an HL7 v2 acknowledgement (HL7 v2.5.1 section 2.9)."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections.abc import Callable
+
+from config.errors import BadMessage
+from endpoints.hl7.framing import HEAD_SIZE
+from schemas.hl7.ack import ack
+from schemas.hl7.message import Hl7Message, decode
+from schemas.message import Reply
+
+# MSH-15, table 0155: which of accept, error and reject an enhanced sender wants to hear.
+_WANTED = {"AL": "AER", "ER": "ER", "SU": "A", "NE": ""}
+_LETTER = {"accepted": "A", "answered": "A", "pending": "A", "refused": "R", "failed": "E"}
+
+
+def head(body: bytes) -> bytes:
+    """The MSH line of a message: all that an answer needs of it."""
+    at = max(body.find(b"MSH", 0, 100), 0)
+    start = body[at : at + HEAD_SIZE]
+    lines = start.splitlines()
+    return lines[0] if lines else b""
+
+
+def control_id(body: bytes, charset: str) -> str:
+    """MSH-10; '' when the message has none."""
+    try:
+        row = decode(head(body), charset).first("MSH")
+    except BadMessage:
+        return ""
+    return row[9].strip() if len(row) > 9 else ""
+
+
+class Answers:
+    """Writes answers, each with a control id of its own. `now` gives Unix seconds."""
+
+    def __init__(self, charset: str, now: Callable[[], float]) -> None:
+        self._charset = charset
+        self._now = now
+        self._prefix = secrets.token_hex(4)  # MSH-10 has room for 20 characters
+        self._count = itertools.count(1)
+        self._second, self._time = -1, ""
+
+    def write(self, head: bytes, reply: Reply) -> bytes:
+        """The answer to the message that begins with `head`; b'' where its sender wants none."""
+        if reply.state == "answered" and reply.body:
+            return reply.body
+        header: Hl7Message | bytes = head
+        asked = ""
+        try:
+            header = decode(head, self._charset)
+            row = header.first("MSH")
+            asked = row[14].strip().upper() if len(row) > 14 else ""
+        except BadMessage:
+            pass  # `ack` takes from the bytes what it can
+        code = _code(reply, asked)
+        if not code:
+            return b""
+        return ack(
+            header,
+            code,
+            time=self._hl7_time(),
+            control_id=f"{self._prefix}{next(self._count)}",
+            text=_text(reply),
+            error_code=reply.code,
+            location=reply.path,
+            charset=self._charset,
+        )
+
+    def _hl7_time(self) -> str:
+        second = int(self._now())
+        if second != self._second:
+            self._second = second
+            self._time = time.strftime("%Y%m%d%H%M%S%z", time.localtime(second))
+        return self._time
+
+
+def _code(reply: Reply, asked: str) -> str:
+    """AA, AE, AR; where MSH-15 (`asked`) makes it the enhanced mode CA, CE, CR; '' where none is wanted."""
+    letter = _LETTER[reply.state]
+    if not asked:
+        return "A" + letter
+    return "C" + letter if letter in _WANTED.get(asked, "AER") else ""
+
+
+def _text(reply: Reply) -> str:
+    if reply.state == "pending":
+        return f"pending {reply.id}: kept, no answer yet, do not send it again 已收下，尚无结果，请勿重发"
+    return f"{reply.code} {reply.text}".strip()

@@ -1,0 +1,110 @@
+"""MLLP framing (release 1): `0x0B` message `0x1C 0x0D`, read tolerantly from pieces of any size.
+
+What comes out depends on the bytes only, not on how the network cut them, but for one case: a `0x1C` that is
+the last byte received may end a frame whose sender leaves out the `0x0D`. Then `hanging` is true, and the
+caller says by `flush` that nothing more came.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+START, END, TAIL = b"\x0b", b"\x1c", b"\r"
+HEAD_SIZE = 4096  # bytes kept of a frame that is too large: enough for its MSH
+
+_AFTER_END = b"\r\n\x0b"  # a 0x1C followed by anything else is part of the message
+_NOISE = b"\r\n\t \0"  # between frames: keep-alives and line ends that nobody need hear of
+_NEW_MESSAGE = re.compile(rb"\x0b(?=MSH|FHS|BHS)")
+
+
+class Frame(NamedTuple):
+    """A message; or, with a `fault` (`cut`, `too_large`), what there is of one."""
+
+    body: bytes
+    fault: str = ""
+
+
+def framed(body: bytes) -> bytes:
+    return b"\x0b%b\x1c\r" % body
+
+
+class Framer:
+    """Bytes in, frames out. `stray` counts bytes that were in no frame, since the last frame."""
+
+    __slots__ = ("_max_size", "_parts", "_size", "hanging", "open", "stray")
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.open = False
+        self.hanging = False
+        self.stray = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        frames: list[Frame] = []
+        if self.hanging:
+            self.hanging = False
+            data = END + data
+        at = 0
+        while at < len(data):
+            if not self.open:
+                start = data.find(START, at)
+                between = data[at:start] if start >= 0 else data[at:]
+                if between:
+                    self.stray += len(between.translate(None, _NOISE))
+                if start < 0:
+                    break
+                self.open, at = True, start + 1
+            end = _end(data, at)
+            self.hanging = end == len(data) - 1
+            self._keep(data[at:end] if end >= 0 else data[at:], frames)
+            if end < 0 or self.hanging:
+                break
+            self._complete(frames)
+            at = end + 1
+        return frames
+
+    def flush(self) -> list[Frame]:
+        """The frame whose `0x1C` was the last byte that came."""
+        frames: list[Frame] = []
+        if self.hanging:
+            self._complete(frames)
+        return frames
+
+    def rest(self) -> bytes:
+        """The beginning of the frame that is still open."""
+        return b"".join(self._parts)[:HEAD_SIZE]
+
+    def _keep(self, piece: bytes, frames: list[Frame]) -> None:
+        known_too_large = self._size > self._max_size
+        self._size += len(piece)
+        if known_too_large:
+            return
+        self._parts.append(piece)
+        if self._size > self._max_size:
+            self._parts = [self.rest()]
+            frames.append(Frame(self._parts[0], "too_large"))
+
+    def _complete(self, frames: list[Frame]) -> None:
+        too_large = self._size > self._max_size
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts, self._size, self.stray = [], 0, 0
+        self.open = self.hanging = False
+        if too_large:
+            return  # reported when it became so
+        if START in body:
+            # Some senders' texts hold vertical tabs; only before a header is it a new frame in an open one.
+            *cut, body = _NEW_MESSAGE.split(body)
+            frames.extend(Frame(piece[:HEAD_SIZE], "cut") for piece in cut)
+        if body.strip(_NOISE):  # an empty frame is a keep-alive
+            frames.append(Frame(body))
+
+
+def _end(data: bytes, at: int) -> int:
+    """Where the `0x1C` stands that ends the frame, or may do so as the last byte; -1 when there is none."""
+    end = data.find(END, at)
+    while 0 <= end < len(data) - 1 and data[end + 1] not in _AFTER_END:
+        end = data.find(END, end + 1)
+    return end

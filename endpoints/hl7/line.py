@@ -1,0 +1,43 @@
+"""A TCP connection on which MLLP frames arrive, of either side."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from endpoints.hl7.framing import Frame, Framer
+
+_HANG = 0.05  # seconds after which a frame that ends in 0x1C alone counts as ended
+
+
+class Line(asyncio.Protocol):
+    """A connection of either side: bytes become frames."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, max_size: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.framer = Framer(max_size)
+        self.last_read = self.loop.time()
+        self._flush: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def data_received(self, data: bytes) -> None:
+        self.last_read = self.loop.time()
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        frames = self.framer.feed(data)
+        if self.framer.hanging:
+            self._flush = self.loop.call_later(_HANG, self._hung)
+        self.received(frames)
+
+    def _hung(self) -> None:
+        self._flush = None
+        self.received(self.framer.flush())
+
+    def received(self, frames: list[Frame]) -> None:
+        raise NotImplementedError

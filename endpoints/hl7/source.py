@@ -1,0 +1,294 @@
+"""The MLLP source: listens, and answers each message when the engine has replied."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import deque
+from typing import Any, ClassVar
+
+import structlog
+from pydantic import Field
+
+from config.units import Seconds, Size
+from endpoints.base import Deliver, Ground, Options
+from endpoints.hl7.answers import Answers, head
+from endpoints.hl7.framing import Frame, framed
+from endpoints.hl7.line import Line
+from schemas.message import Message, Reply
+
+log = structlog.get_logger()
+
+
+class SourceOptions(Options):
+    """`from: {mllp: {port: 2575}}`."""
+
+    port: int = Field(ge=0, le=65535)
+    host: str = Field("0.0.0.0", description="the address to listen on")
+    charset: str = Field("", description="what messages are written in that do not say so in MSH-18")
+    acknowledge: bool = Field(True, description="false: nothing is ever answered")
+    max_size: Size = Field(10_000_000, description="of a message; a larger one is answered AR")
+    connections: int = Field(1000, ge=1, description="at once; a further one is closed")
+    in_flight: int = Field(100, ge=1, description="messages of one connection that wait for their answers")
+    frame_within: Seconds = Field(
+        60.0, description="from the first byte of a message to its last, or of an answer"
+    )
+    idle: Seconds = Field(600.0, description="a connection that is silent for so long is closed; 0s is never")
+    max_stray: Size = Field(
+        64_000, description="bytes outside frames, in a row, before the connection is closed"
+    )
+    stop_within: Seconds = Field(10.0, description="how long a stop waits for the answers still owed")
+
+
+class _Owed:
+    """An answer that a sender waits for. `answer` is None until it is known."""
+
+    __slots__ = ("answer", "future", "head")
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+        self.answer: bytes | None = None
+        self.future: asyncio.Future[Reply] | None = None
+
+
+class _Inbound(Line):
+    """A sender's connection."""
+
+    def __init__(self, source: MllpSource) -> None:
+        super().__init__(source.options.max_size)
+        self.source = source
+        self.options: SourceOptions = source.options
+        self.log: Any = log
+        self.name = ""
+        self.waiting: deque[Frame] = deque()  # read, not handed over yet
+        self.owed: deque[_Owed] = deque()  # in the order of the messages
+        self.opened_at = 0.0  # when the frame began that is still open
+        self.full_since = 0.0  # when the sender stopped reading its answers
+        self.reading = True
+        self.ended = False  # the sender has sent its last byte
+        self.stray_seen = False
+        self.gone = self.loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        host, port = transport.get_extra_info("peername")[:2]
+        self.name = f"mllp {host}:{port}"
+        self.log = log.bind(channel=self.source.ground.name, peer=self.name)
+        if not self.source.admit(self):
+            self.reading = False
+            self.transport.pause_reading()
+            self.transport.close()
+        elif self.source.paused:
+            self._steer()
+
+    def received(self, frames: list[Frame]) -> None:
+        if frames or not self.framer.open:
+            self.opened_at = 0.0
+        if self.framer.open and not self.opened_at:
+            self.opened_at = self.last_read
+        if self.framer.stray:
+            self._stray()
+        self.waiting.extend(frames)
+        self._take()
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        frames = self.framer.flush()
+        if self.framer.open:
+            frames.append(Frame(self.framer.rest(), "cut"))
+        self.waiting.extend(frames)
+        self._take()
+        return bool(self.owed or self.waiting)  # True keeps our half open for the answers
+
+    def pause_writing(self) -> None:
+        self.full_since = self.loop.time()
+        self._steer()
+
+    def resume_writing(self) -> None:
+        self.full_since = 0.0
+        self._take()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.source.lines.discard(self)
+        self.waiting.clear()
+        self.gone.set_result(None)
+        if self.owed:
+            self.log.warning("mllp.answers_lost", count=len(self.owed))
+
+    # Taking messages
+
+    def _ready(self) -> bool:
+        free = len(self.owed) < self.options.in_flight and not self.full_since
+        return free and not self.source.paused and not self.transport.is_closing()
+
+    def _take(self) -> None:
+        while self.waiting and self._ready():
+            frame = self.waiting.popleft()
+            owed = _Owed(head(frame.body))
+            self.owed.append(owed)
+            if frame.fault:
+                self._fault(owed, frame.fault)
+            else:
+                self._hand_over(owed, frame.body)
+        self._steer()
+
+    def _hand_over(self, owed: _Owed, body: bytes) -> None:
+        message = Message(body=body, source=self.name, charset=self.options.charset)
+        owed.future = future = self.source.deliver(message)
+        if future.done():
+            self._settle(owed, future)
+        else:
+            future.add_done_callback(functools.partial(self._replied, owed))
+
+    def _replied(self, owed: _Owed, future: asyncio.Future[Reply]) -> None:
+        self._settle(owed, future)
+        self._take()
+
+    def _settle(self, owed: _Owed, future: asyncio.Future[Reply]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if future.cancelled() or error:
+            self.log.error("mllp.deliver_failed", error=type(error).__name__)
+            self._answer(owed, Reply("failed", code="JL-E100", text="the engine failed, nothing was kept"))
+        else:
+            self._answer(owed, future.result())
+
+    def _answer(self, owed: _Owed, reply: Reply) -> None:
+        owed.answer = self.source.answer(owed.head, reply)
+        out = []
+        while self.owed and (known := self.owed[0].answer) is not None:
+            self.owed.popleft()
+            if known:
+                out.append(framed(known))
+        if out and not self.transport.is_closing():
+            self.transport.write(b"".join(out))
+        if self.ended:
+            self._close_when_answered()
+
+    def _steer(self) -> None:
+        """Reads while there is room for what may come, and not otherwise."""
+        ready = self._ready()
+        if ready == self.reading or self.ended or self.transport.is_closing():
+            return
+        self.reading = ready
+        if ready:
+            now = self.loop.time()  # time that we did not read is not the sender's
+            self.last_read, self.opened_at = now, now if self.opened_at else 0.0
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    # Limits
+
+    def _fault(self, owed: _Owed, fault: str) -> None:
+        self.log.warning(f"mllp.frame_{fault}")
+        code, text = "JL-E102", "the message is cut: its end (0x1C 0x0D) did not come"
+        if fault == "too_large":
+            code, text = "JL-E101", f"the message is larger than {self.options.max_size} bytes"
+        self._answer(owed, Reply("refused", code=code, text=text))
+
+    def _stray(self) -> None:
+        if not self.stray_seen:
+            self.stray_seen = True
+            self.log.warning("mllp.bytes_between_frames", bytes=self.framer.stray)
+        if self.framer.stray > self.options.max_stray:
+            self.log.warning("mllp.not_mllp", bytes=self.framer.stray)
+            self._end()
+
+    def _end(self) -> None:
+        """Reads no more; closes once every answer is out."""
+        self.ended = True
+        self.transport.pause_reading()
+        self._close_when_answered()
+
+    def _close_when_answered(self) -> None:
+        if not self.owed and not self.waiting:
+            self.transport.close()
+
+    def check(self, now: float) -> None:
+        """Ends a connection that is idle or stuck."""
+        within, idle = self.options.frame_within, self.options.idle
+        if self.full_since and now - self.full_since > within:
+            self.log.warning("mllp.answers_not_read")
+            self.transport.abort()
+        elif not self.reading or self.ended:
+            return
+        elif self.opened_at and now - self.opened_at > within:
+            self.log.warning("mllp.frame_too_slow")
+            owed = _Owed(head(self.framer.rest()))
+            self.owed.append(owed)
+            text = f"the message did not end within {within:g} s"
+            self._answer(owed, Reply("refused", code="JL-E103", text=text))
+            self._end()
+        elif idle and not self.owed and now - self.last_read > idle:
+            self.log.info("mllp.idle_closed")
+            self._end()
+
+
+class MllpSource:
+    """Listens, and answers each message when the engine has replied."""
+
+    Options: ClassVar[type[Options]] = SourceOptions
+
+    def __init__(self, options: SourceOptions, ground: Ground) -> None:
+        self.options = options
+        self.ground = ground
+        self.paused = False
+        self.port = options.port  # the real one, once started
+        self.lines: set[_Inbound] = set()
+        self.deliver: Deliver
+        self._server: asyncio.Server | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self._answers = Answers(options.charset, ground.now)
+
+    async def start(self, deliver: Deliver) -> None:
+        self.deliver = deliver
+        loop = asyncio.get_running_loop()
+        listen = functools.partial(_Inbound, self)
+        self._server = await loop.create_server(listen, self.options.host, self.options.port, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._check_lines()
+
+    def pause(self) -> None:
+        self.paused = True
+        for line in self.lines:
+            line._steer()
+
+    def resume(self) -> None:
+        self.paused = False
+        for line in tuple(self.lines):
+            line._take()
+
+    async def stop(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        self.pause()
+        futures = [owed.future for line in self.lines for owed in line.owed if owed.future]
+        if futures:
+            await asyncio.wait(futures, timeout=self.options.stop_within)
+        if self._sweep:
+            self._sweep.cancel()
+        lines = tuple(self.lines)
+        for line in lines:
+            line.transport.close()
+        if lines:
+            await asyncio.wait([line.gone for line in lines], timeout=1.0)
+        for line in tuple(self.lines):
+            line.transport.abort()
+
+    def admit(self, line: _Inbound) -> bool:
+        if len(self.lines) >= self.options.connections:
+            line.log.warning("mllp.too_many_connections", limit=self.options.connections)
+            return False
+        self.lines.add(line)
+        return True
+
+    def answer(self, head: bytes, reply: Reply) -> bytes:
+        return self._answers.write(head, reply) if self.options.acknowledge else b""
+
+    def _check_lines(self) -> None:
+        loop = asyncio.get_running_loop()
+        for line in tuple(self.lines):
+            line.check(loop.time())
+        often = min(1.0, self.options.frame_within / 4, self.options.idle / 4 or 1.0)
+        self._sweep = loop.call_later(often, self._check_lines)
