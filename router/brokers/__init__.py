@@ -1,1 +1,24 @@
-"""The home of a message while it moves: one interface (`base`), two brokers."""
+"""Two brokers behind one interface: `embedded`, or RabbitMQ by its URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from router.brokers.base import Broker
+
+
+def open_broker(setting: str, var: Path) -> Broker:
+    """`embedded` keeps its file in `var`; `amqp://user:password@host/vhost`, several with commas between, RabbitMQ.
+
+    Nothing is opened yet: that is `await broker.start()`. ValueError for any other setting.
+    """
+    if setting == "embedded":
+        from router.brokers.embedded import EmbeddedBroker
+
+        return EmbeddedBroker(var / "broker.db")
+    urls = [url.strip() for url in setting.split(",")]
+    if all(url.startswith(("amqp://", "amqps://")) for url in urls):
+        from router.brokers.rabbitmq import RabbitBroker
+
+        return RabbitBroker(urls)
+    raise ValueError("broker: expected `embedded`, or amqp://user@host/vhost (several with commas between)")
