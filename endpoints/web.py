@@ -1,0 +1,288 @@
+"""The engine's one HTTP server: FastAPI on uvicorn, in the engine's own event loop.
+
+Web doors and the operator's API add their routes to it while it runs. What a client may take is limited here,
+once for all of them: connections, headers, bodies, and the time each may need. Every refusal is a problem
+(RFC 9457).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import http
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from config.settings import LimitSettings
+
+log = structlog.get_logger()
+
+MAX_HEAD = 64_000  # bytes of request line and headers
+HEAD_WITHIN_S = 15.0
+BODY_WITHIN_S = 60.0
+KEEP_ALIVE_S = 75
+STOP_WITHIN_S = 10
+_RETRY_AFTER = {"retry-after": "5"}
+_CLOSE = {"connection": "close"}
+
+
+def problem(
+    status: int,
+    code: str,
+    title: str = "",
+    detail: str = "",
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """A refusal as RFC 9457 problem+json; `code` is the engine's stable code, `more` are further members."""
+    body: dict[str, Any] = {"title": title or http.HTTPStatus(status).phrase, "status": status}
+    body |= {"detail": detail} if detail else {}
+    body |= {"code": code} if code else {}
+    media_type = "application/problem+json"
+    return JSONResponse(body | more, status, dict(headers or {}), media_type)
+
+
+class Limit(HTTPException):
+    """A client went over a limit. Raised while a request is read, answered as a problem."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, detail, dict(headers or {}))
+        self.code = code
+
+
+class Body:
+    """Reads a request's body up to a size and for a time; over either a `Limit` is raised."""
+
+    def __init__(self, receive: Receive, max_size: int, within_s: float) -> None:
+        self._receive = receive
+        self._max_size = max_size
+        self._within_s = within_s
+        self._size = 0
+        self._ends_at: float | None = None
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        if self._ends_at is None:
+            self._ends_at = loop.time() + self._within_s
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                event = await self._receive()
+        except TimeoutError:
+            text = f"the body did not end within {self._within_s:g} s"
+            raise Limit(408, "JL-E203", text, _CLOSE) from None
+        self._size += len(event.get("body", b""))
+        if self._size > self._max_size:
+            raise too_large(self._max_size)
+        if not event.get("more_body"):
+            self._ends_at = float("inf")  # a handler may wait for the client to go away
+        return event
+
+
+def too_large(max_size: int) -> Limit:
+    return Limit(413, "JL-E201", f"the body is larger than {max_size} bytes")
+
+
+class _Guard:
+    """Stands before every route."""
+
+    def __init__(self, app: ASGIApp, web: WebServer) -> None:
+        self.app = app
+        self.web = web
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, Body(receive, self.web.limits.body, self.web.body_within_s), send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if self.web.connections > self.web.limits.connections:
+            text = f"more than {self.web.limits.connections} connections"
+            return problem(503, "JL-E204", detail=text, headers=_RETRY_AFTER | _CLOSE)
+        size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(n) + len(v) for n, v in headers)
+        if size > self.web.max_head:
+            return problem(431, "JL-E202", detail=f"the headers are larger than {self.web.max_head} bytes")
+        length = next((value for name, value in headers if name == b"content-length"), b"0")
+        if length.isdigit() and int(length) > self.web.limits.body:
+            return _limit_problem(too_large(self.web.limits.body))
+        return None
+
+
+def _limit_problem(limit: Limit) -> Response:
+    return problem(limit.status_code, limit.code, detail=limit.detail, headers=limit.headers)
+
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn waits for ever for a request's headers, however many: these do not."""
+
+    web: WebServer
+    _head_size = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+        if len(self.connections) > self.web.limits.connections + _SPARE:
+            log.warning("http.too_many_connections", limit=self.web.limits.connections)
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()
+        self._head_size += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_size > self.web.max_head:
+            self._refuse(431, "JL-E202")
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_size = 0
+        self._head_timer = self.loop.call_later(self.web.head_within_s, self._refuse, 408, "JL-E203")
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: int, code: str) -> None:
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        if self._head_size:
+            body = bytes(problem(status, code).body)
+            head = f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\ncontent-length: {len(body)}\r\n"
+            head += "content-type: application/problem+json\r\nconnection: close\r\n\r\n"
+            self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+_SPARE = 64  # connections over the limit that are still told so
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to the engine and says when it has started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+class WebServer:
+    """`app` takes further routers; `port` is the real one once started, also where 0 was asked for."""
+
+    def __init__(self, host: str, port: int, limits: LimitSettings) -> None:
+        self.host = host
+        self.port = port
+        self.limits = limits
+        self.max_head = MAX_HEAD
+        self.head_within_s = HEAD_WITHIN_S
+        self.body_within_s = BODY_WITHIN_S
+        self.app = FastAPI(title="Jingluo 经络", docs_url=None, redoc_url=None)
+        self.app.add_middleware(_Guard, web=self)
+        self.app.add_exception_handler(HTTPException, _on_http)
+        self.app.add_exception_handler(RequestValidationError, _on_invalid)
+        self.app.add_exception_handler(Exception, _on_bug)
+        self._server: _Server | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.server_state.connections) if self._server else 0
+
+    async def start(self) -> None:
+        """Raises OSError where the port is taken."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
+        self.port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            self.app,
+            http=type("_Connection", (_Connection,), {"web": self}),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_WITHIN_S,
+        )
+        self._server = _Server(config)
+        self._running = asyncio.create_task(self._server.serve(sockets=[listener]), name="web")
+        await self._server.up.wait()
+
+    async def stop(self) -> None:
+        """No new connections; requests under way are answered, within a limit."""
+        if self._server is not None and self._running is not None:
+            self._server.should_exit = True
+            await self._running
+            self._server = self._running = None
+
+    def add_route(
+        self, path: str, methods: list[str], handler: Callable[..., Awaitable[Any]], **facts: Any
+    ) -> None:
+        """Raises OSError where another door has the route."""
+        if self._find(path, methods) is not None:
+            raise OSError(errno.EADDRINUSE, f"{'/'.join(methods)} {path} is taken")
+        self.app.add_api_route(path, handler, methods=list(methods), **facts)
+        self.app.openapi_schema = None
+
+    def remove_route(self, path: str, methods: list[str]) -> None:
+        route = self._find(path, methods)
+        if route is not None:
+            self.app.router.routes.remove(route)
+            self.app.openapi_schema = None
+
+    def _find(self, path: str, methods: list[str]) -> APIRoute | None:
+        for route in self.app.router.routes:
+            if isinstance(route, APIRoute) and route.path == path and (route.methods or set()) & set(methods):
+                return route
+        return None
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    if isinstance(error, Limit):
+        return _limit_problem(error)
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "", detail=error.detail, headers=error.headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = [{"path": ".".join(map(str, one["loc"])), "text": one["msg"]} for one in error.errors()]
+    return problem(422, "JL-E205", detail="the request is not as the interface says", errors=wrong)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    return problem(500, "JL-E200", detail="the engine failed; its log says more")
