@@ -1,0 +1,370 @@
+"""Expressions: `$` + a path in the message's own path language, then pipes. Compiled once, to closures.
+
+A closure takes the node at hand and the environment of one run: a list that holds the whole message, its
+envelope, and after these what `let` named. Slots are numbered when a map is compiled, so nothing is looked
+up by name later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from config import registry
+from config.errors import BadMessage, Problem
+from schemas.base import BadPath, Format
+from schemas.message import Message
+from transforms import functions, functions_dates, functions_people  # noqa: F401  (they register themselves)
+from transforms.pipes import Argument, BadPipe, Stage, Unusable, bind
+from transforms.tables import Table
+
+At = tuple[str | int, ...]
+Env = list[Any]
+Value = Callable[[Any, Env], Any]
+
+ROOT, MESSAGE, FIRST_LET = 0, 1, 2
+MAX_EXPRESSION = 2_000  # characters
+MAX_PIPES = 20
+
+
+class Tables(Protocol):
+    """What an expression needs of a library."""
+
+    def table(self, name: str) -> Table | None: ...
+
+    def table_names(self) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What can be named at one place of a text, and where complaints about it go."""
+
+    format: Format
+    tables: Tables
+    problems: list[Problem]
+    where: Callable[[At], str]  # the file and line of a place, for messages that fail there
+    envelope: bool = True
+    nested: bool = False  # the node at hand is an item, not the whole message
+    lets: Mapping[str, int] = field(default_factory=dict)
+    position: int = 0  # the slot of `$#`
+    slots: list[str] = field(default_factory=lambda: ["root", "message"])
+
+    def problem(self, at: At, code: str, message: str, hint: str = "", on_key: bool = False) -> None:
+        self.problems.append(Problem(at, code, message, hint, on_key=on_key))
+
+    def slot(self, name: str) -> int:
+        self.slots.append(name)
+        return len(self.slots) - 1
+
+    def inside(self) -> Scope:
+        return replace(self, nested=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression compiled. `plain` reads the node at hand, where it is a path and nothing else."""
+
+    call: Value
+    plain: Callable[[Any], Any] | None = None
+
+
+def is_expression(text: Any) -> bool:
+    return isinstance(text, str) and text.startswith("$") and not text.startswith("$$")
+
+
+def literal(text: Any) -> Any:
+    """`$$5` is the text `$5`."""
+    return text[1:] if isinstance(text, str) and text.startswith("$$") else text
+
+
+def filled(value: Any) -> bool:
+    """Whether there is something: not None, "", {} or []. Zero and false are something."""
+    return bool(value) or (value is not None and value == 0)
+
+
+def text_of(value: Any) -> str:
+    """A scalar as text: `true`, `12.50`, `2026`."""
+    if value is True or value is False:
+        return "true" if value else "false"
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def split_pipes(text: str) -> list[str]:
+    """Cuts at ` | ` outside quotes. Raises ValueError where a quote stays open.
+
+    >>> split_pipes("$PID-5 | join with=' | ' | upper")
+    ['$PID-5', "join with=' | '", 'upper']
+    """
+    parts, start, quote = [], 0, ""
+    for at, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote and text[at - 1] != "\\" else quote
+        elif char in "\"'`":
+            quote = char
+        elif char == "|" and text[at - 1].isspace() and text[at + 1 : at + 2].isspace():
+            parts.append(text[start:at].strip())
+            start = at + 1
+    if quote:
+        raise ValueError(f"the quote {quote} stays open")
+    return [*parts, text[start:].strip()]
+
+
+def words(text: str) -> Iterator[Argument]:
+    """The words of a pipe. Inside quotes a backslash takes the next mark as it is (`\\n` and `\\t` as usual).
+
+    >>> [(w.name, w.text) for w in words('join with=", "')]
+    [('', 'join'), ('with', ', ')]
+    """
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        name, made, quoted = "", "", False
+        while at < len(text) and not text[at].isspace():
+            if text[at] in "\"'":
+                piece, at = _quoted(text, at)
+                made, quoted = made + piece, True
+                continue
+            if text[at] == "=" and not name and not quoted and made.isidentifier():
+                name, made = made, ""
+            else:
+                made += text[at]
+            at += 1
+        yield Argument(made, quoted, name)
+
+
+def _quoted(text: str, at: int) -> tuple[str, int]:
+    quote, made, at = text[at], "", at + 1
+    while at < len(text) and text[at] != quote:
+        if text[at] == "\\" and at + 1 < len(text):
+            at += 1
+            made += {"n": "\n", "t": "\t"}.get(text[at], text[at])
+        else:
+            made += text[at]
+        at += 1
+    return made, at + 1
+
+
+def compile_expression(text: str, scope: Scope, at: At = (), every: bool = False) -> Expression | None:
+    """An expression to closures; None where it is wrong (the problem is in the scope's list).
+
+    With `every`, or where the first pipe takes a list, it starts from all matches of its path.
+    """
+    try:
+        if len(text) > MAX_EXPRESSION:
+            raise BadPipe("JL-C100", f"an expression has at most {MAX_EXPRESSION} characters")
+        path, *pipes = split_pipes(text)
+        if len(pipes) > MAX_PIPES:
+            raise BadPipe("JL-C100", f"an expression has at most {MAX_PIPES} pipes")
+        stages = [_stage(pipe, scope) for pipe in pipes]
+        wants_list = every or (bool(stages) and stages[0].takes == "list")
+        source = _source(path[1:], scope, wants_list)
+    except BadPipe as error:
+        scope.problem(at, error.code, str(error), error.hint)
+        return None
+    except ValueError as error:
+        scope.problem(at, "JL-C100", str(error))
+        return None
+    if not stages:
+        return source
+    return Expression(_piped(source, stages, path, scope.where(at)))
+
+
+def _stage(pipe: str, scope: Scope) -> Stage:
+    name, *arguments = words(pipe) if pipe else [Argument("")]
+    if not name.text:
+        raise BadPipe("JL-C100", "a pipe without a function")
+    try:
+        return bind(name.text, arguments, scope.tables.table)
+    except BadPipe as error:
+        if error.code == "JL-C104":
+            wrong = next((a.text for a in arguments if repr(a.text) in str(error)), "")
+            near = registry.nearest(wrong, scope.tables.table_names())
+            error.hint = f"did you mean {near}?" if near else ""
+        raise
+
+
+def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
+    """What an expression starts from. Raises BadPipe."""
+    if path.startswith("@") and (path[1:] in ENVELOPE or path.startswith("@header.")):
+        return Expression(_envelope(path[1:], scope))
+    if path == "#":
+        if not scope.position:
+            raise BadPipe("JL-C109", "$# is the position of an item, and this is not inside an `each`")
+        return Expression(_slot(scope.position))
+    if path in scope.lets:
+        return Expression(_slot(scope.lets[path]))
+    try:
+        compiled = scope.format.path(path)
+    except BadPath as error:
+        raise _no_path(path, error, scope) from None
+    except Exception as error:  # a library's own complaint about its path language
+        raise BadPipe("JL-C101", f"{path!r} is not a path: {error}") from None
+    of_node = compiled.relative or not scope.nested
+    if wants_list:
+        return Expression(_values(compiled.many, scope.format.path("").one, of_node))
+    return _read(compiled.one, of_node)
+
+
+def _no_path(path: str, error: BadPath, scope: Scope) -> BadPipe:
+    if path.isidentifier() and path.islower():
+        near = registry.nearest(path, scope.lets)
+        hint = f"did you mean ${near}?" if near else "`let:` gives names to values"
+        return BadPipe("JL-C109", f"nothing is called ${path} here", hint)
+    return BadPipe("JL-C101", str(error), f"did you mean ${error.nearest}?" if error.nearest else "")
+
+
+def _read(one: Callable[[Any], Any], of_node: bool) -> Expression:
+    if of_node:
+        return Expression(lambda node, env: one(node), one)
+    return Expression(lambda node, env: one(env[ROOT]))
+
+
+def _values(many: Callable[[Any], list[Any]], one: Callable[[Any], Any], of_node: bool) -> Value:
+    def values(node: Any, env: Env) -> list[Any] | None:
+        found = [one(item) for item in many(node if of_node else env[ROOT])]
+        return [value for value in found if filled(value)] or None
+
+    return values
+
+
+def _slot(number: int) -> Value:
+    return lambda node, env: env[number]
+
+
+def _received(message: Message) -> str:
+    at = datetime.fromtimestamp(message.received_ms // 1000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{message.received_ms % 1000:03d}Z"
+
+
+ENVELOPE: dict[str, Callable[[Message], str]] = {
+    "id": lambda message: message.id,
+    "source": lambda message: message.source,
+    "received": _received,
+    "channel": lambda message: message.channel,
+    "parent": lambda message: message.parent,
+}
+
+
+def _envelope(name: str, scope: Scope) -> Value:
+    if not scope.envelope:
+        raise BadPipe("JL-C115", f"${'@' + name}: the envelope cannot be read here, only in a map")
+    header = name.removeprefix("header.")
+    of_message = ENVELOPE.get(name) or (lambda message: message.headers.get(header.lower(), ""))
+
+    def value(node: Any, env: Env) -> str | None:
+        message: Message | None = env[MESSAGE]
+        return of_message(message) or None if message is not None else None
+
+    return value
+
+
+def _piped(source: Expression, stages: list[Stage], path: str, where: str) -> Value:
+    """The source, then its pipes. A complaint of theirs names the path and the line of the map."""
+    if len(stages) == 1 and source.plain and not stages[0].asked_of_nothing and stages[0].takes == "text":
+        return _one_pipe(source.plain, stages[0], path, where)
+    get = source.call
+    steps = [(_step(stage), stage.asked_of_nothing) for stage in stages]
+
+    def value(node: Any, env: Env) -> Any:
+        found = get(node, env)
+        try:
+            for step, asked_of_nothing in steps:
+                if found is not None or asked_of_nothing:
+                    found = step(found)
+        except (ValueError, ArithmeticError) as error:
+            raise failure(error, path, where, stages) from None
+        return found
+
+    return value
+
+
+def _one_pipe(one: Callable[[Any], Any], stage: Stage, path: str, where: str) -> Value:
+    """The commonest shape, `$PID-7 | date`, without a loop."""
+    call, step = stage.call, _step(stage)
+
+    def value(node: Any, env: Env) -> Any:
+        found = one(node)
+        if found is None:
+            return None
+        try:
+            return call(found) if found.__class__ is str else step(found)
+        except (ValueError, ArithmeticError) as error:
+            raise failure(error, path, where, [stage]) from None
+
+    return value
+
+
+def _step(stage: Stage) -> Callable[[Any], Any]:
+    """A pipe that takes whatever came before it: numbers become text, a list goes through item by item."""
+    call = stage.call
+    if stage.takes == "list":
+        return lambda value: call(value if isinstance(value, list) else [value])
+    if stage.takes == "any":
+        return call
+
+    def step(value: Any) -> Any:
+        if value.__class__ is str:
+            return call(value)
+        if isinstance(value, list):
+            return [made for item in value if filled(made := step(item))]
+        if isinstance(value, dict):
+            raise Unusable(f"{stage.name} takes text, not an object")
+        return call(value if value is None else text_of(value))
+
+    return step
+
+
+def failure(error: Exception, path: str, where: str, stages: list[Stage]) -> BadMessage:
+    """A function's own complaint is shown; of any other error only that there was one, for it may hold the
+    value.
+    """
+    code = error.code if isinstance(error, Unusable) else "JL-M051"
+    names = " | ".join(stage.name for stage in stages)
+    text = str(error) if isinstance(error, Unusable) else f"the value cannot be used by {names}"
+    return BadMessage(code, f"{text} ({where})", path.removeprefix("$"))
+
+
+def open_scope(
+    format_name: str, tables: Tables, problems: list[Problem], at: At, where: str = ""
+) -> Scope | None:
+    """A scope for one text on its own; None, and a problem, where nobody knows the format."""
+    try:
+        found: Format = registry.formats.get(format_name)
+    except registry.Unknown as error:
+        hint = f"did you mean {error.nearest}?" if error.nearest else f"known: {', '.join(error.known)}"
+        problems.append(Problem(at, "JL-C116", f"no format is called {format_name!r}", hint))
+        return None
+
+    def place(deeper: At) -> str:
+        return where or ".".join(map(str, deeper)) or "expression"
+
+    return Scope(found, tables, problems, place, envelope=False)
+
+
+def compile_value(
+    text: str, format_name: str, library: Tables, problems: list[Problem], at: At = ()
+) -> Callable[[Any], str | None] | None:
+    """An expression for an index value or an order key: a tree to text, or to None where there is nothing."""
+    scope = open_scope(format_name, library, problems, at)
+    if scope is None:
+        return None
+    if not is_expression(text):
+        scope.problem(at, "JL-C100", f"{text!r} is no expression", "an expression begins with $")
+        return None
+    expression = compile_expression(text, scope, at)
+    if expression is None:
+        return None
+    call = expression.call
+
+    def value(tree: Any) -> str | None:
+        found = call(tree, [tree, None])
+        if found.__class__ is str:
+            return found or None
+        return text_of(found) if filled(found) else None
+
+    return value

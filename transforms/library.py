@@ -1,0 +1,131 @@
+"""Maps, fragments and tables by name: the site's own folders first, then those that the product ships.
+
+A map is `<folder>/<name>.yaml`, a fragment `<folder>/types/<name>.yaml`, a table `<folder>/<name>.csv` or
+`.yaml`. Everything is read once; what is wrong with a file is a finding of that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from config.errors import ConfigError, Finding, Problem
+from config.registry import nearest
+from config.text import Document, read
+from transforms.mapping import Compiler, Map
+from transforms.tables import Table, read_table
+
+SHIPPED_MAPS = Path(__file__).parent / "maps"
+
+
+class Library:
+    """What texts may name. `findings` grows as files are read and maps compiled."""
+
+    def __init__(self, maps: Sequence[Path], tables: Sequence[Path]) -> None:
+        self._map_files = _by_name(maps, ".yaml")
+        self._fragment_files = _by_name([folder / "types" for folder in maps], ".yaml")
+        self._table_files = _by_name(tables, ".csv", ".yaml")
+        self._documents: dict[Path, Document | None] = {}
+        self._maps: dict[str, Map | None] = {}
+        self._tables: dict[str, Table | None] = {}
+        self._used: dict[str, frozenset[Path]] = {}
+        self._findings: dict[Finding, None] = {}
+
+    @property
+    def findings(self) -> list[Finding]:
+        return sorted(self._findings)
+
+    def map_names(self) -> list[str]:
+        return sorted(self._map_files)
+
+    def fragment_names(self) -> list[str]:
+        return sorted(self._fragment_files)
+
+    def table_names(self) -> list[str]:
+        return sorted(self._table_files)
+
+    def map(self, name: str, problems: list[Problem], at: tuple[str | int, ...] = ()) -> Map | None:
+        """A map, compiled; None with a problem at the place that names it, where there is none or it has
+        mistakes.
+        """
+        if name not in self._map_files:
+            near = nearest(name, self._map_files)
+            hint = f"did you mean {near}?" if near else ""
+            problems.append(Problem(at, "JL-C106", f"no map is called {name!r}", hint))
+            return None
+        if name not in self._maps:
+            self._maps[name] = self._compile(name)
+        found = self._maps[name]
+        if found is None:
+            problems.append(
+                Problem(at, "JL-C106", f"the map {name} has mistakes", f"see {self._map_files[name]}")
+            )
+        return found
+
+    def _compile(self, name: str) -> Map | None:
+        path = self._map_files[name]
+        document = self._read(path)
+        if document is None:
+            return None
+        compiler = Compiler(self)
+        problems: list[Problem] = []
+        if isinstance(document.data, dict) and document.data.get("map") != name:
+            problems.append(Problem(("map",), "JL-C117", f"the map is called {name!r} by its file"))
+        found = compiler.map(document.data, problems, (), document)
+        self.complain(document, problems)
+        self._used[name] = frozenset({path, *compiler.files})
+        return None if any(problem.severity == "error" for problem in problems) else found
+
+    def document(self, name: str) -> Document | None:
+        """A map's text, for its title and its tests."""
+        return self._read(self._map_files[name]) if name in self._map_files else None
+
+    def fragment(self, name: str) -> Document | None:
+        return self._read(self._fragment_files[name]) if name in self._fragment_files else None
+
+    def table(self, name: str) -> Table | None:
+        if name not in self._tables:
+            self._tables[name] = self._read_table(name)
+        return self._tables[name]
+
+    def used(self, name: str) -> frozenset[Path]:
+        """The files that decide what a compiled map does: itself, its fragments, its tables."""
+        return self._used.get(name, frozenset())
+
+    def complain(self, document: Document, problems: Iterable[Problem]) -> None:
+        self._note(document.findings(problems))
+
+    def _note(self, findings: Iterable[Finding]) -> None:
+        self._findings.update(dict.fromkeys(findings))
+
+    def _read(self, path: Path) -> Document | None:
+        if path not in self._documents:
+            try:
+                document = read(path)
+                self._documents[path] = document
+                self.complain(document, document.problems)
+            except ConfigError as error:
+                self._documents[path] = None
+                self._note(error.findings)
+        return self._documents[path]
+
+    def _read_table(self, name: str) -> Table | None:
+        if name not in self._table_files:
+            return None
+        try:
+            table, findings = read_table(self._table_files[name])
+        except ConfigError as error:
+            self._note(error.findings)
+            return None
+        self._note(findings)
+        return table
+
+
+def _by_name(folders: Sequence[Path], *suffixes: str) -> dict[str, Path]:
+    """Files by their name without suffix; the first folder that has a name wins."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if path.suffix in suffixes:
+                found.setdefault(path.stem, path)
+    return found

@@ -1,0 +1,196 @@
+"""A map: one message's tree to another format's tree, by a YAML file that looks like what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from config import registry
+from config.errors import BadMessage, Problem
+from config.registry import nearest
+from config.text import Document
+from schemas.base import Format
+from schemas.message import Message
+from transforms.expression import FIRST_LET, At, Scope, Value
+from transforms.shapes import Place, Shape, compile_shape, without
+
+if TYPE_CHECKING:
+    from transforms.library import Library
+
+MAP_KEYS = ("map", "title", "from", "to", "start", "let", "when", "make", "tests")
+FRAGMENT_KEYS = ("fragment", "title", "from", "let", "when", "else", "make")
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A compiled map. `tree` and `run` raise BadMessage and change nothing."""
+
+    name: str
+    source_format: str
+    target_format: str
+    target: Format
+    make: Value
+    empty: tuple[None, ...]  # what `let` and `each` fill
+    overlay: bool = False
+
+    def tree(self, source_tree: Any, message: Message | None = None) -> Any:
+        """What the map makes, as a tree of the target format. Constant parts are shared: do not change it."""
+        env = [source_tree, message, *self.empty]
+        made = self.make(source_tree, env)
+        if made is None and not self.overlay:
+            raise BadMessage("JL-M053", f"the map {self.name} makes nothing of this message")
+        return self.target.build(made, source_tree if self.overlay else None)
+
+    def run(self, source_tree: Any, message: Message | None = None) -> bytes:
+        """The same, encoded."""
+        return self.target.encode(self.tree(source_tree, message))
+
+
+class Compiler:
+    """Compiles the text of one map, and the fragments that it uses, each complaining about its own file."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.files: set[FilePath] = set()
+
+    def table(self, name: str) -> Any:
+        found = self.library.table(name)
+        if found is not None:
+            self.files.add(found.file)
+        return found
+
+    def table_names(self) -> list[str]:
+        return self.library.table_names()
+
+    def map(self, spec: Any, problems: list[Problem], at: At, document: Document | None) -> Map | None:
+        before = len(problems)
+        if not isinstance(spec, Mapping):
+            problems.append(Problem(at, "JL-C117", "a map has from, to and make"))
+            return None
+        _check_keys(spec, MAP_KEYS, ("from", "to", "make"), "map", problems, at)
+        source = _format(spec.get("from"), problems, (*at, "from"))
+        target = _format(spec.get("to"), problems, (*at, "to"))
+        if source is None or target is None or "make" not in spec:
+            return None
+        overlay = _overlay(spec, source, target, problems, at)
+        scope = Scope(source, self, problems, _where(document))
+        shape = compile_shape(_kept(spec), Place(scope, self._fragment), at)
+        if any(problem.severity == "error" for problem in problems[before:]):
+            return None
+        name = str(spec.get("map", ""))
+        return Map(
+            name,
+            source.name,
+            target.name,
+            target,
+            shape.call,
+            (None,) * (len(scope.slots) - FIRST_LET),
+            overlay,
+        )
+
+    def _fragment(self, name: str, place: Place, at: At) -> Shape | None:
+        """A fragment as if its text stood here, except that it sees its own file's lines."""
+        scope = place.scope
+        document = self.library.fragment(name)
+        if name in place.inside:
+            round_ = " -> ".join((*place.inside, name))
+            scope.problem(at, "JL-C107", f"the fragment uses itself: {round_}")
+            return None
+        if document is None:
+            near = nearest(name, self.library.fragment_names())
+            hint = f"did you mean {near}?" if near else ""
+            scope.problem(at, "JL-C105", f"no fragment is called {name!r}", hint)
+            return None
+        self.files.add(FilePath(document.file))
+        problems: list[Problem] = []
+        inner = Place(
+            Scope(
+                scope.format, self, problems, _where(document), scope.envelope, scope.nested, scope.lets,
+                scope.position, scope.slots,
+            ),
+            self._fragment, (*place.inside, name), place.depth,
+        )  # fmt: skip
+        shape = self._fragment_shape(document.data, scope, inner, at)
+        self.library.complain(document, problems)
+        if any(problem.severity == "error" for problem in problems):
+            scope.problem(at, "JL-C105", f"the fragment {name} has mistakes", f"see {document.file}")
+        return shape
+
+    def _fragment_shape(self, spec: Any, outer: Scope, inner: Place, at: At) -> Shape | None:
+        problems = inner.scope.problems
+        if not isinstance(spec, Mapping):
+            problems.append(Problem((), "JL-C117", "a fragment has from and make"))
+            return None
+        _check_keys(spec, FRAGMENT_KEYS, ("from", "make"), "fragment", problems, ())
+        wanted = spec.get("from")
+        if wanted != outer.format.name:
+            outer.problem(
+                at, "JL-C113", f"this fragment reads {wanted}, but the map reads {outer.format.name}"
+            )
+            return None
+        return compile_shape(_kept(spec), inner, ()) if "make" in spec else None
+
+
+def _kept(spec: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The shape in a map's or a fragment's file: make, and what controls it."""
+    return without(spec, "map", "fragment", "title", "from", "to", "start", "tests")
+
+
+def _check_keys(
+    spec: Mapping[Any, Any],
+    known: tuple[str, ...],
+    needed: tuple[str, ...],
+    what: str,
+    problems: list[Problem],
+    at: At,
+) -> None:
+    for key in spec:
+        if key not in known:
+            near = nearest(str(key), known)
+            hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
+            problems.append(Problem((*at, key), "JL-C117", f"a {what} has no {key!r}", hint, on_key=True))
+    for key in needed:
+        if key not in spec:
+            problems.append(Problem(at, "JL-C117", f"the {what} has no {key!r}"))
+
+
+def _format(name: Any, problems: list[Problem], at: At) -> Format | None:
+    if name is None:
+        return None
+    try:
+        found: Format = registry.formats.get(str(name))
+    except registry.Unknown as error:
+        hint = f"did you mean {error.nearest}?" if error.nearest else f"known: {', '.join(error.known)}"
+        problems.append(Problem(at, "JL-C116", f"no format is called {name!r}", hint))
+        return None
+    return found
+
+
+def _overlay(
+    spec: Mapping[Any, Any], source: Format, target: Format, problems: list[Problem], at: At
+) -> bool:
+    if "start" not in spec:
+        return False
+    if spec["start"] != "$":
+        problems.append(Problem((*at, "start"), "JL-C108", "start is $: the message itself is copied first"))
+    if source is not target:
+        text = f"start: $ copies the message, but it is {source.name} and {target.name} is made"
+        problems.append(Problem((*at, "start"), "JL-C113", text))
+    return True
+
+
+def _where(document: Document | None) -> Any:
+    def where(at: At) -> str:
+        if document is None:
+            return "map line " + ".".join(map(str, at))
+        line, _ = document.place(at)
+        return f"{document.file}:{line}"
+
+    return where
+
+
+def compile_map(spec: Any, library: Library, problems: list[Problem], at: At = ()) -> Map | None:
+    """A map that stands in another text (a channel); None where it is wrong, and the problems say why."""
+    return Compiler(library).map(spec, problems, at, None)

@@ -1,0 +1,200 @@
+"""From `| table gender default unknown` to a callable, checked against the function's signature.
+
+A pipe function is any Python function registered by `config.registry.function`. Its first parameter takes
+the value, and its annotation says what it wants to be given: `str` (text; lists go through item by item),
+`list[...]` (every match of the path), `Any` (as it is). `... | None` means that it is also asked when there
+is nothing. The keyword-only parameters are its arguments in YAML, of type str, int, bool, Decimal, Literal,
+`re.Pattern[str]` or `Table`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from config import registry
+from transforms.tables import Table
+
+MAX_PATTERN = 200  # characters
+MAX_MATCHED = 4_000  # characters of a value that a pattern looks at
+_NESTED = re.compile(r"[+*}]\)?[+*{]|\([^()]*[+*}][^()]*\)[+*{]|\((?:[^()]*\|)+[^()]*\)[+*{]|\\[1-9]|\(\?P=")
+
+FindTable = Callable[[str], "Table | None"]
+
+
+class Unusable(ValueError):
+    """A pipe function's complaint. Its text is shown to operators: it must not hold the value itself."""
+
+    code = "JL-M051"
+
+
+class Missing(Unusable):
+    code = "JL-M050"
+
+
+class BadPipe(ValueError):
+    """What is wrong with a pipe as written. `code` is JL-C102 to JL-C104 or JL-C112."""
+
+    def __init__(self, code: str, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.code, self.hint = code, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A word of a pipe: `unknown`, `"two words"` (quoted) or `with=", "` (named)."""
+
+    text: str
+    quoted: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pipe, ready to call."""
+
+    name: str
+    call: Callable[[Any], Any]
+    takes: str  # text, list, any
+    asked_of_nothing: bool = False
+    gives_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    takes: str
+    asked_of_nothing: bool
+    gives_text: bool
+    arguments: Mapping[str, Any]  # name -> annotation
+    required: frozenset[str]
+
+
+@functools.cache
+def signature(func: Callable[..., Any]) -> Signature:
+    """What a pipe function wants, read from its annotations."""
+    hints = get_type_hints(func)
+    parameters = list(inspect.signature(func).parameters.values())
+    wants, optional = _without_none(hints.get(parameters[0].name, Any))
+    takes = "text" if wants is str else "list" if get_origin(wants) is list or wants is list else "any"
+    named = [p for p in parameters[1:] if p.kind is p.KEYWORD_ONLY]
+    arguments = {p.name.rstrip("_"): _without_none(hints.get(p.name, str))[0] for p in named}
+    required = frozenset(p.name.rstrip("_") for p in named if p.default is p.empty)
+    return Signature(takes, optional, hints.get("return") is str, arguments, required)
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+        return (kinds[0] if len(kinds) == 1 else Any), len(kinds) < len(get_args(hint))
+    return hint, False
+
+
+def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
+    """A pipe by name with its arguments. Raises BadPipe."""
+    try:
+        func = registry.functions.get(name)
+    except registry.Unknown as error:
+        raise BadPipe(
+            "JL-C102", f"no pipe function is called {name!r}", _did_you_mean(error.nearest)
+        ) from None
+    wants = signature(func)
+    given = _given(name, words, wants)
+    values = {key: _convert(name, key, wants.arguments[key], text, find_table) for key, text in given.items()}
+    missing = wants.required - values.keys()
+    if missing:
+        raise BadPipe("JL-C103", f"{name} needs {', '.join(sorted(missing))}", usage(name))
+    real = inspect.signature(func).parameters
+    kwargs = {key if key in real else f"{key}_": value for key, value in values.items()}
+    call = functools.partial(func, **kwargs) if kwargs else func
+    return Stage(name, call, wants.takes, wants.asked_of_nothing, wants.gives_text)
+
+
+def usage(name: str) -> str:
+    """How a pipe function is written: `table NAME [default=] [error=] [column=]`."""
+    wants = signature(registry.functions.get(name))
+    words = [key.upper() if key in wants.required else f"[{key}=]" for key in wants.arguments]
+    return " ".join(["write it:", name, *words])
+
+
+def _did_you_mean(near: str) -> str:
+    return f"did you mean {near}?" if near else ""
+
+
+def _given(name: str, words: Sequence[Argument], wants: Signature) -> dict[str, str]:
+    """Words to parameters: `name=value`, `name value` or by order; the name of a truth value alone means
+    true.
+    """
+    given: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        known = not word.quoted and not word.name and word.text in wants.arguments
+        open_ = [key for key in wants.arguments if key not in given]
+        if word.name:
+            key, text = word.name, word.text
+        elif known and wants.arguments[word.text] is bool:
+            key, text = word.text, "true"
+        elif known and rest:
+            key, text = word.text, rest.pop(0).text
+        elif open_:
+            key, text = open_[0], word.text
+        else:
+            raise BadPipe("JL-C103", f"{name} has no place for {word.text!r}", usage(name))
+        if key not in wants.arguments:
+            near = registry.nearest(key, wants.arguments)
+            raise BadPipe("JL-C103", f"{name} has no argument {key!r}", _did_you_mean(near) or usage(name))
+        if key in given:
+            raise BadPipe("JL-C103", f"{name} is given {key} twice", usage(name))
+        given[key] = text
+    return given
+
+
+def _convert(name: str, key: str, kind: Any, text: str, find_table: FindTable) -> Any:
+    if kind is Table:
+        table = find_table(text)
+        if table is None:
+            raise BadPipe("JL-C104", f"no table is called {text!r}")
+        return table
+    if kind is re.Pattern or get_origin(kind) is re.Pattern:
+        return pattern(text)
+    if get_origin(kind) is Literal:
+        if text in get_args(kind):
+            return text
+        hint = _did_you_mean(registry.nearest(text, get_args(kind)))
+        raise BadPipe("JL-C103", f"{key} of {name} is one of {', '.join(get_args(kind))}, not {text!r}", hint)
+    if kind is bool and text in ("true", "false"):
+        return text == "true"
+    try:
+        if kind is int:
+            return int(text)
+        if kind is Decimal:
+            return Decimal(text)
+    except (ValueError, InvalidOperation):
+        kind = bool
+    if kind is bool:
+        raise BadPipe("JL-C103", f"{key} of {name} cannot be {text!r}", usage(name))
+    return text
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression that cannot run away: short, without nested repetition or back references."""
+    if len(text) > MAX_PATTERN:
+        raise BadPipe("JL-C112", f"a pattern has at most {MAX_PATTERN} characters")
+    if _NESTED.search(
+        re.sub(r"\\.", lambda m: m[0] if m[0][1].isdigit() else "x", re.sub(r"\[[^\]]*\]", "x", text))
+    ):
+        raise BadPipe(
+            "JL-C112",
+            "the pattern repeats a repetition or refers back: it could take for ever",
+            "write it plainer",
+        )
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise BadPipe("JL-C112", f"not a regular expression: {error}") from None
