@@ -12,58 +12,72 @@ from config.units import Seconds, Size
 
 
 class _Text(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class RetryText(_Text):
-    """How a failed delivery is tried again: after `first`, then `factor` times longer each time up to `max`."""
+    """How a failed delivery is tried again: after `first`, then `factor` times longer each time, to `max`."""
 
-    first: Seconds = 1.0
-    factor: float = Field(2.0, ge=1, le=10)
-    max: Seconds = 300.0
-    for_: Seconds = Field(86400.0, alias="for", description="give up (dead letter) after this time")
+    first: Seconds = Field(default=1.0, description="the wait after the first failure")
+    factor: float = Field(default=2.0, ge=1, le=10, description="how much longer each wait is than the last")
+    max: Seconds = Field(default=300.0, description="the longest wait")
+    for_: Seconds = Field(default=86400.0, alias="for", description="give up (dead letter) after this time")
 
 
 class OrderText(_Text):
     """Messages of one key reach a destination in the order they were accepted; lanes run in parallel."""
 
-    by: str
-    lanes: int = Field(4, ge=1, le=64)
+    by: str = Field(description="the key: an expression, `$PID-3.1`")
+    lanes: int = Field(default=4, ge=1, le=64, description="how many keys are delivered at once")
 
 
 class LimitText(_Text):
     """How much may wait in each destination's queue before the channel's source is told to wait."""
 
-    messages: int = Field(1_000_000, ge=1)
+    messages: int = Field(default=1_000_000, ge=1)
     bytes: Size = 2_000_000_000
 
 
 class BranchText(_Text):
     """One destination of a channel."""
 
-    when: Any = None
-    map: str | None = None
-    send: dict[str, Any]
+    when: Any = Field(default=None, description="the condition; without one, every message of the channel")
+    map: str | None = Field(
+        default=None, description="the map that makes what is sent; without one, as it came"
+    )
+    send: dict[str, Any] = Field(description="`{kind: {options}}` or `{system: name, overrides}`")
     retry: RetryText = RetryText()
-    parallel: int = Field(8, ge=1, le=256, description="deliveries at once, where the channel has no order")
-    reply_map: str | None = None
+    parallel: int = Field(default=8, ge=1, le=256, description="deliveries at once, where there is no order")
+    reply_map: str | None = Field(
+        default=None, description="the map that makes the sender's reply of the answer"
+    )
 
 
 class ChannelText(_Text):
     """A channel file."""
 
-    channel: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
-    title: str = ""
-    from_: dict[str, Any] = Field(alias="from")
-    format: str
-    order: OrderText | None = None
-    index: dict[str, str] = {}
-    when: Any = None
-    to: dict[str, BranchText] = {}
-    reply: str = "accepted"
-    timeout: Seconds = Field(30.0, description="how long a sender waits for a destination's answer")
+    channel: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="the name; the file is called so too"
+    )
+    title: str = Field(default="", description="for people")
+    from_: dict[str, Any] = Field(alias="from", description="the source: `{kind: {options}}`")
+    format: str = Field(description="what comes in: hl7v2, json, xml, fhir")
+    order: OrderText | None = Field(default=None, description="without it, as fast as it goes")
+    index: dict[str, str] = Field(
+        default={}, description="what the journal finds a message by: name to expression"
+    )
+    when: Any = Field(default=None, description="what does not match is accepted and filed as filtered")
+    to: dict[str, BranchText] = Field(default={}, description="the destinations, by name")
+    reply: str = Field(
+        default="accepted", description="accepted, none, or the destination whose answer is the reply"
+    )
+    timeout: Seconds = Field(default=30.0, description="how long a sender waits for a destination's answer")
     limit: LimitText = LimitText()
-    tests: list[Any] = []
+    tests: list[Any] = Field(default=[], description="cases for `jingluo test`")
+
+
+# Keys of the design that no part of this version acts on: silence would be a promise.
+NOT_YET = ("duplicates", "split", "collect", "validate", "keep", "alert", "batch")
 
 
 Tree = Any
@@ -104,7 +118,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel, compiled: what the router runs. `digest` changes with anything that changes its behaviour."""
+    """A channel, compiled: what the router runs. `digest` changes with whatever changes its behaviour."""
 
     name: str
     title: str

@@ -1,0 +1,136 @@
+"""What is wrong with a channel as a whole, and with several channels together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from channels.compile import Draft
+from channels.loops import loops
+from channels.model import BranchText, ChannelText, RetryText
+from config.errors import Problem
+from config.registry import nearest
+from config.settings import Settings
+from config.text import At
+from transforms.conditions import literals
+
+_EVERYWHERE = {"0.0.0.0", "::", ""}
+
+
+def alone(made: Draft) -> None:
+    """Adds what one channel's parts say of one another."""
+    text = made.text
+    if text is None:
+        return
+    problems = made.problems
+    stem = Path(made.document.file).stem
+    if stem != text.channel:
+        what = f"the channel {text.channel!r} stands in a file called {stem!r}"
+        problems.append(Problem(("channel",), "JL-C022", what, f"call it {text.channel}.yaml", "warning"))
+    if not text.to:
+        what = "no destination: what comes in is kept, and goes nowhere"
+        problems.append(Problem(("channel",), "JL-C033", what, "add `to:`", "warning"))
+    if text.order and text.order.lanes == 1:
+        what = "one lane delivers one message at a time, whatever its key"
+        problems.append(
+            Problem(("order", "lanes"), "JL-C029", what, "more lanes keep the order of a key", "warning")
+        )
+    _reply(text, problems)
+    for name, branch in text.to.items():
+        _retry(branch.retry, ("to", name, "retry"), problems)
+        _reached(text, name, branch, problems)
+
+
+def across(drafts: list[Draft], settings: Settings) -> None:
+    """Adds what two channels say of each other: the later file is the one that does not run."""
+    _once(drafts, "JL-C021", ("channel",), "name", _name)
+    _ports(drafts, settings)
+    _once(drafts, "JL-C024", ("from", "http", "path"), "method and path", _route)
+    _once(drafts, "JL-C025", ("from", "file", "folder"), "folder", lambda made: _folder(made, settings.site))
+    loops(drafts, settings)
+
+
+def _reply(text: ChannelText, problems: list[Problem]) -> None:
+    choices = ["accepted", "none", *text.to]
+    if text.reply not in choices:
+        near = nearest(text.reply, choices)
+        hint = f"did you mean {near!r}?" if near else f"one of {', '.join(choices)}"
+        problems.append(Problem(("reply",), "JL-C026", f"no destination is called {text.reply!r}", hint))
+    for name, branch in text.to.items():
+        if branch.reply_map and name != text.reply and text.reply in choices:
+            what = f"the answer of {name!r} is not the reply, so this map is never used"
+            problems.append(
+                Problem(("to", name, "reply_map"), "JL-C042", what, f"write `reply: {name}`", "warning")
+            )
+
+
+def _retry(retry: RetryText, at: At, problems: list[Problem]) -> None:
+    if retry.first <= 0:
+        problems.append(Problem((*at, "first"), "JL-C030", "first must be more than nothing"))
+    if retry.first > retry.max:
+        problems.append(Problem((*at, "max"), "JL-C030", "the longest wait is shorter than the first one"))
+    if retry.for_ < retry.first:
+        problems.append(Problem((*at, "for"), "JL-C030", "retrying ends before the first wait is over"))
+
+
+def _reached(text: ChannelText, name: str, branch: BranchText, problems: list[Problem]) -> None:
+    """Two conditions that name the same path must have a value in common."""
+    outer, inner = literals(text.when), literals(branch.when)
+    for path in outer.keys() & inner.keys():
+        if outer[path].isdisjoint(inner[path]):
+            only = ", ".join(sorted(outer[path]))
+            what = f"{name!r} is never reached: the channel takes only {only} here"
+            problems.append(Problem(("to", name, "when", f"${path}"), "JL-C027", what, on_key=True))
+
+
+def _once(
+    drafts: list[Draft], code: str, at: At, what: str, claim: Callable[[Draft], tuple[str, Any] | None]
+) -> None:
+    """A finding for everyone who claims what an earlier file has. A claim: how it is shown, what it is."""
+    first: dict[Any, Draft] = {}
+    for made in drafts:
+        claimed = claim(made)
+        if claimed is None:
+            continue
+        shown, key = claimed
+        owner = first.setdefault(key, made)
+        if owner is not made:
+            made.problems.append(Problem(at, code, f"the {what} {shown!r} is taken by {owner.document.file}"))
+
+
+def _name(made: Draft) -> tuple[str, Any] | None:
+    return (made.text.channel, made.text.channel) if made.text else None
+
+
+def _ports(drafts: list[Draft], settings: Settings) -> None:
+    taken: list[tuple[str, int, str]] = []
+    if settings.http.port:
+        taken.append((settings.http.host, settings.http.port, "the engine's HTTP server"))
+    for made in drafts:
+        kind, options = made.source or ("", None)
+        host, port = getattr(options, "host", ""), getattr(options, "port", 0)
+        if kind == "http" or not port:
+            continue
+        owner = next((who for h, p, who in taken if p == port and _same_host(h, host)), "")
+        if owner:
+            what = f"the port {port} is taken by {owner}"
+            made.problems.append(Problem(("from", kind, "port"), "JL-C023", what))
+        taken.append((host, port, made.document.file))
+
+
+def _same_host(one: str, other: str) -> bool:
+    return one == other or one in _EVERYWHERE or other in _EVERYWHERE
+
+
+def _route(made: Draft) -> tuple[str, Any] | None:
+    kind, options = made.source or ("", None)
+    return (f"{options.method} {options.path}", (options.method, options.path)) if kind == "http" else None
+
+
+def _folder(made: Draft, site: Path) -> tuple[str, Any] | None:
+    """The same folder with another pattern is another claim."""
+    kind, options = made.source or ("", None)
+    if kind != "file":
+        return None
+    return options.folder, ((site / options.folder).resolve(), options.pattern)

@@ -1,0 +1,252 @@
+"""A channel's text to the `Channel` that the router runs. Mistakes are gathered, never raised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from channels.hl7_fields import doubts
+from channels.model import NOT_YET, Branch, BranchText, Channel, ChannelText, Retry
+from channels.systems import Systems, endpoint
+from config.errors import Problem
+from config.models import problems_of
+from config.registry import Unknown, destinations, formats, sources
+from config.text import At, Document
+from transforms.conditions import compile_when
+from transforms.expression import compile_value
+from transforms.library import Library
+from transforms.mapping import Map
+from transforms.tables import Table
+
+_DESTINATION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_INDEX = re.compile(r"[a-z][a-z0-9_]{0,31}")
+# Columns that the journal has of every message.
+RESERVED = (
+    "id",
+    "channel",
+    "state",
+    "kind",
+    "source",
+    "format",
+    "received",
+    "code",
+    "reason",
+    "parent",
+    "body",
+)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A channel file on its way. `source` is (kind, Options); `channel` is there where all of it compiled."""
+
+    document: Document
+    text: ChannelText | None = None
+    source: tuple[str, Any] | None = None
+    channel: Channel | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def runs(self) -> bool:
+        return self.channel is not None and not any(p.severity == "error" for p in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What all channels of a site are made with."""
+
+    library: Library
+    systems: Systems
+    digests: dict[Path, str] = field(default_factory=dict)
+
+    def digest_of(self, path: Path) -> str:
+        """Of a map's or a table's file, read once for all channels."""
+        if path not in self.digests:
+            self.digests[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return self.digests[path]
+
+
+def draft(document: Document, workshop: Workshop) -> Draft:
+    """A channel file with everything that can be said of it alone."""
+    made = Draft(document, problems=list(document.problems))
+    made.text = _text(document.data, made.problems)
+    if made.text is not None:
+        made.channel = _Compiler(made, made.text, workshop).channel()
+    return made
+
+
+def _text(data: Any, problems: list[Problem]) -> ChannelText | None:
+    if not isinstance(data, dict):
+        problems.append(Problem((), "JL-C012", "a channel file must be a mapping (key: value)"))
+        return None
+    known = {key: value for key, value in data.items() if key not in NOT_YET}
+    for key in data.keys() - known.keys():
+        hint = "take it out, or wait for the version that does"
+        problems.append(
+            Problem((key,), "JL-C036", f"this version does not do {key!r} yet", hint, on_key=True)
+        )
+    try:
+        return ChannelText.model_validate(known)
+    except ValidationError as error:
+        problems += problems_of(error, ChannelText)
+        return None
+
+
+class _Compiler:
+    """One channel's compilation: every part notes its own mistakes, so that all show at once."""
+
+    def __init__(self, made: Draft, text: ChannelText, workshop: Workshop) -> None:
+        self.made, self.text = made, text
+        self.problems = made.problems
+        self.workshop, self.systems = workshop, workshop.systems
+        self.files: set[Path] = set()  # of the maps and tables that it uses
+
+    def channel(self) -> Channel | None:
+        """None where any part is wrong."""
+        text = self.text
+        if self._format() is None:
+            return None
+        source = self.made.source = endpoint(text.from_, sources, ("from",), self.systems, self.problems)
+        branches = [self._branch(name, branch) for name, branch in text.to.items()]
+        when = self._when(text.when, ("when",))
+        self._names()
+        index = {name: self._value(path, ("index", name)) for name, path in text.index.items()}
+        order_by = self._value(text.order.by, ("order", "by")) if text.order else None
+        good = [branch for branch in branches if branch is not None]
+        if source is None or len(good) < len(branches) or any(p.severity == "error" for p in self.problems):
+            return None
+        return Channel(
+            name=text.channel,
+            title=text.title,
+            kind=source[0],
+            options=source[1],
+            format=self._format(),
+            branches=tuple(good),
+            when=when,
+            index={name: read for name, read in index.items() if read is not None},
+            order_by=order_by,
+            lanes=text.order.lanes if text.order else 0,
+            reply=text.reply,
+            timeout_s=text.timeout,
+            max_messages=text.limit.messages,
+            max_bytes=text.limit.bytes,
+            digest=self._digest(),
+            file=self.made.document.file,
+        )
+
+    def _format(self) -> Any:
+        try:
+            return formats.get(self.text.format)
+        except Unknown as error:
+            hint = (
+                f"did you mean {error.nearest!r}?" if error.nearest else f"known are {', '.join(error.known)}"
+            )
+            self.problems.append(Problem(("format",), "JL-C017", f"no format is called {error.name!r}", hint))
+            return None
+
+    def _branch(self, name: str, text: BranchText) -> Branch | None:
+        at: At = ("to", name)
+        if not _DESTINATION.fullmatch(name) or name in ("accepted", "none"):
+            hint = "small letters, digits and hyphens; not `accepted`, not `none`"
+            self.problems.append(
+                Problem(at, "JL-C038", f"{name!r} cannot name a destination", hint, on_key=True)
+            )
+        mapped = self._map(text.map, (*at, "map"))
+        reply_map = self._map(text.reply_map, (*at, "reply_map"))
+        self._check_formats(at, mapped, reply_map)
+        when = self._when(text.when, (*at, "when"))
+        if "channel" in text.send:
+            what = "this version does not send to a channel yet"
+            self.problems.append(Problem((*at, "send", "channel"), "JL-C036", what, on_key=True))
+            return None
+        found = endpoint(text.send, destinations, (*at, "send"), self.systems, self.problems)
+        if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
+            return None
+        retry = text.retry
+        return Branch(
+            name=name,
+            kind=found[0],
+            options=found[1],
+            format=mapped.target_format if mapped else self.text.format,
+            when=when,
+            map=mapped.run if mapped else None,
+            retry=Retry(retry.first, retry.factor, retry.max, retry.for_),
+            parallel=text.parallel,
+            reply_map=reply_map.run if reply_map else None,
+            reply_format=reply_map.source_format if reply_map else "",
+        )
+
+    def _check_formats(self, at: At, mapped: Map | None, reply_map: Map | None) -> None:
+        own = self.text.format
+        if mapped and mapped.source_format != own:
+            what = f"the map {mapped.name!r} reads {mapped.source_format}, the channel's messages are {own}"
+            self.problems.append(Problem((*at, "map"), "JL-C039", what))
+        if reply_map and reply_map.target_format != own:
+            what = f"the map {reply_map.name!r} makes {reply_map.target_format}, the channel answers in {own}"
+            self.problems.append(Problem((*at, "reply_map"), "JL-C039", what))
+
+    def _map(self, name: str | None, at: At) -> Map | None:
+        if name is None:
+            return None
+        found = self.workshop.library.map(name, self.problems, at)
+        self.files |= self.workshop.library.used(name)
+        return found
+
+    def table(self, name: str) -> Table | None:
+        """What a condition's or an expression's compiler asks for."""
+        found = self.workshop.library.table(name)
+        if found is not None:
+            self.files.add(found.file)
+        return found
+
+    def table_names(self) -> list[str]:
+        return self.workshop.library.table_names()
+
+    def _when(self, spec: Any, at: At) -> Callable[[Any], bool] | None:
+        if spec is None:
+            return None
+        self._doubt(spec, at)
+        return compile_when(spec, self.text.format, self, self.problems, at)
+
+    def _value(self, expression: str, at: At) -> Callable[[Any], str | None] | None:
+        self._doubt(expression, at)
+        return compile_value(expression, self.text.format, self, self.problems, at)
+
+    def _doubt(self, spec: Any, at: At) -> None:
+        if self.text.format == "hl7v2":
+            self.problems.extend(doubts(spec, at))
+
+    def _names(self) -> None:
+        for name in self.text.index:
+            if name in RESERVED:
+                what = f"the journal has a column {name!r} of its own"
+                self.problems.append(Problem(("index", name), "JL-C035", what, on_key=True))
+            elif not _INDEX.fullmatch(name):
+                what = f"{name!r} cannot name an index: small letters, digits and _"
+                self.problems.append(Problem(("index", name), "JL-C035", what, on_key=True))
+
+    def _digest(self) -> str:
+        """Over all that decides what the channel does, and not over its comments and tests."""
+        data = {key: value for key, value in self.made.document.data.items() if key != "tests"}
+        systems = {
+            name: self.systems.entries[name] for name in _systems_in(data) if name in self.systems.entries
+        }
+        files = sorted(map(self.workshop.digest_of, self.files))
+        whole = json.dumps([data, systems, files], sort_keys=True, ensure_ascii=False, default=str)
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def _systems_in(data: Any) -> set[str]:
+    if isinstance(data, list):
+        return {name for inner in data for name in _systems_in(inner)}
+    if not isinstance(data, dict):
+        return set()
+    own = {value for key, value in data.items() if key == "system" and isinstance(value, str)}
+    return own.union(*(_systems_in(inner) for inner in data.values()))

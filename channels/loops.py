@@ -1,0 +1,89 @@
+"""Channels that feed themselves: what goes out of one comes in at another, and round again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.compile import Draft
+from channels.model import Branch, Channel
+from config.errors import Problem
+from config.settings import Settings
+
+_HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
+Address = tuple[Any, ...]
+
+
+def loops(drafts: list[Draft], settings: Settings) -> None:
+    """Notes every way round once, at the destination that closes it, where every step is unconditional.
+
+    A condition or a map on the way may end it, so such a loop is a warning.
+    """
+    doors = {_door(made.channel, settings): made for made in drafts if made.channel is not None}
+    doors.pop(None, None)
+    done: set[str] = set()
+    for made in drafts:
+        _walk(made, [], doors, settings, done)
+
+
+def _walk(
+    made: Draft, way: list[tuple[Draft, Branch]], doors: Any, settings: Settings, done: set[str]
+) -> None:
+    channel = made.channel
+    if channel is None or channel.name in done:
+        return
+    for branch in channel.branches:
+        target = doors.get(_target(branch, settings))
+        if target is None:
+            continue
+        step = [*way, (made, branch)]
+        start = next((i for i, (seen, _) in enumerate(step) if seen is target), None)
+        if start is None:
+            _walk(target, step, doors, settings, done)
+        else:
+            _note(step[start:])
+    done.add(channel.name)
+
+
+def _note(ring: list[tuple[Draft, Branch]]) -> None:
+    made, branch = ring[-1]
+    names = [seen.channel.name for seen, _ in ring if seen.channel is not None]
+    certain = all(
+        seen.channel is not None and seen.channel.when is None and step.when is None and step.map is None
+        for seen, step in ring
+    )
+    made.problems.append(
+        Problem(
+            ("to", branch.name, "send"),
+            "JL-C028",
+            f"a loop: {' -> '.join([*names, names[0]])}",
+            "" if certain else "the conditions must end it",
+            "error" if certain else "warning",
+        )
+    )
+
+
+def _door(channel: Channel, settings: Settings) -> Address | None:
+    """Where a channel's source takes messages in."""
+    options = channel.options
+    if channel.kind == "mllp":
+        return ("mllp", options.port)
+    if channel.kind == "http":
+        return ("http", settings.http.port, options.path)
+    if channel.kind == "file":
+        return ("file", (settings.site / options.folder).resolve())
+    return None
+
+
+def _target(branch: Branch, settings: Settings) -> Address | None:
+    """Where a destination puts messages, where that is this machine."""
+    options = branch.options
+    if branch.kind == "mllp" and options.host in _HERE:
+        return ("mllp", options.port)
+    if branch.kind == "http":
+        url = urlsplit(str(options.url))
+        return ("http", url.port or 80, url.path) if url.hostname in _HERE else None
+    if branch.kind == "file":
+        return ("file", (Path(settings.site) / options.folder).resolve())
+    return None

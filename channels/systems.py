@@ -1,0 +1,211 @@
+"""The outside parties by name (systems.yaml), and how `{kind: {...}}` becomes an endpoint's options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.errors import ConfigError, Finding, Problem
+from config.models import problems_of
+from config.registry import Names, Unknown, destinations, nearest, sources
+from config.secrets import NoSecret, Secrets, written_inline
+from config.text import At, Document, read
+
+
+@dataclass(slots=True)
+class Systems:
+    """systems.yaml as it stands. `problems` and `used` grow while channels that name its entries compile."""
+
+    document: Document
+    entries: dict[str, dict[str, Any]]
+    secrets: Secrets
+    problems: list[Problem] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    unreadable: tuple[Finding, ...] = ()
+
+    def findings(self) -> list[Finding]:
+        unused = [
+            Problem(("systems", name), "JL-C034", f"no channel uses the system {name!r}", "", "warning", True)
+            for name in self.entries
+            if name not in self.used
+        ]
+        return [*self.unreadable, *self.document.findings([*self.document.problems, *self.problems, *unused])]
+
+    def broken(self, name: str) -> bool:
+        """Whether an entry has a mistake of its own, so that whoever uses it cannot run."""
+        return any(p.severity == "error" and p.at[:2] == ("systems", name) for p in self.problems) or any(
+            p.severity == "error" and p.at[:2] == ("systems", name) for p in self.document.problems
+        )
+
+
+def read_systems(path: Path, shown_as: str, secrets: Secrets, env: Mapping[str, str]) -> Systems:
+    """Never raises: what is wrong is in its findings."""
+    nothing = Document(shown_as, {})
+    if not path.exists():
+        return Systems(nothing, {}, secrets)
+    try:
+        document = read(path, shown_as, env)
+    except ConfigError as error:
+        return Systems(nothing, {}, secrets, unreadable=error.findings)
+    systems = Systems(document, {}, secrets)
+    data = document.data if document.data is not None else {}
+    if not isinstance(data, dict) or not isinstance(data.get("systems", {}), dict):
+        systems.problems.append(Problem((), "JL-C012", "must be a mapping `systems: {name: {kind: ...}}`"))
+        return systems
+    for key in data:
+        if key != "systems":
+            systems.problems.append(
+                Problem((key,), "JL-C010", f"unknown key {key!r}", "known is systems", on_key=True)
+            )
+    for name, entry in data.get("systems", {}).items():
+        _enter(systems, str(name), entry)
+    return systems
+
+
+def _enter(systems: Systems, name: str, entry: Any) -> None:
+    at: At = ("systems", name)
+    if not isinstance(entry, dict):
+        systems.problems.append(Problem(at, "JL-C012", f"{name} must be a mapping (key: value)"))
+    elif "kind" not in entry:
+        systems.problems.append(Problem(at, "JL-C011", "the key 'kind' is missing"))
+    else:
+        known = sorted({*sources.known(), *destinations.known()})
+        if entry["kind"] not in known:
+            hint = _did_you_mean(nearest(str(entry["kind"]), known), known)
+            systems.problems.append(
+                Problem((*at, "kind"), "JL-C016", f"no kind is called {entry['kind']!r}", hint)
+            )
+        systems.problems += inline_secrets(entry, at)
+    systems.entries[name] = entry if isinstance(entry, dict) else {}
+
+
+def endpoint(
+    spec: dict[str, Any], names: Names, at: At, systems: Systems, problems: list[Problem]
+) -> tuple[str, Any] | None:
+    """`{kind: {options}}` or `{system: name, overrides}` to the kind and its Options; None where wrong."""
+    if "system" in spec:
+        own, here = {key: value for key, value in spec.items() if key != "system"}, at
+        system, kind = spec["system"], ""
+    else:
+        if len(spec) != 1:
+            problems.append(Problem(at, "JL-C014", "must name one kind: {kind: {options}}"))
+            return None
+        kind, options = next(iter(spec.items()))
+        if not isinstance(options, dict | None):
+            problems.append(Problem((*at, kind), "JL-C012", f"{kind} must be a mapping (key: value)"))
+            return None
+        own, here = dict(options or {}), (*at, kind)
+        system = own.pop("system", None)
+    problems += inline_secrets(own, here)
+    if system is not None:
+        entry = _entry(system, (*here, "system"), kind, systems, problems)
+        if entry is None:
+            return None
+        kind = kind or entry["kind"]
+    found = _class(kind, names, here if system is None else (*here, "system"), problems)
+    return None if found is None else _options(kind, found, own, system, here, systems, problems)
+
+
+def _entry(
+    system: Any, at: At, kind: str, systems: Systems, problems: list[Problem]
+) -> dict[str, Any] | None:
+    if not isinstance(system, str) or system not in systems.entries:
+        if not systems.unreadable:
+            hint = _did_you_mean(nearest(str(system), systems.entries), sorted(systems.entries))
+            problems.append(Problem(at, "JL-C018", f"no system is called {system!r}", hint))
+        return None
+    systems.used.add(system)
+    entry = systems.entries[system]
+    if systems.broken(system):
+        return None
+    if kind and entry["kind"] != kind:
+        problems.append(
+            Problem(at, "JL-C019", f"the system {system!r} is of kind {entry['kind']}, not {kind}")
+        )
+        return None
+    return entry
+
+
+def _class(kind: str, names: Names, at: At, problems: list[Problem]) -> Any:
+    code = "JL-C015" if names is sources else "JL-C016"
+    try:
+        return names.get(kind)
+    except Unknown as error:
+        hint = _did_you_mean(error.nearest, error.known)
+        problems.append(Problem(at, code, f"no {names.what} is called {kind!r}", hint, on_key=True))
+    except ImportError as error:
+        problems.append(
+            Problem(at, code, f"the kind {kind!r} needs a part that is not installed: {error.name}")
+        )
+    return None
+
+
+def _options(
+    kind: str, found: Any, own: dict[str, Any], system: Any, at: At, systems: Systems, problems: list[Problem]
+) -> tuple[str, Any] | None:
+    """Each mistake is put where the key stands: in the channel, or in the system's entry."""
+    shared = {key: value for key, value in systems.entries.get(system, {}).items() if key != "kind"}
+
+    def note(problem: Problem) -> None:
+        inside = problem.at and problem.at[0] in shared and problem.at[0] not in own
+        home, start = (systems.problems, ("systems", system)) if inside else (problems, at)
+        home.append(
+            Problem(
+                (*start, *problem.at),
+                problem.code,
+                problem.message,
+                problem.hint,
+                problem.severity,
+                problem.on_key,
+            )
+        )
+
+    noted: list[Problem] = []
+    filled = _filled({**shared, **own}, systems.secrets, (), noted)
+    options = None
+    if not noted:
+        try:
+            options = found.Options.model_validate(filled)
+        except ValidationError as error:
+            noted = problems_of(error, found.Options)
+    for problem in noted:
+        note(problem)
+    return None if options is None else (kind, options)
+
+
+def _filled(value: Any, secrets: Secrets, at: At, problems: list[Problem]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(inner, secrets, (*at, key), problems) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, secrets, (*at, i), problems) for i, inner in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    try:
+        return secrets.fill(value)
+    except NoSecret as error:
+        problems.append(Problem(at, "JL-C032", str(error)))
+        return value
+
+
+def inline_secrets(value: Any, at: At) -> list[Problem]:
+    """A finding for every password that stands in the text itself."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [problem for key, inner in items for problem in inline_secrets(inner, (*at, key))]
+    if at and written_inline(at[-1], value):
+        return [
+            Problem(
+                at, "JL-C031", f"{at[-1]}: a secret stands in the file", "write secret://name in its place"
+            )
+        ]
+    return []
+
+
+def _did_you_mean(near: str, known: Any) -> str:
+    if near:
+        return f"did you mean {near!r}?"
+    return f"known are {', '.join(known)}" if known else ""
