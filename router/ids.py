@@ -1,6 +1,6 @@
 """Message ids: UUID version 7 (RFC 9562, 5.7) as 32 hex digits.
 
-Their first 12 digits are the Unix time in milliseconds, so ids sort by time and a span of time is a span of ids.
+The first 12 digits are the Unix time in milliseconds: ids sort by time, and a span of time is a span of ids.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _random = 0
 def new_id(now_ms: int) -> str:
     """A new id for the time `now_ms` (Unix, milliseconds), larger than every id this process made before.
 
-    Within a millisecond, or while the clock stands behind, the random part counts on (RFC 9562, 6.2, method 2).
+    In one millisecond, or while the clock is behind, the random part counts on (RFC 9562, 6.2, method 2).
     """
     global _ms, _random
     with _lock:

@@ -1,0 +1,141 @@
+"""What an operator asks of the journal, and what it answers. Values only: `router.store` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from config.errors import JingluoError
+
+State = Literal["accepted", "filtered", "refused", "waiting", "sent", "retrying", "dead"]
+STATES: tuple[State, ...] = ("accepted", "filtered", "refused", "waiting", "sent", "retrying", "dead")
+PAGE = 50
+MAX_PAGE = 1_000
+
+
+class BadQuery(JingluoError):
+    """JL-J004: a question that the journal does not understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """All that is given must hold. Empty means any.
+
+    `state`: accepted, filtered and refused are what intake decided about the message; waiting (no end yet),
+    sent, retrying and dead are about its deliveries: one of them (the one to `destination`, if given) is so.
+    A value with `*` at its end is a prefix. Times are Unix milliseconds; `until_ms` is not included.
+    """
+
+    text: str = ""  # one box: the id or its first 8 digits and more, or any searchable value
+    id: str = ""  # whole, or its first digits
+    channel: str = ""
+    destination: str = ""
+    state: State | Literal[""] = ""
+    index: Mapping[str, str] = field(default_factory=dict)  # name of a searchable value -> what it is
+    kind: str = ""
+    code: str = ""  # of a refusal, a failed try or a dead letter
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.state and self.state not in STATES:
+            raise BadQuery("JL-J004", f"no state is called {self.state!r}; there are {', '.join(STATES)}")
+        if any(not value.rstrip("*") for value in self.index.values()):
+            raise BadQuery("JL-J004", "a searchable value cannot be empty, or * alone")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a message's way to one destination has come to: waiting | retrying | sent | dead."""
+
+    destination: str
+    state: str
+    attempts: int = 0
+    code: str = ""
+    reason: str = ""
+    at_ms: int = 0  # of the latest try
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message in a list."""
+
+    id: str
+    channel: str
+    received_ms: int
+    state: str
+    kind: str
+    code: str
+    reason: str
+    parent: str
+    size: int
+    index: Mapping[str, str]
+    filtered: tuple[str, ...]
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Newest first. `next` continues the list where it is not empty."""
+
+    found: tuple[Found, ...]
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt of one delivery."""
+
+    destination: str
+    attempt: int
+    outcome: str
+    at_ms: int
+    took_ms: int
+    code: str
+    reason: str
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A message's whole way. `parents` begins with what it was made from; `children` were made from it."""
+
+    message: Found
+    source: str
+    format: str
+    charset: str
+    headers: Mapping[str, str]
+    body: bytes
+    tries: tuple[Try, ...]
+    parents: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Dead letters of one cause."""
+
+    channel: str
+    destination: str
+    code: str
+    count: int
+    oldest_ms: int
+    newest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Conservation: accepted = delivered + dead + waiting; `filtered` never was for this destination.
+
+    Where `destination` is empty, the line is the channel's: messages accepted, filtered altogether, refused.
+    """
+
+    channel: str
+    destination: str
+    accepted: int = 0
+    delivered: int = 0
+    filtered: int = 0
+    dead: int = 0
+    waiting: int = 0
+    refused: int = 0
