@@ -22,7 +22,12 @@ def split_batch(body: bytes) -> list[bytes]:
     """
     if b"\0" in body[:8]:
         text, codec, _ = decode_text(body)
-        return [part.decode("utf-8").encode(codec) for part in split_batch(text.encode())]
+        if codec.startswith("utf-16"):
+            return [part.decode().encode(codec) for part in _split(text.encode())]
+    return _split(body)
+
+
+def _split(body: bytes) -> list[bytes]:
     starts = list(_START.finditer(body))
     if len(starts) > MAX_MESSAGES + 4:
         raise BadMessage("JL-M005", f"more than {MAX_MESSAGES} messages in one batch")

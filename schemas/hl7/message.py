@@ -185,6 +185,7 @@ def split_lines(text: str, field: str) -> list[Line]:
     head, nearly = _heads(field)
     pieces = _LINE_END.split(text)
     made: list[Line] = []
+    lead = ""
     for number, at in enumerate(range(0, len(pieces), 2), 1):
         piece, end = pieces[at], pieces[at + 1] if at + 1 < len(pieces) else ""
         bare = piece.strip(_EDGE)
@@ -194,9 +195,12 @@ def split_lines(text: str, field: str) -> list[Line]:
                 raise BadMessage(
                     "JL-M004", "a second message begins; unwrap the batch first", f"line {number}"
                 )
-            made.append(Line(read, piece, end))
+            made.append(Line(read, lead + piece, end))
+            lead = ""
         elif not bare and made:
             made[-1] = made[-1]._replace(end=made[-1].end + piece + end)
+        elif not bare:
+            lead += piece + end
         elif nearly.match(bare) or not made:
             raise BadMessage("JL-M006", "a segment's name has three letters or digits", f"line {number}")
         else:  # a line of text that the sender broke inside a field
@@ -253,7 +257,12 @@ def read_marks(text: str) -> Marks:
 
 @lru_cache(maxsize=64)
 def marks_of(field: str, given: str) -> Marks:
-    """The delimiters that MSH-1 and MSH-2 name; what MSH-2 leaves out, the message does not have."""
+    r"""The delimiters that MSH-1 and MSH-2 name; what MSH-2 leaves out, the message does not have.
+
+    `^~\\&`, the slip of programs that escape the escape character, is read as what was meant.
+    """
+    if len(given) == 5 and given[2] == given[3]:
+        given = given[:3] + given[4:]
     wrong = len(given) not in range(1, 6) or len({field, *given}) <= len(given)
     if wrong or any(mark.isalnum() or mark.isspace() or not mark.isprintable() for mark in given):
         raise BadMessage("JL-M003", "encoding characters must be one to five different marks", "MSH-2")
