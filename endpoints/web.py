@@ -50,8 +50,8 @@ def problem(
     body: dict[str, Any] = {"title": title or http.HTTPStatus(status).phrase, "status": status}
     body |= {"detail": detail} if detail else {}
     body |= {"code": code} if code else {}
-    media_type = "application/problem+json"
-    return JSONResponse(body | more, status, dict(headers or {}), media_type)
+    body |= {name: value for name, value in more.items() if value}
+    return JSONResponse(body, status, dict(headers or {}), "application/problem+json")
 
 
 class Limit(HTTPException):
