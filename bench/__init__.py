@@ -1,0 +1,1 @@
+"""Load generators and micro-benchmarks, each prints a table: README.md says how to read them."""

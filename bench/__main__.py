@@ -1,0 +1,72 @@
+"""`python -m bench [part...]`: prints a table a part, and at the end which targets were missed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.table import Table
+
+PARTS = ("parse", "map", "check", "start", "flow")
+
+
+def main() -> int:
+    """Exit code 1 when a part could not run; a missed target is printed, not an error."""
+    chosen = _arguments()
+    tables: list[Table] = []
+    failed = False
+    began = time.perf_counter()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
+    for part in chosen.parts or PARTS:
+        try:
+            for table in _part(part, chosen)():
+                print(table, flush=True)
+                tables.append(table)
+        except RuntimeError as error:
+            print(f"\n{part}: could not run: {error}", flush=True)
+            failed = True
+    missed = [line for table in tables for line in table.missed]
+    print(f"\n{time.perf_counter() - began:.0f} s; targets missed: {len(missed)}")
+    for line in missed:
+        print(f"  {line}")
+    return int(failed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS))
+    parser.add_argument("--seconds", type=float, default=4.0, help="measured window of one row of flow")
+    parser.add_argument("--only", default="", help="flow: only stacks whose name holds this")
+    parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    return chosen
+
+
+def _part(name: str, chosen: argparse.Namespace) -> Callable[[], list[Table]]:
+    """Imported when it runs: `parse` needs no broker's libraries."""
+    if name == "parse":
+        from bench import parse
+
+        return parse.run
+    if name == "map":
+        from bench import maps
+
+        return maps.run
+    if name in ("check", "start"):
+        from bench import start
+
+        return start.check if name == "check" else start.start
+    from bench import flow
+
+    Path("var").mkdir(exist_ok=True)
+    return lambda: flow.run(chosen.seconds, chosen.only, chosen.profile)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What the engine runs on: a broker and a database of the run's own, made before it and dropped after it.
+
+The servers are those of `deploy/services.sh start` (.services/env says where). In RabbitMQ the run has a
+virtual host of its own, made by rabbitmqctl; where that may not be, JINGLUO_BENCH_AMQP can name an empty one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from bench import usage
+from config.settings import ROOT
+
+_NAME = f"jingluo_bench_{os.getpid()}"
+_NODES: tuple[dict[str, str], ...] = (
+    {"RABBITMQ_NODENAME": "jingluo@localhost"},
+    {},
+)  # services.sh's own, else the machine's
+
+Ceiling = Callable[[int], float | None]
+
+
+class Ready(NamedTuple):
+    """Settings for jingluo.yaml, and what the broker alone does with so many in flight (messages/s)."""
+
+    broker: str
+    database: str
+    ceiling: Ceiling
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A broker and the journal's database. Empty: the embedded broker, SQLite."""
+
+    name: str
+    key: str
+    amqp: str = ""
+    postgresql: str = ""
+    servers: dict[str, str] = field(default_factory=dict)  # label -> command of the server's process
+
+    def pids(self) -> dict[str, list[int]]:
+        return {label: usage.called(command) for label, command in self.servers.items()}
+
+    @contextlib.contextmanager
+    def prepared(self) -> Iterator[Ready]:
+        """RuntimeError where a server does not give what the run needs."""
+        with contextlib.ExitStack() as stack:
+            broker = stack.enter_context(_vhost(self.amqp)) if self.amqp else "embedded"
+            database = stack.enter_context(_database(self.postgresql)) if self.postgresql else ""
+            yield Ready(broker, database, _ceiling(broker))
+
+
+def stacks() -> tuple[list[Stack], list[str]]:
+    """What can be measured here, and for what cannot the reason."""
+    found, missing = [Stack("embedded + SQLite", "embedded")], []
+    known = _services()
+    amqp = os.environ.get("JINGLUO_BENCH_AMQP") or known.get("JINGLUO_TEST_AMQP", "")
+    postgresql = known.get("JINGLUO_TEST_POSTGRESQL", "")
+    beam = {"RabbitMQ": "beam.smp"}
+    if amqp and postgresql:
+        servers = {**beam, "PostgreSQL": "postgres"}
+        found.append(Stack("RabbitMQ + PostgreSQL", "rabbitmq-postgresql", amqp, postgresql, servers))
+    if amqp:
+        found.append(Stack("RabbitMQ + SQLite", "rabbitmq-sqlite", amqp, servers=beam))
+    for what, here in (("RabbitMQ", amqp), ("PostgreSQL", postgresql)):
+        if not here:
+            missing.append(f"NOT MEASURED: no {what} here; `deploy/services.sh start` says why")
+    return found, missing
+
+
+def _services() -> dict[str, str]:
+    """.services/env, and before it what the environment says."""
+    path = ROOT / ".services" / "env"
+    lines = path.read_text().splitlines() if path.exists() else []
+    known = dict(line.split("=", 1) for line in lines if "=" in line)
+    return {**known, **{name: os.environ[name] for name in os.environ if name.startswith("JINGLUO_TEST_")}}
+
+
+@contextlib.contextmanager
+def _vhost(url: str) -> Iterator[str]:
+    """A virtual host of the run's own on this server."""
+    if os.environ.get("JINGLUO_BENCH_AMQP"):
+        yield url
+        return
+    parts = urlsplit(url)
+    node = _node()
+    _rabbitmqctl(node, "add_vhost", _NAME)
+    try:
+        _rabbitmqctl(node, "set_permissions", "-p", _NAME, parts.username or "guest", ".*", ".*", ".*")
+        yield urlunsplit(parts._replace(path=f"/{_NAME}"))
+    finally:
+        _rabbitmqctl(node, "delete_vhost", _NAME)
+
+
+def _node() -> dict[str, str]:
+    """The environment with which rabbitmqctl reaches the server."""
+    for node in _NODES:
+        with contextlib.suppress(RuntimeError):
+            _rabbitmqctl(node, "list_vhosts")
+            return node
+    raise RuntimeError(
+        "rabbitmqctl does not reach RabbitMQ; JINGLUO_BENCH_AMQP may name an empty virtual host"
+    )
+
+
+def _rabbitmqctl(node: dict[str, str], *words: str) -> None:
+    try:
+        command = ["rabbitmqctl", "--quiet", *words]
+        subprocess.run(command, env={**os.environ, **node}, check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise RuntimeError(f"rabbitmqctl {words[0]} failed: {type(error).__name__}") from None
+
+
+@contextlib.contextmanager
+def _database(url: str) -> Iterator[str]:
+    """A database of the run's own on this server."""
+    try:
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute(f'CREATE DATABASE "{_NAME}"')
+    except psycopg.Error as error:
+        raise RuntimeError(f"PostgreSQL gives no database: {type(error).__name__}") from None
+    try:
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{_NAME}"))
+    finally:
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute(f'DROP DATABASE "{_NAME}" WITH (FORCE)')
+
+
+def _ceiling(broker: str) -> Ceiling:
+    """RabbitMQ by pika alone; the embedded broker as the engine uses it, for scale."""
+    return lambda in_flight: None

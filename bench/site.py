@@ -1,0 +1,128 @@
+"""A site made for a measurement, and the engine that runs it in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from config.settings import ROOT
+
+_CHANNEL = """\
+channel: {name}
+title: messages as they come
+from: {{mllp: {{port: {port}}}}}
+format: hl7v2
+index: {{patient: $PID-3.1, name: $PID-5, visit: $PV1-19.1}}
+to:
+  sink:
+    send: {{mllp: {{host: 127.0.0.1, port: {sink}}}}}
+    parallel: {parallel}
+"""
+_SETTINGS = """\
+broker: {broker}
+{database}http: {{host: 127.0.0.1, port: {http}}}
+log: {{level: warning, format: json}}
+"""
+_START_S = 30.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Engine:
+    """`jingluo run` of a site with one channel, MLLP to MLLP. `port` is its door."""
+
+    def __init__(
+        self, folder: Path, broker: str, database: str, sink: int, profile: Path | None = None
+    ) -> None:
+        self.port, self.http = free_port(), free_port()
+        write_site(folder, broker, database, self.http)
+        write_channel(folder, "bench", self.port, sink)
+        self.log = folder / "engine.log"
+        profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
+        command = [sys.executable, *profiler, jingluo(), "--site", str(folder), "run"]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
+        self.pid = self._process.pid
+
+    def wait_until_open(self) -> None:
+        """Until the door takes a connection. RuntimeError, with the log, when it ended or takes too long."""
+        until = time.perf_counter() + _START_S
+        while time.perf_counter() < until and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.005)
+        raise RuntimeError(
+            f"the engine did not open its door:\n{self.log.read_text(errors='replace')[-4000:]}"
+        )
+
+    def figure(self, name: str) -> float:
+        """One unlabelled figure of /metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+    def wait_for_journal(self, within_s: float) -> float:
+        """Until the journal's queue is empty; seconds that it took. The engine looks once a second."""
+        began = time.perf_counter()
+        time.sleep(1.1)
+        while self.figure("jingluo_journal_behind") and time.perf_counter() - began < within_s:
+            time.sleep(0.25)
+        return time.perf_counter() - began
+
+    def stop(self) -> int:
+        """Asks it to stop, and makes it after 40 s. Its exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(40)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+@contextlib.contextmanager
+def engine(broker: str, database: str, sink: int, profile: Path | None = None) -> Iterator[Engine]:
+    """A running engine in a temporary folder, stopped at the end. Its door may not be open yet."""
+    with tempfile.TemporaryDirectory(prefix="jingluo-bench-") as folder:
+        running = Engine(Path(folder), broker, database, sink, profile)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+def write_site(folder: Path, broker: str = "embedded", database: str = "", http: int = 0) -> None:
+    """The site's settings; its channels are written one by one."""
+    (folder / "channels").mkdir(parents=True)
+    line = f"database: {database}\n" if database else ""
+    (folder / "jingluo.yaml").write_text(_SETTINGS.format(broker=broker, database=line, http=http))
+
+
+def write_channel(folder: Path, name: str, port: int, sink: int, parallel: int = 32) -> None:
+    text = _CHANNEL.format(name=name, port=port, sink=sink, parallel=parallel)
+    (folder / "channels" / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def jingluo() -> str:
+    """The command's script: it stands beside the interpreter."""
+    return str(Path(sys.executable).parent / "jingluo")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of another site."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JINGLUO_")}
+    return {**kept, "PYTHONPATH": str(ROOT)} if "PYTHONPATH" in kept else kept

@@ -1,0 +1,63 @@
+"""What processes have used, from /proc: CPU seconds, with threads and ended children, and resident memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_PROC = Path("/proc")
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """CPU time of these processes and of all that they started, since they began (user and system, seconds).
+
+    A child that has ended and was waited for is in its parent's figure; the others are looked up.
+    """
+    stats = dict(_stats())
+    wanted = set(pids)
+    grown = True
+    while grown:
+        more = {pid for pid, (_, parent, _, _) in stats.items() if parent in wanted} - wanted
+        wanted |= more
+        grown = bool(more)
+    return sum(stats[pid][2] + stats[pid][3] for pid in wanted if pid in stats)
+
+
+def children_s() -> float:
+    """CPU time of this process's children that have ended (seconds)."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def called(name: str) -> list[int]:
+    """The processes of a command (`beam.smp`, `postgres`) that none of the same name has started."""
+    stats = {pid: parent for pid, (command, parent, _, _) in _stats() if command == name}
+    return [pid for pid, parent in stats.items() if parent not in stats]
+
+
+def resident_mb(pid: int) -> float:
+    """VmRSS in MB (10^6 bytes); 0 when the process is gone."""
+    try:
+        for line in (_PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    return 0.0
+
+
+def _stats() -> Iterator[tuple[int, tuple[str, int, float, float]]]:
+    """Of every process: its command, its parent, its own CPU and that of its ended children (seconds)."""
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            text = (entry / "stat").read_text()
+        except OSError:  # ended meanwhile
+            continue
+        command, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
+        own, ended = int(rest[11]) + int(rest[12]), int(rest[13]) + int(rest[14])
+        yield int(entry.name), (command, int(rest[1]), own * _TICK_S, ended * _TICK_S)

@@ -1,0 +1,128 @@
+"""The load generator and the sink count right: what they say of an engine is only as true as this."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from bench import parse, usage
+from bench.book import Book, percentile, summary
+from bench.load import Desk, Plan
+from bench.samples import MIXED
+from bench.table import Table
+
+AA = b"\x0bMSH|^~\\&|E|E|H|H|20260105||ACK|1|P|2.5.1\rMSA|%b|%b\r\x1c\r"
+
+
+class Crooked(asyncio.Protocol):
+    """An engine that cheats: of ten it refuses the fourth, loses the sixth, delivers the eighth twice."""
+
+    def __init__(self, sink_port: int) -> None:
+        self.sink_port = sink_port
+        self.got = 0
+        self.writes: list[asyncio.Task[None]] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        control_id = data.split(b"|", 10)[9]
+        n, self.got = self.got % 10, self.got + 1
+        code = b"AE" if n == 3 else b"AA"
+        if n not in (3, 5):
+            self.writes.append(asyncio.ensure_future(self._on(data * 2 if n == 7 else data)))
+        self.transport.write(AA % (code, control_id))  # type: ignore[attr-defined]
+
+    async def _on(self, data: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.sink_port)
+        writer.write(data)
+        await reader.readuntil(b"\x1c\r")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_generator_and_sink_agree_when_nothing_stands_between_them() -> None:
+    desk = Desk()
+    result = await desk.run(Plan(3, await desk.open(), connections=4, warm_s=0.02, measure_s=0.1))
+    assert result["messages"] > 4
+    assert desk.book.accepted == desk.book.reached == result["messages"]
+    assert desk.book.count() == {"sent": result["messages"], "lost": 0, "doubled": 0, "strangers": 0}
+    assert (result["refused"], result["unanswered"]) == (0, 0)
+    assert result["sink_per_s"] > 0
+    await desk.close()
+
+
+async def test_what_an_engine_loses_doubles_or_refuses_is_counted_by_control_id() -> None:
+    desk = Desk()
+    sink = await desk.open()
+    crooked = Crooked(sink)
+    engine = await asyncio.get_running_loop().create_server(lambda: crooked, "127.0.0.1", 0)
+    port = engine.sockets[0].getsockname()[1]
+    result = await desk.run(Plan(4, port, connections=1, warm_s=0.02, measure_s=0.1, drain_s=0.3))
+    await asyncio.gather(*crooked.writes)
+    full, rest = divmod(result["messages"], 10)
+    assert result["refused"] == full + (rest > 3)
+    assert desk.book.count()["lost"] == full + (rest > 5)
+    assert desk.book.count()["doubled"] == full + (rest > 7)
+    engine.close()
+    await engine.wait_closed()
+    await desk.close()
+
+
+def test_a_message_of_another_run_is_a_stranger_and_not_a_delivery() -> None:
+    book = Book(1)
+    book.arrive(Book(2).control_id(0))
+    book.arrive(book.control_id(book.next()))
+    assert (book.strangers, book.reached) == (1, 1)
+
+
+def test_the_rate_counts_from_the_first_to_the_last_arrival_of_the_window() -> None:
+    book = Book(1)
+    for number in range(6):
+        book.next()
+        book.sent[number] = float(number)
+        book.answered[number] = number + 0.25
+        book.arrived[number] = 10.0 + 2 * number
+    found = summary(book, first=1, last=5, began=1.0, over=5.0, backlog=2)
+    assert found["accepted_per_s"] == 1.0
+    assert found["sink_per_s"] == 0.5, (
+        "four messages, one every two seconds, though they were sent one a second"
+    )
+    assert (found["p50_ms"], found["drain_s"]) == (250.0, 15.0)
+
+
+@pytest.mark.parametrize(("part", "value"), [(0.5, 2.0), (0.99, 4.0), (0.25, 1.0)])
+def test_a_percentile_is_a_value_that_was_measured(part: float, value: float) -> None:
+    assert percentile([1.0, 2.0, 3.0, 4.0], part) == value
+
+
+@pytest.mark.parametrize("sample", MIXED, ids=lambda s: s.name)
+def test_the_three_libraries_read_the_same_fifteen_values(sample: parse.Sample) -> None:
+    read = parse.readings(sample)
+    assert len(read["jingluo"]) == 15
+    assert all(read["jingluo"])
+    assert read["jingluo"] == read["hl7"] == read["hl7apy"]
+
+
+def test_the_samples_have_the_size_that_they_are_called_by() -> None:
+    adt, oru = (sample.body(b"B010000000001") for sample in MIXED)
+    assert 1000 <= len(adt) <= 1100
+    assert 2900 <= len(oru) <= 3200
+    assert oru.count(b"\r") == 33
+
+
+def test_the_cpu_time_of_a_process_includes_its_threads_and_never_falls() -> None:
+    before = usage.cpu_s([os.getpid()])
+    sum(range(2_000_000))
+    assert usage.cpu_s([os.getpid()]) > before > 0
+
+
+def test_a_missed_target_is_named_and_a_met_one_is_not() -> None:
+    table = Table("t", ["what", "target"])
+    table.add("speed", table.target("speed", 10.0, 12.0))
+    table.add("memory", table.target("memory", 10.0, 12.0, most=True))
+    assert table.missed == ["speed: 10.0, wanted at least 12.0"]
+    assert "MISSED" in str(table)
+    assert "<= 12.0 met" in str(table)
