@@ -1,0 +1,243 @@
+"""Files in folders: a source that takes what others put there, a destination that puts there what others take."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fnmatch
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import structlog
+from pydantic import Field, field_validator
+
+from config import registry
+from config.errors import Refused, Unreachable
+from config.units import Seconds, Size
+from endpoints.base import Deliver, Ground, Options
+from schemas.message import Message, Receipt, Reply
+
+log = structlog.get_logger()
+
+_UNFINISHED = (".part", ".tmp")
+
+
+class SourceOptions(Options):
+    """`from: {file: {folder: in, pattern: "*.hl7", done: move}}`."""
+
+    folder: str
+    pattern: str = Field("*", description="which names: *, ?, [abc]")
+    done: Literal["move", "delete"] = Field("move", description="to the subfolder done/, or away")
+    charset: str = Field("", description="what files are written in that do not say so themselves")
+    poll: Seconds = Field(1.0, gt=0, description="how often the folder is looked at")
+    settle: Seconds = Field(1.0, description="a file is taken when it has not changed for so long")
+    max_size: Size = Field(10_000_000, description="of a file; a larger one goes to failed/")
+    batch: int = Field(100, ge=1, description="files taken in one look")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file as a look at the folder found it."""
+
+    name: str
+    size: int
+    changed_ns: int
+
+
+@registry.source("file")
+class FileSource:
+    """Takes files in the order of their names, one at a time.
+
+    A file is moved only after the engine has it: a crash between the two means that it comes again.
+    """
+
+    Options: ClassVar[type[Options]] = SourceOptions
+
+    def __init__(self, options: SourceOptions, ground: Ground) -> None:
+        self.options = options
+        self.ground = ground
+        self.folder = Path(ground.base_dir, options.folder)
+        self._settling: dict[_Seen, float] = {}  # since when it looks like this, loop time
+        self._go = asyncio.Event()
+        self._go.set()
+        self._stopping = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._deliver: Deliver
+
+    async def start(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        await asyncio.to_thread(self._make_folders)
+        self._looking = asyncio.create_task(self._look_again_and_again(), name=f"file {self.ground.name}")
+
+    def pause(self) -> None:
+        self._go.clear()
+
+    def resume(self) -> None:
+        self._go.set()
+
+    async def stop(self) -> None:
+        """Returns when the file at hand has its reply and has been moved."""
+        self._stopping.set()
+        self._go.set()
+        if self._looking is not None:
+            await self._looking
+
+    async def _look_again_and_again(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._look()
+            except OSError as error:
+                log.error("file.folder_unreadable", channel=self.ground.name, reason=error.strerror)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self.options.poll)
+
+    async def _look(self) -> None:
+        for seen in self._settled(await asyncio.to_thread(self._scan)):
+            await self._go.wait()
+            if self._stopping.is_set():
+                return
+            if not await self._take(seen):
+                return
+
+    def _scan(self) -> list[_Seen]:
+        found = []
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(".") or name.lower().endswith(_UNFINISHED):
+                    continue
+                if fnmatch.fnmatch(name, self.options.pattern) and entry.is_file(follow_symlinks=False):
+                    with contextlib.suppress(FileNotFoundError):
+                        facts = entry.stat(follow_symlinks=False)
+                        found.append(_Seen(name, facts.st_size, facts.st_mtime_ns))
+        return sorted(found, key=lambda seen: seen.name)
+
+    def _settled(self, found: list[_Seen]) -> list[_Seen]:
+        """Those that looked the same at an earlier look, `settle` ago or longer."""
+        now = asyncio.get_running_loop().time()
+        known = self._settling
+        self._settling = {seen: known.get(seen, now) for seen in found}
+        ready = [seen for seen in found if seen in known and now - known[seen] >= self.options.settle]
+        return ready[: self.options.batch]
+
+    async def _take(self, seen: _Seen) -> bool:
+        """Whether the next file may be taken; not when the engine takes nothing just now."""
+        if seen.size > self.options.max_size:
+            reply = Reply("refused", code="JL-E301", text=f"larger than {self.options.max_size} bytes")
+        else:
+            body = await asyncio.to_thread((self.folder / seen.name).read_bytes)
+            source = f"file {self.options.folder}/{seen.name}"
+            message = Message(body, source, {"file": seen.name}, charset=self.options.charset)
+            reply = await self._deliver(message)
+        if reply.state == "failed":
+            return False
+        await asyncio.to_thread(self._put_away, seen.name, reply)
+        return True
+
+    def _put_away(self, name: str, reply: Reply) -> None:
+        if reply.state == "refused":
+            moved = self._move(name, "failed")
+            reason = " ".join(part for part in (reply.code, reply.path, reply.id) if part)
+            moved.with_name(moved.name + ".reason.txt").write_text(reason + "\n", "utf-8")
+        elif self.options.done == "move":
+            self._move(name, "done")
+        else:
+            (self.folder / name).unlink()
+
+    def _move(self, name: str, to: str) -> Path:
+        """Beside a file of the same name that is there already, not over it."""
+        target = next(path for path in _names(self.folder / to / name) if not path.exists())
+        (self.folder / name).rename(target)
+        return target
+
+    def _make_folders(self) -> None:
+        for name in ("done", "failed"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+
+def _names(path: Path) -> Iterator[Path]:
+    """`a.hl7`, `a.2.hl7`, `a.3.hl7` and so on."""
+    yield path
+    for number in range(2, 1_000_000):
+        yield path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+class DestinationOptions(Options):
+    """`send: {file: {folder: out, name: "{id}.hl7"}}`."""
+
+    folder: str
+    name: str = Field(
+        "{id}", description="of the file: {id}, {channel} and {date} (of receipt, UTC) are filled in"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        unknown = set(re.findall(r"\{([^}]*)\}", name)) - {"id", "channel", "date"}
+        if unknown or "{id}" not in name:
+            raise ValueError("a name holds {id}, and may hold {channel} and {date}")
+        if re.search(r"[/\\\0]", name) or name.startswith("."):
+            raise ValueError("a name has no folder in it and does not begin with a dot")
+        return name
+
+
+@registry.destination("file")
+class FileDestination:
+    """Writes each message to a file of its own. The same message again is the same file again."""
+
+    Options: ClassVar[type[Options]] = DestinationOptions
+
+    def __init__(self, options: DestinationOptions, ground: Ground) -> None:
+        self.options = options
+        self.folder = Path(ground.base_dir, options.folder)
+
+    async def start(self) -> None:
+        """Nothing to do: the folder is made when there is something to write."""
+
+    async def send(self, message: Message) -> Receipt:
+        name = self._name(message)
+        try:
+            await asyncio.to_thread(_write, self.folder, name, message.body)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise Refused("JL-E311", "the file's name is too long") from None
+            raise Unreachable("JL-E310", f"{self.options.folder}: {error.strerror}") from None
+        return Receipt("written", headers={"file": name})
+
+    async def stop(self) -> None:
+        """Nothing to do: no file stays open."""
+
+    def _name(self, message: Message) -> str:
+        day = datetime.fromtimestamp(message.received_ms / 1000, UTC)
+        name = self.options.name.replace("{id}", message.id).replace("{channel}", message.channel)
+        name = name.replace("{date}", f"{day:%Y%m%d}")
+        if not message.id or not re.fullmatch(r"[^/\\\0]+", name) or name.startswith("."):
+            raise Refused("JL-E311", "the message's id makes no file name")
+        return name
+
+
+def _write(folder: Path, name: str, body: bytes) -> None:
+    """Nobody sees half a file, and a power cut loses none that was reported as written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{name}.part"
+    try:
+        with part.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / name)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
