@@ -1,4 +1,4 @@
-"""Files in folders: a source that takes what others put there, a destination that puts there what others take."""
+"""Files in folders: a source takes what others put there, a destination puts there what others take."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import fnmatch
+import heapq
 import os
 import re
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from schemas.message import Message, Receipt, Reply
 log = structlog.get_logger()
 
 _UNFINISHED = (".part", ".tmp")
+_WATCHED = 10  # batches of files that are looked at while they settle
 
 
 class SourceOptions(Options):
@@ -64,6 +66,7 @@ class FileSource:
         self.ground = ground
         self.folder = Path(ground.base_dir, options.folder)
         self._settling: dict[_Seen, float] = {}  # since when it looks like this, loop time
+        self._answered: dict[_Seen, Reply] = {}  # the engine has it, the folder would not let it be moved
         self._go = asyncio.Event()
         self._go.set()
         self._stopping = asyncio.Event()
@@ -94,6 +97,8 @@ class FileSource:
                 await self._look()
             except OSError as error:
                 log.error("file.folder_unreadable", channel=self.ground.name, reason=error.strerror)
+            except Exception:
+                log.exception("file.look_failed", channel=self.ground.name)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self.options.poll)
 
@@ -102,43 +107,60 @@ class FileSource:
             await self._go.wait()
             if self._stopping.is_set():
                 return
-            if not await self._take(seen):
-                return
+            try:
+                if not await self._take(seen):
+                    return
+            except FileNotFoundError:
+                continue  # somebody else took it
+            except OSError as error:
+                log.error("file.unusable", channel=self.ground.name, reason=error.strerror)
 
     def _scan(self) -> list[_Seen]:
         found = []
         with os.scandir(self.folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith(".") or name.lower().endswith(_UNFINISHED):
-                    continue
-                if fnmatch.fnmatch(name, self.options.pattern) and entry.is_file(follow_symlinks=False):
-                    with contextlib.suppress(FileNotFoundError):
-                        facts = entry.stat(follow_symlinks=False)
-                        found.append(_Seen(name, facts.st_size, facts.st_mtime_ns))
-        return sorted(found, key=lambda seen: seen.name)
+            wanted = (entry for entry in entries if self._wanted(entry))
+            first = heapq.nsmallest(_WATCHED * self.options.batch, wanted, key=lambda entry: entry.name)
+        for entry in first:
+            with contextlib.suppress(FileNotFoundError):
+                facts = entry.stat(follow_symlinks=False)
+                found.append(_Seen(entry.name, facts.st_size, facts.st_mtime_ns))
+        return found
+
+    def _wanted(self, entry: os.DirEntry[str]) -> bool:
+        name = entry.name
+        if name.startswith(".") or name.lower().endswith(_UNFINISHED):
+            return False
+        return fnmatch.fnmatch(name, self.options.pattern) and entry.is_file(follow_symlinks=False)
 
     def _settled(self, found: list[_Seen]) -> list[_Seen]:
         """Those that looked the same at an earlier look, `settle` ago or longer."""
         now = asyncio.get_running_loop().time()
         known = self._settling
         self._settling = {seen: known.get(seen, now) for seen in found}
+        self._answered = {seen: reply for seen, reply in self._answered.items() if seen in self._settling}
         ready = [seen for seen in found if seen in known and now - known[seen] >= self.options.settle]
         return ready[: self.options.batch]
 
     async def _take(self, seen: _Seen) -> bool:
         """Whether the next file may be taken; not when the engine takes nothing just now."""
-        if seen.size > self.options.max_size:
-            reply = Reply("refused", code="JL-E301", text=f"larger than {self.options.max_size} bytes")
-        else:
-            body = await asyncio.to_thread((self.folder / seen.name).read_bytes)
-            source = f"file {self.options.folder}/{seen.name}"
-            message = Message(body, source, {"file": seen.name}, charset=self.options.charset)
-            reply = await self._deliver(message)
+        reply = self._answered.get(seen) or await self._hand_over(seen)
         if reply.state == "failed":
             return False
+        self._answered[seen] = reply
         await asyncio.to_thread(self._put_away, seen.name, reply)
+        del self._answered[seen]
         return True
+
+    async def _hand_over(self, seen: _Seen) -> Reply:
+        body = await asyncio.to_thread(self._read, seen.name)
+        if len(body) > self.options.max_size:
+            return Reply("refused", code="JL-E301", text=f"larger than {self.options.max_size} bytes")
+        source = f"file {self.options.folder}/{seen.name}"
+        return await self._deliver(Message(body, source, {"file": seen.name}, charset=self.options.charset))
+
+    def _read(self, name: str) -> bytes:
+        with (self.folder / name).open("rb") as file:
+            return file.read(self.options.max_size + 1)
 
     def _put_away(self, name: str, reply: Reply) -> None:
         if reply.state == "refused":
@@ -172,9 +194,7 @@ class DestinationOptions(Options):
     """`send: {file: {folder: out, name: "{id}.hl7"}}`."""
 
     folder: str
-    name: str = Field(
-        "{id}", description="of the file: {id}, {channel} and {date} (of receipt, UTC) are filled in"
-    )
+    name: str = Field("{id}", description="{id}, {channel}, {date} (of receipt, UTC) are filled in")
 
     @field_validator("name")
     @classmethod

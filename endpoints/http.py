@@ -304,10 +304,8 @@ class HttpDestination:
         async for part in response.aiter_bytes():
             size += len(part)
             if size > self.options.max_answer:
-                limit = self.options.max_answer
-                raise Refused(
-                    "JL-E225", f"status {response.status_code}, the answer is larger than {limit} bytes"
-                )
+                text = f"status {response.status_code}, an answer over {self.options.max_answer} bytes"
+                raise Refused("JL-E225", text)
             parts.append(part)
         return b"".join(parts)
 
@@ -366,10 +364,11 @@ def _filled(url: str, body: bytes) -> str:
         return quote(value, safe="")
 
     filled = _PLACE.sub(fill, url)
-    query = []
+    query = httpx2.QueryParams()
     for name, value in fields.items():
-        values = value if isinstance(value, list) else [value]
-        query += [(name, _text(one, name)) for one in values if name not in used and one is not None]
+        for one in value if isinstance(value, list) else [value]:
+            if name not in used and one is not None:
+                query = query.add(name, _text(one, name))
     return str(httpx2.URL(filled).copy_merge_params(query)) if query else filled
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 
 from endpoints.hl7.framing import Frame, Framer
 
 _HANG = 0.05  # seconds after which a frame that ends in 0x1C alone counts as ended
 
 
-class Line(asyncio.Protocol):
+class Line(asyncio.Protocol, ABC):
     """A connection of either side: bytes become frames."""
 
     transport: asyncio.Transport
@@ -39,5 +40,6 @@ class Line(asyncio.Protocol):
         self._flush = None
         self.received(self.framer.flush())
 
+    @abstractmethod
     def received(self, frames: list[Frame]) -> None:
-        raise NotImplementedError
+        """Called after each read, also when it completed no frame."""
