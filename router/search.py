@@ -14,7 +14,7 @@ PAGE = 50
 MAX_PAGE = 1_000
 
 
-class BadQuery(JingluoError):
+class BadQuery(JingluoError, ValueError):
     """JL-J004: a question that the journal does not understand."""
 
 

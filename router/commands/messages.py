@@ -1,0 +1,219 @@
+"""`jingluo messages`: find a message, see its whole way, count the dead letters, replay.
+
+Finding reads the database and needs no running engine; replay asks the engine, which alone may publish.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from config.units import seconds
+from router.clock import now_ms
+from router.search import PAGE, BadQuery, Query
+
+if TYPE_CHECKING:
+    from router.store import Store
+
+app = typer.Typer(help="What became of every message. 消息查询与重发", no_args_is_help=True)
+
+Text = Annotated[
+    str, typer.Argument(help="An id (or its first 8 digits), or any searchable value; * ends a prefix.")
+]
+Channel = Annotated[str, typer.Option("--channel", "-c")]
+Destination = Annotated[str, typer.Option("--to", help="A destination.")]
+State = Annotated[str, typer.Option("--state", help="accepted filtered refused waiting sent retrying dead")]
+Index = Annotated[
+    list[str] | None, typer.Option("--index", "-i", help="name=value or name=prefix*; repeatable.")
+]
+Kind = Annotated[str, typer.Option("--kind", help="ADT^A01, or ADT*.")]
+Code = Annotated[str, typer.Option("--code", help="An error's code.")]
+Since = Annotated[str, typer.Option("--since", help="30m, 24h, 7d ago, or 2026-01-31[T08:00].")]
+Until = Annotated[str, typer.Option("--until", help="The same; not included.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON value, times in Unix milliseconds.")]
+
+
+@app.command()
+def search(
+    text: Text = "",
+    channel: Channel = "",
+    to: Destination = "",
+    state: State = "",
+    index: Index = None,
+    kind: Kind = "",
+    code: Code = "",
+    since: Since = "",
+    until: Until = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = PAGE,
+    after: Annotated[str, typer.Option(help="Go on after this id.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Finds messages, newest first. All that is given must hold. 查询消息"""
+    query = _query(text, channel, to, state, index, kind, code, since, until)
+    page = _ask(lambda store: store.search(query, limit, after))
+    if as_json:
+        _print_json(asdict(page))
+        return
+    from router.commands.tables import print_page
+
+    print_page(page)
+
+
+@app.command()
+def show(
+    id: Annotated[str, typer.Argument(help="An id, or enough of its first digits.")],
+    body: Annotated[
+        bool, typer.Option("--body", help="The message itself and the answers: patient data.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """A message's whole way: received, to whom, every try and its answer, replays. 消息全程"""
+    story = _ask(lambda store: store.show(id))
+    from router.commands import tables
+
+    if body:
+        typer.echo("This shows patient data: handle with care. 以下内容含患者数据，请妥善保管。", err=True)
+    if as_json:
+        _print_json(tables.story_facts(story, body=body))
+    else:
+        tables.print_story(story, body=body)
+
+
+@app.command()
+def dead(channel: Channel = "", to: Destination = "", as_json: Json = False) -> None:
+    """Dead letters by channel, destination and cause. 死信"""
+    groups = _ask(lambda store: store.dead(channel, to))
+    if as_json:
+        _print_json([asdict(group) for group in groups])
+        return
+    from router.commands.tables import print_dead
+
+    print_dead(groups)
+
+
+@app.command()
+def counts(since: Since = "24h", as_json: Json = False) -> None:
+    """Conservation: accepted = delivered + dead + waiting, per channel and destination. 收发核对"""
+    since_ms = _time_ms(since) or 0
+    lines = _ask(lambda store: store.counts(since_ms))
+    if as_json:
+        _print_json([asdict(line) for line in lines])
+        return
+    from router.commands.tables import print_counts
+
+    print_counts(lines)
+
+
+@app.command()
+def replay(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Messages by id; or choose them with the options.")
+    ] = None,
+    channel: Channel = "",
+    state: State = "",
+    failed_to: Annotated[
+        str, typer.Option("--to", help="Messages with this destination, for this one.")
+    ] = "",
+    index: Index = None,
+    kind: Kind = "",
+    code: Code = "",
+    since: Since = "",
+    until: Until = "",
+    destination: Annotated[
+        list[str] | None, typer.Option("--destination", "-d", help="Only to this one; repeatable.")
+    ] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option("--body", help="An edited body, for one message.", exists=True, dir_okay=False),
+    ] = None,
+    dead_only: Annotated[bool, typer.Option("--dead-only", help="Only where it is a dead letter.")] = False,
+    limit: Annotated[int, typer.Option(help="More than this is refused.", min=1, max=10_000)] = 1000,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+) -> None:
+    """Makes new messages from old ones, by the running engine. Says first how many, and where to. 重发"""
+    from router.commands.replay import run
+
+    query = None if ids else _query("", channel, failed_to, state, index, kind, code, since, until)
+    if query == Query():
+        raise BadQuery("JL-J004", "give ids, or say which messages: --channel, --state, --since ...")
+    if ids and (channel or state or failed_to or index or kind or code or since or until):
+        raise BadQuery("JL-J004", "give ids or say which messages, not both")
+    ask: dict[str, Any] = {
+        "ids": ids or [],
+        "destinations": destination or [],
+        "dead_only": dead_only,
+        "limit": limit,
+    }
+    if query is not None:
+        ask["query"] = asdict(query)
+    from router.cli import settings
+
+    raise typer.Exit(run(settings(), ask, body.read_bytes() if body else None, yes=yes, plan_only=plan))
+
+
+def _query(
+    text: str,
+    channel: str,
+    to: str,
+    state: str,
+    index: Sequence[str] | None,
+    kind: str,
+    code: str,
+    since: str,
+    until: str,
+) -> Query:
+    pairs = [item.partition("=") for item in index or ()]
+    if any(not mark for _, mark, _ in pairs):
+        raise BadQuery("JL-J004", "write --index name=value")
+    return Query(
+        text=text,
+        channel=channel,
+        destination=to,
+        state=state,  # type: ignore[arg-type]  # Query refuses what is none
+        index={name: value for name, _, value in pairs},
+        kind=kind,
+        code=code,
+        since_ms=_time_ms(since),
+        until_ms=_time_ms(until),
+    )
+
+
+def _time_ms(text: str) -> int | None:
+    """`24h` ago, or a date and time in this machine's zone."""
+    if not text:
+        return None
+    try:
+        return now_ms() - int(seconds(text) * 1000)
+    except ValueError:
+        pass
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        raise BadQuery(
+            "JL-J004", f"{text!r} is no time: write 30m, 24h, 7d, 2026-01-31 or 2026-01-31T08:00"
+        ) from None
+
+
+def _ask(question: Callable[[Store], Any]) -> Any:
+    from router.cli import settings
+    from router.store import open_store
+
+    store = open_store(str(settings().database))
+    try:
+        return question(store)
+    finally:
+        store.close()
+
+
+def _print_json(value: Any) -> None:
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.buffer.flush()

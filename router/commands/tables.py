@@ -1,0 +1,153 @@
+"""The journal's answers as tables on a terminal. Times in this machine's zone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from router.search import Count, Dead, Delivery, Found, Page, Story
+
+_STYLE = {"sent": "green", "dead": "red", "refused": "red", "retrying": "yellow", "waiting": "yellow"}
+
+
+def print_page(page: Page) -> None:
+    table = _table("id", "received", "channel", "kind", "state", "found by")
+    for m in page.found:
+        found_by = " ".join(f"{name}={value}" for name, value in m.index.items())
+        table.add_row(m.id, _time(m.received_ms), m.channel, escape(m.kind), _state(m), escape(found_by))
+    console = _console()
+    console.print(table if page.found else "nothing found 未找到")
+    if page.next:
+        console.print(f"more: --after {page.next}")
+
+
+def print_dead(groups: Sequence[Dead]) -> None:
+    table = _table("channel", "destination", "code", "count", "oldest", "newest")
+    for g in groups:
+        table.add_row(
+            g.channel, g.destination, escape(g.code), str(g.count), _time(g.oldest_ms), _time(g.newest_ms)
+        )
+    _console().print(table if groups else "no dead letters 无死信")
+
+
+def print_counts(lines: Sequence[Count]) -> None:
+    table = _table(
+        "channel", "destination", "accepted", "delivered", "dead", "waiting", "filtered", "refused"
+    )
+    for c in lines:
+        figures = (c.accepted, c.delivered, c.dead, c.waiting) if c.destination else (c.accepted, "", "", "")
+        refused = "" if c.destination else c.refused
+        table.add_row(c.channel, c.destination, *map(str, figures), str(c.filtered), str(refused))
+    _console().print(table if lines else "no messages 无消息")
+
+
+def print_story(story: Story, *, body: bool) -> None:
+    console = _console()
+    m = story.message
+    facts = {
+        "id": m.id,
+        "received 接收": f"{_time(m.received_ms)}  {story.source}",
+        "channel 通道": m.channel,
+        "kind 类型": f"{m.kind}  {story.format} {story.charset}  {m.size} bytes",
+        "state 状态": " ".join(filter(None, (m.state, m.code, m.reason))),
+        **{f"found by {name}": value for name, value in m.index.items()},
+        "filtered 过滤": " ".join(m.filtered),
+        "made from 来源": " <- ".join(story.parents),
+        "replayed as 重发": " ".join(story.children),
+    }
+    for name, value in facts.items():
+        if value:
+            console.print(f"{name}: ", style="bold", end="")
+            console.print(value, markup=False, soft_wrap=True)
+    console.print(_ways(story))
+    if body:
+        print_body(console, story)
+
+
+def print_body(console: Console, story: Story) -> None:
+    console.rule("message 报文")
+    console.print(readable(story.body, story.charset), markup=False, soft_wrap=True)
+    for t in story.tries:
+        if t.answer:
+            console.rule(f"answer of {t.destination}, try {t.attempt} 应答")
+            console.print(readable(t.answer, story.charset), markup=False, soft_wrap=True)
+
+
+def story_facts(story: Story, *, body: bool) -> dict[str, Any]:
+    """For `--json`: bodies as text, and only where asked for."""
+    facts = asdict(story)
+    facts["body"] = readable(story.body, story.charset) if body else None
+    for shown, t in zip(facts["tries"], story.tries, strict=True):
+        shown["answer"] = readable(t.answer, story.charset) if body else None
+    return facts
+
+
+def readable(body: bytes, charset: str) -> str:
+    """As text, one HL7 segment a line. What is no text shows as U+FFFD or as a picture."""
+    for name in filter(None, ("utf-8", charset, "gb18030")):
+        try:
+            text = body.decode(name)
+            break
+        except (UnicodeDecodeError, LookupError):
+            continue
+    else:
+        text = body.decode("utf-8", "replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(chr(0x2400 + ord(c)) if c < " " and c not in "\n\t" else c for c in text).rstrip("\n")
+
+
+def _ways(story: Story) -> Table:
+    table = _table("destination", "state", "try", "at", "took", "outcome", "code", "reason")
+    for d in story.message.deliveries:
+        tries = [t for t in story.tries if t.destination == d.destination]
+        table.add_row(d.destination, _coloured(d.state))
+        for t in tries:
+            table.add_row(
+                "",
+                "",
+                str(t.attempt),
+                _time(t.at_ms),
+                f"{t.took_ms} ms",
+                t.outcome,
+                escape(t.code),
+                escape(t.reason),
+            )
+    return table
+
+
+def _state(m: Found) -> str:
+    if m.state != "accepted":
+        return " ".join(filter(None, (_coloured(m.state), escape(m.code))))
+    return " ".join(f"{d.destination}:{_coloured(d.state)}{_tried(d)}" for d in m.deliveries)
+
+
+def _tried(d: Delivery) -> str:
+    return f"({d.attempts})" if d.attempts > 1 else ""
+
+
+def _coloured(state: str) -> str:
+    style = _STYLE.get(state)
+    return f"[{style}]{state}[/]" if style else state
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(names):
+        table.add_column(name, no_wrap=number == 0, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    """Into a pipe: one line a row, however long, so that grep and cut find it whole."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=400)
