@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.units import Seconds, Size
+from schemas.message import Message
 
 
 class _Text(BaseModel):
@@ -109,7 +110,7 @@ class Branch:
     options: Any  # that kind's Options
     format: str  # what the destination is sent
     when: Test | None = None
-    map: Callable[[Tree], bytes] | None = None  # decoded message -> bytes; raises BadMessage
+    map: Callable[[Tree, Message], bytes] | None = None  # decoded message -> bytes; raises BadMessage
     retry: Retry = Retry()
     parallel: int = 8
     reply_map: Callable[[Tree], bytes] | None = None

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from fastapi.responses import JSONResponse
 
+from config.errors import JingluoError
+from router.clock import now_ms
 from router.engine import Engine
 from router.metrics import CONTENT_TYPE
 from router.replay import Replayer, ReplayRequest, ReplayResult
@@ -83,7 +85,7 @@ def health(engine: Engine) -> dict[str, Any]:
 
 def _operate(engine: Engine) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["operate"])
-    replayer = Replayer(engine)
+    replayer = Replayer(engine.store, engine.resend, now_ms)
 
     @routes.get("/status")
     async def status() -> dict[str, Any]:
@@ -101,6 +103,9 @@ def _operate(engine: Engine) -> APIRouter:
     @routes.post("/replay")
     async def replay(request: ReplayRequest) -> ReplayResult:
         """Makes new messages from old ones; each points at the one it was made from."""
-        return await replayer.replay(request)
+        try:
+            return await replayer.replay(request)
+        except JingluoError as error:
+            raise HTTPException(422, str(error)) from None
 
     return routes

@@ -61,7 +61,9 @@ class Attempter:
         try:
             receipt = await self._destination.send(self._mapped(message))
             body, format = self._answer(receipt)
-            return self._outcome(envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format)
+            return self._outcome(
+                envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format
+            )
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
         except Refused as error:
@@ -72,13 +74,17 @@ class Attempter:
             return self._outcome(envelope, number, began_ms, "dead", error=error)
         except Exception as error:
             # A bug, ours or a plug-in's: loud, and the message is kept as a dead letter, not tried for a day.
-            log.exception("delivery.bug", channel=envelope.channel, destination=self._branch.name, message=envelope.id)
+            log.exception(
+                "delivery.bug", channel=envelope.channel, destination=self._branch.name, message=envelope.id
+            )
             bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
 
     def poisoned(self, envelope: Envelope, deliveries: int) -> Outcome:
         """A message that was handed out again and again without an end: it is parked, not tried."""
-        error = JingluoError("JL-D901", f"handed out {deliveries} times without an end: it may crash the worker")
+        error = JingluoError(
+            "JL-D901", f"handed out {deliveries} times without an end: it may crash the worker"
+        )
         return self._outcome(envelope, deliveries, self._now_ms(), "dead", error=error)
 
     def _mapped(self, message: Message) -> Message:

@@ -32,7 +32,9 @@ _site: Path | None = None
 def options(
     site: Annotated[
         Path | None,
-        typer.Option("--site", envvar="JINGLUO_SITE", help="The site's folder; the example hospital without it."),
+        typer.Option(
+            "--site", envvar="JINGLUO_SITE", help="The site's folder; the example hospital without it."
+        ),
     ] = None,
 ) -> None:
     global _site
@@ -58,10 +60,10 @@ def settings() -> Settings:
 def run() -> None:
     """Runs the site until it is told to stop (SIGTERM, Ctrl-C)."""
     from channels.loader import load_site
-    from config.logs import set_up
+    from config.logs import setup
 
     chosen = settings()
-    set_up(chosen.log.level, chosen.log.format)
+    setup(chosen.log.level, chosen.log.format)
     site = load_site(chosen)
     for finding in site.findings:
         typer.echo(str(finding), err=True)
@@ -98,14 +100,15 @@ def run() -> None:
 @app.command()
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
 ) -> None:
     """Checks every file of the site. Exit code 0: clean, 1: findings, 2: cannot be read."""
-    from channels.loader import check as find
-    from channels.report import render
+    from channels.report import as_json as json_text
+    from channels.report import as_text, check_site, exit_code
 
-    findings = find(settings())
-    typer.echo(render(findings, as_json=as_json))
-    raise typer.Exit(1 if any(f.severity == "error" for f in findings) else 0)
+    findings = check_site(_site)
+    typer.echo(json_text(findings) if as_json else as_text(findings))
+    raise typer.Exit(exit_code(findings, strict))
 
 
 @app.command()

@@ -107,7 +107,9 @@ class Outlet:
         if delivered.deliveries > POISON_AFTER:
             outcome = self._attempter.poisoned(envelope, delivered.deliveries)
         else:
-            outcome = await self._attempter.attempt(envelope, envelope.attempt, redelivered=delivered.redelivered)
+            outcome = await self._attempter.attempt(
+                envelope, envelope.attempt, redelivered=delivered.redelivered
+            )
         if outcome.record.outcome == "retry" and not await self._later(envelope, outcome):
             return  # neither copied nor acknowledged: the broker hands it out again
         self._settle(envelope, delivered, outcome)
@@ -203,4 +205,3 @@ class Outlet:
 
 def _nothing() -> None:
     """A try that leaves its message where it is has nothing to acknowledge."""
-

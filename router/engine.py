@@ -14,6 +14,7 @@ import structlog
 from channels.loader import Site
 from channels.model import Branch, Channel
 from config import registry
+from config.errors import JingluoError
 from config.settings import Settings
 from endpoints.base import Ground
 from endpoints.web import WebServer
@@ -22,7 +23,7 @@ from router.brokers.base import QueueSpec
 from router.clock import now_ms as wall_ms
 from router.delivery import Outlet
 from router.doors import Doors
-from router.envelope import JOURNAL
+from router.envelope import JOURNAL, Envelope, encode
 from router.gauges import Gauges
 from router.intake import Intake, queues_of_branch
 from router.journal import Journal
@@ -49,7 +50,9 @@ class Engine:
         self.journal = Journal(self.store, self.broker)
         self._replies = Replies()
         self._recorder = Recorder(self.broker)
-        self.intakes = {c.name: Intake(c, self.broker, self._replies, self.metrics, now_ms) for c in site.channels}
+        self.intakes = {
+            c.name: Intake(c, self.broker, self._replies, self.metrics, now_ms) for c in site.channels
+        }
         self.outlets = [self._outlet(c, b, now_ms) for c in site.channels for b in c.branches]
         ways_in = [(c, self.intakes[c.name].deliver) for c in site.channels]
         self.doors = Doors(ways_in, self.web, str(settings.site))
@@ -68,7 +71,9 @@ class Engine:
         self.gauges.start()
         await self.doors.open()
         self.started = True
-        log.info("engine.started", channels=len(self.site.channels), digest=self.site.digest, http=self.web.port)
+        log.info(
+            "engine.started", channels=len(self.site.channels), digest=self.site.digest, http=self.web.port
+        )
 
     async def stop(self) -> None:
         """Gives everybody `stop_within` seconds; what is not finished then comes back at the next start."""
@@ -87,9 +92,18 @@ class Engine:
         self.store.close()
         log.info("engine.stopped")
 
+    async def resend(self, envelope: Envelope) -> None:
+        """Makes a message of the operator's durable, as if its channel had accepted it. Raises JingluoError."""
+        intake = self.intakes.get(envelope.channel)
+        if intake is None:
+            raise JingluoError("JL-J007", f"no channel {envelope.channel} runs here")
+        await self.broker.publish(intake.queues(envelope), encode(envelope))
+
     def _outlet(self, channel: Channel, branch: Branch, now_ms: Callable[[], int]) -> Outlet:
         kind = registry.destinations.get(branch.kind)
-        ground = Ground(name=f"{channel.name}.{branch.name}", format=branch.format, base_dir=str(self.settings.site))
+        ground = Ground(
+            name=f"{channel.name}.{branch.name}", format=branch.format, base_dir=str(self.settings.site)
+        )
         destination = kind(branch.options, ground)
         return Outlet(
             channel, branch, destination, self.broker, self._recorder, self._replies, self.metrics, now_ms

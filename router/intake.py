@@ -57,7 +57,9 @@ class Intake:
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
             log.exception("intake.bug", channel=self.channel.name, message=message_id)
-            done.set_result(Reply("failed", id=message_id, code="JL-D900", text="internal error, nothing was kept"))
+            done.set_result(
+                Reply("failed", id=message_id, code="JL-D900", text="internal error, nothing was kept")
+            )
             return done
         # Before the publish: a quick destination may answer before the confirm is read.
         waited = None
@@ -97,8 +99,13 @@ class Intake:
         return envelope, self.queues(envelope, tree)
 
     def queues(self, envelope: Envelope, tree: object = None) -> tuple[str, ...]:
-        """Every queue that this message must be durable in: its destinations' (in their lane) and the journal's."""
+        """Every queue that this message must be durable in: its destinations' (in their lane) and the journal's.
+
+        Raises JingluoError (JL-J007) for a destination that the channel does not have.
+        """
         channel = self.channel
+        if unknown := [name for name in envelope.destinations if name not in self._queues]:
+            raise JingluoError("JL-J007", f"the channel {channel.name} has no destination {unknown[0]}")
         lane = 0
         if channel.order_by is not None and envelope.destinations:
             if tree is None:
@@ -133,7 +140,9 @@ class Intake:
         done: asyncio.Future[Reply],
         started: float,
     ) -> None:
-        problem = confirmed.exception() if not confirmed.cancelled() else BrokerDown("JL-B001", "the engine stops")
+        problem = (
+            confirmed.exception() if not confirmed.cancelled() else BrokerDown("JL-B001", "the engine stops")
+        )
         if problem is not None:
             self._count.failed.inc()
             reply = _failed(envelope, problem)

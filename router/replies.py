@@ -58,4 +58,8 @@ class Replies:
 
 
 def _pending(message_id: str) -> Reply:
-    return Reply("pending", id=message_id, text="accepted, no answer yet; do not send it again 已接收，尚无结果，请勿重发")
+    return Reply(
+        "pending",
+        id=message_id,
+        text="accepted, no answer yet; do not send it again 已接收，尚无结果，请勿重发",
+    )

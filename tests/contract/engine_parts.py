@@ -101,7 +101,9 @@ def code_of(answer: bytes) -> str:
     return field(answer, "MSA", 1)
 
 
-def write_site(folder: Path, channels: dict[str, str], systems: str = "systems: {}\n", settings: str = "") -> Path:
+def write_site(
+    folder: Path, channels: dict[str, str], systems: str = "systems: {}\n", settings: str = ""
+) -> Path:
     """A site's folder with these channel files."""
     (folder / "channels").mkdir(parents=True, exist_ok=True)
     (folder / "jingluo.yaml").write_text("http: {host: 127.0.0.1, port: 0}\n" + settings)
