@@ -86,12 +86,10 @@ def decode(body: bytes, declared: Iterable[str] = (), hint: str = "") -> Decoded
     What does not decode as declared is tried with the hint, as UTF-8 (which hardly fits by chance), as
     GB18030, and at last as Latin-1, which keeps every byte.
     """
-    claims = [known for name in declared if (known := codec(name))]
-    first = claims[0] if claims else codec(hint)
-    for attempt in (*claims, codec(hint), "utf-8", "gb18030"):
-        if attempt:
-            try:
-                return Decoded(body.decode(attempt), attempt, attempt != first)
-            except UnicodeError:
-                continue
+    claims = [known for name in (*declared, hint) if (known := codec(name))]
+    for attempt in (*claims, "utf-8", "gb18030"):
+        try:
+            return Decoded(body.decode(attempt), attempt, attempt not in claims[:1])
+        except UnicodeError:
+            continue
     return Decoded(body.decode("latin-1"), "iso8859-1", True)

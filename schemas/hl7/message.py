@@ -22,6 +22,7 @@ MAX_FIELDS = 1_000  # further delimiters of one segment are text of its last fie
 NULL = '""'  # "delete this value" (HL7 v2.5.1 section 2.5.3): never the same as nothing
 
 _START = b"MSH|^~\\&|"
+_WIDE = {b"M\0S\0": "utf-16-le", b"\0M\0S": "utf-16-be"}
 _START_TEXT = _START.decode()
 _EDGE = "\ufeff \t\r\n\x0b\x1c"  # white space and what an MLLP frame may have left
 _FIRST_LINE = re.compile(rb"MSH[^\r\n]{1,4000}")
@@ -214,12 +215,12 @@ def decode_text(body: bytes, charset: str = "") -> charsets.Decoded:
 
     Decoding comes before splitting: the second byte of a GB18030 character may look like a delimiter.
     """
+    if body.startswith(b"MSH"):
+        return charsets.decode(body, _declared(body), charset)
     mark, marked = charsets.byte_order_mark(body)
-    if not marked and b"\0" in body[:8]:
-        marked = {b"M\0S\0": "utf-16-le", b"\0M\0S": "utf-16-be"}.get(body[:4], "")
-    if marked:
-        return charsets.decode(body[len(mark) :], [marked])
-    return charsets.decode(body, _declared(body), charset)
+    marked = marked or _WIDE.get(body[:4], "")
+    declared = [marked] if marked else _declared(body)
+    return charsets.decode(body[len(mark) :], declared, charset)
 
 
 def _declared(body: bytes) -> list[str]:
@@ -231,9 +232,11 @@ def _declared(body: bytes) -> list[str]:
         text = head[0].decode(codec, "replace")
         fields = text.split(text[3:4], 18)
         if len(fields) > 17 and fields[17]:
-            found = [fields[17]] if charsets.codec(fields[17]) else re.split("[~ \\\\]+", fields[17])
-            if any(map(charsets.codec, found)):
-                return found
+            if charsets.codec(fields[17]):
+                return [fields[17]]
+            several = fields[17].split(text[5:6] or "~")
+            if any(map(charsets.codec, several)):
+                return several
     return []
 
 

@@ -136,12 +136,12 @@ def _field_reader(where: Where) -> Read:
         if not text or text.isalnum():
             return text or None
         _, component, repetition, escape, sub, _ = tree.marks
-        if repetition in text:
-            text = text[: text.index(repetition)]
         if component in text:
-            text = text[: text.index(component)]
+            text = text.split(component, 1)[0]
+        if repetition in text:
+            text = text.split(repetition, 1)[0]
         if sub in text:
-            text = text[: text.index(sub)]
+            text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
 
     return one
@@ -160,15 +160,13 @@ def _component_reader(where: Where) -> Read:
         text = row[index]
         _, component, repetition, escape, sub, _ = tree.marks
         if repetition in text:
-            text = text[: text.index(repetition)]
-        if component not in text:
-            return None
+            text = text.split(repetition, 1)[0]
         parts = text.split(component, number)
         if at >= len(parts):
             return None
         text = parts[at]
         if sub in text:
-            text = text[: text.index(sub)]
+            text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
 
     return one

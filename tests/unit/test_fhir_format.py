@@ -155,7 +155,7 @@ def test_what_the_models_refuse_the_schema_refuses_too() -> None:
 
 @pytest.mark.skipif(not CORPUS.exists(), reason="the shared corpus is not beside the repository")
 def test_the_official_examples_have_no_faults_but_one() -> None:
-    """In Questionnaire-qs1 items have no linkId, which R4 requires (1..1): HL7's JSON Schema does not look."""
+    """In Questionnaire-qs1 items have no linkId, which R4 requires (1..1): HL7's schema does not look."""
     faults: dict[str, set[str]] = {}
     files = sorted([*CORPUS.glob("r4/*/*.json"), *CORPUS.glob("synthea-r4/*.json")])
     for file in files:
