@@ -71,11 +71,11 @@ def print_story(story: Story, *, body: bool) -> None:
 
 
 def print_body(console: Console, story: Story) -> None:
-    console.rule("message 报文")
+    console.print("-- message 报文", style="bold")
     console.print(readable(story.body, story.charset), markup=False, soft_wrap=True)
     for t in story.tries:
         if t.answer:
-            console.rule(f"answer of {t.destination}, try {t.attempt} 应答")
+            console.print(f"-- answer of {t.destination}, try {t.attempt} 应答", style="bold")
             console.print(readable(t.answer, story.charset), markup=False, soft_wrap=True)
 
 

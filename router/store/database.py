@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import URL, Connection, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from config.errors import JingluoError
 from router.store.tables import SCHEMA_VERSION, metadata, schema_version
 
-BUSY_MS = 5_000  # how long SQLite waits for another writer
+_SQLITE = {"timeout": 5.0}  # seconds to wait for another writer
 # A database that went away without a word is noticed after this, not after the system's two hours.
 _POSTGRESQL = {
     "application_name": "jingluo",
@@ -47,10 +47,10 @@ class Database:
         kind = parsed.get_backend_name()
         self._file = Path(parsed.database) if kind == "sqlite" and parsed.database else None
         if kind == "postgresql":
-            facts = {name: value for name, value in _POSTGRESQL.items() if name not in parsed.query}
-            self.engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=facts)
+            parsed = parsed.set(drivername="postgresql+psycopg")
+            self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _POSTGRESQL))
         elif self._file is not None and parsed.database != ":memory:":
-            self.engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000})
+            self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _SQLITE))
             event.listen(self.engine, "connect", _sqlite_manners)
         else:
             raise StoreError("JL-J002", f"no journal on {kind}; write sqlite:///FILE or postgresql://...")
@@ -135,6 +135,11 @@ class Database:
                 f"the journal's schema is version {found}; this engine knows {SCHEMA_VERSION}: too old",
             )
         return found is not None
+
+
+def _unsaid(url: URL, defaults: dict[str, Any]) -> dict[str, Any]:
+    """What the address says itself (`?timeout=1`) goes before our defaults."""
+    return {name: value for name, value in defaults.items() if name not in url.query}
 
 
 def _sqlite_manners(connection: Any, _record: Any) -> None:

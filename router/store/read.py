@@ -162,7 +162,7 @@ def _statement(query: Query, cursor: str) -> Select[Any]:
 def _in_state(query: Query) -> list[ColumnElement[bool]]:
     """The message is in that state, or one of its deliveries (the one to `destination`)."""
     state, to = query.state, query.destination
-    goes: list[ColumnElement[bool]] = [m.destinations.like(f"% {to} %")] if to else []
+    goes: list[ColumnElement[bool]] = [m.destinations.contains(f" {to} ", autoescape=True)] if to else []
     mine = attempt.alias("mine")
     of = mine.c.message_id == m.id
     only = [mine.c.destination == to] if to else []
@@ -170,7 +170,7 @@ def _in_state(query: Query) -> list[ColumnElement[bool]]:
     if state in ("", "accepted"):
         return goes + ([m.state == state] if state else [])
     if state in ("filtered", "refused"):
-        skips: list[ColumnElement[bool]] = [m.filtered.like(f"% {to} %")] if to else []
+        skips: list[ColumnElement[bool]] = [m.filtered.contains(f" {to} ", autoescape=True)] if to else []
         return [*skips, m.state == state, _NOT_ACCEPTED]
     if state == "sent":
         return [select(mine.c.message_id).where(of, mine.c.outcome == "sent", *only).exists()]
