@@ -84,7 +84,7 @@ class Framer:
             return
         self._parts.append(piece)
         if self._size > self._max_size:
-            self._parts = [self.rest()]
+            self._parts = [self.rest()[: self._max_size]]
             frames.append(Frame(self._parts[0], "too_large"))
 
     def _complete(self, frames: list[Frame]) -> None:
