@@ -8,7 +8,8 @@ from router.brokers.base import Broker
 
 
 def open_broker(setting: str, var: Path) -> Broker:
-    """`embedded` keeps its file in `var`; `amqp://user:password@host/vhost`, several with commas between, RabbitMQ.
+    """`embedded` keeps its file in `var`; `amqp://user:password@host/vhost` is RabbitMQ (a comma between
+    several).
 
     Nothing is opened yet: that is `await broker.start()`. ValueError for any other setting.
     """

@@ -1,11 +1,11 @@
 """The interface of a broker, and the promises both brokers keep.
 
-* `publish` puts one body into several queues in one durable step: the Future resolves only when all of them have
-  it on disk; otherwise it fails and the sender is told so.
+* `publish` puts one body into several queues in one durable step: the Future resolves only when all of them
+  have it on disk; otherwise it fails and the sender is told so.
 * A queue is declared before anything is published to it; publishing to a queue that was not declared fails.
 * A delivery that was neither acknowledged nor released comes back after a crash, flagged `redelivered`.
 * What a cancelled consumer had not acknowledged returns to the head of its queue, in its old order, flagged.
-* `publish(..., delay_s=...)` makes the body appear in the queues after that time: the wait is durable as well.
+* `publish(..., delay_s=...)` makes the body appear in the queues after that time: the wait is durable too.
 * A delivery handed out `POISON_AFTER` times without an acknowledgement is for the consumer to park
   (`Delivered.deliveries` counts).
 All methods are called from the event loop's thread; none blocks it.
@@ -92,7 +92,7 @@ class Broker(Protocol):
         """Calls `on_delivery` from the event loop; at most `prefetch` unacknowledged at once."""
 
     def ack(self, delivered: Delivered) -> None:
-        """Done with it. Batched; one that belongs to a lost connection is silently forgotten (it comes back)."""
+        """Done with it. Batched; one of a lost connection is silently forgotten (it comes back)."""
 
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]: ...
 

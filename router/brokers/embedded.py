@@ -2,9 +2,10 @@
 
 What was written is handed to waiting consumers from memory; a queue that is behind is read page by page.
 
-How often a message was handed out must survive a crash, without a write per delivery: an item is born with the
-mark when its consumer has room at that time (it will be handed out right after the commit), and reading a page
-marks its items in the same transaction. Whatever was in the file at the start counts as redelivered.
+How often a message was handed out must survive a crash, without a write per delivery: an item is born with
+the mark when its consumer has room at that time (it will be handed out right after the commit), and reading a
+page marks its items in the same transaction. Whatever was in the file at the start counts as redelivered.
+A consumer that is cancelled gives back what it held without its counting as a delivery.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class EmbeddedBroker:
         return self._open
 
     async def start(self) -> None:
-        """Opens the file. BrokerDown JL-B005 where another process has it, JL-B004 where it cannot be used."""
+        """Opens the file. BrokerDown JL-B005: another process has it; JL-B004: it cannot be used."""
         self._loop = asyncio.get_running_loop()
         try:
             found, self._found_until = await self._worker.start()
@@ -262,7 +263,7 @@ class EmbeddedBroker:
             self._wait_until_due((time.time() + RETRY_S) * 1000)
         self._worker.retry(batch, RETRY_S)
 
-    # Delayed messages: a timer for the earliest, then out of their table and into their queues as new arrivals
+    # Delayed messages: a timer for the earliest, then into their queues as new arrivals
 
     def _wait_until_due(self, due_ms: float) -> None:
         if due_ms >= self._due_ms or self._stopping:

@@ -1,8 +1,8 @@
 """One queue of the embedded broker as the event loop sees it: what is in memory, who consumes, what counts.
 
-`window` holds the next deliveries in order. While the queue is `caught_up`, everything in the file that is not
-handed out is in the window, and a new message goes from its publisher to its consumer without being read back.
-Otherwise the window is filled from the file, page by page, after `cursor`.
+`window` holds the next deliveries in order. While the queue is `caught_up`, everything in the file that is
+not handed out is in the window, and a new message goes from its publisher to its consumer without being read
+back. Otherwise the window is filled from the file, page by page, after `cursor`.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class Queue:
             body.refs = 0
 
     def paged(self, page: Page, found_until: int) -> None:
-        """Adds what was read. All up to `found_until` was there at the start and may have been handed out before."""
+        """Adds what was read. All up to `found_until` was there at the start and may have been handed out
+        before.
+        """
         self._paging = False
         for id_, deliveries, data in page.rows:
             self._append(Item(Body(id_, data), deliveries > 1 or id_ <= found_until, deliveries))
@@ -120,7 +122,9 @@ class Queue:
         self.pump()
 
     def release(self, consumer: EmbeddedConsumer) -> None:
-        """Takes a consumer away; what it held goes back to the head in its old order. That counts as no delivery."""
+        """Takes a consumer away; what it held goes back to the head in its old order. That counts as no
+        delivery.
+        """
         if consumer not in self.consumers:
             return
         self.consumers.remove(consumer)

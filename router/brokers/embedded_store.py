@@ -1,12 +1,12 @@
 """The embedded broker's file: SQL and nothing else. Runs in the worker thread, one transaction per batch.
 
-A publish is one row in `body` and one small row per queue in `item`. Body ids rise in the order of publishing, and
-an item's key is its queue's number and the body's id in one integer, so a queue is a range of the table's own
-key: appending, paging in order and acknowledging touch one B-tree and no index.
+A publish is one row in `body` and one small row per queue in `item`. Body ids rise in the order of
+publishing, and an item's key is its queue's number and the body's id in one integer, so a queue is a range of
+the table's own key: appending, paging in order and acknowledging touch one B-tree and no index.
 
-Each kind of work is ONE statement for the whole batch, its rows given as JSON (and the bodies as one blob that
-SQLite cuts up). `executemany` gives up Python's lock and asks for it again at each row, which under a busy event
-loop costs up to 5 ms a row.
+Each kind of work is ONE statement for the whole batch, its rows given as JSON (and the bodies as one blob
+that SQLite cuts up). `executemany` gives up Python's lock and asks for it again at each row, which under a
+busy event loop costs up to 5 ms a row.
 """
 
 from __future__ import annotations
@@ -58,6 +58,9 @@ PAGE = f"""
 SELECT i.key, i.handed, b.data FROM item i JOIN body b ON b.id = i.key & {ID_MASK}
 WHERE i.key > ? AND i.key < ? ORDER BY i.key LIMIT ?"""
 MARK = "UPDATE item SET handed = handed + 1 WHERE key IN (SELECT value FROM json_each(?))"
+DECLARE = """
+INSERT INTO queue(name, single, max_length, max_bytes) VALUES (?, ?, ?, ?) ON CONFLICT(name) DO UPDATE
+SET single = excluded.single, max_length = excluded.max_length, max_bytes = excluded.max_bytes RETURNING no"""
 DUE = "SELECT id, queues, data FROM delayed WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?"
 
 
@@ -229,7 +232,7 @@ class Store:
                 batch.next_due_ms = run("SELECT min(due_ms) FROM delayed").fetchone()[0]
             run("COMMIT")
         except sqlite3.Error:
-            self.close()  # rolls back; the next batch opens it anew, which clears whatever state the fault left
+            self.close()  # rolls back; the next batch opens it anew, whatever state the fault left
             raise
         self._batches += 1
         if self._batches % VACUUM_EVERY == 0:
@@ -301,12 +304,8 @@ class Store:
 
 def declare(connection: sqlite3.Connection, specs: Sequence[QueueSpec]) -> list[int]:
     """The queues' numbers, in the same order; limits are renewed."""
-    upsert = (
-        "INSERT INTO queue(name, single, max_length, max_bytes) VALUES (?, ?, ?, ?) ON CONFLICT(name) DO UPDATE "
-        "SET single=excluded.single, max_length=excluded.max_length, max_bytes=excluded.max_bytes RETURNING no"
-    )
     rows = [(spec.name, spec.single, spec.max_length, spec.max_bytes) for spec in specs]
-    return [connection.execute(upsert, row).fetchall()[0][0] for row in rows]
+    return [connection.execute(DECLARE, row).fetchall()[0][0] for row in rows]
 
 
 def delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

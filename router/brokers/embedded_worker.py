@@ -1,7 +1,7 @@
 """The thread that writes, and the hand-over between it and the event loop.
 
-The loop collects work in a batch. When the thread is idle the batch goes to it at the end of the loop's round,
-otherwise when it comes back: alone, a message waits for nothing; under load many share one commit.
+The loop collects work in a batch. When the thread is idle the batch goes to it at the end of the loop's
+round, otherwise when it comes back: alone, a message waits for nothing; under load many share one commit.
 """
 
 from __future__ import annotations

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# The servers that the tests talk to, on this machine's loopback only: RabbitMQ on 5672, PostgreSQL on 5432.
+# Usage: deploy/services.sh start|stop|status
+#
+# A server that already listens is used as it is. Otherwise, as root on a Debian machine, its package is installed
+# and started without systemd. `stop` ends only what `start` has started. Settings for the tests are written to
+# .services/env; JINGLUO_TEST_AMQP and JINGLUO_TEST_POSTGRESQL, where set, go before it.
+# A server that cannot be had is said loudly here; the tests that need it then skip, or fail under CI=true.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+STATE=.services
+WAIT_S=60
+AMQP_PORT=5672
+POSTGRESQL_PORT=5432
+TEST_ROLE=jingluo_test
+
+say() { echo "services: $*"; }
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
+
+wait_for() { # wait_for NAME COMMAND...: until it succeeds, at most WAIT_S seconds
+    local name=$1 until=$((SECONDS + WAIT_S))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if [ "$SECONDS" -ge "$until" ]; then
+            say "$name did not answer within $WAIT_S s"
+            return 1
+        fi
+        sleep 0.5
+    done
+}
+
+# Debian's packages start their service while they are installed; policy-rc.d says no to that.
+install_package() {
+    say "installing Debian's $1 ..."
+    local policy=/usr/sbin/policy-rc.d made="" result=0
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=1
+    fi
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; } \
+        >"$STATE/apt-$1.log" 2>&1 || result=1
+    [ -z "$made" ] || rm -f "$policy"
+    [ "$result" = 0 ] || say "apt-get could not install $1; see $STATE/apt-$1.log"
+    return "$result"
+}
+
+remember() { # remember KEY VALUE in .services/env
+    touch "$STATE/env" && chmod 600 "$STATE/env"
+    grep -v "^$1=" "$STATE/env" >"$STATE/env.new"
+    echo "$1=$2" >>"$STATE/env.new"
+    mv "$STATE/env.new" "$STATE/env"
+}
+
+# --- RabbitMQ
+
+as_rabbitmq() { # with the fixed node name, everything bound to loopback
+    local command=$1
+    shift
+    RABBITMQ_NODENAME=jingluo@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$AMQP_PORT \
+        ERL_EPMD_ADDRESS=127.0.0.1 \
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}" \
+        "$command" "$@"
+}
+
+# While it starts, a port can be open before the broker speaks AMQP: ask for its greeting.
+amqp_answers() {
+    local reply
+    reply=$(timeout 3 bash -c "exec 3<>/dev/tcp/127.0.0.1/$AMQP_PORT && printf 'AMQP\0\0\011\001' >&3 \
+        && head -c 1 <&3 | od -An -tx1" 2>/dev/null)
+    [ "${reply// /}" = 01 ]
+}
+
+start_rabbitmq() {
+    if amqp_answers; then
+        say "RabbitMQ: using the one on 127.0.0.1:$AMQP_PORT"
+    else
+        if ! command -v rabbitmq-server >/dev/null 2>&1; then
+            may_install || { say "RabbitMQ: none here, and no right to install it (root and apt-get needed)"; return 1; }
+            install_package rabbitmq-server || return 1
+        fi
+        [ "$(id -u)" = 0 ] || { say "RabbitMQ: installed but not running; start it, or run this as root"; return 1; }
+        say "RabbitMQ: starting ..."
+        as_rabbitmq rabbitmq-server -detached >"$STATE/rabbitmq.log" 2>&1
+        touch "$STATE/started-rabbitmq"
+        wait_for RabbitMQ amqp_answers || return 1
+        say "RabbitMQ: started on 127.0.0.1:$AMQP_PORT"
+    fi
+    remember JINGLUO_TEST_AMQP "amqp://guest:guest@127.0.0.1:$AMQP_PORT/"
+}
+
+stop_rabbitmq() {
+    if [ ! -e "$STATE/started-rabbitmq" ]; then
+        say "RabbitMQ: not started by this script; left alone"
+        return
+    fi
+    as_rabbitmq rabbitmqctl --quiet shutdown --timeout "$WAIT_S" >/dev/null 2>&1 && say "RabbitMQ: stopped"
+    rm -f "$STATE/started-rabbitmq"
+}
+
+# --- PostgreSQL
+
+cluster() { pg_lsclusters --no-header 2>/dev/null | awk -v p="$POSTGRESQL_PORT" '$3 == p {print $1, $2; exit}'; }
+pg_answers() { pg_isready --quiet --host=127.0.0.1 --port="$POSTGRESQL_PORT"; }
+as_postgres() { (cd / && su postgres -s /bin/sh -c "psql --quiet --no-psqlrc --tuples-only --no-align -p $POSTGRESQL_PORT"); }
+
+start_postgresql() {
+    if [ -n "${JINGLUO_TEST_POSTGRESQL:-}" ]; then
+        say "PostgreSQL: using JINGLUO_TEST_POSTGRESQL"
+        return
+    fi
+    if listens "$POSTGRESQL_PORT"; then
+        say "PostgreSQL: using the one on 127.0.0.1:$POSTGRESQL_PORT"
+    else
+        if ! command -v pg_ctlcluster >/dev/null 2>&1 || [ -z "$(cluster)" ]; then
+            may_install || { say "PostgreSQL: none here, and no right to install it (root and apt-get needed)"; return 1; }
+            install_package postgresql || return 1
+        fi
+        [ "$(id -u)" = 0 ] || { say "PostgreSQL: installed but not running; start it, or run this as root"; return 1; }
+        say "PostgreSQL: starting ..."
+        local name
+        read -r -a name <<<"$(cluster)"
+        pg_ctlcluster --skip-systemctl-redirect "${name[@]}" start -- -o "-c listen_addresses=127.0.0.1" >"$STATE/postgresql.log" 2>&1
+        echo "${name[@]}" >"$STATE/started-postgresql"
+        wait_for PostgreSQL pg_answers || return 1
+        say "PostgreSQL: started on 127.0.0.1:$POSTGRESQL_PORT"
+    fi
+    prepare_postgresql
+}
+
+# A role and a database for the tests, with a password made now. Without the right to make them, the one that a
+# former run remembered is used.
+prepare_postgresql() {
+    if [ "$(id -u)" != 0 ] || ! echo "select 1" | as_postgres >/dev/null 2>&1; then
+        grep -qs '^JINGLUO_TEST_POSTGRESQL=' "$STATE/env" && return
+        say "PostgreSQL: no right to make a test database here; set JINGLUO_TEST_POSTGRESQL"
+        return 1
+    fi
+    local password
+    password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
+    as_postgres <<SQL >/dev/null || { say "PostgreSQL: could not make the test role and database"; return 1; }
+\set ON_ERROR_STOP on
+SELECT 'CREATE ROLE $TEST_ROLE' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '$TEST_ROLE') \gexec
+ALTER ROLE $TEST_ROLE LOGIN CREATEDB PASSWORD '$password';
+SELECT 'CREATE DATABASE $TEST_ROLE OWNER $TEST_ROLE ENCODING ''UTF8'' TEMPLATE template0'
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '$TEST_ROLE') \gexec
+SQL
+    remember JINGLUO_TEST_POSTGRESQL \
+        "postgresql://$TEST_ROLE:$password@127.0.0.1:$POSTGRESQL_PORT/$TEST_ROLE"
+}
+
+stop_postgresql() {
+    if [ ! -e "$STATE/started-postgresql" ]; then
+        say "PostgreSQL: not started by this script; left alone"
+        return
+    fi
+    local name
+    read -r -a name <"$STATE/started-postgresql"
+    pg_ctlcluster --skip-systemctl-redirect "${name[@]}" stop --mode fast >/dev/null 2>&1 && say "PostgreSQL: stopped"
+    rm -f "$STATE/started-postgresql"
+}
+
+status() {
+    if amqp_answers; then say "RabbitMQ: answers on 127.0.0.1:$AMQP_PORT"; else say "RabbitMQ: not running"; fi
+    if listens "$POSTGRESQL_PORT"; then say "PostgreSQL: answers on 127.0.0.1:$POSTGRESQL_PORT"; else say "PostgreSQL: not running"; fi
+}
+
+mkdir -p "$STATE"
+case "${1:-}" in
+start)
+    missing=""
+    start_rabbitmq || missing="$missing RabbitMQ"
+    start_postgresql || missing="$missing PostgreSQL"
+    if [ -n "$missing" ]; then
+        say "MISSING:$missing. The tests that need it are skipped (they fail when CI=true)."
+    fi
+    ;;
+stop)
+    stop_rabbitmq
+    stop_postgresql
+    ;;
+status) status ;;
+*)
+    echo "usage: deploy/services.sh start|stop|status" >&2
+    exit 2
+    ;;
+esac

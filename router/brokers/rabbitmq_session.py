@@ -1,0 +1,128 @@
+"""One life of the two connections to RabbitMQ, and what is asked on them.
+
+Two, because RabbitMQ stops reading from a connection that publishes while it has a memory or disk alarm:
+acknowledgements on the same one would be stuck behind it, and the queues could never drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from router.brokers.base import BrokerDown, QueueSpec
+from router.brokers.rabbitmq_link import Channel, Link, LinkLost
+from router.brokers.rabbitmq_publish import Publisher
+from router.brokers.rabbitmq_topology import delay_arguments, delay_name, queue_arguments
+
+log = structlog.get_logger()
+
+NOT_FOUND = 404
+OTHER_ARGUMENTS = 406
+
+
+class Session:
+    """It ends once, with a reason in `lost`, whatever part of it fails. `prefix` is the main exchange.
+
+    `wake` is set when somebody should look at it: it is lost, or RabbitMQ refused a message. `verified` are
+    the queues that were declared in this life, `steps` the delay steps.
+    """
+
+    publisher: Publisher
+
+    def __init__(self, prefix: str) -> None:
+        self.lost: LinkLost | None = None
+        self.wake = asyncio.Event()
+        self.verified: set[str] = set()
+        self.steps: set[int] = set()
+        self._prefix = prefix
+        self._links: list[Link] = []
+        self._admin: Channel | None = None
+        self._lock = asyncio.Lock()  # of the admin channel
+
+    async def open(self, url: str, on_blocked: Callable[[bool], None]) -> None:
+        """Connects and makes the exchange. Raises LinkLost."""
+        for _ in range(2):
+            self._links.append(await Link.open(url, self.end))
+        publishing = self._links[0]
+        publishing.watch_blocked(on_blocked)
+        channel = await publishing.channel(self.end)
+        # Which publish came back cannot be known cheaply; a queue is missing, so all that are open are told
+        # no.
+        channel.raw.add_on_return_callback(lambda *_: self.end(LinkLost("a publish reached no queue")))
+        self.publisher = await Publisher.open(channel, self.wake.set)
+        await self._exchange(self._prefix, "topic")
+
+    @property
+    def consuming(self) -> Link:
+        return self._links[1]
+
+    def end(self, reason: LinkLost) -> None:
+        if self.lost is None:
+            self.lost = reason
+            self.wake.set()
+
+    def close(self, error: BrokerDown) -> None:
+        """Lets go: what is not confirmed fails with `error`."""
+        if hasattr(self, "publisher"):
+            self.publisher.fail(error)
+        for link in self._links:
+            link.close()
+
+    async def closed(self) -> None:
+        """Waits, but not long, until the connections have said goodbye."""
+        for link in self._links:
+            await link.closed()
+
+    async def declare(self, specs: Sequence[QueueSpec]) -> None:
+        for spec in specs:
+            await self._queue(spec.name, queue_arguments(spec), self._prefix)
+            self.verified.add(spec.name)
+
+    async def declare_step(self, step_ms: int) -> None:
+        name = delay_name(self._prefix, step_ms)
+        await self._exchange(name, "fanout")
+        await self._queue(name, delay_arguments(self._prefix, step_ms), name)
+        self.steps.add(step_ms)
+
+    async def count(self, name: str) -> int | None:
+        """Messages ready in a queue, None where there is no such queue. Raises LinkLost."""
+        async with self._lock:
+            try:
+                return await (await self._channel()).declare_queue(name, None)
+            except LinkLost as lost:
+                if lost.code == NOT_FOUND:
+                    return None
+                raise
+
+    async def delete(self, name: str) -> None:
+        self.verified.discard(name)
+        async with self._lock:
+            channel = await self._channel()
+            await channel.call(channel.raw.queue_delete, name)
+
+    async def _exchange(self, name: str, kind: str) -> None:
+        async with self._lock:
+            channel = await self._channel()
+            await channel.call(channel.raw.exchange_declare, name, kind, durable=True)
+
+    async def _queue(self, name: str, arguments: dict[str, Any], exchange: str) -> None:
+        """Declares and binds. A queue that exists with other arguments is taken as it is, and that is said."""
+        async with self._lock:
+            try:
+                await (await self._channel()).declare_queue(name, arguments)
+            except LinkLost as lost:
+                if lost.code != OTHER_ARGUMENTS:
+                    raise
+                log.warning("the queue exists with other limits; RabbitMQ keeps the old ones", queue=name)
+                await (await self._channel()).declare_queue(name, None)
+            channel = await self._channel()
+            await channel.call(channel.raw.queue_bind, name, exchange, routing_key=name)
+
+    async def _channel(self) -> Channel:
+        """The admin channel; RabbitMQ closes it at each refusal, so it is opened anew."""
+        if self._admin is None or not self._admin.raw.is_open:
+            self._admin = await self.consuming.channel(lambda _: None)
+        return self._admin

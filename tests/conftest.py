@@ -1,0 +1,55 @@
+"""The servers that tests talk to: what `deploy/services.sh start` found or started, else a skip with its
+reason.
+
+Under CI=true a missing server is a failure: nobody reads the skips there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+SERVICES = Path(__file__).resolve().parent.parent / ".services" / "env"
+
+
+def _setting(name: str) -> str | None:
+    if os.environ.get(name):
+        return os.environ[name]
+    if SERVICES.exists():
+        for line in SERVICES.read_text().splitlines():
+            key, _, value = line.partition("=")
+            if key == name:
+                return value
+    return None
+
+
+def _server(name: str, variable: str, port: int) -> str:
+    """The server's URL, once something listens there."""
+    url = _setting(variable)
+    if url is None:
+        reason = f"no {name}: run `deploy/services.sh start`, or set {variable}"
+    else:
+        parts = urlsplit(url)
+        try:
+            socket.create_connection((parts.hostname or "127.0.0.1", parts.port or port), timeout=3).close()
+            return url
+        except OSError as error:
+            reason = f"{name} does not answer ({error}): run `deploy/services.sh start`"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def amqp_url() -> str:
+    return _server("RabbitMQ", "JINGLUO_TEST_AMQP", 5672)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """A database where the test's role may make schemas and databases; each test makes its own."""
+    return _server("PostgreSQL", "JINGLUO_TEST_POSTGRESQL", 5432)
