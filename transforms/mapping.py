@@ -99,9 +99,13 @@ class Compiler:
             scope.problem(at, "JL-C107", f"the fragment uses itself: {round_}")
             return None
         if document is None:
-            near = nearest(name, self.library.fragment_names())
-            hint = f"did you mean {near}?" if near else ""
-            scope.problem(at, "JL-C105", f"no fragment is called {name!r}", hint)
+            known = self.library.fragment_names()
+            near = nearest(name, known)
+            if name in known:
+                scope.problem(at, "JL-C105", f"the fragment {name} cannot be read")
+            else:
+                hint = f"did you mean {near}?" if near else ""
+                scope.problem(at, "JL-C105", f"no fragment is called {name!r}", hint)
             return None
         self.files.add(FilePath(document.file))
         problems: list[Problem] = []
