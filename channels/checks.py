@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from config.text import At
 from transforms.conditions import literals
 
 _EVERYWHERE = {"0.0.0.0", "::", ""}
+_NO_SOURCE: tuple[str, Any] = ("", None)
 
 
 def alone(made: Draft) -> None:
@@ -108,7 +110,7 @@ def _ports(drafts: list[Draft], settings: Settings) -> None:
     if settings.http.port:
         taken.append((settings.http.host, settings.http.port, "the engine's HTTP server"))
     for made in drafts:
-        kind, options = made.source or ("", None)
+        kind, options = made.source or _NO_SOURCE
         host, port = getattr(options, "host", ""), getattr(options, "port", 0)
         if kind == "http" or not port:
             continue
@@ -124,13 +126,16 @@ def _same_host(one: str, other: str) -> bool:
 
 
 def _route(made: Draft) -> tuple[str, Any] | None:
-    kind, options = made.source or ("", None)
-    return (f"{options.method} {options.path}", (options.method, options.path)) if kind == "http" else None
+    """Parameters match alike whatever they are called."""
+    kind, options = made.source or _NO_SOURCE
+    if kind != "http":
+        return None
+    return f"{options.method} {options.path}", (options.method, re.sub(r"\{[^}]*\}", "{}", options.path))
 
 
 def _folder(made: Draft, site: Path) -> tuple[str, Any] | None:
     """The same folder with another pattern is another claim."""
-    kind, options = made.source or ("", None)
+    kind, options = made.source or _NO_SOURCE
     if kind != "file":
         return None
     return options.folder, ((site / options.folder).resolve(), options.pattern)

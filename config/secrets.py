@@ -20,7 +20,8 @@ from config.text import read
 
 PREFIX = "JINGLUO_SECRET_"
 MAX_SECRET = 64_000  # bytes: a certificate with its key is far below
-_REFERENCE = re.compile(r"secret://([A-Za-z0-9][A-Za-z0-9_-]*)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_REFERENCE = re.compile(rf"secret://({_NAME.pattern})")
 _NAMES = re.compile(
     r"(?:.*[_-])?(?:password|passwd|passphrase|secret|token|bearer|credential|api[_-]?key|private[_-]?key)",
     re.I,
@@ -77,7 +78,7 @@ class Secrets:
         """Raises NoSecret."""
         if self._folder is not None:
             path = self._folder / name
-            if not path.is_file() or path.stat().st_size > MAX_SECRET:
+            if not _NAME.fullmatch(name) or not path.is_file() or path.stat().st_size > MAX_SECRET:
                 raise NoSecret(name, self.where)
             return Secret(path.read_text(encoding="utf-8").rstrip("\r\n"))
         for key in (name, _flat(name)):

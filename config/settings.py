@@ -112,7 +112,8 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
     home = base if site else base / "config"
     if not base.is_dir():
         raise ConfigError([Finding(str(site), 1, 1, "JL-C001", "this site is no folder")])
-    document = _read_settings(home / "jingluo.yaml", env)
+    path = home / "jingluo.yaml"
+    document = _read_settings(path, str(path.relative_to(base)), env)
     text, warnings = _settings_text(document, env)
     secrets = _open_secrets(text.secrets, base, env)
     var = base / text.var
@@ -146,11 +147,11 @@ def check_packages() -> None:
             )
 
 
-def _read_settings(path: Path, env: Mapping[str, str]) -> Document:
+def _read_settings(path: Path, shown_as: str, env: Mapping[str, str]) -> Document:
     if not path.exists():  # a site without its own settings runs with the defaults
-        return Document(str(path), {})
-    document = read(path, env=env)
-    return Document(str(path), {}, document.problems) if document.data is None else document
+        return Document(shown_as, {})
+    document = read(path, shown_as, env)
+    return Document(shown_as, {}, document.problems) if document.data is None else document
 
 
 def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[SettingsText, list[Finding]]:

@@ -1,0 +1,36 @@
+"""Every folder in `broken/` is a small site with mistakes; its files say in comments which, and where."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from channels.report import check_site
+
+FOLDER = Path(__file__).parent / "broken"
+SITES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
+
+
+def expected(site: Path) -> list[tuple[str, str, str]]:
+    return sorted(
+        (str(path.relative_to(site)), place.decode(), code.decode())
+        for path in site.rglob("*.*")
+        if path.is_file()
+        for place, code in re.findall(rb"# expect (\d+:\d+) (JL-C\d+)", path.read_bytes())
+    )
+
+
+@pytest.mark.parametrize("site", SITES, ids=lambda path: path.name)
+def test_a_broken_site_has_exactly_the_findings_that_it_says(site: Path) -> None:
+    found = check_site(site, env={})
+    assert sorted((f.file, f"{f.line}:{f.column}", f.code) for f in found) == expected(site)
+    assert any(code == f"JL-{site.name[:4]}" for _, _, code in expected(site))
+    assert all(f.message for f in found)
+
+
+def test_the_manual_explains_every_code_that_a_broken_site_shows() -> None:
+    manual = (FOLDER.parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
+    codes = {code for site in SITES for _, _, code in expected(site)}
+    assert sorted(code for code in codes if f"`{code}`" not in manual) == []
