@@ -172,6 +172,8 @@ class HttpSource:
         if reply.state == "failed":
             headers = {"retry-after": str(reply.retry_after_s or 5)}
             return problem(503, reply.code, detail=reply.text, headers=headers)
+        if reply.silent:
+            return Response(status_code=204)
         told = {"id": reply.id, "state": reply.state}
         return JSONResponse(told | ({"detail": _PENDING} if reply.state == "pending" else {}), 202)
 

@@ -7,8 +7,9 @@ import contextlib
 import importlib
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -135,10 +136,10 @@ def send(
     raise typer.Exit(_run_loop(send_files(url, files)))
 
 
-def _run_loop(main: object) -> int:
+def _run_loop(main: Coroutine[Any, Any, int]) -> int:
     import uvloop
 
-    return int(uvloop.run(main))  # type: ignore[arg-type]
+    return uvloop.run(main)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ time-out or a crash costs the sender an answer (`pending`), never a message.
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from config.errors import JingluoError, Refused
 from schemas.message import Receipt, Reply
@@ -43,7 +44,7 @@ class Replies:
     def failed(self, message_id: str, error: JingluoError) -> None:
         """There will be no answer: the delivery is a dead letter."""
         if message_id in self._waiting:
-            state = "refused" if isinstance(error, Refused) else "failed"
+            state: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
             self._settle(message_id, Reply(state, id=message_id, code=error.code, text=error.text))
 
     def give_up(self) -> None:

@@ -284,7 +284,9 @@ class MllpSource:
         return True
 
     def answer(self, head: bytes, reply: Reply) -> bytes:
-        return self._answers.write(head, reply) if self.options.acknowledge else b""
+        if reply.silent or not self.options.acknowledge:
+            return b""
+        return self._answers.write(head, reply)
 
     def _check_lines(self) -> None:
         loop = asyncio.get_running_loop()
