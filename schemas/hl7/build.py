@@ -14,7 +14,7 @@ from typing import Any
 
 from config.errors import BadMessage
 from schemas import charsets
-from schemas.hl7.escapes import Marks, escape
+from schemas.hl7.escapes import ABSENT, Marks, escape
 from schemas.hl7.message import Hl7Message, Line, marks_of, read, split_lines
 from schemas.hl7.paths import Piece
 
@@ -39,7 +39,7 @@ def build(made: Any, start: Hl7Message | None = None) -> Hl7Message:
     if start is None:
         return read(text, text)
     renamed = any(name == "MSH" and (18 in shape or "18" in shape) for name, shape in shapes)
-    return read(text, text, "" if renamed else start.codec, start.guessed, start.hint)
+    return read(text, text, "" if renamed else start.codec, start.guessed and not renamed, start.hint)
 
 
 def encode(tree: Hl7Message, charset: str = "") -> bytes:
@@ -115,7 +115,7 @@ def _lay(lines: list[Line], name: str, nth: int, shape: Mapping[Any, Any], marks
         at = places[nth - 1]
         row = _merge(lines[at].written.split(marks.field), name, shape, marks)
         text = marks.field.join(row)
-        lines[at] = lines[at]._replace(read=text, written=text)
+        lines[at] = lines[at]._replace(written=text)
         return
     at = (places[-1] if places and nth else len(lines) - 1) + 1
     before, end = lines[at - 1], lines[0].end or "\r"
@@ -137,7 +137,10 @@ def _merge(row: list[str], name: str, shape: Mapping[Any, Any], marks: Marks) ->
             raise BadMessage("JL-M008", "the delimiters of a message cannot be changed", f"{name}-{number}")
         index = number - 1 if header else number
         row.extend([""] * (index + 1 - len(row)))
-        row[index] = _field(row[index], value, marks, f"{name}-{number}")
+        made = _field(row[index], value, marks, f"{name}-{number}")
+        if ABSENT in made and ABSENT not in row[index]:
+            raise BadMessage("JL-M008", "MSH-2 has no delimiter for this", f"{name}-{number}")
+        row[index] = made
     return row
 
 

@@ -64,7 +64,6 @@ class Piece(str):
     deep: bool  # a component: its parts are sub-components
 
 
-Node = Hl7Message | Segment | str
 Read = Callable[[Any], Any]
 
 

@@ -111,6 +111,17 @@ def test_a_shape_that_is_no_message_is_refused_with_its_place(shape: Any, path: 
     assert (caught.value.code, caught.value.path) == ("JL-M008", path)
 
 
+@pytest.mark.parametrize("value", [["a", "b"], {1: {2: "sub"}}])
+def test_what_the_messages_delimiters_cannot_part_is_refused(value: Any) -> None:
+    with pytest.raises(BadMessage, match="PID-3"):
+        HL7.build({"PID": {3: value}}, HL7.decode(b"MSH|^|A\rPID|1\r"))
+
+
+def test_a_header_named_twice_is_one_header_also_behind_a_byte_order_mark() -> None:
+    made = HL7.build([{"MSH": {3: "X"}}, {"MSH": {4: "Y"}}], HL7.decode(b"\xef\xbb\xbf" + ADT))
+    assert HL7.encode(made) == b"\xef\xbb\xbf" + ADT.replace(b"|HIS|H1|", b"|X|Y|")
+
+
 def test_the_delimiters_of_a_message_cannot_be_changed() -> None:
     with pytest.raises(BadMessage, match="MSH-2"):
         HL7.build({"MSH": {2: "!@%*"}}, HL7.decode(ADT))
