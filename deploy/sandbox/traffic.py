@@ -1,0 +1,89 @@
+"""A day in the example hospital: who comes, what is ordered, what is asked; the same seed, the same day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from deploy.sandbox.labs import PANELS
+from deploy.sandbox.messages import GB18030, UTF8, Charset, Letter, adt, orm, price_list
+from deploy.sandbox.people import People, Person, Visit
+
+# Which comings and goings the example channel hands on to whom; a transfer (A02) interests nobody here.
+TO_LIS = ("ADT^A01", "ADT^A04", "ADT^A08")
+TO_EMR = ("ADT^A01", "ADT^A03", "ADT^A04", "ADT^A08")
+
+_STAY = ("A01", "A08", "A02", "A08", "A03")
+_CALL = ("A04", "A08")
+
+
+@dataclass(slots=True)
+class Day:
+    """Letters with the patient they are about, and what is asked and dropped."""
+
+    adt: list[tuple[str, Letter]] = field(default_factory=list)
+    orders: list[tuple[str, Letter]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)  # patient numbers
+    files: dict[str, str] = field(default_factory=dict)  # price lists by number
+
+    @property
+    def messages(self) -> int:
+        """How many the engine will be handed: every order brings a result."""
+        return len(self.adt) + 2 * len(self.orders) + len(self.queries) + len(self.files)
+
+
+def plan(count: int, seed: int) -> Day:
+    """A day of exactly `count` messages over all five channels (five at the least)."""
+    if count < 5:
+        raise ValueError("a day has at least five messages, one for every channel")
+    day, people = Day(), People(seed)
+    chance = people.random
+    files = max(count // 50, 1)
+    queries = max(count * 2 // 25, 1)
+    orders = max(count // 5, 1)
+    seen: dict[str, tuple[Person, Visit]] = {}
+    for number, (person, visit, trigger) in enumerate(_stays(people, count - files - queries - 2 * orders)):
+        seen[person.number] = person, visit
+        letter = adt(trigger, person, visit, f"A{number:06d}", _at(number), _charset(person))
+        day.adt.append((person.number, letter))
+    for number in range(orders):
+        person, visit = chance.choice(tuple(seen.values()))
+        panel = chance.choice(tuple(PANELS.values()))
+        order = orm(person, visit, f"R{number:06d}", panel, f"O{number:06d}", _at(number), _charset(person))
+        day.orders.append((person.number, order))
+    day.queries = chance.choices(tuple(seen), k=queries)
+    for number in range(files):
+        name = f"PL{number:05d}"
+        day.files[name] = price_list(name, chance, _at(number))
+    return day
+
+
+def _stays(people: People, count: int) -> Iterator[tuple[Person, Visit, str]]:
+    """`count` events of patients who are here at the same time, each patient's in the order of a stay."""
+    here: list[Iterator[tuple[Person, Visit, str]]] = []
+    while count:
+        if len(here) < 12:
+            here.append(_stay(people))
+        bed = people.random.randrange(len(here))
+        event = next(here[bed], None)
+        if event is None:
+            del here[bed]
+        else:
+            count -= 1
+            yield event
+
+
+def _stay(people: People) -> Iterator[tuple[Person, Visit, str]]:
+    person, visit = people.person(), people.visit()
+    for trigger in _CALL if visit.kind == "O" else _STAY:
+        yield person, visit, trigger
+
+
+def _charset(person: Person) -> Charset:
+    """Half of the patients sit in an old ward whose programs write GB18030."""
+    return GB18030 if int(person.number[1:]) % 2 else UTF8
+
+
+def _at(number: int) -> datetime:
+    return datetime(2026, 1, 5, 8) + timedelta(seconds=7 * number)
