@@ -110,10 +110,9 @@ class FileSource:
             try:
                 if not await self._take(seen):
                     return
-            except FileNotFoundError:
-                continue  # somebody else took it
             except OSError as error:
-                log.error("file.unusable", channel=self.ground.name, reason=error.strerror)
+                if (self.folder / seen.name).exists():  # else somebody took it away meanwhile
+                    log.error("file.unusable", channel=self.ground.name, reason=error.strerror)
 
     def _scan(self) -> list[_Seen]:
         found = []

@@ -1,0 +1,488 @@
+"""The web server's limits, the HTTP source's answers, the HTTP destination's reading of a receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+from endpoint_parts import FakeEngine
+from fastapi import Request, Response
+from pydantic import ValidationError
+
+from config import registry
+from config.errors import Refused, Unreachable
+from config.settings import LimitSettings
+from endpoints.base import Ground
+from endpoints.http import HttpDestination, HttpSource
+from endpoints.web import WebServer
+from schemas.message import Message, Reply
+
+Door = Callable[..., Awaitable[HttpSource]]
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[WebServer]:
+    server = WebServer("127.0.0.1", 0, LimitSettings(body="1MB", connections=5))
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def client(web: WebServer) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{web.port}", trust_env=False, timeout=10
+    ) as one:
+        yield one
+
+
+@pytest.fixture
+async def door(web: WebServer) -> AsyncIterator[Door]:
+    opened: list[HttpSource] = []
+
+    async def open(engine: FakeEngine, format: str = "json", **options: Any) -> HttpSource:
+        made = registry.sources.get("http")
+        options = {"path": "/v1/patients", **options}
+        opened.append(made(made.Options(**options), Ground("patients", format, web=web)))
+        await opened[-1].start(engine.deliver)
+        return opened[-1]
+
+    yield open
+    for one in opened:
+        await one.stop()
+
+
+async def raw(web: WebServer, *pieces: bytes) -> bytes:
+    """What the server says to bytes, until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+
+
+# The source
+
+
+REFUSED = {
+    "title": "Bad Request",
+    "status": 400,
+    "detail": "not JSON",
+    "code": "JL-M010",
+    "id": "7",
+    "path": "byte 3",
+}
+FAILED = {"title": "Service Unavailable", "status": 503, "detail": "no broker", "code": "JL-B001"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "told"),
+    [
+        (Reply("accepted", id="7"), 202, {"id": "7", "state": "accepted"}),
+        (Reply("refused", id="7", code="JL-M010", text="not JSON", path="byte 3"), 400, REFUSED),
+        (Reply("failed", code="JL-B001", text="no broker", retry_after_s=9), 503, FAILED),
+    ],
+)
+async def test_each_reply_has_its_status(
+    door: Door, client: httpx2.AsyncClient, reply: Reply, status: int, told: dict[str, Any]
+) -> None:
+    await door(FakeEngine(reply))
+    answer = await client.post("/v1/patients", json={})
+    assert (answer.status_code, answer.json()) == (status, told)
+    assert answer.headers["content-type"] == (
+        "application/json" if status == 202 else "application/problem+json"
+    )
+    assert answer.headers.get("retry-after") == ("9" if status == 503 else None)
+
+
+async def test_a_pending_message_is_not_to_be_sent_again(door: Door, client: httpx2.AsyncClient) -> None:
+    await door(FakeEngine(Reply("pending", id="7")))
+    answer = await client.post("/v1/patients", json={})
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending")
+    assert "do not send it again" in answer.json()["detail"]
+    assert "请勿重发" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("format", "option", "content_type"),
+    [
+        ("fhir", "", "application/fhir+json"),
+        ("xml", "", "application/xml"),
+        ("hl7v2", "", "x-application/hl7-v2+er7"),
+        ("json", "application/problem+json", "application/problem+json"),
+    ],
+)
+async def test_a_destinations_answer_comes_back_in_its_own_type(
+    door: Door, client: httpx2.AsyncClient, format: str, option: str, content_type: str
+) -> None:
+    await door(FakeEngine(Reply("answered", body=b"<a/>", format=format)), response=option)
+    answer = await client.post("/v1/patients", json={})
+    assert (answer.status_code, answer.content) == (200, b"<a/>")
+    assert answer.headers["content-type"] == content_type
+
+
+async def test_the_message_keeps_what_the_protocol_knew_but_no_credential(
+    door: Door, client: httpx2.AsyncClient
+) -> None:
+    engine = FakeEngine()
+    await door(
+        engine, format="xml", method="PUT", path="/v1/{ward}/beds", headers=["X-Request-Id", "x-absent"]
+    )
+    headers = {
+        "content-type": "text/xml; charset=GBK",
+        "authorization": "Bearer t",
+        "cookie": "s=1",
+        "x-request-id": "r1",
+    }
+    await client.put("/v1/%E5%86%85%E7%A7%91/beds?q=1", content="<床/>".encode("gbk"), headers=headers)
+    message = engine.got[0]
+    assert dict(message.headers) == {
+        "content-type": "text/xml",
+        "method": "PUT",
+        "path": "/v1/内科/beds",
+        "query.q": "1",
+        "param.ward": "内科",
+        "x-request-id": "r1",
+    }
+    assert (message.source, message.charset, message.body) == ("http 127.0.0.1", "gbk", "<床/>".encode("gbk"))
+
+
+def test_a_header_with_a_credential_cannot_be_kept() -> None:
+    with pytest.raises(ValidationError, match="credential"):
+        HttpSource.Options(path="/v1", headers=["Authorization"])  # type: ignore[call-arg]
+
+
+async def test_a_get_becomes_a_json_object_of_its_parameters(door: Door, client: httpx2.AsyncClient) -> None:
+    engine = FakeEngine()
+    await door(engine, method="GET", path="/v1/patients/{id}")
+    assert (await client.get("/v1/patients/007?lang=中&tag=a&tag=b")).status_code == 202
+    assert json.loads(engine.got[0].body) == {"id": "007", "lang": "中", "tag": ["a", "b"]}
+
+
+async def test_an_unknown_content_type_is_415_and_says_what_is_taken(
+    door: Door, client: httpx2.AsyncClient
+) -> None:
+    engine = FakeEngine()
+    await door(engine, format="fhir")
+    answer = await client.post("/v1/patients", content=b"a=1", headers={"content-type": "text/csv"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "JL-E212")
+    assert answer.headers["accept"] == "application/fhir+json, application/json"
+    assert engine.got == []
+
+
+async def test_a_body_over_the_doors_limit_is_413_and_the_connection_goes_on(
+    door: Door, client: httpx2.AsyncClient, web: WebServer
+) -> None:
+    engine = FakeEngine()
+    await door(engine, max_size="1KB")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100
+
+    known = await client.post(
+        "/v1/patients", content=b"x" * 1001, headers={"content-type": "application/json"}
+    )
+    unknown = await client.post("/v1/patients", content=pieces())
+    assert [a.status_code for a in (known, unknown)] == [413, 413]
+    assert known.json()["detail"] == "the body is larger than 1000 bytes"
+    assert (await client.post("/v1/patients", content=b"x" * 1000)).status_code == 202
+    assert (len(engine.got), web.connections) == (1, 1)
+
+
+async def test_a_slow_body_is_408_and_its_connection_closed(door: Door, web: WebServer) -> None:
+    await door(FakeEngine(), body_within="100ms")
+    answer = await raw(web, b"POST /v1/patients HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n", b"12345")
+    assert b"408 Request Timeout" in answer
+    assert b"JL-E203" in answer
+
+
+async def test_a_paused_door_is_503_until_it_resumes(door: Door, client: httpx2.AsyncClient) -> None:
+    engine = FakeEngine()
+    opened = await door(engine)
+    opened.pause()
+    answer = await client.post("/v1/patients", json={})
+    assert (answer.status_code, "retry-after" in answer.headers, engine.got) == (503, True, [])
+    opened.resume()
+    assert (await client.post("/v1/patients", json={})).status_code == 202
+
+
+async def test_more_requests_at_once_than_allowed_are_503_and_the_others_are_answered(
+    door: Door, client: httpx2.AsyncClient
+) -> None:
+    engine = FakeEngine(held=True)
+    await door(engine, requests=1)
+    first = asyncio.create_task(client.post("/v1/patients", json={}))
+    await engine.has(1)
+    assert (await client.post("/v1/patients", json={})).status_code == 503
+    engine.open[0].set_result(Reply("accepted", id="1"))
+    assert (await first).status_code == 202
+
+
+async def test_a_stopped_door_has_answered_and_is_gone(door: Door, client: httpx2.AsyncClient) -> None:
+    engine = FakeEngine(held=True)
+    opened = await door(engine)
+    asked = asyncio.create_task(client.post("/v1/patients", json={}))
+    await engine.has(1)
+    stopping = asyncio.create_task(opened.stop())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    engine.open[0].set_result(Reply("accepted", id="1"))
+    await stopping
+    assert (await asked).status_code == 202
+    assert (await client.post("/v1/patients", json={})).status_code == 404
+
+
+async def test_two_doors_cannot_have_one_route_but_one_path_by_two_methods(door: Door) -> None:
+    await door(FakeEngine())
+    with pytest.raises(OSError, match="taken"):
+        await door(FakeEngine())
+    await door(FakeEngine(), method="PUT")
+
+
+async def test_the_interface_is_described(door: Door, client: httpx2.AsyncClient) -> None:
+    await door(FakeEngine(), format="fhir", path="/v1/{ward}")
+    described = (await client.get("/openapi.json")).json()["paths"]["/v1/{ward}"]["post"]
+    assert described["summary"] == "patients"
+    assert [one["name"] for one in described["parameters"]] == ["ward"]
+    assert "application/fhir+json" in described["requestBody"]["content"]
+
+
+# The server
+
+
+async def test_no_body_is_larger_than_the_engines_limit_wherever_it_goes(
+    web: WebServer, client: httpx2.AsyncClient
+) -> None:
+    async def take(request: Request) -> Response:
+        return Response(str(len(await request.body())))
+
+    web.add_route("/any", ["POST"], take)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b"x" * 100_000
+
+    assert (await client.post("/any", content=b"x" * 1_000_001)).json()["code"] == "JL-E201"
+    assert (await client.post("/any", content=pieces())).json()["code"] == "JL-E201"
+    assert (await client.post("/any", content=b"x" * 1_000_000)).text == "1000000"
+
+
+async def test_headers_over_the_limit_are_431_also_when_they_never_end(
+    web: WebServer, client: httpx2.AsyncClient
+) -> None:
+    assert (await client.get("/", headers={"x": "y" * 70_000})).json()["code"] == "JL-E202"
+    answer = await raw(web, b"GET / HTTP/1.1\r\n", *[b"x: " + b"y" * 8000 + b"\r\n"] * 9)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_headers_that_do_not_end_in_time_are_408_and_others_are_served(web: WebServer) -> None:
+    web.head_within_s = 0.1
+    slow = asyncio.create_task(raw(web, b"GET / HTTP/1.1\r\nhost: a\r\n"))
+    silent = asyncio.create_task(raw(web))
+    served = await raw(web, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    assert served.startswith(b"HTTP/1.1 404 ")
+    assert (await slow).startswith(b"HTTP/1.1 408 ")
+    assert await silent == b""
+
+
+async def test_more_connections_than_allowed_are_503_and_the_others_stay(web: WebServer) -> None:
+    ask = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+    kept = [await asyncio.open_connection("127.0.0.1", web.port) for _ in range(5)]
+    for reader, writer in kept:
+        writer.write(ask)
+        assert (await reader.readuntil(b"\r\n")) == b"HTTP/1.1 404 Not Found\r\n"
+    refused = await raw(web, ask)
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in refused
+    kept[0][1].write(ask)
+    await kept[0][0].readuntil(b"HTTP/1.1 404")
+    for _, writer in kept:
+        writer.close()
+
+
+async def test_a_port_in_use_is_an_os_error(web: WebServer) -> None:
+    with pytest.raises(OSError, match="in use"):
+        await WebServer("127.0.0.1", web.port, LimitSettings()).start()
+
+
+async def test_a_bug_is_500_without_a_word_of_it(web: WebServer, client: httpx2.AsyncClient) -> None:
+    async def broken() -> Response:
+        raise RuntimeError("patient P0001")
+
+    web.add_route("/broken", ["GET"], broken)
+    answer = await client.get("/broken")
+    assert (answer.status_code, answer.json()["code"]) == (500, "JL-E200")
+    assert "P0001" not in answer.text
+
+
+# The destination
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+@pytest.fixture
+async def sender(web: WebServer) -> AsyncIterator[Callable[..., Awaitable[HttpDestination]]]:
+    opened: list[HttpDestination] = []
+
+    async def open(
+        answer: Answer, path: str = "/emr", route: str = "/emr", **options: Any
+    ) -> HttpDestination:
+        web.add_route(route, ["POST", "GET", "PUT"], answer)
+        made = registry.destinations.get("http")
+        options = {"url": f"http://127.0.0.1:{web.port}{path}", **options}
+        opened.append(made(made.Options(**options), Ground("adt.emr", "fhir", now=lambda: 1_000_000_000.0)))
+        await opened[-1].start()
+        return opened[-1]
+
+    yield open
+    for one in opened:
+        await one.stop()
+
+
+Sender = Callable[..., Awaitable[HttpDestination]]
+MESSAGE = Message(b'{"a": 1}', id="0199")
+
+
+def saying(status: int, body: bytes = b"", **headers: str) -> Answer:
+    async def answer() -> Response:
+        return Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    return answer  # type: ignore[return-value]
+
+
+async def test_a_message_is_posted_in_its_type_with_its_id_and_the_sites_credential(sender: Sender) -> None:
+    seen: dict[str, str] = {}
+
+    async def answer(request: Request) -> Response:
+        seen.update(request.headers)
+        return Response(
+            b'{"got": ' + str(len(await request.body())).encode() + b"}", 201, media_type="application/json"
+        )
+
+    destination = await sender(answer, auth={"bearer": "t0"}, headers={"x-site": "A"})
+    receipt = await destination.send(MESSAGE)
+    assert (receipt.code, receipt.answer, receipt.format) == ("201", b'{"got": 8}', "json")
+    assert seen["content-type"] == "application/fhir+json"
+    assert (seen["idempotency-key"], seen["authorization"], seen["x-site"]) == ("0199", "Bearer t0", "A")
+
+
+def test_a_credential_is_not_shown() -> None:
+    options = HttpDestination.Options(url="http://a", auth={"user": "u", "password": "p4ss"})  # type: ignore[call-arg]
+    assert "p4ss" not in repr(options)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 503])
+async def test_a_receiver_that_is_busy_is_asked_again_when_it_wishes(sender: Sender, status: int) -> None:
+    destination = await sender(saying(status, retry_after="7"))
+    with pytest.raises(Unreachable) as caught:
+        await destination.send(MESSAGE)
+    assert (caught.value.after_s, caught.value.maybe_done) == (7.0, False)
+
+
+@pytest.mark.parametrize(
+    ("wish", "after_s"),
+    [
+        ("Sun, 09 Sep 2001 01:47:40 GMT", 60.0),
+        ("Sun, 09 Sep 2001 01:00:00 GMT", 0.0),
+        ("99999999", 86400.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+async def test_a_wish_is_seconds_or_a_date(sender: Sender, wish: str, after_s: float | None) -> None:
+    destination = await sender(saying(503, retry_after=wish))
+    with pytest.raises(Unreachable) as caught:
+        await destination.send(MESSAGE)
+    assert caught.value.after_s == after_s
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_behind_a_gateway_the_receiver_may_have_it(sender: Sender, status: int) -> None:
+    destination = await sender(saying(status))
+    with pytest.raises(Unreachable) as caught:
+        await destination.send(MESSAGE)
+    assert caught.value.maybe_done
+
+
+@pytest.mark.parametrize(
+    ("status", "retry"), [(400, False), (404, False), (422, False), (500, True), (302, False)]
+)
+async def test_a_no_says_whether_another_try_can_help(sender: Sender, status: int, retry: bool) -> None:
+    destination = await sender(saying(status, b"why", location="/elsewhere"))
+    with pytest.raises(Refused, match=str(status)) as caught:
+        await destination.send(MESSAGE)
+    assert (caught.value.retry, caught.value.answer) == (retry, b"why")
+
+
+async def test_an_answer_over_the_limit_is_an_error(sender: Sender) -> None:
+    destination = await sender(saying(200, b"x" * 1001), max_answer="1KB")
+    with pytest.raises(Refused, match="JL-E225"):
+        await destination.send(MESSAGE)
+
+
+async def test_nobody_listening_means_the_receiver_cannot_have_it(sender: Sender) -> None:
+    destination = await sender(saying(200), url="http://127.0.0.1:1/")
+    with pytest.raises(Unreachable, match="JL-E220") as caught:
+        await destination.send(MESSAGE)
+    assert not caught.value.maybe_done
+
+
+async def test_silence_means_the_receiver_may_have_it(sender: Sender) -> None:
+    over = asyncio.Event()
+
+    async def silent() -> Response:
+        await over.wait()
+        return Response()
+
+    destination = await sender(silent, timeout="100ms")
+    with pytest.raises(Unreachable, match="JL-E221") as caught:
+        await destination.send(MESSAGE)
+    over.set()
+    assert caught.value.maybe_done
+
+
+async def test_a_query_fills_the_url_and_escapes_what_it_fills_in(sender: Sender) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def answer(request: Request) -> Response:
+        seen.append((request.scope["raw_path"].decode(), request.url.query))
+        return Response(b"{}")
+
+    destination = await sender(
+        answer, path="/emr/{ward}?v=2", route="/emr/{rest:path}", method="GET", query=True
+    )
+    body = json.dumps({"ward": "a/b c", "tag": ["x", "y&z"], "n": 1.50, "on": True, "none": None}).encode()
+    await destination.send(Message(body))
+    assert seen == [("/emr/a%2Fb%20c", "v=2&tag=x&tag=y%26z&n=1.5&on=true")]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"ward": ""}', b'{"ward": ".."}', b'{"ward": {"a": 1}}', b"[1]", b"no"]
+)
+async def test_a_query_that_does_not_fill_the_url_is_refused(sender: Sender, body: bytes) -> None:
+    destination = await sender(saying(200), path="/emr/{ward}", method="GET", query=True)
+    with pytest.raises(Refused, match="JL-E226") as caught:
+        await destination.send(Message(body))
+    assert not caught.value.retry
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"url": "ftp://a"},
+        {"url": "http://a", "method": "GET"},
+        {"url": "http://a/{b}"},
+        {"url": "http://a", "tiemout": 1},
+    ],
+)
+def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        HttpDestination.Options(**options)
