@@ -34,3 +34,13 @@ def test_the_manual_explains_every_code_that_a_broken_site_shows() -> None:
     manual = (FOLDER.parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
     codes = {code for site in SITES for _, _, code in expected(site)}
     assert sorted(code for code in codes if f"`{code}`" not in manual) == []
+
+
+def test_the_example_of_the_manual_is_clean(tmp_path: Path) -> None:
+    manual = (FOLDER.parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
+    channel, systems = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels" / "his-adt.yaml").write_text(channel, encoding="utf-8")
+    (tmp_path / "systems.yaml").write_text(systems, encoding="utf-8")
+    env = {"JINGLUO_SECRET_EMR_TOKEN": "invented"}
+    assert [finding.code for finding in check_site(tmp_path, env)] == ["JL-C034"]  # emr waits for its channel
