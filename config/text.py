@@ -2,14 +2,13 @@
 
 `read(path)` gives a `Document`: `data` is plain dict, list, str, int, float, bool, None, and `place(at)` says
 where the value at a way of keys and indexes stands, so that any later complaint (`Problem`) can name its
-line. The nodes come from libyaml through ruamel.yaml (52 KB in 30 ms); scalars are resolved here by the YAML
+line. The events come from libyaml through ruamel.yaml (52 KB in 30 ms); scalars are resolved here by the YAML
 1.2 core schema, so `NO` stays text and `12:30` is not 750. Duplicate keys, tabs, and what only YAML 1.1 would
 read otherwise are findings.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -18,17 +17,26 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 
 from config.errors import ConfigError, Finding, Problem
 
 At = tuple[str | int, ...]
+Place = tuple[int, int]
 
 MAX_FILE = 2_000_000  # bytes: a hand-written file is never larger
 MAX_DEPTH = 100
-MAX_NODES = 200_000  # after aliases are followed: nine lines of `&b [*a, *a, ...]` would be a billion
+MAX_VALUES = 200_000  # aliases followed: nine lines of `&b [*a, *a, ...]` would be a billion
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -39,10 +47,15 @@ _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
 class _TooLarge(Exception):
-    def __init__(self, what: str, mark: Any, hint: str = "") -> None:
+    def __init__(self, what: str, event: Any, hint: str = "") -> None:
         super().__init__(what)
-        self.place = (mark.line + 1, mark.column + 1)
+        self.place = _place(event)
         self.hint = hint
+
+
+def _place(event: Any) -> Place:
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +65,10 @@ class Document:
     file: str
     data: Any
     problems: tuple[Problem, ...] = ()
-    _values: Mapping[At, tuple[int, int]] = field(default_factory=dict)
-    _keys: Mapping[At, tuple[int, int]] = field(default_factory=dict)
+    _values: Mapping[At, Place] = field(default_factory=dict)
+    _keys: Mapping[At, Place] = field(default_factory=dict)
 
-    def place(self, at: At, on_key: bool = False) -> tuple[int, int]:
+    def place(self, at: At, on_key: bool = False) -> Place:
         """Line and column, from 1, of the value at `at`, or of its nearest parent that is in the text."""
         if on_key and at in self._keys:
             return self._keys[at]
@@ -91,10 +104,12 @@ def read(path: Path, shown_as: str = "", env: Mapping[str, str] | None = None) -
 
 def parse(text: str, name: str = "<text>", env: Mapping[str, str] | None = None) -> Document:
     """Text to a Document. `env` (default: the process's) answers `${NAME}` and `${NAME:default}`."""
-    reader = _Reader(os.environ if env is None else env)
+    answers = os.environ if env is None else env
     try:
-        node = _compose(text)
-        data = reader.value(node, ()) if node is not None else None
+        try:
+            reader = _Reader(text, answers, pure=False)
+        except YAMLError:  # libyaml reads YAML 1.1 (it refuses `[12:30]`): the slow parser is the judge
+            reader = _Reader(text, answers, pure=True)
     except _TooLarge as error:
         raise ConfigError(
             [Finding(name, *error.place, "JL-C008", f"too large: {error}", error.hint)]
@@ -108,33 +123,7 @@ def parse(text: str, name: str = "<text>", env: Mapping[str, str] | None = None)
     except (YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise ConfigError([Finding(name, 1, 1, "JL-C003", f"not YAML: {said}")]) from None
-    return Document(name, data, tuple(reader.problems), reader.values, reader.keys)
-
-
-def _compose(text: str) -> Node | None:
-    """libyaml is quick but reads YAML 1.1 (it refuses `[12:30]`): what it refuses, the slow reader judges."""
-    if _may_be_deep(text):
-        _refuse_deep(text)
-    try:
-        node: Node | None = YAML(typ="safe", pure=False).compose(text)
-    except YAMLError:
-        node = YAML(typ="safe", pure=True).compose(text)
-    return node
-
-
-def _may_be_deep(text: str) -> bool:
-    """A cheap look: only brackets, or a very long line, can nest deep in a small file."""
-    return text.count("[") + text.count("{") > 1000 or any(len(line) > 2000 for line in text.split("\n"))
-
-
-def _refuse_deep(text: str) -> None:
-    """The composer recurses on the C stack and would take the process down; the parser's events do not."""
-    depth = 0
-    with contextlib.suppress(YAMLError):  # the composer stops at the same place and says why
-        for event in YAML(typ="safe", pure=False).parse(text):
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise _TooLarge(f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
+    return Document(name, reader.data, tuple(reader.problems), reader.values, reader.keys)
 
 
 def _line(text: str, line: int) -> str:
@@ -143,71 +132,103 @@ def _line(text: str, line: int) -> str:
 
 
 class _Reader:
-    """Walks composed nodes into data, noting places and problems on the way."""
+    """The parser's events into data, noting places and problems on the way.
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    Not by nodes: the composer recurses on the C stack, so that 200,000 brackets would end the process, and
+    resolves tags that nobody asks for. An alias shares its anchor's data, and counts as much.
+    """
+
+    def __init__(self, text: str, env: Mapping[str, str], pure: bool) -> None:
         self.env = env
-        self.values: dict[At, tuple[int, int]] = {}
-        self.keys: dict[At, tuple[int, int]] = {}
+        self.values: dict[At, Place] = {}
+        self.keys: dict[At, Place] = {}
         self.problems: list[Problem] = []
-        self.nodes = 0
+        self._anchors: dict[str, tuple[Any, int]] = {}  # the data, and how many values it holds
+        self._count = 0
+        self._events = iter(YAML(typ="safe", pure=pure).parse(text))
+        self.data = self._document()
 
-    def value(self, node: Node, at: At) -> Any:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise _TooLarge(
-                f"more than {MAX_NODES} values", node.start_mark, "an alias (*name) repeats all of its anchor"
-            )
+    def _document(self) -> Any:
+        next(self._events)  # the stream's start
+        if isinstance(next(self._events), StreamEndEvent):
+            return None
+        data = self._value(next(self._events), ())
+        next(self._events)  # the document's end
+        after = next(self._events)
+        if not isinstance(after, StreamEndEvent):
+            raise ComposerError(None, None, "a file is one document", after.start_mark)
+        return data
+
+    def _value(self, event: Any, at: At) -> Any:
+        self.values[at] = _place(event)
         if len(at) > MAX_DEPTH:
-            raise _TooLarge(f"nested deeper than {MAX_DEPTH} levels", node.start_mark)
-        self.values[at] = (node.start_mark.line + 1, node.start_mark.column + 1)
-        if isinstance(node, MappingNode):
-            return self._mapping(node, at)
-        if isinstance(node, SequenceNode):
-            return [self.value(item, (*at, i)) for i, item in enumerate(node.value)]
-        assert isinstance(node, ScalarNode)  # the composer makes no other
-        return self._scalar(node, at)
+            raise _TooLarge(f"nested deeper than {MAX_DEPTH} levels", event)
+        before = self._count
+        self._add(1, event)
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._anchors:
+                raise ComposerError(None, None, f"*{event.anchor} has no anchor before it", event.start_mark)
+            data, size = self._anchors[event.anchor]
+            self._add(size, event)
+            return data
+        if isinstance(event, MappingStartEvent):
+            data = self._mapping(at)
+        elif isinstance(event, SequenceStartEvent):
+            data = self._sequence(at)
+        else:
+            data = self._scalar(event, at)
+        if event.anchor:
+            self._anchors[event.anchor] = (data, self._count - before)
+        return data
 
-    def _mapping(self, node: MappingNode, at: At) -> dict[Any, Any]:
-        made: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if not isinstance(key_node, ScalarNode):
-                self.values.setdefault((*at, "?"), place)
-                self.problems.append(Problem((*at, "?"), "JL-C005", "a key must be plain text"))
-                continue
-            key = key_node.value if key_node.style else _plain(key_node.value)
-            here = (*at, key)
-            if key in made:
-                first = self.keys[here][0]
-                self.values[(*here, "again")] = place
-                self.problems.append(
-                    Problem(
-                        (*here, "again"), "JL-C004", f"the key {key!r} stands twice", f"first on line {first}"
-                    )
-                )
-                continue
-            self.keys[here] = place
-            made[key] = self.value(value_node, here)
+    def _add(self, values: int, event: Any) -> None:
+        self._count += values
+        if self._count > MAX_VALUES:
+            hint = "an alias (*name) repeats all of its anchor"
+            raise _TooLarge(f"more than {MAX_VALUES} values", event, hint)
+
+    def _sequence(self, at: At) -> list[Any]:
+        made: list[Any] = []
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            made.append(self._value(event, (*at, len(made))))
         return made
 
-    def _scalar(self, node: ScalarNode, at: At) -> Any:
-        text: str = node.value
+    def _mapping(self, at: At) -> dict[Any, Any]:
+        made: dict[Any, Any] = {}
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            if not isinstance(event, ScalarEvent):
+                self.problems.append(Problem((*at, "?"), "JL-C005", "a key must be plain text"))
+                self._value(event, (*at, "?"))
+                self._value(next(self._events), (*at, "?", ":"))
+                continue
+            key = event.value if event.style else _plain(event.value)
+            here: At = (*at, key)
+            if key in made:
+                hint = f"first on line {self.keys[here][0]}"
+                here = (*here, "again")
+                self.problems.append(Problem(here, "JL-C004", f"the key {key!r} stands twice", hint))
+                self._value(next(self._events), here)
+                self.values[here] = _place(event)
+                continue
+            self.keys[here] = _place(event)
+            made[key] = self._value(next(self._events), here)
+        return made
+
+    def _scalar(self, event: ScalarEvent, at: At) -> Any:
+        text: str = event.value
         if "${" in text:
             text = self._environment(text, at)
-            return text if node.style or text == "" else _plain(text)
-        if node.style:  # quoted, | or >: text is text
+            return text if event.style or text == "" else _plain(text)
+        if event.style:  # quoted, | or >: text is text
             return text
         if _TRAP_BOOL.fullmatch(text):
             hint = "write true or false, or put it in quotes"
-            self.problems.append(
-                Problem(at, "JL-C006", f"{text} is text here, not a truth value", hint, "warning")
-            )
+            what = f"{text} is text here, not a truth value"
+            self.problems.append(Problem(at, "JL-C006", what, hint, "warning"))
         elif _TRAP_NUMBER.fullmatch(text):
             hint = f'write "{text}" if the text is meant'
-            self.problems.append(
-                Problem(at, "JL-C006", f"{text} reads as different numbers elsewhere", hint, "warning")
-            )
+            what = f"{text} reads as different numbers elsewhere"
+            self.problems.append(Problem(at, "JL-C006", what, hint, "warning"))
         return _plain(text)
 
     def _environment(self, text: str, at: At) -> str:
