@@ -40,16 +40,13 @@ class Where(NamedTuple):
 class Segment:
     """A segment as the item of an `each`: its place in the message, and where the group around it ends."""
 
-    __slots__ = ("at", "end", "tree")
+    __slots__ = ("at", "end", "row", "tree")
 
     def __init__(self, tree: Hl7Message, at: int, end: int) -> None:
         self.tree = tree
         self.at = at
         self.end = end
-
-    @property
-    def row(self) -> list[str]:
-        return self.tree.row(self.at)
+        self.row = tree.row(at)
 
     def __str__(self) -> str:
         return self.tree.lines[self.at]
@@ -58,8 +55,9 @@ class Segment:
 class Piece(str):
     """A repetition or a component that has parts. As text it is its first part; `raw` is all of it."""
 
-    __slots__ = ("deep", "raw", "tree")
+    __slots__ = ("deep", "parts", "raw", "tree")
     raw: str
+    parts: list[str]
     tree: Hl7Message
     deep: bool  # a component: its parts are sub-components
 
@@ -102,6 +100,10 @@ def _meant(text: str) -> str:
 
 
 def _one(where: Where, many: Callable[[Any], list[Any]]) -> Read:
+    if not where.name and where.comp and not where.field:
+        return _part_reader(where, many)
+    if not where.name and where.field and where.rep in (None, 1) and where.sub in (None, 1):
+        return _item_field_reader(where, many)
     plain = where.name and where.field and not where.following and where.nth != 0 and where.rep in (None, 1)
     if not plain or where.sub not in (None, 1):
         return _first_of(many)
@@ -171,6 +173,58 @@ def _component_reader(where: Where) -> Read:
     return one
 
 
+def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
+    """`-5`, `-5.2`: of the first repetition in the segment at hand."""
+    index, at, general = where.field or 0, (where.comp or 1) - 1, _first_of(many)
+
+    def one(node: Any) -> str | None:
+        if node.__class__ is not Segment or (row := node.row)[0] in _HEADERS:
+            return general(node)  # type: ignore[no-any-return]
+        if index >= len(row):
+            return None
+        text = row[index]
+        if not text or text.isalnum():
+            return (text or None) if at == 0 else None
+        tree = node.tree
+        _, component, repetition, escape, sub, _ = tree.marks
+        if repetition in text:
+            text = text.split(repetition, 1)[0]
+        parts = text.split(component, at + 1)
+        if at >= len(parts):
+            return None
+        text = parts[at]
+        if sub in text:
+            text = text.split(sub, 1)[0]
+        return (tree.unescape(text) if escape in text else text) or None
+
+    return one
+
+
+def _part_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
+    """`.4`, `.4.2`: of the repetition at hand."""
+    at, inner, general = (where.comp or 1) - 1, (where.sub or 1) - 1, _first_of(many)
+
+    def one(node: Any) -> str | None:
+        if node.__class__ is not Piece or node.deep:
+            return general(node)  # type: ignore[no-any-return]
+        parts = node.parts
+        if at >= len(parts):
+            return None
+        text: str = parts[at]
+        if not text or text.isalnum():
+            return (text or None) if inner == 0 else None
+        tree = node.tree
+        _, _, _, escape, sub, _ = tree.marks
+        if sub in text:
+            pieces = text.split(sub, inner + 1)
+            text = pieces[inner] if inner < len(pieces) else ""
+        elif inner:
+            return None
+        return (tree.unescape(text) if escape in text else text) or None
+
+    return one
+
+
 def _first_of(many: Callable[[Any], list[Any]]) -> Read:
     def one(node: Any) -> str | None:
         found = many(node)
@@ -180,6 +234,10 @@ def _first_of(many: Callable[[Any], list[Any]]) -> Read:
 
 
 def _many(where: Where) -> Callable[[Any], list[Any]]:
+    if where.name and where.field and where.nth is None and where.rep is None and not where.following:
+        general = _many(where._replace(nth=1))
+        return general if where.comp or where.name in _HEADERS else _repetitions_reader(where, general)
+
     def many(node: Any) -> list[Any]:
         if where.name:
             return [found for segment in _segments(node, where) for found in _in_segment(segment, where)]
@@ -188,6 +246,24 @@ def _many(where: Where) -> Callable[[Any], list[Any]]:
         if where.comp:
             return _parts(node, where) if isinstance(node, str) else []
         return [node]
+
+    return many
+
+
+def _repetitions_reader(where: Where, general: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
+    """`PID-3`: every repetition in the first segment of its name."""
+    key, name, nth, index = _row_of(where)
+
+    def many(node: Any) -> list[Any]:
+        if node.__class__ is not Hl7Message:
+            return general(node)
+        row = node.rows.get(key) or node.find(key, name, nth)
+        if index >= len(row) or not (text := row[index]):
+            return []
+        repetition = node.marks.repetition
+        if repetition not in text:
+            return [_node(text, node)]
+        return [_node(part, node) for part in text.split(repetition, MAX_REPETITIONS) if part]
 
     return many
 
@@ -244,19 +320,20 @@ def _parts(node: str, where: Where) -> list[Any]:
 def _part(node: str, number: int) -> str:
     if not isinstance(node, Piece):
         return node if number == 1 else ""
-    marks = node.tree.marks
-    parts = node.raw.split(marks.sub if node.deep else marks.component, number)
+    parts = node.parts
     return _node(parts[number - 1], node.tree, deep=True, leaf=node.deep) if number <= len(parts) else ""
 
 
 def _node(text: str, tree: Hl7Message, deep: bool = False, leaf: bool = False) -> str:
     """A plain string where there is nothing more to split, a Piece where there is."""
+    if text.isalnum():
+        return text
     marks = tree.marks
     has_sub = not leaf and marks.sub in text
     has_parts = not deep and marks.component in text
     if not has_sub and not has_parts:
         return tree.unescape(text)
-    head = text.split(marks.component, 1)[0] if has_parts else text
-    piece = Piece(tree.unescape(head.split(marks.sub, 1)[0]))
-    piece.raw, piece.tree, piece.deep = text, tree, deep
+    parts = text.split(marks.sub if deep else marks.component)
+    piece = Piece(tree.unescape(parts[0].split(marks.sub, 1)[0]))
+    piece.raw, piece.parts, piece.tree, piece.deep = text, parts, tree, deep
     return piece
