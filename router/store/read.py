@@ -19,6 +19,7 @@ from router.store.tables import attempt, message, message_index
 _LAST = "\U0010ffff"  # sorts after every text that begins the same way
 _TRIES_SHOWN = 1_000
 _RELATIVES_SHOWN = 100
+_HEX = frozenset("0123456789abcdef")
 _ID_DIGITS = 8  # of an id, to be taken for one in the one box
 
 m, a, x = message.c, attempt.c, message_index.c
@@ -134,12 +135,17 @@ def counts(connection: Connection, since_ms: int = 0) -> tuple[Count, ...]:
 def _statement(query: Query, cursor: str) -> Select[Any]:
     statement = select(*_LISTED)
     first: ColumnElement[str] = m.id  # what the list is sorted by: the leading column of the index in use
-    for number, (name, value) in enumerate(query.index.items()):
-        other = message_index.alias(f"i{number}")
-        statement = statement.join(other, other.c.message_id == m.id)
-        statement = statement.where(other.c.name == name, _like(other.c.value, value))
+    # An exact value leads, in the order of its index; the others are looked up once, whatever they find.
+    terms = sorted(query.index.items(), key=lambda term: term[1].endswith("*"))
+    for number, (name, value) in enumerate(terms):
         if number == 0:
-            first = other.c.message_id
+            statement = statement.join(message_index, x.message_id == m.id)
+            statement = statement.where(x.name == name, _like(x.value, value))
+            first = x.message_id
+        else:
+            other = message_index.alias()
+            ids = select(other.c.message_id).where(other.c.name == name, _like(other.c.value, value))
+            statement = statement.where(m.id.in_(ids))
     if query.text:
         statement = statement.where(_box(query.text))
     if query.id:
@@ -212,15 +218,13 @@ def _with_code(code: str) -> Any:
 
 def _box(text: str) -> ColumnElement[bool]:
     """The one box: any searchable value, or an id."""
-    by_value = m.id.in_(select(x.message_id).where(_like(x.value, text)))
+    any_value = message_index.alias()
+    ids = select(any_value.c.message_id).where(_like(any_value.c.value, text))
     bare = text.rstrip("*").lower()
-    if len(bare) < _ID_DIGITS or set(bare) - set("0123456789abcdef"):
-        return by_value
-    ids = union_all(
-        select(x.message_id).where(_like(x.value, text)),
-        select(m.id.label("message_id")).where(_starts(m.id, bare)),
-    )
-    return m.id.in_(ids)
+    if len(bare) < _ID_DIGITS or set(bare) - _HEX:
+        return m.id.in_(ids)
+    other = message.alias()
+    return m.id.in_(union_all(ids, select(other.c.id).where(_starts(other.c.id, bare))))
 
 
 def _like(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
@@ -235,7 +239,7 @@ def _starts(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
 
 def _hex(id: str) -> str:
     id = id.lower()
-    if not id or len(id) > 32 or set(id) - set("0123456789abcdef"):
+    if not id or len(id) > 32 or set(id) - _HEX:
         raise BadQuery("JL-J004", "an id is 32 hexadecimal digits, or the first of them")
     return id
 
