@@ -142,7 +142,9 @@ def _each(spec: Mapping[Any, Any], place: Place, at: At) -> Shape:
         for number, item in enumerate(nodes(node, env), 1):
             env[slot] = number
             value = call(item, env)
-            if value or (value is not None and value == 0):
+            if value.__class__ is list:
+                made.extend(value)  # one match may make several
+            elif value or (value is not None and value == 0):
                 made.append(value)
         return made or None
 
