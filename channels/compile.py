@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -16,7 +17,7 @@ from channels.hl7_fields import doubts
 from channels.model import NOT_YET, Branch, BranchText, Channel, ChannelText, Retry
 from channels.systems import Systems, endpoint
 from config.errors import Problem
-from config.models import problems_of
+from config.models import did_you_mean, problems_of
 from config.registry import Unknown, destinations, formats, sources
 from config.text import At, Document
 from transforms.conditions import compile_when
@@ -96,7 +97,23 @@ def _text(data: Any, problems: list[Problem]) -> ChannelText | None:
         return ChannelText.model_validate(known)
     except ValidationError as error:
         problems += problems_of(error, ChannelText)
+        sound = _without(known, [detail["loc"] for detail in error.errors(include_url=False)])
+    try:  # what is left is compiled too, so that its mistakes show in the same check
+        return ChannelText.model_validate(sound)
+    except ValidationError:
         return None
+
+
+def _without(data: dict[str, Any], wrong: list[At]) -> dict[str, Any]:
+    """A copy in which the values at these places are missing."""
+    made = copy.deepcopy(data)
+    for at in wrong:
+        spot: Any = made
+        for key in at[:-1]:
+            spot = spot.get(key) if isinstance(spot, dict) else None
+        if isinstance(spot, dict):
+            spot.pop(at[-1], None)
+    return made
 
 
 class _Compiler:
@@ -111,7 +128,8 @@ class _Compiler:
     def channel(self) -> Channel | None:
         """None where any part is wrong."""
         text = self.text
-        if self._format() is None:
+        format = self._format()
+        if format is None:
             return None
         source = self.made.source = endpoint(text.from_, sources, ("from",), self.systems, self.problems)
         branches = [self._branch(name, branch) for name, branch in text.to.items()]
@@ -127,7 +145,7 @@ class _Compiler:
             title=text.title,
             kind=source[0],
             options=source[1],
-            format=self._format(),
+            format=format,
             branches=tuple(good),
             when=when,
             index={name: read for name, read in index.items() if read is not None},
@@ -145,9 +163,7 @@ class _Compiler:
         try:
             return formats.get(self.text.format)
         except Unknown as error:
-            hint = (
-                f"did you mean {error.nearest!r}?" if error.nearest else f"known are {', '.join(error.known)}"
-            )
+            hint = did_you_mean(error.nearest, error.known)
             self.problems.append(Problem(("format",), "JL-C017", f"no format is called {error.name!r}", hint))
             return None
 

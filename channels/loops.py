@@ -13,6 +13,7 @@ from config.settings import Settings
 
 _HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
 Address = tuple[Any, ...]
+MAX_WAY = 100  # channels one behind the other
 
 
 def loops(drafts: list[Draft], settings: Settings) -> None:
@@ -31,7 +32,7 @@ def _walk(
     made: Draft, way: list[tuple[Draft, Branch]], doors: Any, settings: Settings, done: set[str]
 ) -> None:
     channel = made.channel
-    if channel is None or channel.name in done:
+    if channel is None or channel.name in done or len(way) > MAX_WAY:
         return
     for branch in channel.branches:
         target = doors.get(_target(branch, settings))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from config.errors import ConfigError, Finding, Problem
-from config.models import problems_of
+from config.models import did_you_mean, problems_of
 from config.registry import Names, Unknown, destinations, nearest, sources
 from config.secrets import NoSecret, Secrets, written_inline
 from config.text import At, Document, read
@@ -37,9 +37,8 @@ class Systems:
 
     def broken(self, name: str) -> bool:
         """Whether an entry has a mistake of its own, so that whoever uses it cannot run."""
-        return any(p.severity == "error" and p.at[:2] == ("systems", name) for p in self.problems) or any(
-            p.severity == "error" and p.at[:2] == ("systems", name) for p in self.document.problems
-        )
+        problems = [*self.document.problems, *self.problems]
+        return any(p.severity == "error" and p.at[:2] == ("systems", name) for p in problems)
 
 
 def read_systems(path: Path, shown_as: str, secrets: Secrets, env: Mapping[str, str]) -> Systems:
@@ -61,24 +60,23 @@ def read_systems(path: Path, shown_as: str, secrets: Secrets, env: Mapping[str, 
             systems.problems.append(
                 Problem((key,), "JL-C010", f"unknown key {key!r}", "known is systems", on_key=True)
             )
+    kinds = sorted({*sources.known(), *destinations.known()})
     for name, entry in data.get("systems", {}).items():
-        _enter(systems, str(name), entry)
+        _enter(systems, str(name), entry, kinds)
     return systems
 
 
-def _enter(systems: Systems, name: str, entry: Any) -> None:
+def _enter(systems: Systems, name: str, entry: Any, kinds: list[str]) -> None:
     at: At = ("systems", name)
     if not isinstance(entry, dict):
         systems.problems.append(Problem(at, "JL-C012", f"{name} must be a mapping (key: value)"))
     elif "kind" not in entry:
         systems.problems.append(Problem(at, "JL-C011", "the key 'kind' is missing"))
     else:
-        known = sorted({*sources.known(), *destinations.known()})
-        if entry["kind"] not in known:
-            hint = _did_you_mean(nearest(str(entry["kind"]), known), known)
-            systems.problems.append(
-                Problem((*at, "kind"), "JL-C016", f"no kind is called {entry['kind']!r}", hint)
-            )
+        if entry["kind"] not in kinds:
+            hint = did_you_mean(nearest(str(entry["kind"]), kinds), kinds)
+            what = f"no kind is called {entry['kind']!r}"
+            systems.problems.append(Problem((*at, "kind"), "JL-C016", what, hint))
         systems.problems += inline_secrets(entry, at)
     systems.entries[name] = entry if isinstance(entry, dict) else {}
 
@@ -115,7 +113,7 @@ def _entry(
 ) -> dict[str, Any] | None:
     if not isinstance(system, str) or system not in systems.entries:
         if not systems.unreadable:
-            hint = _did_you_mean(nearest(str(system), systems.entries), sorted(systems.entries))
+            hint = did_you_mean(nearest(str(system), systems.entries), sorted(systems.entries))
             problems.append(Problem(at, "JL-C018", f"no system is called {system!r}", hint))
         return None
     systems.used.add(system)
@@ -135,7 +133,7 @@ def _class(kind: str, names: Names, at: At, problems: list[Problem]) -> Any:
     try:
         return names.get(kind)
     except Unknown as error:
-        hint = _did_you_mean(error.nearest, error.known)
+        hint = did_you_mean(error.nearest, error.known)
         problems.append(Problem(at, code, f"no {names.what} is called {kind!r}", hint, on_key=True))
     except ImportError as error:
         problems.append(
@@ -153,16 +151,7 @@ def _options(
     def note(problem: Problem) -> None:
         inside = problem.at and problem.at[0] in shared and problem.at[0] not in own
         home, start = (systems.problems, ("systems", system)) if inside else (problems, at)
-        home.append(
-            Problem(
-                (*start, *problem.at),
-                problem.code,
-                problem.message,
-                problem.hint,
-                problem.severity,
-                problem.on_key,
-            )
-        )
+        home.append(replace(problem, at=(*start, *problem.at)))
 
     noted: list[Problem] = []
     filled = _filled({**shared, **own}, systems.secrets, (), noted)
@@ -197,15 +186,6 @@ def inline_secrets(value: Any, at: At) -> list[Problem]:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         return [problem for key, inner in items for problem in inline_secrets(inner, (*at, key))]
     if at and written_inline(at[-1], value):
-        return [
-            Problem(
-                at, "JL-C031", f"{at[-1]}: a secret stands in the file", "write secret://name in its place"
-            )
-        ]
+        hint = "write secret://name in its place"
+        return [Problem(at, "JL-C031", f"{at[-1]}: a secret stands in the file", hint)]
     return []
-
-
-def _did_you_mean(near: str, known: Any) -> str:
-    if near:
-        return f"did you mean {near!r}?"
-    return f"known are {', '.join(known)}" if known else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -49,6 +49,13 @@ def keys_of(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
+def did_you_mean(near: str, known: Sequence[str]) -> str:
+    """The hint to an unknown name: the nearest one, else all of them."""
+    if near:
+        return f"did you mean {near!r}?"
+    return f"known are {', '.join(known)}" if known else ""
+
+
 def _problem(detail: ErrorDetails, model: type[BaseModel], at: At) -> Problem:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
     here: At = (*at, *loc)
@@ -56,8 +63,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], at: At) -> Problem:
     if kind == "extra_forbidden":
         owner = _model_at(model, loc[:-1])
         known = keys_of(owner) if owner else []
-        near = nearest(key, known)
-        hint = f"did you mean {near!r}?" if near else f"known are {', '.join(sorted(known))}" if known else ""
+        hint = did_you_mean(nearest(key, known), sorted(known))
         return Problem(here, "JL-C010", f"unknown key {key!r}", hint, on_key=True)
     if kind == "missing":
         return Problem(here[:-1], "JL-C011", f"the key {key!r} is missing")
