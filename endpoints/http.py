@@ -312,8 +312,11 @@ class HttpDestination:
         return b"".join(parts)
 
     def _media_type(self, message: Message) -> str:
-        made = self.options.content_type or media_type(self.ground.format)
-        return f"{made}; charset={message.charset}" if message.charset and "charset" not in made else made
+        if self.options.content_type:
+            return self.options.content_type
+        made = media_type(self.ground.format)
+        said = message.charset and self.ground.format not in ("json", "fhir")  # JSON is UTF-8, always
+        return f"{made}; charset={message.charset}" if said else made
 
     def _fixed_headers(self) -> dict[str, str]:
         made = {"accept-encoding": "identity"}  # what is not packed cannot burst when unpacked

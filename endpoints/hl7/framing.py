@@ -74,8 +74,8 @@ class Framer:
         return frames
 
     def rest(self) -> bytes:
-        """The beginning of the frame that is still open."""
-        return b"".join(self._parts)[:HEAD_SIZE]
+        """The beginning of the open frame; b'' when there is none, or it was reported already."""
+        return b"" if self._size > self._max_size else b"".join(self._parts)[:HEAD_SIZE]
 
     def _keep(self, piece: bytes, frames: list[Frame]) -> None:
         known_too_large = self._size > self._max_size
@@ -84,12 +84,13 @@ class Framer:
             return
         self._parts.append(piece)
         if self._size > self._max_size:
-            self._parts = [self.rest()[: self._max_size]]
-            frames.append(Frame(self._parts[0], "too_large"))
+            head = b"".join(self._parts)[: min(HEAD_SIZE, self._max_size)]
+            self._parts = []
+            frames.append(Frame(head, "too_large"))
 
     def _complete(self, frames: list[Frame]) -> None:
         too_large = self._size > self._max_size
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        body = b"".join(self._parts)
         self._parts, self._size, self.stray = [], 0, 0
         self.open = self.hanging = False
         if too_large:

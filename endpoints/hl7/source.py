@@ -94,8 +94,8 @@ class _Inbound(Line):
     def eof_received(self) -> bool:
         self.ended = True
         frames = self.framer.flush()
-        if self.framer.open:
-            frames.append(Frame(self.framer.rest(), "cut"))
+        if rest := self.framer.rest():
+            frames.append(Frame(rest, "cut"))
         self.waiting.extend(frames)
         self._take()
         return bool(self.owed or self.waiting)  # True keeps our half open for the answers
@@ -214,10 +214,11 @@ class _Inbound(Line):
             return
         elif self.opened_at and now - self.opened_at > within:
             self.log.warning("mllp.frame_too_slow")
-            owed = _Owed(head(self.framer.rest()))
-            self.owed.append(owed)
-            text = f"the message did not end within {within:g} s"
-            self._answer(owed, Reply("refused", code="JL-E103", text=text))
+            if rest := self.framer.rest():
+                owed = _Owed(head(rest))
+                self.owed.append(owed)
+                text = f"the message did not end within {within:g} s"
+                self._answer(owed, Reply("refused", code="JL-E103", text=text))
             self._end()
         elif idle and not self.owed and now - self.last_read > idle:
             self.log.info("mllp.idle_closed")

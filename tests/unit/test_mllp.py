@@ -170,6 +170,15 @@ async def test_a_message_too_large_is_refused_and_the_connection_goes_on(source:
     await other.close()
 
 
+async def test_a_message_too_large_that_never_ends_is_answered_once(source: Open) -> None:
+    peer = await Peer.connect((await source(FakeEngine(), max_size="1KB")).port)
+    peer.writer.write(b"\x0b" + adt("C1", "x" * 2000))
+    peer.writer.write_eof()
+    assert await peer.msa() == ("AR", "C1")
+    assert await peer.closed()
+    await peer.close()
+
+
 async def test_a_frame_cut_by_the_next_is_refused_and_the_next_accepted(source: Open) -> None:
     peer = await Peer.connect((await source(FakeEngine())).port)
     peer.writer.write(b"\x0b" + adt("C1")[:-20])
