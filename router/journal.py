@@ -19,6 +19,7 @@ from router.store import Store, StoreError
 log = structlog.get_logger()
 
 _GATHER_S = 0.05  # a batch may grow for so long; a commit costs as much for one row as for a hundred
+_BATCH_BYTES = 32_000_000  # of bodies in one transaction
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 15.0
 _STOP_S = 10.0
 
@@ -51,7 +52,7 @@ class Journal:
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="journal")
-        self._consumer = await self._broker.consume(JOURNAL, self._take, prefetch=self._batch * 4)
+        self._consumer = await self._broker.consume(JOURNAL, self._take, prefetch=self._batch * 2)
 
     async def stop(self) -> None:
         """Writes what was handed out, if the database is there; the rest goes back to the queue."""
@@ -75,7 +76,7 @@ class Journal:
         while True:
             await self._some.wait()
             await self._within(self._full, _GATHER_S)
-            batch = [self._came.popleft() for _ in range(min(self._batch, len(self._came)))]
+            batch = self._next_batch()
             self._in_hand = len(batch)
             if batch and not await self._write(batch):
                 return
@@ -83,6 +84,14 @@ class Journal:
             self._wait_for_more()
             if self._stopping.is_set() and not self._came:
                 return
+
+    def _next_batch(self) -> list[Delivered]:
+        batch: list[Delivered] = []
+        size = 0
+        while self._came and len(batch) < self._batch and size < _BATCH_BYTES:
+            batch.append(self._came.popleft())
+            size += len(batch[-1].body)
+        return batch
 
     def _wait_for_more(self) -> None:
         if self._stopping.is_set():

@@ -18,7 +18,7 @@ _TIMEOUT_S = 120.0
 
 
 class NoEngine(JingluoError):
-    """JL-J007: no engine answers, or it does not know us."""
+    """JL-J008: no engine answers, or it does not know us."""
 
 
 def run(settings: Settings, ask: dict[str, Any], body: bytes | None, *, yes: bool, plan_only: bool) -> int:
@@ -74,12 +74,12 @@ def _post(client: httpx2.Client, ask: dict[str, Any]) -> ReplayResult:
         answer = client.post("/api/replay", json=ask)
     except httpx2.ConnectError:
         raise NoEngine(
-            "JL-J007", f"no engine answers at {client.base_url}: replay needs a running engine 引擎未运行"
+            "JL-J008", f"no engine answers at {client.base_url}: replay needs a running engine 引擎未运行"
         ) from None
     except httpx2.HTTPError as error:
-        raise NoEngine("JL-J007", f"the engine at {client.base_url} fails: {type(error).__name__}") from None
+        raise NoEngine("JL-J008", f"the engine at {client.base_url} fails: {type(error).__name__}") from None
     if answer.status_code != 200:
-        raise NoEngine("JL-J007", f"the engine says {answer.status_code}: {_reason(answer)}")
+        raise NoEngine("JL-J008", f"the engine says {answer.status_code}: {_reason(answer)}")
     return ReplayResult.model_validate_json(answer.content)
 
 
@@ -96,6 +96,6 @@ def _token(settings: Settings) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        raise NoEngine("JL-J007", f"no engine has run here: there is no {path} 引擎未运行") from None
+        raise NoEngine("JL-J008", f"no engine has run here: there is no {path} 引擎未运行") from None
     except PermissionError:
-        raise NoEngine("JL-J007", f"{path} may only be read by the engine's user 无权限") from None
+        raise NoEngine("JL-J008", f"{path} may only be read by the engine's user 无权限") from None
