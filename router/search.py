@@ -41,7 +41,8 @@ class Query:
     def __post_init__(self) -> None:
         if self.state and self.state not in STATES:
             raise BadQuery("JL-J004", f"no state is called {self.state!r}; there are {', '.join(STATES)}")
-        if any(not value.rstrip("*") for value in self.index.values()):
+        values = [*self.index.values(), *([self.text] if self.text else [])]
+        if any(not value.rstrip("*") for value in values):
             raise BadQuery("JL-J004", "a searchable value cannot be empty, or * alone")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, func, literal_column, select, union_all
+from sqlalchemy import Connection, Row, Select, and_, case, func, literal_column, select, union_all
 from sqlalchemy.sql import ColumnElement
 
 from config.errors import JingluoError
@@ -60,9 +60,8 @@ def show(connection: Connection, id: str) -> Story:
             "JL-J005", f"no message has the id {id}" if not rows else f"several ids begin with {id}"
         )
     row = rows[0]
-    tries = connection.execute(
-        select(attempt).where(a.message_id == row.id).order_by(a.at_ms, a.attempt).limit(_TRIES_SHOWN)
-    )
+    latest = select(attempt).where(a.message_id == row.id).order_by(a.at_ms.desc(), a.attempt.desc())
+    tries = connection.execute(latest.limit(_TRIES_SHOWN)).all()
     return Story(
         message=_found(connection, [row])[0],
         source=row.source,
@@ -72,7 +71,7 @@ def show(connection: Connection, id: str) -> Story:
         body=unpack(row.packed, row.body),
         tries=tuple(
             Try(t.destination, t.attempt, t.outcome, t.at_ms, t.took_ms, t.code, t.reason, bytes(t.answer))
-            for t in tries
+            for t in reversed(tries)
         ),
         parents=_parents(connection, row.parent),
         children=tuple(
@@ -254,11 +253,12 @@ def _parents(connection: Connection, parent: str) -> tuple[str, ...]:
 
 def _found(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Found, ...]:
     """Rows with what has become of their deliveries: one question more for the whole page."""
-    tries: dict[str, list[Any]] = defaultdict(list)
-    listed = (a.message_id, a.destination, a.attempt, a.outcome, a.at_ms, a.code, a.reason)
-    ids = [row.id for row in rows]
-    for t in connection.execute(select(*listed).where(a.message_id.in_(ids)).order_by(a.at_ms, a.attempt)):
-        tries[t.message_id].append(t)
+    deliveries: dict[tuple[str, str], Delivery] = {}
+    for t in connection.execute(_decisive([row.id for row in rows])):
+        state = "retrying" if t.outcome == "retry" else t.outcome
+        deliveries[t.message_id, t.destination] = Delivery(
+            t.destination, state, t.tries, t.code, t.reason, t.at_ms
+        )
     return tuple(
         Found(
             id=row.id,
@@ -272,18 +272,23 @@ def _found(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Found, ...
             size=row.size,
             index=msgspec.json.decode(row.found_by, type=dict[str, str]),
             filtered=names(row.filtered),
-            deliveries=tuple(_delivery(name, tries[row.id]) for name in names(row.destinations)),
+            deliveries=tuple(
+                deliveries.get((row.id, name)) or Delivery(name, "waiting")
+                for name in names(row.destinations)
+            ),
         )
         for row in rows
     )
 
 
-def _delivery(destination: str, tries: Iterable[Row[Any]]) -> Delivery:
-    """Sent is final; dead is, unless a redelivery got through after all; else the latest try speaks."""
-    mine = [t for t in tries if t.destination == destination]
-    if not mine:
-        return Delivery(destination, "waiting")
-    rank = {"sent": 2, "dead": 1}
-    last = max(mine, key=lambda t: (rank.get(t.outcome, 0), t.at_ms, t.attempt))
-    state = "retrying" if last.outcome == "retry" else last.outcome
-    return Delivery(destination, state, len(mine), last.code, last.reason, last.at_ms)
+def _decisive(ids: Sequence[str]) -> Select[Any]:
+    """The try that speaks for its delivery: that which sent it, else which ended it, else the latest."""
+    delivery = (a.message_id, a.destination)
+    weight = case((a.outcome == "sent", 2), (a.outcome == "dead", 1), else_=0)
+    place = func.row_number().over(
+        partition_by=delivery, order_by=(weight.desc(), a.at_ms.desc(), a.attempt.desc())
+    )
+    tries = func.count().over(partition_by=delivery)
+    listed = (*delivery, a.outcome, a.code, a.reason, a.at_ms, tries.label("tries"), place.label("place"))
+    ranked = select(*listed).where(a.message_id.in_(ids)).subquery()
+    return select(ranked).where(ranked.c.place == 1)

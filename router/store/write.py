@@ -6,7 +6,6 @@ A row that no database would take is parked with its body, so that it never hold
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Table, select
 
+from router.clock import now_ms
 from router.envelope import Attempt, Attempts, Envelope, decode, encode
 from router.store import tables
 from router.store.database import Database
@@ -115,7 +115,7 @@ class Writer:
     def _park(self, body: bytes, error: Exception) -> None:
         digest = hashlib.sha256(body).hexdigest()
         log.error("journal.parked", digest=digest, size=len(body), error=type(error).__name__)
-        row = (digest, time.time_ns() // 1_000_000, type(error).__name__, body)
+        row = (digest, now_ms(), type(error).__name__, body)
         try:
             with self._database.writing() as connection:
                 self._insert(connection, tables.parked, [row])

@@ -228,6 +228,8 @@ def test_a_message_is_found_by_its_searchable_values(store: Store) -> None:
     assert found(store, text="p100") == []
     with pytest.raises(BadQuery):
         Query(index={"patient": "*"})
+    with pytest.raises(BadQuery):
+        Query(text="*")
 
 
 def test_a_message_is_found_by_channel_time_kind_and_destination(store: Store) -> None:
