@@ -136,7 +136,10 @@ prepare_postgresql() {
         say "PostgreSQL: no right to make a test database here; set JINGLUO_TEST_POSTGRESQL"
         return 1
     fi
-    local password
+    # One that a former run made and that still works is kept: other runs may be using it now.
+    local dsn password
+    dsn=$(sed -n 's/^JINGLUO_TEST_POSTGRESQL=//p' "$STATE/env" 2>/dev/null)
+    [ -n "$dsn" ] && psql --no-psqlrc --quiet --command "select 1" "$dsn" >/dev/null 2>&1 && return
     password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
     as_postgres <<SQL >/dev/null || { say "PostgreSQL: could not make the test role and database"; return 1; }
 \set ON_ERROR_STOP on

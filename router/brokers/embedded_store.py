@@ -12,6 +12,7 @@ busy event loop costs up to 5 ms a row.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ class Message:
 
 @dataclass(slots=True)
 class Page:
-    """A wish for the next deliveries of a queue, and, once written, the answer: (id, times handed out, body)."""
+    """A wish for the next deliveries of a queue, and then the answer: (id, times handed out, body)."""
 
     queue: int
     after: int
@@ -140,7 +141,7 @@ class Found:
 
 
 class Store:
-    """The connection. `open` fails with sqlite3.OperationalError ("database is locked") where another has it."""
+    """The connection. `open` fails with sqlite3.OperationalError (busy) where another has it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -236,7 +237,8 @@ class Store:
             raise
         self._batches += 1
         if self._batches % VACUUM_EVERY == 0:
-            self._give_back()
+            with contextlib.suppress(sqlite3.Error):  # the batch is written; there will be another occasion
+                self._give_back()
 
     def _insert(self, messages: list[Message]) -> None:
         assert self._connection is not None
@@ -299,7 +301,8 @@ class Store:
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         if free > VACUUM_PAGES and free * 2 > pages:
-            self._connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            # Not `execute`: this pragma stops after each page, and Python asks only once.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
 
 
 def declare(connection: sqlite3.Connection, specs: Sequence[QueueSpec]) -> list[int]:

@@ -21,7 +21,7 @@ BATCH_BYTES = 8_000_000
 
 
 class Worker:
-    """`done(batch)` is called in the loop with each batch that was written or, with its `error` set, was not."""
+    """`done(batch)` is called in the loop with each batch that was written or has its `error` set."""
 
     def __init__(self, store: Store, done: Callable[[Batch], None]) -> None:
         self._store = store

@@ -123,7 +123,7 @@ class RabbitBroker:
         held.ack(tag)
 
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
-        """`held` is what this process's consumers hold. What waits in the delay queues is not known by queue."""
+        """`held` is what this process's consumers hold. `delayed` is not known by queue, and 0."""
 
         async def look(session: Session) -> dict[str, Depth]:
             return {name: await self._look(session, name) for name in queues}

@@ -49,15 +49,22 @@ class Session:
         publishing = self._links[0]
         publishing.watch_blocked(on_blocked)
         channel = await publishing.channel(self.end)
-        # Which publish came back cannot be known cheaply; a queue is missing, so all that are open are told
-        # no.
-        channel.raw.add_on_return_callback(lambda *_: self.end(LinkLost("a publish reached no queue")))
+        channel.raw.add_on_return_callback(self._nowhere)
         self.publisher = await Publisher.open(channel, self.wake.set)
         await self._exchange(self._prefix, "topic")
 
     @property
     def consuming(self) -> Link:
         return self._links[1]
+
+    def _nowhere(self, *_: Any) -> None:
+        """A publish came back: its queue is gone. Which one cannot be known cheaply, so all open ones fail.
+
+        At once, for RabbitMQ also confirms what it gives back.
+        """
+        nowhere = "a publish reached no queue"
+        self.publisher.fail(BrokerDown("JL-B007", nowhere))
+        self.end(LinkLost(nowhere))
 
     def end(self, reason: LinkLost) -> None:
         if self.lost is None:
@@ -109,7 +116,7 @@ class Session:
             await channel.call(channel.raw.exchange_declare, name, kind, durable=True)
 
     async def _queue(self, name: str, arguments: dict[str, Any], exchange: str) -> None:
-        """Declares and binds. A queue that exists with other arguments is taken as it is, and that is said."""
+        """Declares and binds. One that exists with other arguments is taken as it is, and that is said."""
         async with self._lock:
             try:
                 await (await self._channel()).declare_queue(name, arguments)

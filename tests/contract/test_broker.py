@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from router.brokers.base import Broker, BrokerDown, Consumer, Delivered, QueueFull, QueueSpec
+from router.brokers.base import POISON_AFTER, Broker, BrokerDown, Consumer, Delivered, QueueFull, QueueSpec
 from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
 
@@ -97,8 +97,8 @@ async def publish_without_end(broker: Broker, queue: str, body: bytes) -> None:
 async def settle(broker: Broker, queue: str, total: int) -> None:
     """Waits until the queue holds `total` messages: acknowledgements travel in batches."""
     async with asyncio.timeout(WAIT_S):
-        while (await broker.depth([queue]))[queue].total != total:
-            await asyncio.sleep(0.01)  # a broker tells nobody when an acknowledgement arrives
+        while (await broker.depth([queue]))[queue].total != total:  # noqa: ASYNC110  # nobody tells us
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
@@ -288,6 +288,31 @@ async def test_one_consumer_of_a_lane_is_active_and_the_next_takes_over(site: Si
     await publish_all(broker, [q], numbered(5))
     await second.until(5)
     assert second.bodies == numbered(5)
+
+
+async def test_a_lane_keeps_its_order_when_the_one_that_lets_go_has_a_stand_by(
+    site: Site, broker: Broker
+) -> None:
+    (q,) = await site.declare(broker, "q", single=True)
+    await publish_all(broker, [q], numbered(100))
+    first, consumer = await watch(broker, q, prefetch=16, acks=False)
+    second, _ = await watch(broker, q, prefetch=16)
+    for delivered in (await first.until(16))[:4]:
+        broker.ack(delivered)
+    await settle(broker, q, 96)
+    await consumer.cancel()
+    await second.until(96)
+    assert second.bodies == numbered(96, 4)
+
+
+async def test_letting_go_does_not_make_a_poison_message(site: Site, broker: Broker) -> None:
+    (q,) = await site.declare(broker, "q", single=True)
+    await publish_all(broker, [q], [b"x"])
+    for _ in range(POISON_AFTER + 2):
+        inbox, consumer = await watch(broker, q, acks=False)
+        await inbox.until(1)
+        assert inbox.got[0].deliveries == 1
+        await consumer.cancel()
 
 
 async def test_several_consumers_share_a_queue_without_doubling(site: Site, broker: Broker) -> None:

@@ -1,0 +1,279 @@
+"""What only RabbitMQ can do to us: cut connections, late confirms, queues deleted behind our back."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from router.brokers.base import BrokerDown, Delivered, QueueSpec
+from router.brokers.rabbitmq import RabbitBroker
+from router.brokers.rabbitmq_topology import DELAYS_MS, delay_step_ms
+
+pytestmark = pytest.mark.rabbitmq
+WAIT_S = 20
+
+
+class Proxy:
+    """A TCP way to the server that can be cut, or go silent towards the client."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = (host, port)
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.silent = False
+        self.refusing = False
+        self.connections = 0
+
+    async def start(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if self.refusing:
+            writer.close()
+            return
+        up_reader, up_writer = await asyncio.open_connection(*self._to)
+        self._writers += [writer, up_writer]
+        for source, sink, back in ((reader, up_writer, False), (up_reader, writer, True)):
+            task = asyncio.create_task(self._pipe(source, sink, back))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pipe(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, back: bool) -> None:
+        try:
+            while data := await source.read(65536):
+                if not (back and self.silent):
+                    sink.write(data)
+        except OSError:
+            pass
+        finally:
+            sink.close()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def stop(self) -> None:
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Rig:
+    def __init__(self, url: str, through: str, proxy: Proxy) -> None:
+        self.url = url
+        self.through = through
+        self.proxy = proxy
+        self.mark = uuid.uuid4().hex[:8]
+        self.changes: asyncio.Queue[bool] = asyncio.Queue()
+        self._brokers: list[RabbitBroker] = []
+
+    def name(self, name: str) -> str:
+        return f"test.{self.mark}.{name}"
+
+    async def broker(self, *urls: str, **options: Any) -> RabbitBroker:
+        broker = RabbitBroker(urls or [self.through], prefix="test", **options)
+        broker.on_change(self.changes.put_nowait)
+        self._brokers.append(broker)
+        await asyncio.wait_for(broker.start(), WAIT_S)
+        return broker
+
+    async def told(self, state: bool) -> None:
+        """Waits until a broker says that it is open, or closed."""
+        async with asyncio.timeout(WAIT_S):
+            while await self.changes.get() is not state:
+                pass
+
+    async def clean(self, *names: str) -> None:
+        for broker in self._brokers:
+            await broker.stop()
+        broker = RabbitBroker([self.url], prefix="test")
+        await broker.start()
+        await broker.delete([self.name(name) for name in names])
+        await broker.stop()
+
+
+@pytest.fixture
+async def rig(amqp_url: str) -> AsyncIterator[Rig]:
+    parts = urlsplit(amqp_url)
+    proxy = Proxy(parts.hostname or "127.0.0.1", parts.port or 5672)
+    port = await proxy.start()
+    login = parts.netloc.rpartition("@")[0]
+    through = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}"))
+    rig = Rig(amqp_url, through, proxy)
+    yield rig
+    await rig.clean("a", "b")
+    await proxy.stop()
+
+
+class Box:
+    def __init__(self, broker: RabbitBroker, acks: bool = True) -> None:
+        self._broker, self._acks = broker, acks
+        self.got: list[Delivered] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, delivered: Delivered) -> None:
+        self.got.append(delivered)
+        if self._acks:
+            self._broker.ack(delivered)
+        self._more.set()
+
+    async def until(self, n: int) -> list[bytes]:
+        async with asyncio.timeout(WAIT_S):
+            while len(self.got) < n:
+                self._more.clear()
+                await self._more.wait()
+        return [delivered.body for delivered in self.got]
+
+
+async def test_a_cut_connection_fails_open_publishes_and_comes_back_by_itself(rig: Rig) -> None:
+    broker = await rig.broker()
+    a = rig.name("a")
+    await broker.declare([QueueSpec(a)])
+    box = Box(broker)
+    await broker.consume(a, box, 10)
+    await rig.told(True)
+    rig.proxy.silent = True
+    unconfirmed = broker.publish([a], b"cut before its confirm")
+    await asyncio.sleep(0)
+    rig.proxy.cut()
+    with pytest.raises(BrokerDown, match="JL-B007"):
+        await asyncio.wait_for(unconfirmed, WAIT_S)
+    assert not broker.open
+    with pytest.raises(BrokerDown, match="JL-B001"):
+        await broker.publish([a], b"while it is away")
+    rig.proxy.silent = False
+    await rig.told(True)
+    await broker.publish([a], b"after")
+    async with asyncio.timeout(WAIT_S):
+        while b"after" not in [delivered.body for delivered in box.got]:
+            await box.until(len(box.got) + 1)
+    assert b"while it is away" not in [delivered.body for delivered in box.got]
+
+
+async def test_what_was_held_comes_back_in_order_and_old_tags_are_forgotten(rig: Rig) -> None:
+    broker = await rig.broker()
+    a = rig.name("a")
+    await broker.declare([QueueSpec(a, single=True)])
+    for i in range(6):
+        await broker.publish([a], b"%d" % i)
+    box = Box(broker, acks=False)
+    await broker.consume(a, box, 3)
+    await box.until(3)
+    await rig.told(True)
+    rig.proxy.cut()
+    await rig.told(False)
+    old, box.got = box.got, []
+    await rig.told(True)
+    await box.until(3)
+    for delivered in old:
+        broker.ack(delivered)
+    assert [delivered.body for delivered in box.got] == [b"0", b"1", b"2"]
+    assert all(delivered.redelivered for delivered in box.got)
+    assert [delivered.deliveries for delivered in box.got] == [1, 1, 1], "a cut line is nobody's poison"
+    for delivered in list(box.got):
+        broker.ack(delivered)
+    assert (await box.until(6))[3:] == [b"3", b"4", b"5"]
+
+
+async def test_a_late_confirm_fails_the_publish_and_drops_the_connection(rig: Rig) -> None:
+    broker = await rig.broker(confirm_timeout_s=0.3)
+    a = rig.name("a")
+    await broker.declare([QueueSpec(a)])
+    rig.proxy.silent = True
+    with pytest.raises(BrokerDown, match="JL-B006"):
+        await asyncio.wait_for(broker.publish([a], b"x"), WAIT_S)
+    rig.proxy.silent = False
+    rig.proxy.cut()
+    await rig.told(False)
+    await rig.told(True)
+    await broker.publish([a], b"y")
+
+
+async def test_a_deleted_queue_closes_the_door_until_it_is_declared_again(rig: Rig) -> None:
+    a, b = rig.name("a"), rig.name("b")
+    broker = await rig.broker(check_s=0.05)
+    await broker.declare([QueueSpec(a), QueueSpec(b)])
+    await rig.told(True)
+    other = await rig.broker(rig.url)
+    await rig.told(True)
+    await other.delete([b])
+    await rig.told(False)
+    await rig.told(True)
+    await broker.publish([a, b], b"x")
+    assert (await broker.depth([b]))[b].ready == 1
+
+
+async def test_a_consumed_queue_that_is_deleted_is_noticed_at_once(rig: Rig) -> None:
+    a = rig.name("a")
+    broker = await rig.broker(check_s=600)
+    await broker.declare([QueueSpec(a)])
+    box = Box(broker)
+    await broker.consume(a, box, 1)
+    await rig.told(True)
+    other = await rig.broker(rig.url)
+    await rig.told(True)
+    await other.delete([a])
+    await rig.told(False)
+    await rig.told(True)
+    await broker.publish([a], b"x")
+    assert await box.until(1) == [b"x"]
+
+
+async def test_a_publish_that_reaches_no_queue_fails(rig: Rig) -> None:
+    a = rig.name("a")
+    broker = await rig.broker(check_s=600)
+    await broker.declare([QueueSpec(a)])
+    other = await rig.broker(rig.url)
+    await other.delete([a])
+    with pytest.raises(BrokerDown, match="JL-B007"):
+        await asyncio.wait_for(broker.publish([a], b"x"), WAIT_S)
+
+
+async def test_the_next_address_is_tried_when_one_refuses(rig: Rig) -> None:
+    rig.proxy.refusing = True
+    broker = await rig.broker(rig.through, rig.url)
+    assert broker.open
+    assert rig.proxy.connections == 1
+
+
+async def test_a_queue_with_other_limits_is_used_as_it_is(rig: Rig) -> None:
+    a = rig.name("a")
+    broker = await rig.broker()
+    await broker.declare([QueueSpec(a, max_length=100)])
+    await broker.publish([a], b"x")
+    await broker.declare([QueueSpec(a, max_length=200)])
+    assert (await broker.depth([a]))[a].ready == 1
+
+
+async def test_a_worker_that_dies_makes_the_count_of_deliveries_rise(rig: Rig) -> None:
+    """Each broker object here stands for a process: what one knew of giving back dies with it."""
+    a = rig.name("a")
+    counts = []
+    for _ in range(3):
+        broker = await rig.broker()
+        await broker.declare([QueueSpec(a)])
+        if not counts:
+            await broker.publish([a], b"poison")
+        box = Box(broker, acks=False)
+        await broker.consume(a, box, 1)
+        await box.until(1)
+        counts.append(box.got[0].deliveries)
+        await broker.stop()
+    assert counts == [1, 2, 3]
+
+
+def test_a_delay_is_rounded_up_to_a_step_and_ends_at_a_day() -> None:
+    assert [delay_step_ms(s) for s in (0.001, 0.1, 0.101, 1, 1.5, 300, 86_400)] == [
+        100, 100, 250, 1_000, 2_000, 300_000, 86_400_000,
+    ]  # fmt: skip
+    assert list(DELAYS_MS) == sorted(DELAYS_MS)
+    with pytest.raises(ValueError, match="longer than a day"):
+        delay_step_ms(86_401)
