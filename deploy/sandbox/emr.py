@@ -38,6 +38,10 @@ class Emr(HttpParty):
         """How many resources of each type are kept."""
         return Counter({kind: len(resources) for kind, resources in self.kept.items()})
 
+    def knows(self, patient: str) -> bool:
+        """Whether it keeps a patient of that number."""
+        return bool(self._found("Patient", patient))
+
     def answer(self, request: Request) -> Response:
         parts = request.path.strip("/").split("/")
         if parts[0] != "fhir" or len(parts) > 3:
@@ -81,15 +85,19 @@ class Emr(HttpParty):
 
     def _search(self, kind: str, token: str) -> Response:
         self.asked.append(token)
+        entries = [{"resource": self.kept[kind][id]} for id in self._found(kind, token)]
+        found = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
+        return Response(200, {**found, "entry": entries} if entries else found)
+
+    def _found(self, kind: str, token: str) -> list[str]:
+        """Ids of what has that identifier: `value`, or `system|value`."""
         system, _, value = token.rpartition("|")
         ids = {
             id
-            for (type_, its_system, its_value), id in self._by_identifier.items()
-            if type_ == kind and its_value == value and system in ("", its_system)
+            for (its_kind, its_system, its_value), id in self._by_identifier.items()
+            if its_kind == kind and its_value == value and system in ("", its_system)
         }
-        entries = [{"resource": self.kept[kind][id]} for id in sorted(ids)]
-        found = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
-        return Response(200, {**found, "entry": entries} if entries else found)
+        return sorted(ids & self.kept.get(kind, {}).keys())
 
     def _transact(self, entries: list[Resource]) -> Resource:
         """First every entry gets its place, then references inside are pointed there, then all are kept."""

@@ -38,6 +38,22 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
     return Request(method, unquote(url.path), dict(parse_qsl(url.query)), headers, body)
 
 
+async def get(port: int, path: str, timeout_s: float = 35) -> tuple[int, bytes]:
+    """Asks a server on loopback. Raises OSError, IncompleteReadError, TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=MAX_MESSAGE)
+        try:
+            writer.write(
+                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+            )
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        finally:
+            writer.close()
+    if not body and not head:
+        raise ConnectionAbortedError("no answer")
+    return int(head.split(b" ", 2)[1]), body
+
+
 def written(response: Response) -> bytes:
     body = b"" if response.body is None else json.dumps(response.body, ensure_ascii=False).encode()
     head = (

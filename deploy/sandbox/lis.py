@@ -28,6 +28,7 @@ class Lis(MllpParty):
         self._chance = Random(seed)
         self._turnaround_s = turnaround_s
         self._orders: set[str] = set()
+        self._finished = 0
         self._samples: asyncio.Queue[Letter] = asyncio.Queue()
         self._analysers: list[asyncio.Task[None]] = []
 
@@ -41,6 +42,11 @@ class Lis(MllpParty):
         for task in self._analysers:
             task.cancel()
         await asyncio.gather(*self._analysers, return_exceptions=True)
+
+    @property
+    def owed(self) -> int:
+        """How many orders still wait for their result to be accepted."""
+        return len(self._orders) - self._finished
 
     def keep(self, control: str, text: str, body: bytes) -> None:
         super().keep(control, text, body)
@@ -57,12 +63,15 @@ class Lis(MllpParty):
         return oru(order, panel, measure(panel, self._chance), f"R{control}", at, read(body)[1])
 
     async def _analyse(self) -> None:
-        sender = MllpSender("127.0.0.1", self.results_port, self.sent)
+        sender: MllpSender | None = None
         try:
             while True:
                 letter = await self._samples.get()
                 await asyncio.sleep(self._turnaround_s)
+                sender = sender or MllpSender("127.0.0.1", self.results_port, self.sent)
                 await sender.send(letter)
+                self._finished += 1
                 self.tell()
         finally:
-            sender.hang_up()
+            if sender is not None:
+                sender.hang_up()

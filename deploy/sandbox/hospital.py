@@ -1,0 +1,108 @@
+"""All parties of the example hospital together: opened, played through, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.sandbox.books import SentBook
+from deploy.sandbox.emr import Emr
+from deploy.sandbox.folder import Folders
+from deploy.sandbox.his import His
+from deploy.sandbox.http import get
+from deploy.sandbox.lis import Lis
+from deploy.sandbox.party import Party
+from deploy.sandbox.traffic import Day
+
+PARTIES = ("his", "lis", "emr")
+_KIOSKS = 4  # queries at once
+_TRIES = 3
+_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The engine's ports, as it opened them."""
+
+    adt: int
+    orders: int
+    results: int
+    http: int
+
+
+class Hospital:
+    """`asked` is the kiosks' book of what they asked; every other book is its party's."""
+
+    def __init__(self, folder: Path, seed: int = 0) -> None:
+        self.his, self.lis, self.emr = His(seed=seed), Lis(seed=seed), Emr(seed=seed)
+        self.folders = Folders(folder / "prices" / "in", folder / "prices" / "out")
+        self.asked = SentBook()
+        self.found = 0  # answers that held the patient who was asked for
+
+    @property
+    def parties(self) -> tuple[Party, ...]:
+        return self.his, self.lis, self.emr
+
+    def misbehave(self, told: list[tuple[str, str]]) -> None:
+        """Takes (party, word) pairs: ("lis", "slow:2")."""
+        for name, word in told:
+            next(party for party in self.parties if party.name == name).behaviour.be(word)
+
+    async def open(self) -> None:
+        for party in self.parties:
+            await party.open()
+
+    async def close(self) -> None:
+        for party in self.parties:
+            await party.close()
+
+    def environment(self) -> dict[str, str]:
+        """What the example site's files ask the environment for; the engine takes any free port."""
+        return {
+            "ADT_PORT": "0",
+            "ORDERS_PORT": "0",
+            "RESULTS_PORT": "0",
+            "LIS_PORT": str(self.lis.port),
+            "HIS_PORT": str(self.his.port),
+            "EMR_PORT": str(self.emr.port),
+            "PRICES_IN": str(self.folders.drop_dir),
+            "PRICES_OUT": str(self.folders.out_dir),
+        }
+
+    async def play(self, day: Day, doors: Doors, tell: Callable[[], object]) -> None:
+        """Sends the whole day. `tell` is called once for every message that has its last answer."""
+        self.lis.results_port, self.lis.tell = doors.results, tell
+        for number, text in day.files.items():
+            self.folders.drop(number, text)
+            tell()
+        await asyncio.gather(
+            self.his.send(day.adt, doors.adt, connections=4, tell=tell),
+            self.his.send(day.orders, doors.orders, connections=2, tell=tell),
+        )
+        await self._registered(day.queries)
+        waiting = [(f"Q{number:06d}", patient) for number, patient in enumerate(day.queries)]
+        await asyncio.gather(*(self._ask(waiting[n::_KIOSKS], doors.http, tell) for n in range(_KIOSKS)))
+
+    async def _registered(self, patients: list[str]) -> None:
+        """Nobody asks for a patient before the record knows him, unless that takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                while not all(map(self.emr.knows, patients)):
+                    await asyncio.sleep(0.05)
+
+    async def _ask(self, queries: list[tuple[str, str]], port: int, tell: Callable[[], object]) -> None:
+        for key, patient in queries:
+            self.asked.answers[key] = ""
+            for _ in range(_TRIES):
+                try:
+                    status, body = await get(port, f"/v1/patients/{patient}")
+                except (OSError, asyncio.IncompleteReadError, TimeoutError):
+                    self.asked.repeated += 1
+                    continue
+                self.asked.answers[key] = str(status)
+                self.found += f'"{patient}"'.encode() in body
+                break
+            tell()
