@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -19,12 +19,14 @@ _TRY_AGAIN_S = 5.0
 class Doors:
     """Every channel's way in. A door that cannot open (a port in use) does not hold the others."""
 
-    def __init__(self, ways_in: Sequence[tuple[Channel, Deliver]], web: Web, base_dir: str) -> None:
+    def __init__(
+        self, ways_in: Sequence[tuple[Channel, Deliver]], web: Web, base_dir: str, now_ms: Callable[[], int]
+    ) -> None:
         self._ways_in = ways_in
         self._sources: dict[str, Source] = {}
         for channel, _ in ways_in:
             kind = registry.sources.get(channel.kind)
-            ground = Ground(name=channel.name, format=channel.format.name, web=web, base_dir=base_dir)
+            ground = Ground(channel.name, channel.format.name, web, base_dir, now=lambda: now_ms() / 1000)
             self._sources[channel.name] = kind(channel.options, ground)
         self.closed = dict.fromkeys(self._sources, "not opened yet")  # channel -> why
         self._again: asyncio.Task[None] | None = None

@@ -55,7 +55,7 @@ class Engine:
         }
         self.outlets = [self._outlet(c, b, now_ms) for c in site.channels for b in c.branches]
         ways_in = [(c, self.intakes[c.name].deliver) for c in site.channels]
-        self.doors = Doors(ways_in, self.web, str(settings.site))
+        self.doors = Doors(ways_in, self.web, str(settings.site), now_ms)
         self.gauges = Gauges(self.broker, self.outlets, now_ms)
         self.metrics.watch(lambda: self.gauges.snapshot(self.journal, self.web))
 

@@ -1,0 +1,268 @@
+"""The whole way of a message, through both brokers: what a sender hears, what receivers get, what the journal knows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from engine_parts import Sink, adt, code_of, field, running, send, write_site
+
+from router.api import TOKEN_FILE
+from router.engine import Engine
+from router.search import Query
+from router.store import StoreError
+
+
+@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def broker(request: pytest.FixtureRequest) -> str:
+    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Sink]:
+    made = await Sink().start()
+    yield made
+    await made.stop()
+
+
+def channel(sink: Sink, more: str = "", branch: str = "", name: str = "adt") -> dict[str, str]:
+    text = (
+        f"channel: {name}\nfrom: {{mllp: {{port: 0}}}}\nformat: hl7v2\n"
+        f"index: {{patient: $PID-3.1, visit: $PV1-19.1}}\n{more}"
+        f"to:\n  lis:\n    send: {{mllp: {{host: 127.0.0.1, port: {sink.port}, timeout: 2s}}}}\n{branch}"
+    )
+    return {name: text}
+
+
+def port(engine: Engine, name: str = "adt") -> int:
+    found = engine.doors.port(name)
+    assert found
+    return found
+
+
+async def settled(engine: Engine, state: str = "") -> None:
+    """Waits until the journal knows the end of every delivery (or has one in `state`)."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(StoreError):  # no journal yet
+                counts = engine.store.counts()
+                if state and engine.store.search(Query(state=state), 1).found:
+                    return
+                if not state and counts and not sum(c.waiting for c in counts):
+                    return
+            await asyncio.sleep(0.05)  # the journal tells nobody when it has written
+
+
+async def test_what_is_accepted_arrives_and_can_be_found(tmp_path: Path, broker: str, sink: Sink) -> None:
+    async with running(write_site(tmp_path, channel(sink)), broker=broker) as engine:
+        answers = await send(port(engine), *[adt(f"A{n}", patient=f"P{n}") for n in range(20)])
+        assert [code_of(a) for a in answers] == ["AA"] * 20
+        await sink.wait_for(20)
+        await settled(engine)
+        found = engine.store.search(Query(index={"patient": "P7"}), 10).found
+        assert len(found) == 1
+        story = engine.store.show(found[0].id)
+        assert field(story.body, "MSH", 10) == "A7"
+        assert [d.state for d in story.message.deliveries] == ["sent"]
+    assert sorted(sink.ids()) == sorted(f"A{n}" for n in range(20))
+
+
+async def test_a_receiver_that_says_not_now_is_asked_again(tmp_path: Path, broker: str) -> None:
+    said: list[str] = []
+
+    def answer(message: bytes) -> str:
+        said.append("AE" if len(said) < 2 else "AA")
+        return said[-1]
+
+    sink = await Sink(answer).start()
+    retry = "    retry: {first: 100ms, factor: 1, for: 1m}\n"
+    async with running(write_site(tmp_path, channel(sink, branch=retry)), broker=broker) as engine:
+        await send(port(engine), adt("R1"))
+        await sink.wait_for(3)
+        await settled(engine)
+        found = engine.store.search(Query(), 10).found[0]
+        tries = engine.store.show(found.id).message.deliveries[0]
+        assert tries.state == "sent"
+    await sink.stop()
+    assert said == ["AE", "AE", "AA"]
+
+
+async def test_one_refused_delivery_does_not_hold_the_next(tmp_path: Path, broker: str) -> None:
+    sink = await Sink(lambda m: "AR" if field(m, "MSH", 10) == "BAD" else "AA").start()
+    async with running(write_site(tmp_path, channel(sink)), broker=broker) as engine:
+        await send(port(engine), adt("BAD"), adt("GOOD"))
+        await sink.wait_for(2)
+        await settled(engine, "dead")
+        dead = engine.store.search(Query(state="dead"), 10).found
+        assert [field(engine.store.show(f.id).body, "MSH", 10) for f in dead] == ["BAD"]
+    await sink.stop()
+
+
+async def test_what_cannot_be_read_is_refused_kept_and_never_delivered(
+    tmp_path: Path, broker: str, sink: Sink
+) -> None:
+    async with running(write_site(tmp_path, channel(sink)), broker=broker) as engine:
+        answers = await send(port(engine), b"this is no HL7", adt("OK1"))
+        assert [code_of(a) for a in answers] == ["AR", "AA"]
+        await sink.wait_for(1)
+        await settled(engine, "refused")
+        refused = engine.store.search(Query(state="refused"), 10).found
+        assert [engine.store.show(f.id).body for f in refused] == [b"this is no HL7"]
+        assert refused[0].code.startswith("JL-M")
+    assert sink.ids() == ["OK1"]
+
+
+async def test_what_matches_no_condition_is_accepted_and_filed(
+    tmp_path: Path, broker: str, sink: Sink
+) -> None:
+    site = write_site(tmp_path, channel(sink, more="when: {$MSH-9.2: A08}\n"))
+    async with running(site, broker=broker) as engine:
+        answers = await send(port(engine), adt("F1", "A01"), adt("F2", "A08"))
+        assert [code_of(a) for a in answers] == ["AA", "AA"]
+        await sink.wait_for(1)
+        await settled(engine, "filtered")
+    assert sink.ids() == ["F2"]
+
+
+async def test_a_sender_may_wait_for_the_destinations_own_answer(
+    tmp_path: Path, broker: str, sink: Sink
+) -> None:
+    site = write_site(tmp_path, channel(sink, more="reply: lis\ntimeout: 10s\n"))
+    async with running(site, broker=broker) as engine:
+        (answer,) = await send(port(engine), adt("Q1"))
+    assert field(answer, "MSH", 3) == "LIS"
+    assert "MSA|AA|Q1" in answer.decode()
+
+
+async def test_a_sender_that_waits_too_long_hears_pending(tmp_path: Path, broker: str) -> None:
+    sink = await Sink(lambda m: None).start()
+    site = write_site(tmp_path, channel(sink, more="reply: lis\ntimeout: 200ms\n"))
+    async with running(site, broker=broker) as engine:
+        (answer,) = await send(port(engine), adt("Q2"))
+        assert code_of(answer) == "AA"
+        assert "pending" in answer.decode()
+        await sink.wait_for(1)
+    await sink.stop()
+
+
+async def test_in_a_lane_the_order_of_a_patient_holds_through_a_failure(tmp_path: Path, broker: str) -> None:
+    failed: list[str] = []
+
+    def answer(message: bytes) -> str:
+        number = field(message, "MSH", 10)
+        if number == "P1-0" and len(failed) < 2:
+            failed.append(number)
+            return "AE"
+        return "AA"
+
+    sink = await Sink(answer).start()
+    more = "order: {by: $PID-3.1, lanes: 2}\n"
+    retry = "    retry: {first: 200ms, factor: 1, for: 1m}\n"
+    async with running(write_site(tmp_path, channel(sink, more, retry)), broker=broker) as engine:
+        for n in range(5):
+            await send(port(engine), adt(f"P1-{n}", patient="P1"), adt(f"P2-{n}", patient="P2"))
+        await settled(engine)
+    await sink.stop()
+    assert failed
+    for patient in ("P1", "P2"):
+        done = [i for i in sink.ids() if i.startswith(patient)]
+        assert list(dict.fromkeys(done)) == [f"{patient}-{n}" for n in range(5)]
+
+
+async def test_what_waited_at_a_stop_is_delivered_by_the_next_engine(tmp_path: Path, broker: str) -> None:
+    gone = await Sink().start()
+    address = gone.port
+    site = write_site(tmp_path, channel(gone, branch="    retry: {first: 100ms, factor: 1, for: 1h}\n"))
+    await gone.stop()
+    async with running(site, broker=broker) as engine:
+        answers = await send(port(engine), *[adt(f"W{n}") for n in range(10)])
+        assert [code_of(a) for a in answers] == ["AA"] * 10, [a.decode() for a in answers]
+    back = await Sink().start(address)
+    async with running(site, broker=broker) as engine:
+        await back.wait_for(10)
+        await settled(engine)
+    await back.stop()
+    assert set(back.ids()) == {f"W{n}" for n in range(10)}
+
+
+async def test_a_dead_letter_is_replayed_as_a_new_message_of_the_old_one(tmp_path: Path, broker: str) -> None:
+    refusing = {"now": True}
+    sink = await Sink(lambda m: "AR" if refusing["now"] else "AA").start()
+    async with running(write_site(tmp_path, channel(sink)), broker=broker) as engine:
+        await send(port(engine), adt("D1"))
+        await settled(engine, "dead")
+        refusing["now"] = False
+        old = engine.store.search(Query(state="dead"), 1).found[0]
+        token = (engine.settings.var / TOKEN_FILE).read_text()
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}") as client:
+            assert (await client.post("/api/replay", json={"ids": [old.id]})).status_code == 401
+            answer = await client.post(
+                "/api/replay", json={"ids": [old.id]}, headers={"authorization": f"Bearer {token}"}
+            )
+        assert answer.status_code == 200, answer.text
+        await sink.wait_for(2)
+        await settled(engine, "sent")
+        new = engine.store.show(answer.json()["made"][0]["new"])
+        assert new.message.parent == old.id
+        assert new.message.deliveries[0].state == "sent"
+    await sink.stop()
+
+
+async def test_figures_and_health_agree_with_the_journal(tmp_path: Path, broker: str, sink: Sink) -> None:
+    async with running(write_site(tmp_path, channel(sink)), broker=broker) as engine:
+        await send(port(engine), *[adt(f"H{n}") for n in range(5)], b"MSH|broken")
+        await sink.wait_for(5)
+        await settled(engine)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}") as client:
+            ready = await client.get("/health/ready")
+            figures = (await client.get("/metrics")).text
+        assert ready.status_code == 200
+        assert ready.json()["channels"] == {"adt": "open"}
+        assert 'jingluo_accepted_total{channel="adt"} 5.0' in figures
+        assert 'jingluo_delivered_total{channel="adt",destination="lis"} 5.0' in figures
+        assert 'jingluo_refused_total{channel="adt"} 1.0' in figures
+        (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
+        assert (way.accepted, way.delivered, way.dead, way.waiting) == (5, 5, 0, 0)
+
+
+async def test_a_door_whose_port_is_taken_does_not_hold_the_others(tmp_path: Path, sink: Sink) -> None:
+    channels = channel(sink) | channel(sink, name="second")
+    other = await Sink().start()
+    channels["second"] = channels["second"].replace("port: 0", f"port: {other.port}")
+    async with running(write_site(tmp_path, channels)) as engine:
+        assert list(engine.doors.closed) == ["second"]
+        (answer,) = await send(port(engine), adt("X1"))
+        assert code_of(answer) == "AA"
+        await sink.wait_for(1)
+    await other.stop()
+
+
+async def test_a_broken_channel_is_refused_by_name_and_the_others_run(tmp_path: Path, sink: Sink) -> None:
+    from channels.loader import load_site
+    from config.settings import load_settings
+
+    site = write_site(
+        tmp_path, channel(sink) | {"broken": "channel: broken\nfrom: {mlpp: {port: 0}}\nformat: hl7v2\n"}
+    )
+    loaded = load_site(load_settings(site, {}))
+    assert [c.name for c in loaded.channels] == ["adt"]
+    errors = [f for f in loaded.findings if f.severity == "error"]
+    assert errors
+    assert all(f.file.endswith("broken.yaml") for f in errors)
+    assert "mllp" in errors[0].hint
+
+
+async def test_without_a_broker_the_sender_keeps_its_message(tmp_path: Path, sink: Sink) -> None:
+    async with running(write_site(tmp_path, channel(sink))) as engine:
+        door = port(engine)
+        await engine.broker.stop()
+        (answer,) = await send(door, adt("N1"))
+        assert code_of(answer) == "AE"
+        assert "JL-B" in answer.decode()
+    with contextlib.suppress(TimeoutError):
+        await sink.wait_for(1, within_s=0.2)
+    assert sink.got == []
