@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import structlog
 
 from bench.table import Table
 
@@ -17,6 +20,7 @@ PARTS = ("parse", "map", "check", "start", "flow")
 def main() -> int:
     """Exit code 1 when a part could not run; a missed target is printed, not an error."""
     chosen = _arguments()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     tables: list[Table] = []
     failed = False
     began = time.perf_counter()

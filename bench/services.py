@@ -9,15 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import uvloop
 
-from bench import usage
+from bench import ceiling, usage
+from bench.brokers import round_trips
 from config.settings import ROOT
+from router.brokers import open_broker
 
 _NAME = f"jingluo_bench_{os.getpid()}"
 _NODES: tuple[dict[str, str], ...] = (
@@ -25,7 +30,9 @@ _NODES: tuple[dict[str, str], ...] = (
     {},
 )  # services.sh's own, else the machine's
 
-Ceiling = Callable[[int], float | None]
+_SIZE = 1024  # bytes of a body, for the brokers alone
+
+Ceiling = Callable[[int], float]
 
 
 class Ready(NamedTuple):
@@ -135,5 +142,31 @@ def _database(url: str) -> Iterator[str]:
 
 
 def _ceiling(broker: str) -> Ceiling:
-    """RabbitMQ by pika alone; the embedded broker as the engine uses it, for scale."""
-    return lambda in_flight: None
+    alone = _embedded_alone if broker == "embedded" else _rabbitmq_alone
+    return lambda in_flight: uvloop.run(alone(broker, in_flight))
+
+
+def _enough(in_flight: int) -> int:
+    """Messages for about a second."""
+    return 500 + 100 * in_flight
+
+
+async def _embedded_alone(setting: str, in_flight: int) -> float:
+    """As the engine uses it: so many publishers, each waiting for its confirm."""
+    with tempfile.TemporaryDirectory(prefix="jingluo-bench-") as folder:
+        broker = open_broker(setting, Path(folder))
+        await broker.start()
+        row = await round_trips(broker, "embedded", in_flight, _enough(in_flight), _SIZE)
+        await broker.stop()
+    return row.per_second
+
+
+async def _rabbitmq_alone(url: str, in_flight: int) -> float:
+    """By pika, with nothing of the engine."""
+    publishing, consuming = await ceiling.connect(url), await ceiling.connect(url)
+    run = ceiling.Run(_enough(in_flight), in_flight, os.urandom(_SIZE))
+    await run.prepare(publishing, consuming)
+    row = await run.measure()
+    for connection in (publishing, consuming):
+        connection.close()
+    return row.per_second

@@ -14,8 +14,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.settings import ROOT
-
 _CHANNEL = """\
 channel: {name}
 title: messages as they come
@@ -25,11 +23,9 @@ index: {{patient: $PID-3.1, name: $PID-5, visit: $PV1-19.1}}
 to:
   sink:
     send: {{mllp: {{host: 127.0.0.1, port: {sink}}}}}
-    parallel: {parallel}
 """
 _SETTINGS = """\
-broker: {broker}
-{database}http: {{host: 127.0.0.1, port: {http}}}
+http: {{host: 127.0.0.1, port: {http}}}
 log: {{level: warning, format: json}}
 """
 _START_S = 30.0
@@ -49,13 +45,15 @@ class Engine:
         self, folder: Path, broker: str, database: str, sink: int, profile: Path | None = None
     ) -> None:
         self.port, self.http = free_port(), free_port()
-        write_site(folder, broker, database, self.http)
+        write_site(folder, self.http)
         write_channel(folder, "bench", self.port, sink)
         self.log = folder / "engine.log"
         profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
         command = [sys.executable, *profiler, jingluo(), "--site", str(folder), "run"]
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment(broker, database)
+            )
         self.pid = self._process.pid
 
     def wait_until_open(self) -> None:
@@ -105,15 +103,14 @@ def engine(broker: str, database: str, sink: int, profile: Path | None = None) -
             running.stop()
 
 
-def write_site(folder: Path, broker: str = "embedded", database: str = "", http: int = 0) -> None:
+def write_site(folder: Path, http: int = 0) -> None:
     """The site's settings; its channels are written one by one."""
     (folder / "channels").mkdir(parents=True)
-    line = f"database: {database}\n" if database else ""
-    (folder / "jingluo.yaml").write_text(_SETTINGS.format(broker=broker, database=line, http=http))
+    (folder / "jingluo.yaml").write_text(_SETTINGS.format(http=http))
 
 
-def write_channel(folder: Path, name: str, port: int, sink: int, parallel: int = 32) -> None:
-    text = _CHANNEL.format(name=name, port=port, sink=sink, parallel=parallel)
+def write_channel(folder: Path, name: str, port: int, sink: int) -> None:
+    text = _CHANNEL.format(name=name, port=port, sink=sink)
     (folder / "channels" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
@@ -122,7 +119,8 @@ def jingluo() -> str:
     return str(Path(sys.executable).parent / "jingluo")
 
 
-def clean_environment() -> dict[str, str]:
-    """The environment without settings of another site."""
+def environment(broker: str = "", database: str = "") -> dict[str, str]:
+    """Settings that hold a password go by the environment, and nothing else of this product is in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JINGLUO_")}
-    return {**kept, "PYTHONPATH": str(ROOT)} if "PYTHONPATH" in kept else kept
+    given = {"JINGLUO_BROKER": broker, "JINGLUO_DATABASE": database}
+    return kept | {name: value for name, value in given.items() if value}

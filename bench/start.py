@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import usage
 from bench.loader import Loader
 from bench.samples import ADT
-from bench.site import clean_environment, engine, jingluo, write_channel, write_site
+from bench.site import engine, environment, jingluo, write_channel, write_site
 from bench.table import Table
 
 CHANNELS = 200
@@ -42,7 +42,7 @@ def _check(folder: Path) -> tuple[float, float]:
         [sys.executable, jingluo(), "--site", str(folder), "check"],
         capture_output=True,
         text=True,
-        env=clean_environment(),
+        env=environment(),
     )
     took, cpu = time.perf_counter() - began, usage.children_s() - used
     if done.returncode:
