@@ -172,11 +172,13 @@ def _show(result: Balance, hospital: Hospital) -> None:
         before = line.channel
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
     console.print(table)
+    doubled, asked = sum(line.doubled for line in result.lines), len(hospital.asked.answers)
     kept = ", ".join(f"{kind} {count}" for kind, count in sorted(hospital.emr.counts().items()))
-    doubled = sum(line.doubled for line in result.lines)
     console.print(
-        f"各方自己的账本 The parties' own books: 重复 sent twice {doubled}; 病历 the record keeps {kept}"
+        "各方账本 The parties' books: "
+        f"重复收到 received twice {doubled}; 查到患者 patients found {hospital.found} of {asked}"
     )
+    console.print(f"病历 The record keeps: {kept}")
     print(result.verdict, flush=True)
 
 
@@ -195,13 +197,14 @@ def _invite(engine: Engine, hospital: Hospital) -> None:
         f"""
 系统继续运行，按 Ctrl-C 结束。It stays up until Ctrl-C. In another terminal:
 
-  curl {web}/v1/patients/{patient}                          # 查询患者 a patient, answered from the record
-  curl {web}/health/ready                                   # 健康 health
-  curl -s {web}/metrics | grep jingluo                      # 指标 figures
-  curl http://127.0.0.1:{hospital.emr.port}/fhir            # 病历 what the record keeps
+  curl {web}/v1/patients/{patient}   查询患者: a patient, answered from the record
+  curl {web}/health/ready            健康: health
+  curl {web}/metrics                 指标: figures
+  curl http://127.0.0.1:{hospital.emr.port}/fhir                    病历: what the record keeps
+
   export JINGLUO_VAR={engine.settings.var} JINGLUO_HTTP_PORT={engine.web.port}
-  .venv/bin/jingluo messages search --index patient={patient}   # 找消息 find messages
-  .venv/bin/jingluo messages dead                               # 死信 dead letters
+  .venv/bin/jingluo messages search --index patient={patient}   找消息: find messages
+  .venv/bin/jingluo messages dead                                死信: dead letters
 
 MLLP: his-adt {doors.adt}, his-orders {doors.orders}, lab-results {doors.results}
 价格表 Drop price lists into {hospital.folders.drop_dir}""",

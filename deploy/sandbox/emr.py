@@ -9,6 +9,7 @@ GET /fhir/Patient/{id} and /fhir/Patient?identifier= answer queries; GET /fhir c
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections import Counter
@@ -29,6 +30,7 @@ class Emr(HttpParty):
         self.received: list[str] = []
         self.asked: list[str] = []
         self.kept: dict[str, dict[str, Resource]] = {}  # by type, by id
+        self.news = asyncio.Event()  # set when a bundle was kept
         self._by_identifier: dict[tuple[str, str, str], str] = {}  # type, system, value: id
         self._answers: dict[str, Response] = {}  # by Idempotency-Key
         self._numbers = itertools.count(1)
@@ -79,6 +81,7 @@ class Emr(HttpParty):
             self.received.pop()
             return self.refusal(422, "breaks the R4 schema", *wrong[:20])
         response = Response(200, self._transact(bundle["entry"]))
+        self.news.set()
         if key:
             self._answers[key] = response
         return response

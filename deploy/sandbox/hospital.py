@@ -91,7 +91,8 @@ class Hospital:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
                 while not all(map(self.emr.knows, patients)):
-                    await asyncio.sleep(0.05)
+                    self.emr.news.clear()
+                    await self.emr.news.wait()
 
     async def _ask(self, queries: list[tuple[str, str]], port: int, tell: Callable[[], object]) -> None:
         for key, patient in queries:

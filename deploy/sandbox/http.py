@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import abstractmethod
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -67,9 +68,9 @@ def written(response: Response) -> bytes:
 class HttpParty(Party):
     """Answers requests over kept connections, as its behaviour says."""
 
+    @abstractmethod
     def answer(self, request: Request) -> Response:
         """What it says to a request when it behaves."""
-        raise NotImplementedError
 
     def refusal(self, status: int, text: str) -> Response:
         """A no, in its own words."""

@@ -76,7 +76,7 @@ def adt(
     lines = [
         header(f"ADT^{trigger}^{structure}", control, at, "HIS", charset),
         segment("EVN", event),
-        _pid(person),
+        _pid(person, charset),
         *([] if trigger == "A02" else [_nk1(person)]),
         _pv1(visit, at, discharged=trigger == "A03"),
         *([_in1(person)] if trigger in ("A01", "A04", "A08") else []),
@@ -99,7 +99,7 @@ def orm(
     request = {1: "1", 2: f"{order}^HIS", 4: f"{panel.loinc}^{panel.name}^LN", 7: stamp(at), 16: doctor}
     lines = [
         header("ORM^O01^ORM_O01", control, at, "HIS", charset),
-        _pid(person),
+        _pid(person, charset),
         _pv1(visit, at),
         segment("ORC", common),
         segment("OBR", {**request, 5: "R", 11: "O", 15: "BLD^静脉血^HL70487", 27: "1^^^^^R"}),
@@ -175,7 +175,9 @@ def _letter(control: str, kind: str, lines: Sequence[str], charset: Charset) -> 
     return Letter(control, kind, "\r".join(lines) + "\r", charset)
 
 
-def _pid(person: Person) -> str:
+def _pid(person: Person, charset: Charset) -> str:
+    """The old program, which writes GB18030, puts the whole name into the first component."""
+    name = (person.name, "") if charset is GB18030 else (person.surname, person.given)
     numbers = (
         f"{person.number}^^^HOSP^PI",
         f"{person.identity}^^^ID^NNCHN",
@@ -184,7 +186,7 @@ def _pid(person: Person) -> str:
     fields = {
         1: "1",
         3: "~".join(numbers),
-        5: f"{escape(person.surname)}^{escape(person.given)}^^^^^L",
+        5: f"{escape(name[0])}^{escape(name[1])}^^^^^L",
         7: f"{person.born:%Y%m%d}",
         8: person.sex,
         11: _address(person.address),

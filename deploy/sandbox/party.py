@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 
 from deploy.sandbox.behaviour import Behaviour
 
 MAX_MESSAGE = 16_000_000  # bytes
 
 
-class Party:
+class Party(ABC):
     """A server of one of the hospital's systems. Subclasses say how they talk in `serve`."""
 
     def __init__(self, name: str, port: int = 0, seed: int = 0) -> None:
@@ -51,9 +52,9 @@ class Party:
             caller.cancel()
         await asyncio.gather(*callers)
 
+    @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talks with one caller until either hangs up."""
-        raise NotImplementedError
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         this = asyncio.current_task()

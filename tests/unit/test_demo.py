@@ -1,0 +1,105 @@
+"""The demo proves from the parties' own books that nothing was lost, and would notice if something were."""
+
+import re
+
+import pytest
+
+from deploy.sandbox.balance import balance
+from deploy.sandbox.demo import run_demo
+from deploy.sandbox.hospital import Hospital
+from deploy.sandbox.traffic import TO_LIS, plan
+from router.envelope import Attempt, Envelope
+from router.store import open_store
+
+VERDICT = r"demo: accepted (\d+), delivered (\d+), filtered (\d+), dead (\d+), lost (\d+)"
+
+
+def verdict(said: str) -> tuple[int, ...]:
+    (line,) = (line for line in said.splitlines() if line.startswith("demo: "))
+    match = re.fullmatch(VERDICT, line)
+    assert match, line
+    return tuple(map(int, match.groups()))
+
+
+@pytest.mark.timeout(90)
+async def test_a_slow_laboratory_and_a_record_that_refuses_some_lose_nothing(capsys):
+    assert (
+        await run_demo(count=60, seed=7, misbehave=["lis=slow:0.05", "emr=refuse@15%", "emr=refuse:422*2"])
+        == 0
+    )
+    said = capsys.readouterr().out
+    accepted, delivered, filtered, dead, lost = verdict(said)
+    assert (accepted, lost) == (60, 0)
+    assert dead == 2
+    assert delivered + filtered + dead == expected_deliveries(60, seed=7)
+    for channel in ("his-adt", "his-orders", "lab-results", "patient-query", "price-list"):
+        assert channel in said
+
+
+def expected_deliveries(count: int, seed: int) -> int:
+    """What the traffic itself asks for: ADT and results go two ways, the others one."""
+    day = plan(count, seed)
+    return 2 * len(day.adt) + 3 * len(day.orders) + len(day.queries) + len(day.files)
+
+
+async def test_a_word_that_nobody_understands_ends_the_demo_before_it_begins(capsys):
+    assert await run_demo(misbehave=["lis=dance"]) == 2
+    assert "slow" in capsys.readouterr().err
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(f"sqlite:///{tmp_path}/journal.db")
+    opened.write([], [])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def one_admission(tmp_path):
+    """A hospital whose HIS was told AA for one admission, and which nobody has received."""
+    hospital, day = Hospital(tmp_path), plan(20, seed=1)
+    letter = next(letter for _, letter in day.adt if letter.kind in TO_LIS)
+    hospital.his.sent.answers[letter.control] = "AA"
+    return hospital, day, letter
+
+
+def losses(result) -> dict[tuple[str, str], int]:
+    return {(line.channel, line.destination): line.lost for line in result.lines if line.lost}
+
+
+def test_what_a_party_was_told_yes_for_and_nobody_got_is_lost(store, one_admission):
+    hospital, day, letter = one_admission
+    assert losses(balance(store, hospital, day)) == {("his-adt", "lis"): 1, ("his-adt", "emr"): 1}
+    hospital.lis.received.append(letter.control)
+    assert losses(balance(store, hospital, day)) == {("his-adt", "emr"): 1}
+
+
+def test_what_the_journal_knows_as_dead_or_waiting_is_not_lost(store, one_admission):
+    hospital, day, letter = one_admission
+    message = Envelope(
+        id="0" * 32,
+        channel="his-adt",
+        received_ms=1,
+        source="",
+        format="hl7v2",
+        charset="",
+        kind=letter.kind,
+        body=letter.body,
+        headers={},
+        index={},
+        destinations=("lis", "emr"),
+    )
+    store.write([message], [Attempt(message.id, "his-adt", "emr", 1, 2, 1, "dead", "JL-E101", "no")])
+    result = balance(store, hospital, day)
+    assert losses(result) == {}
+    assert result.verdict == "demo: accepted 1, delivered 0, filtered 0, dead 1, lost 0"
+
+
+def test_what_came_twice_is_counted_and_not_lost(store, one_admission):
+    hospital, day, letter = one_admission
+    hospital.lis.received += [letter.control] * 2
+    hospital.emr.received.append(letter.control)
+    result = balance(store, hospital, day)
+    assert result.lost == 0
+    assert [line.doubled for line in result.lines if line.channel == "his-adt"] == [1, 0]
