@@ -192,6 +192,8 @@ def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
     """What an expression starts from. Raises BadPipe."""
     if path.startswith("@") and (path[1:] in ENVELOPE or path.startswith("@header.")):
         return Expression(_envelope(path[1:], scope))
+    if path == "":
+        return Expression(lambda node, env: node, lambda node: node)
     if path == "#":
         if not scope.position:
             raise BadPipe("JL-C109", "$# is the position of an item, and this is not inside an `each`")
@@ -303,7 +305,7 @@ def _step(stage: Stage) -> Callable[[Any], Any]:
     """A pipe that takes whatever came before it: numbers become text, a list goes through item by item."""
     call = stage.call
     if stage.takes == "list":
-        return lambda value: call(value if isinstance(value, list) else [value])
+        return lambda value: call(value if value is None or isinstance(value, list) else [value])
     if stage.takes == "any":
         return call
 

@@ -321,7 +321,7 @@ def part(value: str, *, number: int, at: str = "^") -> str | None:
 
 @function
 def join(values: list[Any], *, with_: str = "") -> str:
-    """Every match of the path as one text: `$PID-5[]  | join with=", "`.
+    """Every match of the path as one text: `$PID-5[] | join with=", "`.
 
     >>> join(["a", "b"], with_="; ")
     'a; b'
