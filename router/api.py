@@ -78,6 +78,7 @@ def health(engine: Engine) -> dict[str, Any]:
         "digest": engine.site.digest,
         "broker": "open" if engine.broker.open else "down",
         "journal": "writing" if engine.journal.ok else "waiting for its database",
+        "journal_parked": engine.journal.parked,
         "channels": {name: closed.get(name, "open") for name in names},
         "refused_files": refused,
     }

@@ -85,7 +85,7 @@ class Attempter:
         error = JingluoError(
             "JL-D901", f"handed out {deliveries} times without an end: it may crash the worker"
         )
-        return self._outcome(envelope, deliveries, self._now_ms(), "dead", error=error)
+        return self._outcome(envelope, envelope.attempt, self._now_ms(), "dead", error=error)
 
     def _mapped(self, message: Message) -> Message:
         branch = self._branch

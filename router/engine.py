@@ -98,6 +98,7 @@ class Engine:
         if intake is None:
             raise JingluoError("JL-J007", f"no channel {envelope.channel} runs here")
         await self.broker.publish(intake.queues(envelope), encode(envelope))
+        self.metrics.channel(envelope.channel).accepted.inc()
 
     def _outlet(self, channel: Channel, branch: Branch, now_ms: Callable[[], int]) -> Outlet:
         kind = registry.destinations.get(branch.kind)

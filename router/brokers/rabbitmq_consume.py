@@ -76,14 +76,16 @@ class Held:
             self._timer = None
         if not self._done or not self.channel.raw.is_open:
             return
-        run = self._through
+        run, last = self._through, 0
         while run + 1 in self._done or run + 1 in self._told:
             run += 1
+            if run in self._done:
+                last = run
             self._done.discard(run)
             self._told.discard(run)
-        if run > self._through:
-            self.channel.raw.basic_ack(run, multiple=True)
-            self._through = run
+        self._through = run
+        if last:  # never a tag that was told before: RabbitMQ closes the channel on one it does not know
+            self.channel.raw.basic_ack(last, multiple=True)
         for tag in sorted(self._done):
             self.channel.raw.basic_ack(tag)
         self._told |= self._done

@@ -277,3 +277,23 @@ def test_a_delay_is_rounded_up_to_a_step_and_ends_at_a_day() -> None:
     assert list(DELAYS_MS) == sorted(DELAYS_MS)
     with pytest.raises(ValueError, match="longer than a day"):
         delay_step_ms(86_401)
+
+
+async def test_acknowledgements_in_any_order_name_no_delivery_twice(rig: Rig) -> None:
+    """RabbitMQ closes the channel of who acknowledges what it does not hold; then everything comes again."""
+    broker = await rig.broker()
+    queue = rig.name("a")
+    await broker.declare([QueueSpec(queue)])
+    box = Box(broker, acks=False)
+    await broker.consume(queue, box, 200)
+    await asyncio.gather(*(broker.publish([queue], b"%d" % n) for n in range(120)))
+    await box.until(120)
+    for tenth in (7, 3, 8, 1, 0, 5, 9, 2, 6, 4):  # single ones first, runs that end in them later
+        for delivered in box.got[tenth:120:10]:
+            broker.ack(delivered)
+        await asyncio.sleep(0.01)  # each of them is told by itself
+    async with asyncio.timeout(WAIT_S):
+        while (await broker.depth([queue]))[queue].total:
+            await asyncio.sleep(0.02)  # a broker tells nobody when an acknowledgement arrives
+    assert len(box.got) == 120
+    assert not any(delivered.redelivered for delivered in box.got)
