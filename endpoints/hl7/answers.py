@@ -28,6 +28,9 @@ def head(body: bytes) -> bytes:
 
 def control_id(body: bytes, charset: str) -> str:
     """MSH-10; '' when the message has none."""
+    line = body[: body.find(b"\r")] if body.startswith(b"MSH") else b""
+    if line.isascii() and (fields := line.split(line[3:4], 10)) and len(fields) > 10:
+        return fields[9].decode().strip()  # the usual header needs no parser
     try:
         row = decode(head(body), charset).first("MSH")
     except BadMessage:

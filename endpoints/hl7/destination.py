@@ -20,6 +20,10 @@ from schemas.hl7.ack import read_ack
 from schemas.message import Message, Receipt
 
 
+_BUSY_S = 0.1
+_STAYS_OPEN = 3  # answers after which a receiver is known not to close after each
+
+
 class DestinationOptions(Options):
     """`send: {mllp: {host: lis, port: 2576}}`."""
 
@@ -40,11 +44,18 @@ class _Outbound(Line):
     def __init__(self, max_answer: int) -> None:
         super().__init__(max_answer)
         self.asked: asyncio.Future[bytes] | None = None
+        self.answers = 0
 
     def usable(self, idle_s: float) -> bool:
-        """Whether a message may be written. Bytes or an end that wait to be read mean that it may not."""
-        if self.transport.is_closing() or self.loop.time() - self.last_read > idle_s:
+        """Whether a message may be written. Bytes or an end that wait to be read mean that it may not.
+
+        The system is not asked (20 us) on a busy line that has stayed open over several answers.
+        """
+        silent_s = self.loop.time() - self.last_read
+        if self.transport.is_closing() or silent_s > idle_s:
             return False
+        if silent_s < _BUSY_S and self.answers >= _STAYS_OPEN:
+            return True
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
@@ -62,6 +73,7 @@ class _Outbound(Line):
                     Unreachable("JL-E113", f"an answer that is {frames[0].fault}", maybe_done=True)
                 )
             else:
+                self.answers += 1
                 asked.set_result(frames[0].body)
         if asked is None or len(frames) > 1 or self.framer.stray > HEAD_SIZE:
             self.transport.close()  # what nobody asked for would be taken for the next answer
