@@ -35,11 +35,13 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Balance:
     lines: tuple[Line, ...]
-    accepted: int  # messages, over all channels
+    accepted: int  # messages, over all channels, as the journal has them
+    promised: int  # messages for which a party was told yes
 
     @property
     def lost(self) -> int:
-        return sum(line.lost for line in self.lines)
+        """Deliveries that are nowhere; or messages that the journal has forgotten altogether."""
+        return max(sum(line.lost for line in self.lines), self.promised - self.accepted, 0)
 
     @property
     def verdict(self) -> str:
@@ -64,7 +66,7 @@ def balance(store: Store, hospital: Hospital, day: Day) -> Balance:
         known = set(_kept(store, *way)) if found.lost else set()
         lost = [key for key in found.lost if key not in known]
         lines.append(_line(way, whole, by_way, len(lost), len(found.doubled)))
-    return Balance(tuple(lines), sum(whole.values()))
+    return Balance(tuple(lines), sum(whole.values()), _promised(hospital))
 
 
 def _line(
@@ -100,6 +102,11 @@ def _books(hospital: Hospital, day: Day) -> dict[tuple[str, str], tuple[Sequence
         ),
         ("price-list", "cashier"): (hospital.folders.sent.accepted, hospital.folders.received),
     }
+
+
+def _promised(hospital: Hospital) -> int:
+    books = (hospital.his.sent, hospital.lis.sent, hospital.asked, hospital.folders.sent)
+    return sum(len(book.accepted) for book in books)
 
 
 def _of(kind: str, controls: Sequence[str]) -> list[str]:

@@ -31,7 +31,7 @@ class Emr(HttpParty):
         self.asked: list[str] = []
         self.kept: dict[str, dict[str, Resource]] = {}  # by type, by id
         self.news = asyncio.Event()  # set when a bundle was kept
-        self._by_identifier: dict[tuple[str, str, str], str] = {}  # type, system, value: id
+        self._by_identifier: dict[tuple[str, str], dict[str, str]] = {}  # type and value: system to id
         self._answers: dict[str, Response] = {}  # by Idempotency-Key
         self._numbers = itertools.count(1)
         self._fhir = formats.get("fhir")
@@ -73,13 +73,12 @@ class Emr(HttpParty):
         if not isinstance(bundle, dict) or bundle.get("type") != "transaction":
             return self.refusal(400, "a Bundle of type transaction is expected")
         key = request.headers.get("idempotency-key", "")
-        self.received.append(bundle.get("identifier", {}).get("value") or key)
-        if key and key in self._answers:
-            return self._answers[key]
         wrong = self._fhir.validate(bundle)
         if wrong:
-            self.received.pop()
             return self.refusal(422, "breaks the R4 schema", *wrong[:20])
+        self.received.append(bundle.get("identifier", {}).get("value") or key)
+        if key in self._answers:
+            return self._answers[key]
         response = Response(200, self._transact(bundle["entry"]))
         self.news.set()
         if key:
@@ -95,12 +94,8 @@ class Emr(HttpParty):
     def _found(self, kind: str, token: str) -> list[str]:
         """Ids of what has that identifier: `value`, or `system|value`."""
         system, _, value = token.rpartition("|")
-        ids = {
-            id
-            for (its_kind, its_system, its_value), id in self._by_identifier.items()
-            if its_kind == kind and its_value == value and system in ("", its_system)
-        }
-        return sorted(ids & self.kept.get(kind, {}).keys())
+        known = self._by_identifier.get((kind, value), {})
+        return sorted({id for its_system, id in known.items() if system in ("", its_system)})
 
     def _transact(self, entries: list[Resource]) -> Resource:
         """First every entry gets its place, then references inside are pointed there, then all are kept."""
@@ -128,11 +123,9 @@ class Emr(HttpParty):
         query = url.query or urlsplit("?" + request.get("ifNoneExist", "").lstrip("?")).query
         for token in parse_qs(query).get("identifier", []):
             system, _, value = token.rpartition("|")
-            known = self._by_identifier.get((kind, system, value))
+            known = self._by_identifier.get((kind, value), {}).get(system)
             if known:
                 return kind, known, False
-            id = self._by_identifier[kind, system, value] = str(next(self._numbers))
-            return kind, id, True
         return kind, str(next(self._numbers)), True
 
     def _keep(self, kind: str, id: str, resource: Resource) -> None:
@@ -140,7 +133,8 @@ class Emr(HttpParty):
         identifiers = resource.get("identifier", [])
         for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
             if "value" in identifier:
-                self._by_identifier[kind, identifier.get("system", ""), identifier["value"]] = id
+                known = self._by_identifier.setdefault((kind, identifier["value"]), {})
+                known[identifier.get("system", "")] = id
 
 
 def _pointed(node: Any, by_url: dict[str, str]) -> Any:

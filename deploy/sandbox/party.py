@@ -20,7 +20,7 @@ class Party(ABC):
         self.behaviour = Behaviour(seed)
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.Task[None]] = set()
-        self._opening: asyncio.TimerHandle | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Takes its port; lets callers in unless it was told to be absent: then they are refused."""
@@ -33,8 +33,7 @@ class Party(ABC):
         if away_s is None:
             await server.start_serving()
         elif not math.isinf(away_s):
-            loop = asyncio.get_running_loop()
-            self._opening = loop.call_later(away_s, lambda: loop.create_task(server.start_serving()))
+            self._opening = asyncio.create_task(self._open_later(server, away_s))
 
     async def close(self) -> None:
         """The end of the day."""
@@ -50,11 +49,15 @@ class Party(ABC):
         callers, self._callers = self._callers, set()
         for caller in callers:
             caller.cancel()
-        await asyncio.gather(*callers)
+        await asyncio.gather(*callers, return_exceptions=True)
 
     @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talks with one caller until either hangs up."""
+
+    async def _open_later(self, server: asyncio.Server, away_s: float) -> None:
+        await asyncio.sleep(away_s)
+        await server.start_serving()
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         this = asyncio.current_task()

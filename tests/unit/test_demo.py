@@ -64,6 +64,23 @@ def one_admission(tmp_path):
     return hospital, day, letter
 
 
+def in_the_journal(letter) -> Envelope:
+    """The row of an admission that goes to both, and has not arrived anywhere yet."""
+    return Envelope(
+        id="0" * 32,
+        channel="his-adt",
+        received_ms=1,
+        source="",
+        format="hl7v2",
+        charset="",
+        kind=letter.kind,
+        body=letter.body,
+        headers={},
+        index={},
+        destinations=("lis", "emr"),
+    )
+
+
 def losses(result) -> dict[tuple[str, str], int]:
     return {(line.channel, line.destination): line.lost for line in result.lines if line.lost}
 
@@ -77,19 +94,7 @@ def test_what_a_party_was_told_yes_for_and_nobody_got_is_lost(store, one_admissi
 
 def test_what_the_journal_knows_as_dead_or_waiting_is_not_lost(store, one_admission):
     hospital, day, letter = one_admission
-    message = Envelope(
-        id="0" * 32,
-        channel="his-adt",
-        received_ms=1,
-        source="",
-        format="hl7v2",
-        charset="",
-        kind=letter.kind,
-        body=letter.body,
-        headers={},
-        index={},
-        destinations=("lis", "emr"),
-    )
+    message = in_the_journal(letter)
     store.write([message], [Attempt(message.id, "his-adt", "emr", 1, 2, 1, "dead", "JL-E101", "no")])
     result = balance(store, hospital, day)
     assert losses(result) == {}
@@ -100,6 +105,14 @@ def test_what_came_twice_is_counted_and_not_lost(store, one_admission):
     hospital, day, letter = one_admission
     hospital.lis.received += [letter.control] * 2
     hospital.emr.received.append(letter.control)
+    store.write([in_the_journal(letter)], [])
     result = balance(store, hospital, day)
     assert result.lost == 0
     assert [line.doubled for line in result.lines if line.channel == "his-adt"] == [1, 0]
+
+
+def test_a_message_that_the_journal_has_forgotten_is_lost_even_if_it_arrived(store, one_admission):
+    hospital, day, letter = one_admission
+    hospital.lis.received.append(letter.control)
+    hospital.emr.received.append(letter.control)
+    assert balance(store, hospital, day).lost == 1
