@@ -1,10 +1,10 @@
-"""The broker's own ceiling: the topology of bench.brokers on RabbitMQ, with pika alone and nothing of the engine.
+"""RabbitMQ's own ceiling: the topology of bench.brokers, with pika alone and nothing of the engine.
 
     python -m bench.ceiling [--amqp amqp://guest:guest@127.0.0.1/] [--messages 5000] [--size 1024]
 
-One publish with a CC header to two quorum queues, confirmed; both consumed (prefetch 256) and acknowledged, many at
-a time; one process on uvloop, a connection to publish and one to consume. The next publish is made in the callback
-of a confirm, without a Future or a task between them.
+One publish with a CC header to two quorum queues, confirmed; both consumed (prefetch 256) and acknowledged,
+many at a time; one process on uvloop, a connection to publish and one to consume. The next publish is made in
+the callback of a confirm, without a Future or a task between them.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Run:
         tag, now = frame.method.delivery_tag, time.perf_counter()
         first = self.confirmed + 1 if frame.method.multiple else tag
         tags = [each for each in range(first, tag + 1) if each in self.sent_at]
-        while frame.method.multiple and self.confirmed < tag:
-            self.confirmed += 1
+        if frame.method.multiple:
+            self.confirmed = tag
         for each in tags:
             self.took.append(now - self.sent_at.pop(each))
         for _ in range(min(len(tags), self.messages - self.sent)):

@@ -14,6 +14,7 @@ WAIT_S=60
 AMQP_PORT=5672
 POSTGRESQL_PORT=5432
 TEST_ROLE=jingluo_test
+NODE=jingluo@localhost
 
 say() { echo "services: $*"; }
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -57,11 +58,13 @@ remember() { # remember KEY VALUE in .services/env
 as_rabbitmq() { # with the fixed node name, everything bound to loopback
     local command=$1
     shift
-    RABBITMQ_NODENAME=jingluo@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$AMQP_PORT \
+    RABBITMQ_NODENAME=$NODE RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$AMQP_PORT \
         ERL_EPMD_ADDRESS=127.0.0.1 \
         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}" \
         "$command" "$@"
 }
+
+rabbitmq_pid() { cat "/var/lib/rabbitmq/mnesia/$NODE.pid" 2>/dev/null; }
 
 # While it starts, a port can be open before the broker speaks AMQP: ask for its greeting.
 amqp_answers() {
@@ -82,15 +85,15 @@ start_rabbitmq() {
         [ "$(id -u)" = 0 ] || { say "RabbitMQ: installed but not running; start it, or run this as root"; return 1; }
         say "RabbitMQ: starting ..."
         as_rabbitmq rabbitmq-server -detached >"$STATE/rabbitmq.log" 2>&1
-        touch "$STATE/started-rabbitmq"
         wait_for RabbitMQ amqp_answers || return 1
+        rabbitmq_pid >"$STATE/started-rabbitmq"
         say "RabbitMQ: started on 127.0.0.1:$AMQP_PORT"
     fi
     remember JINGLUO_TEST_AMQP "amqp://guest:guest@127.0.0.1:$AMQP_PORT/"
 }
 
 stop_rabbitmq() {
-    if [ ! -e "$STATE/started-rabbitmq" ]; then
+    if [ -z "$(rabbitmq_pid)" ] || [ "$(rabbitmq_pid)" != "$(cat "$STATE/started-rabbitmq" 2>/dev/null)" ]; then
         say "RabbitMQ: not started by this script; left alone"
         return
     fi
@@ -101,6 +104,7 @@ stop_rabbitmq() {
 # --- PostgreSQL
 
 cluster() { pg_lsclusters --no-header 2>/dev/null | awk -v p="$POSTGRESQL_PORT" '$3 == p {print $1, $2; exit}'; }
+pg_pid() { head -n 1 "$(pg_lsclusters --no-header 2>/dev/null | awk -v p="$POSTGRESQL_PORT" '$3 == p {print $6; exit}')/postmaster.pid" 2>/dev/null; }
 pg_answers() { pg_isready --quiet --host=127.0.0.1 --port="$POSTGRESQL_PORT"; }
 as_postgres() { (cd / && su postgres -s /bin/sh -c "psql --quiet --no-psqlrc --tuples-only --no-align -p $POSTGRESQL_PORT"); }
 
@@ -120,9 +124,10 @@ start_postgresql() {
         say "PostgreSQL: starting ..."
         local name
         read -r -a name <<<"$(cluster)"
-        pg_ctlcluster --skip-systemctl-redirect "${name[@]}" start -- -o "-c listen_addresses=127.0.0.1" >"$STATE/postgresql.log" 2>&1
-        echo "${name[@]}" >"$STATE/started-postgresql"
+        pg_ctlcluster --skip-systemctl-redirect "${name[@]}" start -- -o "-c listen_addresses=127.0.0.1" \
+            >"$STATE/postgresql.log" 2>&1
         wait_for PostgreSQL pg_answers || return 1
+        pg_pid >"$STATE/started-postgresql"
         say "PostgreSQL: started on 127.0.0.1:$POSTGRESQL_PORT"
     fi
     prepare_postgresql
@@ -153,12 +158,12 @@ SQL
 }
 
 stop_postgresql() {
-    if [ ! -e "$STATE/started-postgresql" ]; then
+    if [ -z "$(pg_pid)" ] || [ "$(pg_pid)" != "$(cat "$STATE/started-postgresql" 2>/dev/null)" ]; then
         say "PostgreSQL: not started by this script; left alone"
         return
     fi
     local name
-    read -r -a name <"$STATE/started-postgresql"
+    read -r -a name <<<"$(cluster)"
     pg_ctlcluster --skip-systemctl-redirect "${name[@]}" stop --mode fast >/dev/null 2>&1 && say "PostgreSQL: stopped"
     rm -f "$STATE/started-postgresql"
 }

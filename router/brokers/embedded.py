@@ -146,6 +146,8 @@ class EmbeddedBroker:
         if self._due_timer is not None:
             self._due_timer.cancel()
         await self._worker.stop()
+        for id_ in list(self._futures):  # the disk did not take them
+            self._resolve(id_, BrokerDown("JL-B001", "the embedded broker is stopped"))
 
     def _add(self, no: int, spec: QueueSpec) -> Queue:
         queue = self._queues[spec.name] = self._numbers[no] = Queue(no, spec, self._need_page)
@@ -261,6 +263,8 @@ class EmbeddedBroker:
         if batch.due is not None or batch.moved:
             self._due_running = False
             self._wait_until_due((time.time() + RETRY_S) * 1000)
+        for queue in self._queues.values():
+            queue.doubt()
         self._worker.retry(batch, RETRY_S)
 
     # Delayed messages: a timer for the earliest, then into their queues as new arrivals

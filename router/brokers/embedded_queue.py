@@ -68,6 +68,7 @@ class Queue:
         self._window_bytes = 0
         self._cursor = 0
         self._paging = False
+        self._pumping = False
         self._need_page = need_page
 
     def depth(self) -> Depth:
@@ -96,9 +97,7 @@ class Queue:
             body.refs = 0
 
     def paged(self, page: Page, found_until: int) -> None:
-        """Adds what was read. All up to `found_until` was there at the start and may have been handed out
-        before.
-        """
+        """Adds what was read. All up to `found_until` was there at the start, perhaps handed out before."""
         self._paging = False
         for id_, deliveries, data in page.rows:
             self._append(Item(Body(id_, data), deliveries > 1 or id_ <= found_until, deliveries))
@@ -107,12 +106,16 @@ class Queue:
 
     def pump(self) -> None:
         """Hands out what the consumers have room for, in turn, then sees to it that the window is filled."""
+        if self._pumping:
+            return  # a consumer that acknowledges at once: the loop below goes on with the next
+        self._pumping = True
         window = self.window
         for consumer in self._active():
             while window and len(consumer.held) < consumer.prefetch:
                 item = window.popleft()
                 self._window_bytes -= len(item.body.data)
                 self._hand_out(consumer, item)
+        self._pumping = False
         if not self.caught_up and not self._paging and self.consumers and len(window) * 2 <= self._wanted():
             self._paging = True
             self._need_page(Page(self.no, self._cursor, self._wanted()))
@@ -122,9 +125,7 @@ class Queue:
         self.pump()
 
     def release(self, consumer: EmbeddedConsumer) -> None:
-        """Takes a consumer away; what it held goes back to the head in its old order. That counts as no
-        delivery.
-        """
+        """Takes a consumer away; what it held goes back to the head, in order. No delivery is counted."""
         if consumer not in self.consumers:
             return
         self.consumers.remove(consumer)
@@ -135,6 +136,11 @@ class Queue:
         consumer.held.clear()
         if not self.consumers:
             self.caught_up = False
+        self.pump()
+
+    def doubt(self) -> None:
+        """A write failed: what is in the file beyond the window must be looked up."""
+        self.caught_up = False
         self.pump()
 
     def forget(self) -> None:

@@ -31,9 +31,11 @@ VACUUM_PAGES = 256  # given back to the file system at a time
 VACUUM_EVERY = 64  # batches between two looks at the free list
 WAL_PAGES = 4_000
 
+# A queue's number is never used again: a delayed message of a deleted queue must not find another's.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS queue(
-    no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, single INTEGER, max_length INTEGER, max_bytes INTEGER);
+    no INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,
+    single INTEGER, max_length INTEGER, max_bytes INTEGER);
 CREATE TABLE IF NOT EXISTS body(id INTEGER PRIMARY KEY, queues TEXT NOT NULL, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS item(key INTEGER PRIMARY KEY, size INTEGER NOT NULL, handed INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS delayed(

@@ -32,15 +32,17 @@ class Worker:
         self._soon = False
         self._later: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._ended: asyncio.Future[None] | None = None  # once it runs
         self.paused = False  # after a failure: collects, but hands nothing over until `retry`
 
     async def start(self) -> tuple[list[Found], int]:
         """Opens the file and says what is in it. Raises sqlite3.Error."""
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[tuple[list[Found], int]] = self._loop.create_future()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
         threading.Thread(target=self._run, args=(opened,), name="embedded-broker", daemon=True).start()
-        return await opened
+        found = await opened
+        self._ended = self._loop.create_future()
+        return found
 
     def batch(self, size: int = 0) -> Batch:
         """The batch being collected, with room for a body of `size` bytes."""
@@ -79,8 +81,9 @@ class Worker:
     async def stop(self) -> None:
         """Writes what waits, if it can be written, and closes the file."""
         self._stopping = True
-        self._hand_over()
-        await self._ended
+        if self._ended is not None:
+            self._hand_over()
+            await self._ended
 
     def _hand_over(self) -> None:
         self._soon = False
@@ -125,7 +128,11 @@ class Worker:
                 batch.error = sqlite3.InternalError(repr(error))
             tell(self._back, batch)
         self._store.close()
-        tell(self._ended.set_result, None)
+        tell(self._gone)
+
+    def _gone(self) -> None:
+        assert self._ended is not None
+        self._ended.set_result(None)
 
 
 def broken(error: sqlite3.Error) -> BrokerDown:

@@ -93,9 +93,7 @@ class Held:
 
 
 class RabbitConsumer:
-    """Lives through reconnects: `attach` gives it a channel on the new link, `detached` takes the lost one
-    away.
-    """
+    """Lives through reconnects: `attach` gives it a channel on a new link, `detached` takes the lost one."""
 
     def __init__(
         self,
@@ -114,9 +112,7 @@ class RabbitConsumer:
         self._cancelled = False
 
     async def attach(self, link: Link, on_lost: Callable[[LinkLost], None]) -> None:
-        """Starts consuming. Raises LinkLost; later, `on_lost` where the broker ends the channel or the
-        consumer.
-        """
+        """Starts consuming. Raises LinkLost; `on_lost` if the broker later ends channel or consumer."""
         channel = await link.channel(on_lost)
         channel.raw.add_on_cancel_callback(lambda _: on_lost(LinkLost(f"queue {self.queue} was deleted")))
         await channel.call(channel.raw.basic_qos, prefetch_count=self._prefetch)

@@ -26,9 +26,7 @@ PERSISTENT = 2
 
 
 class LinkLost(Exception):
-    """The connection or channel is gone, or does not answer. `code` is AMQP's reply code, 0 where there is
-    none.
-    """
+    """The connection or channel is gone, or does not answer. `code` is AMQP's reply code, or 0."""
 
     def __init__(self, reason: object, code: int = 0) -> None:
         super().__init__(str(reason) or type(reason).__name__)
@@ -36,9 +34,7 @@ class LinkLost(Exception):
 
 
 class Properties(pika.BasicProperties):  # type: ignore[misc]  # pika has no types here
-    """Persistent, with a CC header. Encoded once: pika would do it again for each publish, 10 us of Python
-    each.
-    """
+    """Persistent, with a CC header. Encoded once: pika does it for each publish, 3 us of Python."""
 
     def __init__(self, cc: Sequence[str]) -> None:
         super().__init__(delivery_mode=PERSISTENT, headers={"CC": list(cc)} if cc else None)

@@ -13,9 +13,7 @@ MAX_KNOWN = 4_096  # sets of queues whose properties are kept ready
 
 
 class Publisher:
-    """One channel in confirm mode. A confirm may resolve many publishes. `on_refused` is told of each
-    refusal.
-    """
+    """One channel in confirm mode. A confirm may resolve many publishes. `on_refused` hears of a refusal."""
 
     def __init__(self, channel: Channel, on_refused: Callable[[], None]) -> None:
         self._raw = channel.raw

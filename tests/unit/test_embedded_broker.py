@@ -267,6 +267,37 @@ async def test_delayed_messages_are_counted_apart_also_after_a_restart(file: Pat
     assert second == first
 
 
+async def test_a_delayed_message_of_a_deleted_queue_reaches_no_other(broker: EmbeddedBroker) -> None:
+    await broker.declare([QueueSpec("gone")])
+    await broker.publish(["gone"], b"nobody else's", delay_s=0.05)
+    await broker.publish(["q", "gone"], b"mine", delay_s=0.06)
+    await broker.delete(["gone"])
+    await broker.declare([QueueSpec("new")])
+    boxes = {name: Box(broker, acks=True) for name in ("q", "new")}
+    for name, box in boxes.items():
+        await broker.consume(name, box, 10)
+    await boxes["q"].until(1)
+    assert boxes["q"].got[0].body == b"mine"
+    assert boxes["new"].got == []
+    assert (await broker.depth(["new"]))["new"].total == 0
+
+
+async def test_a_consumer_may_acknowledge_at_once_whatever_its_prefetch(broker: EmbeddedBroker) -> None:
+    await asyncio.gather(*[broker.publish(["q"], b"%d" % i) for i in range(5_000)])
+    box = Box(broker, acks=True)
+    await broker.consume("q", box, 2_000)
+    await box.until(5_000)
+    assert [int(d.body) for d in box.got] == list(range(5_000))
+    assert (await broker.depth(["q"]))["q"].total == 0
+
+
+async def test_a_broker_that_could_not_start_can_be_stopped(broker: EmbeddedBroker, file: Path) -> None:
+    second = EmbeddedBroker(file)
+    with pytest.raises(BrokerDown, match="JL-B005"):
+        await second.start()
+    await second.stop()
+
+
 async def test_a_backlog_larger_than_memory_allows_is_read_page_by_page(broker: EmbeddedBroker) -> None:
     for start in range(0, 5_000, 500):
         await asyncio.gather(*[broker.publish(["q"], b"%d" % i) for i in range(start, start + 500)])
