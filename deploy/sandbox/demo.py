@@ -100,17 +100,14 @@ async def _settle(engine: Engine, hospital: Hospital, say: Callable[[str], None]
         await engine.gauges.sample()
         seen = engine.gauges.snapshot(engine.journal, engine.web)
         waiting = sum(way.depth for way in seen.waiting)
-        state = (
-            waiting,
-            seen.journal_behind + engine.journal.behind,
-            hospital.lis.owed,
-            len(hospital.folders.look()),
-        )
-        if not any(state):
+        left = (waiting, hospital.lis.owed, len(hospital.folders.look()))
+        if not any(left) and not seen.journal_behind + engine.journal.behind:
             return
         now = loop.time()
-        if state != last:
-            last, moved = state, now
+        if left != last or not any(
+            left
+        ):  # a try that failed moves nothing; the journal still being written does
+            last, moved = left, now
         if now - moved > _STALLED_S or now - started > _LONGEST_S:
             return
         say(f"等待送达 waiting: {waiting}")
