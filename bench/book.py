@@ -82,6 +82,7 @@ def summary(book: Book, first: int, last: int, began: float, over: float, backlo
         "backlog": backlog,
         "drain_s": max(max(book.arrived, default=over) - over, 0.0),
         "messages": len(book.sent),
+        "accepted": book.accepted,
         "refused": book.refused,
         "unanswered": sum(1 for at in book.answered if at == 0.0),
     }
