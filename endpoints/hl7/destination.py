@@ -19,7 +19,6 @@ from endpoints.hl7.line import Line
 from schemas.hl7.ack import read_ack
 from schemas.message import Message, Receipt
 
-
 _BUSY_S = 0.1
 _STAYS_OPEN = 3  # answers after which a receiver is known not to close after each
 
