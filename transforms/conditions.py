@@ -105,9 +105,10 @@ def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Test | None:
     judge = _judge(wanted, scope, at)
     if read is None or judge is None:
         return None
-    call, plain, good = read.call, read.plain, judge
+    plain, good = read.plain, judge
     if plain is not None:
         return lambda node, env: good(plain(node))
+    call = read.closure()
     return lambda node, env: good(call(node, env))
 
 

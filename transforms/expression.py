@@ -17,7 +17,7 @@ from config import registry
 from config.errors import BadMessage, Problem
 from schemas.base import BadPath, Format
 from schemas.message import Message
-from transforms import functions, functions_dates, functions_people  # noqa: F401  (they register themselves)
+from transforms import functions, functions_dates, functions_numbers, functions_people  # noqa: F401  (they register themselves)
 from transforms.pipes import Argument, BadPipe, Stage, Unusable, bind
 from transforms.tables import Table
 
@@ -65,10 +65,40 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression compiled. `plain` reads the node at hand, where it is a path and nothing else."""
+    """An expression compiled: where its value comes from (`read`, `slot` or `other`), then its pipes.
 
-    call: Value
-    plain: Callable[[Any], Any] | None = None
+    `read` takes the node at hand, or the root with `of_root`. `path` and `where` are for complaints.
+    """
+
+    read: Callable[[Any], Any] | None = None
+    of_root: bool = False
+    slot: int | None = None
+    other: Value | None = None
+    stages: tuple[Stage, ...] = ()
+    path: str = ""
+    where: str = ""
+
+    @property
+    def plain(self) -> Callable[[Any], Any] | None:
+        """What reads the node at hand, where the expression is that and nothing else."""
+        return self.read if not (self.of_root or self.stages) else None
+
+    def closure(self) -> Value:
+        """The expression as one callable."""
+        source = self._source()
+        return _piped(source, self) if self.stages else source
+
+    def _source(self) -> Value:
+        if self.slot is not None:
+            slot = self.slot
+            return lambda node, env: env[slot]
+        if self.read is None:
+            assert self.other is not None
+            return self.other
+        read = self.read
+        if self.of_root:
+            return lambda node, env: read(env[ROOT])
+        return lambda node, env: read(node)
 
 
 def is_expression(text: Any) -> bool:
@@ -169,9 +199,7 @@ def compile_expression(text: str, scope: Scope, at: At = (), every: bool = False
     except ValueError as error:
         scope.problem(at, "JL-C100", str(error))
         return None
-    if not stages:
-        return source
-    return Expression(_piped(source, stages, path, scope.where(at)))
+    return replace(source, stages=tuple(stages), path=path, where=scope.where(at) if stages else "")
 
 
 def _stage(pipe: str, scope: Scope) -> Stage:
@@ -191,25 +219,23 @@ def _stage(pipe: str, scope: Scope) -> Stage:
 def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
     """What an expression starts from. Raises BadPipe."""
     if path.startswith("@") and (path[1:] in ENVELOPE or path.startswith("@header.")):
-        return Expression(_envelope(path[1:], scope))
+        return Expression(other=_envelope(path[1:], scope))
     if path == "":
-        return Expression(lambda node, env: node, lambda node: node)
+        return Expression(read=_itself)
     if path == "#":
         if not scope.position:
             raise BadPipe("JL-C109", "$# is the position of an item, and this is not inside an `each`")
-        return Expression(_slot(scope.position))
+        return Expression(slot=scope.position)
     if path in scope.lets:
-        return Expression(_slot(scope.lets[path]))
+        return Expression(slot=scope.lets[path])
     try:
         compiled = scope.format.path(path)
     except BadPath as error:
         raise _no_path(path, error, scope) from None
     except Exception as error:  # a library's own complaint about its path language
         raise BadPipe("JL-C101", f"{path!r} is not a path: {error}") from None
-    of_node = compiled.relative or not scope.nested
-    if wants_list:
-        return Expression(_values(compiled.many, scope.format.path("").one, of_node))
-    return _read(compiled.one, of_node)
+    read = _values(compiled.many, scope.format.path("").one) if wants_list else compiled.one
+    return Expression(read=read, of_root=scope.nested and not compiled.relative)
 
 
 def _no_path(path: str, error: BadPath, scope: Scope) -> BadPipe:
@@ -220,22 +246,17 @@ def _no_path(path: str, error: BadPath, scope: Scope) -> BadPipe:
     return BadPipe("JL-C101", str(error), f"did you mean ${error.nearest}?" if error.nearest else "")
 
 
-def _read(one: Callable[[Any], Any], of_node: bool) -> Expression:
-    if of_node:
-        return Expression(lambda node, env: one(node), one)
-    return Expression(lambda node, env: one(env[ROOT]))
+def _itself(node: Any) -> Any:
+    return node
 
 
-def _values(many: Callable[[Any], list[Any]], one: Callable[[Any], Any], of_node: bool) -> Value:
-    def values(node: Any, env: Env) -> list[Any] | None:
-        found = [one(item) for item in many(node if of_node else env[ROOT])]
-        return [value for value in found if filled(value)] or None
+def _values(many: Callable[[Any], list[Any]], one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Every match of a path, as scalars."""
+
+    def values(node: Any) -> list[Any] | None:
+        return [value for item in many(node) if filled(value := one(item))] or None
 
     return values
-
-
-def _slot(number: int) -> Value:
-    return lambda node, env: env[number]
 
 
 def _received(message: Message) -> str:
@@ -265,12 +286,8 @@ def _envelope(name: str, scope: Scope) -> Value:
     return value
 
 
-def _piped(source: Expression, stages: list[Stage], path: str, where: str) -> Value:
-    """The source, then its pipes. A complaint of theirs names the path and the line of the map."""
-    if len(stages) == 1 and source.plain and not stages[0].asked_of_nothing and stages[0].takes == "text":
-        return _one_pipe(source.plain, stages[0], path, where)
-    get = source.call
-    steps = [(_step(stage), stage.asked_of_nothing) for stage in stages]
+def _piped(get: Value, expression: Expression) -> Value:
+    steps = [(step_of(stage), stage.asked_of_nothing) for stage in expression.stages]
 
     def value(node: Any, env: Env) -> Any:
         found = get(node, env)
@@ -279,29 +296,13 @@ def _piped(source: Expression, stages: list[Stage], path: str, where: str) -> Va
                 if found is not None or asked_of_nothing:
                     found = step(found)
         except (ValueError, ArithmeticError) as error:
-            raise failure(error, path, where, stages) from None
+            raise failure(error, expression.path, expression.where, expression.stages) from None
         return found
 
     return value
 
 
-def _one_pipe(one: Callable[[Any], Any], stage: Stage, path: str, where: str) -> Value:
-    """The commonest shape, `$PID-7 | date`, without a loop."""
-    call, step = stage.call, _step(stage)
-
-    def value(node: Any, env: Env) -> Any:
-        found = one(node)
-        if found is None:
-            return None
-        try:
-            return call(found) if found.__class__ is str else step(found)
-        except (ValueError, ArithmeticError) as error:
-            raise failure(error, path, where, [stage]) from None
-
-    return value
-
-
-def _step(stage: Stage) -> Callable[[Any], Any]:
+def step_of(stage: Stage) -> Callable[[Any], Any]:
     """A pipe that takes whatever came before it: numbers become text, a list goes through item by item."""
     call = stage.call
     if stage.takes == "list":
@@ -321,7 +322,7 @@ def _step(stage: Stage) -> Callable[[Any], Any]:
     return step
 
 
-def failure(error: Exception, path: str, where: str, stages: list[Stage]) -> BadMessage:
+def failure(error: Exception, path: str, where: str, stages: tuple[Stage, ...]) -> BadMessage:
     """A function's own complaint is shown; of any other error only that there was one, for it may hold the
     value.
     """
@@ -361,7 +362,7 @@ def compile_value(
     expression = compile_expression(text, scope, at)
     if expression is None:
         return None
-    call = expression.call
+    call = expression.closure()
 
     def value(tree: Any) -> str | None:
         found = call(tree, [tree, None])

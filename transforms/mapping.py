@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from config.text import Document
 from schemas.base import Format
 from schemas.message import Message
 from transforms.expression import FIRST_LET, At, Scope, Value
-from transforms.shapes import Place, Shape, compile_shape, without
+from transforms.generate import generate
+from transforms.plans import Plan
+from transforms.shapes import Place, compile_shape, without
 
 if TYPE_CHECKING:
     from transforms.library import Library
@@ -76,7 +78,7 @@ class Compiler:
             return None
         overlay = _overlay(spec, source, target, problems, at)
         scope = Scope(source, self, problems, _where(document))
-        shape = compile_shape(_kept(spec), Place(scope, self._fragment), at)
+        plan = compile_shape(_kept(spec), Place(scope, self._fragment), at)
         if any(problem.severity == "error" for problem in problems[before:]):
             return None
         name = str(spec.get("map", ""))
@@ -85,12 +87,12 @@ class Compiler:
             source.name,
             target.name,
             target,
-            shape.call,
+            generate(plan),
             (None,) * (len(scope.slots) - FIRST_LET),
             overlay,
         )
 
-    def _fragment(self, name: str, place: Place, at: At) -> Shape | None:
+    def _fragment(self, name: str, place: Place, at: At) -> Plan | None:
         """A fragment as if its text stood here, except that it sees its own file's lines."""
         scope = place.scope
         document = self.library.fragment(name)
@@ -109,20 +111,15 @@ class Compiler:
             return None
         self.files.add(FilePath(document.file))
         problems: list[Problem] = []
-        inner = Place(
-            Scope(
-                scope.format, self, problems, _where(document), scope.envelope, scope.nested, scope.lets,
-                scope.position, scope.slots,
-            ),
-            self._fragment, (*place.inside, name), place.depth,
-        )  # fmt: skip
-        shape = self._fragment_shape(document.data, scope, inner, at)
+        inner = replace(scope, problems=problems, where=_where(document))
+        inside = replace(place, scope=inner, inside=(*place.inside, name))
+        plan = self._fragment_plan(document.data, scope, inside, at)
         self.library.complain(document, problems)
         if any(problem.severity == "error" for problem in problems):
             scope.problem(at, "JL-C105", f"the fragment {name} has mistakes", f"see {document.file}")
-        return shape
+        return plan
 
-    def _fragment_shape(self, spec: Any, outer: Scope, inner: Place, at: At) -> Shape | None:
+    def _fragment_plan(self, spec: Any, outer: Scope, inner: Place, at: At) -> Plan | None:
         problems = inner.scope.problems
         if not isinstance(spec, Mapping):
             problems.append(Problem((), "JL-C117", "a fragment has from and make"))

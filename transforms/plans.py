@@ -1,0 +1,78 @@
+"""What a shape of a map comes to once its YAML is understood. Code is generated from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from transforms.expression import Env, Expression
+
+Nodes = Callable[[Any], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """`body` for every node; the number of the item goes to `slot`."""
+
+    nodes: Nodes
+    of_root: bool
+    slot: int
+    body: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class With:
+    """`body` at the first node."""
+
+    nodes: Nodes
+    of_root: bool
+    body: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Lets:
+    values: tuple[tuple[int, Plan], ...]
+    body: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    test: Callable[[Any, Env], bool]
+    body: Plan
+    other: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    options: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    parts: tuple[Plan, ...]
+    between: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    items: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    members: tuple[tuple[Any, Plan], ...]
+
+
+Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members
+NOTHING = Fixed(None)
