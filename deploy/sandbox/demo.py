@@ -96,18 +96,18 @@ async def _settle(engine: Engine, hospital: Hospital, say: Callable[[str], None]
     loop = asyncio.get_running_loop()
     started = moved = loop.time()
     last: object = None
+    fewest = sys.maxsize
     while True:
         await engine.gauges.sample()
         seen = engine.gauges.snapshot(engine.journal, engine.web)
         waiting = sum(way.depth for way in seen.waiting)
+        fewest = min(fewest, waiting)  # a failing try goes from queue to queue, which moves nothing
         left = (waiting, hospital.lis.owed, len(hospital.folders.look()))
         if not any(left) and not seen.journal_behind + engine.journal.behind:
             return
-        now = loop.time()
-        if left != last or not any(
-            left
-        ):  # a try that failed moves nothing; the journal still being written does
-            last, moved = left, now
+        now, state = loop.time(), (fewest, hospital.arrived, *left[1:])
+        if state != last or not any(left):
+            last, moved = state, now
         if now - moved > _STALLED_S or now - started > _LONGEST_S:
             return
         say(f"等待送达 waiting: {waiting}")

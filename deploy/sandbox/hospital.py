@@ -51,6 +51,11 @@ class Hospital:
         for name, word in told:
             next(party for party in self.parties if party.name == name).behaviour.be(word)
 
+    @property
+    def arrived(self) -> int:
+        """How many different messages have come to any party."""
+        return len({*self.his.received, *self.lis.received}) + len(set(self.emr.received))
+
     async def open(self) -> None:
         for party in self.parties:
             await party.open()
