@@ -55,12 +55,15 @@ remember() { # remember KEY VALUE in .services/env
 
 # --- RabbitMQ
 
+# An idle scheduler sleeps instead of spinning: on few cores the spinning is taken from everybody else.
+QUIET="+sbwt none +sbwtdcpu none +sbwtdio none"
+
 as_rabbitmq() { # with the fixed node name, everything bound to loopback
     local command=$1
     shift
     RABBITMQ_NODENAME=$NODE RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$AMQP_PORT \
         ERL_EPMD_ADDRESS=127.0.0.1 \
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}" \
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} $QUIET" \
         "$command" "$@"
 }
 

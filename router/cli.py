@@ -139,7 +139,7 @@ def send(
 def _run_loop(main: Coroutine[Any, Any, int]) -> int:
     import uvloop
 
-    return uvloop.run(main)
+    return int(uvloop.run(main))
 
 
 def main() -> None:

@@ -48,7 +48,8 @@ def test_nothing_unfinished_is_marked_in_the_sources() -> None:
 
 
 def test_the_repository_knows_no_machine_and_no_registry() -> None:
-    banned = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", "py" + "pi" + r"\.org", "pythonhosted", "registry" + r"\.npmjs"]))
+    hosts = ("py" + "pi.org", "python" + "hosted.org", "registry." + "npmjs", "deb." + "debian.org")
+    banned = re.compile("|".join(map(re.escape, ("/wo" + "rk/", "/ro" + "ot/", *hosts))))
     found = []
     for path in _tracked():
         try:
