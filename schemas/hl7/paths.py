@@ -40,13 +40,14 @@ class Where(NamedTuple):
 class Segment:
     """A segment as the item of an `each`: its place in the message, and where the group around it ends."""
 
-    __slots__ = ("at", "end", "row", "tree")
+    __slots__ = ("at", "end", "header", "row", "tree")
 
     def __init__(self, tree: Hl7Message, at: int, end: int) -> None:
         self.tree = tree
         self.at = at
         self.end = end
         self.row = tree.row(at)
+        self.header = self.row[0] in _HEADERS
 
     def __str__(self) -> str:
         return self.tree.lines[self.at]
@@ -55,9 +56,10 @@ class Segment:
 class Piece(str):
     """A repetition or a component that has parts. As text it is its first part; `raw` is all of it."""
 
-    __slots__ = ("deep", "parts", "raw", "tree")
+    __slots__ = ("deep", "parts", "raw", "texts", "tree")
     raw: str
-    parts: list[str]
+    parts: list[str]  # still escaped
+    texts: list[str | None]  # each part as text: its first sub-component; None where it is empty
     tree: Hl7Message
     deep: bool  # a component: its parts are sub-components
 
@@ -140,7 +142,7 @@ def _field_reader(where: Where) -> Read:
         if component in text:
             text = text.split(component, 1)[0]
         if repetition in text:
-            text = text.split(repetition, 1)[0]
+            text = text.lstrip(repetition).split(repetition, 1)[0]
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
@@ -161,7 +163,7 @@ def _component_reader(where: Where) -> Read:
         text = row[index]
         _, component, repetition, escape, sub, _ = tree.marks
         if repetition in text:
-            text = text.split(repetition, 1)[0]
+            text = text.lstrip(repetition).split(repetition, 1)[0]
         parts = text.split(component, number)
         if at >= len(parts):
             return None
@@ -178,8 +180,9 @@ def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
     index, at, general = where.field or 0, (where.comp or 1) - 1, _first_of(many)
 
     def one(node: Any) -> str | None:
-        if node.__class__ is not Segment or (row := node.row)[0] in _HEADERS:
+        if node.__class__ is not Segment or node.header:
             return general(node)  # type: ignore[no-any-return]
+        row = node.row
         if index >= len(row):
             return None
         text = row[index]
@@ -188,7 +191,7 @@ def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
         tree = node.tree
         _, component, repetition, escape, sub, _ = tree.marks
         if repetition in text:
-            text = text.split(repetition, 1)[0]
+            text = text.lstrip(repetition).split(repetition, 1)[0]
         parts = text.split(component, at + 1)
         if at >= len(parts):
             return None
@@ -201,26 +204,39 @@ def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
 
 
 def _part_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
-    """`.4`, `.4.2`: of the repetition at hand."""
-    at, inner, general = (where.comp or 1) - 1, (where.sub or 1) - 1, _first_of(many)
+    """`.4`: of the repetition or component at hand."""
+    at = (where.comp or 1) - 1
+    general = _first_of(many)
+    if where.sub:
+        return _sub_part_reader(at, where.sub - 1, general)
 
     def one(node: Any) -> str | None:
+        if node.__class__ is Piece:
+            texts: list[str | None] = node.texts
+            return texts[at] if at < len(texts) else None
+        if node.__class__ is str:
+            return (node or None) if at == 0 else None
+        return general(node)  # type: ignore[no-any-return]
+
+    return one
+
+
+def _sub_part_reader(at: int, sub: int, general: Read) -> Read:
+    """`.4.2`: of the repetition at hand."""
+
+    def one(node: Any) -> str | None:
+        if node.__class__ is str:
+            return (node or None) if at == sub == 0 else None
         if node.__class__ is not Piece or node.deep:
             return general(node)  # type: ignore[no-any-return]
         parts = node.parts
         if at >= len(parts):
             return None
-        text: str = parts[at]
-        if not text or text.isalnum():
-            return (text or None) if inner == 0 else None
-        tree = node.tree
-        _, _, _, escape, sub, _ = tree.marks
-        if sub in text:
-            pieces = text.split(sub, inner + 1)
-            text = pieces[inner] if inner < len(pieces) else ""
-        elif inner:
-            return None
-        return (tree.unescape(text) if escape in text else text) or None
+        text, mark = parts[at], node.tree.marks.sub
+        if mark not in text:
+            return node.texts[at] if sub == 0 else None
+        found = text.split(mark)
+        return node.tree.unescape(found[sub]) or None if sub < len(found) else None
 
     return one
 
@@ -234,9 +250,11 @@ def _first_of(many: Callable[[Any], list[Any]]) -> Read:
 
 
 def _many(where: Where) -> Callable[[Any], list[Any]]:
-    if where.name and where.field and where.nth is None and where.rep is None and not where.following:
-        general = _many(where._replace(nth=1))
-        return general if where.comp or where.name in _HEADERS else _repetitions_reader(where, general)
+    if where.field and where.nth is None and where.rep is None and where.comp is None:
+        if not where.name:
+            return _item_repetitions_reader(where.field)
+        if not where.following and where.name not in _HEADERS:
+            return _repetitions_reader(where, _many(where._replace(nth=1)))
 
     def many(node: Any) -> list[Any]:
         if where.name:
@@ -257,15 +275,30 @@ def _repetitions_reader(where: Where, general: Callable[[Any], list[Any]]) -> Ca
     def many(node: Any) -> list[Any]:
         if node.__class__ is not Hl7Message:
             return general(node)
-        row = node.rows.get(key) or node.find(key, name, nth)
-        if index >= len(row) or not (text := row[index]):
-            return []
-        repetition = node.marks.repetition
-        if repetition not in text:
-            return [_node(text, node)]
-        return [_node(part, node) for part in text.split(repetition, MAX_REPETITIONS) if part]
+        return _repetitions(node.rows.get(key) or node.find(key, name, nth), index, node)
 
     return many
+
+
+def _item_repetitions_reader(index: int) -> Callable[[Any], list[Any]]:
+    """`-3`: every repetition in the segment at hand."""
+    general = _many(Where("", 1, index, None, None, None, False))
+
+    def many(node: Any) -> list[Any]:
+        if node.__class__ is not Segment or node.header:
+            return general(node)
+        return _repetitions(node.row, index, node.tree)
+
+    return many
+
+
+def _repetitions(row: list[str], index: int, tree: Hl7Message) -> list[Any]:
+    if index >= len(row) or not (text := row[index]):
+        return []
+    repetition = tree.marks.repetition
+    if repetition not in text:
+        return [_node(text, tree)]
+    return [_node(part, tree) for part in text.split(repetition, MAX_REPETITIONS) if part]
 
 
 def _segments(node: Any, where: Where) -> Iterator[Segment]:
@@ -334,6 +367,10 @@ def _node(text: str, tree: Hl7Message, deep: bool = False, leaf: bool = False) -
     if not has_sub and not has_parts:
         return tree.unescape(text)
     parts = text.split(marks.sub if deep else marks.component)
-    piece = Piece(tree.unescape(parts[0].split(marks.sub, 1)[0]))
-    piece.raw, piece.parts, piece.tree, piece.deep = text, parts, tree, deep
+    if marks.sub in text or marks.escape in text:
+        texts = [tree.unescape(part.split(marks.sub, 1)[0]) or None for part in parts]
+    else:
+        texts = [part or None for part in parts]
+    piece = Piece(texts[0] or "")
+    piece.raw, piece.parts, piece.texts, piece.tree, piece.deep = text, parts, texts, tree, deep
     return piece
