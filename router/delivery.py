@@ -25,7 +25,7 @@ from router.replies import Replies
 
 log = structlog.get_logger()
 
-_AHEAD = 64  # deliveries held beyond those being sent: they wait for the journal's confirm
+_AHEAD = 160  # deliveries held beyond those being sent: they wait for the journal's confirm
 _LANE_AHEAD = 32
 _OLDEST_TRACKED = 10_000
 

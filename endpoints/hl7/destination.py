@@ -44,6 +44,7 @@ class _Outbound(Line):
         super().__init__(max_answer)
         self.asked: asyncio.Future[bytes] | None = None
         self.answers = 0
+        self._patience: asyncio.TimerHandle | None = None
 
     def usable(self, idle_s: float) -> bool:
         """Whether a message may be written. Bytes or an end that wait to be read mean that it may not.
@@ -59,13 +60,22 @@ class _Outbound(Line):
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def ask(self, body: bytes) -> asyncio.Future[bytes]:
+    def ask(self, body: bytes, within_s: float) -> asyncio.Future[bytes]:
+        """Sends a message; the Future ends in its answer or in Unreachable."""
         self.asked = self.loop.create_future()
+        self._patience = self.loop.call_later(within_s, self._give_up, within_s)
         self.transport.write(framed(body))
         return self.asked
 
+    def _give_up(self, within_s: float) -> None:
+        if self.asked and not self.asked.done():
+            text = f"no answer within {within_s:g} s"
+            self.asked.set_exception(Unreachable("JL-E111", text, maybe_done=True))
+
     def received(self, frames: list[Frame]) -> None:
         asked, self.asked = self.asked, None if frames else self.asked
+        if frames and self._patience:
+            self._patience.cancel()
         if frames and asked and not asked.done():
             if frames[0].fault:
                 asked.set_exception(
@@ -78,6 +88,8 @@ class _Outbound(Line):
             self.transport.close()  # what nobody asked for would be taken for the next answer
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._patience:
+            self._patience.cancel()
         if self.asked and not self.asked.done():
             why = "the receiver closed the connection before it answered"
             if self.framer.stray:
@@ -105,13 +117,7 @@ class MllpDestination:
         async with self._room:
             line = self._take_free() or await self._connect()
             try:
-                async with asyncio.timeout(self.options.timeout):
-                    answer = await self._ask(line, message.body)
-                receipt = self._judge(answer, message)
-            except TimeoutError:
-                line.transport.abort()
-                text = f"no answer within {self.options.timeout:g} s"
-                raise Unreachable("JL-E111", text, maybe_done=True) from None
+                receipt = self._judge(await self._ask(line, message.body), message)
             except Refused:
                 self._free.append(line)
                 raise
@@ -149,10 +155,9 @@ class MllpDestination:
         return made
 
     async def _ask(self, line: _Outbound, body: bytes) -> bytes:
-        asked = line.ask(body)
         if self.options.expect_answer:
-            return await asked
-        line.asked = None
+            return await line.ask(body, self.options.timeout)
+        line.transport.write(framed(body))
         return b""
 
     def _judge(self, answer: bytes, message: Message) -> Receipt:

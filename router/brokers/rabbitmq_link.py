@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 import pika
-from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ChannelClosedByBroker
+
+from router.brokers.rabbitmq_stream import connect
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters is logged by us, once, without its data
 
@@ -127,11 +128,11 @@ class Link:
         parameters.connection_attempts = 1
         parameters.socket_timeout = parameters.stack_timeout = CONNECT_TIMEOUT_S
         done: asyncio.Future[Any] = loop.create_future()
-        workflow = AsyncioConnection.create_connection([parameters], done.set_result, custom_ioloop=loop)
+        connection = connect(parameters, partial(_resolve, done))
         try:
             result = await asyncio.shield(done)
         except asyncio.CancelledError:
-            workflow.abort()
+            connection.close()
             raise
         if isinstance(result, BaseException):
             raise LinkLost(_root(result))
