@@ -117,7 +117,7 @@ def demo(
     count: Annotated[int, typer.Option(help="How many messages.", min=1, max=100_000)] = 500,
     seed: Annotated[int, typer.Option(help="The same seed plays the same day.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards.")] = False,
-    misbehave: Annotated[list[str] | None, typer.Option(help="Such as lis=slow:2, emr=refuse:0.1.")] = None,
+    misbehave: Annotated[list[str] | None, typer.Option(help="Such as lis=slow:2, emr=refuse@10%.")] = None,
 ) -> None:
     """A day in the example hospital: real traffic through the engine, and whether anything was lost."""
     # By name: deploy stands above router.

@@ -128,7 +128,7 @@ class Outlet:
     # In order
 
     async def _lane(self, queue: str) -> None:
-        """One after the other. A failure lets go of the lane's consumer for the delay, then begins again at the head."""
+        """One after the other. A failure lets go of the consumer for the delay, then starts at the head again."""
         tries: dict[str, tuple[int, int]] = {}  # the message at the head: id -> (tries so far, first try)
         while not self._stopping.is_set():
             inbox = self._inbox()
