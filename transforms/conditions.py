@@ -8,7 +8,7 @@ message.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -37,7 +37,9 @@ OPERATORS = (
     "matches", "starts", "contains", "in_table",
 )  # fmt: skip
 _GROUPS = ("any", "all", "not")
-_STAMP = re.compile(r"(\d{4})-?(\d\d)?-?(\d\d)?[T ]?(\d\d)?:?(\d\d)?:?(\d\d)?(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?")
+_STAMP = re.compile(
+    r"(\d{4})-?(\d\d)?-?(\d\d)?[T ]?(\d\d)?:?(\d\d)?:?(\d\d)?(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+)
 
 
 def compile_when(
@@ -107,6 +109,10 @@ def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Test | None:
         return None
     plain, good = read.plain, judge
     if plain is not None:
+        if wanted == {"exists": True}:
+            return lambda node, env: plain(node) is not None
+        if wanted == {"exists": False}:
+            return lambda node, env: plain(node) is None
         return lambda node, env: good(plain(node))
     call = read.closure()
     return lambda node, env: good(call(node, env))
@@ -289,6 +295,8 @@ def _order(one: tuple[str, str], other: tuple[str, str]) -> int:
 
 def _matches(compiled: re.Pattern[str]) -> Judge:
     def judge(value: Any) -> bool:
+        if value.__class__ is str:
+            return len(value) <= MAX_MATCHED and compiled.fullmatch(value) is not None
         texts = [text_of(item) for item in _listed(value)]
         return any(len(text) <= MAX_MATCHED and compiled.fullmatch(text) is not None for text in texts)
 
@@ -301,4 +309,8 @@ def _in_table(name: str, scope: Scope) -> Judge:
         near = nearest(name, scope.tables.table_names())
         raise BadPipe("JL-C104", f"no table is called {name!r}", f"did you mean {near}?" if near else "")
     rows = table.rows
-    return lambda value: any(text_of(item) in rows for item in _listed(value))
+    return lambda value: value in rows if value.__class__ is str else _any_in(rows, value)
+
+
+def _any_in(rows: Container[str], value: Any) -> bool:
+    return any(text_of(item) in rows for item in _listed(value))

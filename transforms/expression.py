@@ -26,6 +26,7 @@ Env = list[Any]
 Value = Callable[[Any, Env], Any]
 
 ROOT, MESSAGE, FIRST_LET = 0, 1, 2
+NUMBERED = "$#"  # the name of a slot that somebody reads the number of an item from
 MAX_EXPRESSION = 2_000  # characters
 MAX_PIPES = 20
 
@@ -225,6 +226,7 @@ def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
     if path == "#":
         if not scope.position:
             raise BadPipe("JL-C109", "$# is the position of an item, and this is not inside an `each`")
+        scope.slots[scope.position] = NUMBERED
         return Expression(slot=scope.position)
     if path in scope.lets:
         return Expression(slot=scope.lets[path])

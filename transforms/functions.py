@@ -13,10 +13,11 @@ import hashlib
 import re
 import urllib.parse
 import uuid as _uuid
+from collections.abc import Callable
 from typing import Any, Literal
 
 from config.registry import function
-from transforms.pipes import MAX_MATCHED, Missing, Unusable
+from transforms.pipes import MAX_MATCHED, Missing, Unusable, prepares
 from transforms.tables import Table
 
 # Names of this engine's stable identifiers. Changing it would change every resource's id: never do.
@@ -70,6 +71,17 @@ def table(
     if error or name.error:
         raise Unusable(f"the table {name.name} does not hold this code")
     return name.default if column == "value" else None
+
+
+@prepares(table)
+def _table(
+    *, name: Table, default: str = "", error: bool = False, column: str = "value"
+) -> Callable[[str], str | None]:
+    rows = name.columns.get(column, {})
+    if error or name.error:
+        return functools.partial(table, name=name, default=default, error=error, column=column)
+    otherwise = default or (name.default if column == "value" else None)
+    return lambda value: rows.get(value, otherwise)
 
 
 # Text.
@@ -209,7 +221,7 @@ def urlencode(value: str) -> str:
     >>> urlencode("urn:oid:1.2|P 1")
     'urn%3Aoid%3A1.2%7CP%201'
     """
-    return urllib.parse.quote(value, safe="")
+    return value if value.isalnum() and value.isascii() else urllib.parse.quote(value, safe="")
 
 
 @function
@@ -273,11 +285,19 @@ def uuid(value: str, *, of: str = "") -> str:
     >>> uuid("P0001", of="patient")
     '024e3084-c236-5be2-a358-046e40ebf6ac'
     """
-    made = bytearray(hashlib.sha1(_space(of) + value.encode(), usedforsecurity=False).digest()[:16])
-    made[6] = made[6] & 0x0F | 0x50  # RFC 9562: version 5
-    made[8] = made[8] & 0x3F | 0x80
-    text = made.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return _uuid_of(_space(of), value)
+
+
+@prepares(uuid)
+def _prepared_uuid(*, of: str = "") -> Callable[[str], str]:
+    return functools.partial(_uuid_of, _space(of))
+
+
+def _uuid_of(space: bytes, value: str) -> str:
+    """RFC 9562 version 5: the bits of version and variant stand over two hex digits of the SHA-1."""
+    text = hashlib.sha1(space + value.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 @function

@@ -13,13 +13,17 @@ from typing import NamedTuple
 from config.registry import function
 from transforms.pipes import Unusable
 
-_HL7 = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d{1,9})?(?:([+-])(\d\d)(\d\d))?")
+_HL7 = re.compile(
+    r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d{1,9})?(?:([+-])(\d\d)(\d\d))?",
+    re.ASCII,
+)
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(\.\d{1,9})?)?)?"
-    r"(?:Z|([+-])(\d\d):?(\d\d))?)?)?)?"
+    r"(?:Z|([+-])(\d\d):?(\d\d))?)?)?)?",
+    re.ASCII,
 )
-_TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(\.\d{1,9})?(?:[+-]\d\d:?\d\d)?")
-_ZONE = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d|Z")
+_TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(\.\d{1,9})?(?:[+-]\d\d:?\d\d)?", re.ASCII)
+_ZONE = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d|Z", re.ASCII)
 CHINA = "+08:00"
 
 
@@ -37,7 +41,9 @@ class Stamp(NamedTuple):
 
     @property
     def date(self) -> str:
-        return "-".join(part for part in self[:3] if part)
+        if not self.month:
+            return self.year
+        return f"{self.year}-{self.month}-{self.day}" if self.day else f"{self.year}-{self.month}"
 
 
 def read(value: str) -> Stamp:
@@ -55,6 +61,9 @@ def read(value: str) -> Stamp:
 
 
 def _check(year: str, month: str, day: str, hour: str, minute: str, second: str) -> None:
+    is_day = year > "0000" and "01" <= (month or "01") <= "12" and "01" <= (day or "01") <= "28"
+    if is_day and hour < "24" and minute < "60" and second < "60":
+        return  # what every month and every clock has
     try:
         _datetime.datetime(
             int(year),
@@ -77,7 +86,7 @@ def date(value: str) -> str:
     >>> date("20260105"), date("202601"), date("20260105093000+0800")
     ('2026-01-05', '2026-01', '2026-01-05')
     """
-    if len(value) == 8 and value.isdigit():
+    if len(value) == 8 and value.isdigit() and value.isascii():
         _check(value[:4], value[4:6], value[6:], "", "", "")
         return f"{value[:4]}-{value[4:6]}-{value[6:]}"
     return read(value).date
@@ -91,6 +100,8 @@ def datetime(value: str, *, zone: str = CHINA) -> str:
     >>> datetime("20260105"), datetime("202601050930"), datetime("20260105093000.5-0500")
     ('2026-01-05', '2026-01-05T09:30:00+08:00', '2026-01-05T09:30:00.5-05:00')
     """
+    if len(value) <= 8:
+        return date(value)
     at = read(value)
     if not at.hour:
         return at.date
@@ -104,7 +115,8 @@ def instant(value: str, *, zone: str = CHINA) -> str | None:
     >>> instant("20260105093000"), instant("20260105")
     ('2026-01-05T09:30:00+08:00', None)
     """
-    return datetime(value, zone=zone) if read(value).hour else None
+    made = datetime(value, zone=zone)
+    return made if "T" in made else None
 
 
 @function

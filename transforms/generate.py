@@ -12,21 +12,24 @@ from contextlib import contextmanager
 from typing import Any
 
 from transforms.expression import Expression, Value, failure, step_of, text_of
+from transforms.pipes import Stage
 from transforms.plans import Each, First, Fixed, Items, Join, Lets, Members, Plan, Read, When, With
-
-# What counts as something: zero and false do, None, "", [] and {} do not.
-_FILLED = "{0} or {0} == 0"
 
 
 def generate(plan: Plan) -> Value:
     """The function `(root, env) -> value` of a plan; None where there is nothing."""
     writer = _Writer()
     with writer.block("def make(root, env):"):
-        made = writer.write(plan, "root")
-        writer.line(f"return {made} if {_FILLED.format(made)} else None")
+        made, test = writer.write(plan, "root")
+        writer.line(f"return {made} if {test} else None")
     exec(compile("\n".join(writer.lines), "<map>", "exec"), writer.names)
     function: Value = writer.names["make"]
     return function
+
+
+def _filled(value: str) -> str:
+    """What counts as something: zero and false do, None, "", [] and {} do not."""
+    return f"{value} or ({value} is not None and {value} == 0)"
 
 
 def _add_text(texts: list[str], value: Any) -> None:
@@ -34,28 +37,38 @@ def _add_text(texts: list[str], value: Any) -> None:
 
 
 class _Writer:
-    """Writes statements. `write` gives the name of the variable that then holds the plan's value."""
+    """Writes statements. `write` names the variable that then holds a plan's value, and tests it for being any.
+
+    Variables are named by how deep they live: a function of thousands of lines needs some dozens of them.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {"add_text": _add_text}
-        self._depth = 0
-        self._count = 0
+        self._indent = 0
+        self._live = 0
         self._known: dict[int, str] = {}
 
     def line(self, text: str) -> None:
-        self.lines.append("    " * self._depth + text)
+        self.lines.append("    " * self._indent + text)
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
         self.line(head)
-        self._depth += 1
+        self._indent += 1
         yield
-        self._depth -= 1
+        self._indent -= 1
+
+    @contextmanager
+    def variables(self) -> Iterator[None]:
+        """What is named inside is free again after it."""
+        before = self._live
+        yield
+        self._live = before
 
     def fresh(self) -> str:
-        self._count += 1
-        return f"v{self._count}"
+        self._live += 1
+        return f"v{self._live}"
 
     def give(self, thing: Any) -> str:
         """The name under which the function finds a thing."""
@@ -64,19 +77,36 @@ class _Writer:
             self.names[name] = thing  # which keeps it alive, and its id its own
         return self._known[id(thing)]
 
-    def write(self, plan: Plan, node: str) -> str:
+    def write(self, plan: Plan, node: str) -> tuple[str, str]:
         into = self.fresh()
-        self.into(plan, node, into)
-        return into
+        match plan:
+            case Each():
+                return into, self._each(plan, node, into)
+            case Join(parts, between):
+                return into, self._join(parts, between, node, into)
+            case Items(items):
+                return into, self._items(items, node, into)
+            case Members(members):
+                return into, self._members(members, node, into)
+            case _:
+                self._simple(plan, node, into)
+                return into, _filled(into)
 
     def into(self, plan: Plan, node: str, into: str) -> None:
+        """The value, or None, in a variable of the caller's."""
+        if isinstance(plan, Each | Join | Items | Members):
+            with self.variables():
+                made, test = self.write(plan, node)
+                self.line(f"{into} = {made} if {test} else None")
+        else:
+            self._simple(plan, node, into)
+
+    def _simple(self, plan: Plan, node: str, into: str) -> None:
         match plan:
             case Fixed(value):
                 self.line(f"{into} = {self.give(value)}")
             case Read(expression):
                 self._read(expression, node, into)
-            case Each():
-                self._each(plan, node, into)
             case With():
                 self._with(plan, node, into)
             case Lets(values, body):
@@ -89,13 +119,10 @@ class _Writer:
                 with self.block("else:"):
                     self.into(other, node, into)
             case First(options):
-                self._first(options, node, into)
-            case Join(parts, between):
-                self._join(parts, between, node, into)
-            case Items(items):
-                self._items(items, node, into)
-            case Members(members):
-                self._members(members, node, into)
+                self.into(options[0], node, into)
+                for option in options[1:]:
+                    with self.block(f"if not ({_filled(into)}):"):
+                        self.into(option, node, into)
 
     def _read(self, expression: Expression, node: str, into: str) -> None:
         if expression.slot is not None:
@@ -105,96 +132,101 @@ class _Writer:
         else:
             source = f"{self.give(expression.read)}({'root' if expression.of_root else node})"
         self.line(f"{into} = {source}")
-        if not expression.stages:
-            return
-        with self.block("try:"):
-            is_text = False
-            for stage in expression.stages:
-                call, step = self.give(stage.call), self.give(step_of(stage))
-                made = f"{step}({into})"
-                if stage.takes == "text":
-                    made = (
-                        f"{call}({into})"
-                        if is_text
-                        else f"{call}({into}) if {into}.__class__ is str else {made}"
-                    )
-                head = "" if stage.asked_of_nothing else f"if {into} is not None: "
-                self.line(f"{head}{into} = {made}")
-                is_text = stage.gives_text and not stage.asked_of_nothing
-        with self.block("except (ValueError, ArithmeticError) as error:"):
-            details = self.give((expression.path, expression.where, expression.stages))
-            self.line(f"raise {self.give(failure)}(error, *{details}) from None")
+        if expression.stages:
+            with self.block("try:"):
+                self._pipes(expression.stages, into)
+            with self.block("except (ValueError, ArithmeticError) as error:"):
+                details = self.give((expression.path, expression.where, expression.stages))
+                self.line(f"raise {self.give(failure)}(error, *{details}) from None")
 
-    def _each(self, plan: Each, node: str, into: str) -> None:
-        made, item, number = self.fresh(), self.fresh(), self.fresh()
-        self.line(f"{made} = []")
-        nodes = f"{self.give(plan.nodes)}({'root' if plan.of_root else node})"
-        with self.block(f"for {number}, {item} in enumerate({nodes}, 1):"):
-            self.line(f"env[{plan.slot}] = {number}")
-            value = self.write(plan.body, item)
-            self._add(made, value, plan.body)
-        self.line(f"{into} = {made}")
+    def _pipes(self, stages: tuple[Stage, ...], into: str) -> None:
+        is_text = False
+        for stage in stages:
+            call, step = self.give(stage.call), self.give(step_of(stage))
+            made = f"{step}({into})"
+            if stage.takes == "text":
+                made = (
+                    f"{call}({into})" if is_text else f"{call}({into}) if {into}.__class__ is str else {made}"
+                )
+            head = "" if stage.asked_of_nothing else f"if {into} is not None: "
+            self.line(f"{head}{into} = {made}")
+            is_text = stage.gives_text and not stage.asked_of_nothing
+
+    def _nodes(self, plan: Each | With, node: str) -> str:
+        return f"{self.give(plan.nodes)}({'root' if plan.of_root else node})"
+
+    def _each(self, plan: Each, node: str, into: str) -> str:
+        self.line(f"{into} = []")
+        with self.variables():
+            item, number = self.fresh(), self.fresh()
+            nodes = self._nodes(plan, node)
+            head = (
+                f"for {number}, {item} in enumerate({nodes}, 1):" if plan.slot else f"for {item} in {nodes}:"
+            )
+            with self.block(head):
+                if plan.slot:
+                    self.line(f"env[{plan.slot}] = {number}")
+                self._add(into, plan.body, item)
+        return into
+
+    def _add(self, made: str, plan: Plan, node: str) -> None:
+        """One more item; a list is spread."""
+        with self.variables():
+            value, test = self.write(plan, node)
+            with self.block(f"if {test}:"):
+                if isinstance(plan, Members | Join):
+                    self.line(f"{made}.append({value})")
+                elif isinstance(plan, Each | Items):
+                    self.line(f"{made}.extend({value})")
+                else:
+                    self.line(f"if {value}.__class__ is list: {made}.extend({value})")
+                    self.line(f"else: {made}.append({value})")
 
     def _with(self, plan: With, node: str, into: str) -> None:
-        nodes, item = self.fresh(), self.fresh()
-        self.line(f"{nodes} = {self.give(plan.nodes)}({'root' if plan.of_root else node})")
-        with self.block(f"if {nodes}:"):
-            self.line(f"{item} = {nodes}[0]")
-            self.into(plan.body, item, into)
-        with self.block("else:"):
-            self.line(f"{into} = None")
+        with self.variables():
+            nodes = self.fresh()
+            self.line(f"{nodes} = {self._nodes(plan, node)}")
+            with self.block(f"if {nodes}:"):
+                self.line(f"{nodes} = {nodes}[0]")
+                self.into(plan.body, nodes, into)
+            with self.block("else:"):
+                self.line(f"{into} = None")
 
-    def _first(self, options: tuple[Plan, ...], node: str, into: str) -> None:
-        self.into(options[0], node, into)
-        for option in options[1:]:
-            with self.block(f"if not ({_FILLED.format(into)}):"):
-                self.into(option, node, into)
+    def _join(self, parts: tuple[Plan, ...], between: str, node: str, into: str) -> str:
+        with self.variables():
+            texts = self.fresh()
+            self.line(f"{texts} = []")
+            for part in parts:
+                with self.variables():
+                    value = self.fresh()
+                    self.into(part, node, value)
+                    with self.block(f"if {value}.__class__ is str:"):
+                        self.line(f"if {value}: {texts}.append({value})")
+                    with self.block(f"elif {value} is not None:"):
+                        self.line(f"add_text({texts}, {value})")
+            fixed = sum(isinstance(part, Fixed) and part.value not in (None, "") for part in parts)
+            self.line(f"{into} = {self.give(between)}.join({texts}) if len({texts}) > {fixed} else None")
+        return into
 
-    def _join(self, parts: tuple[Plan, ...], between: str, node: str, into: str) -> None:
-        texts = self.fresh()
-        self.line(f"{texts} = []")
-        for part in parts:
-            value = self.write(part, node)
-            with self.block(f"if {value}.__class__ is str:"):
-                self.line(f"if {value}: {texts}.append({value})")
-            with self.block(f"elif {value} is not None:"):
-                self.line(f"add_text({texts}, {value})")
-        fixed = sum(isinstance(part, Fixed) and part.value not in (None, "") for part in parts)
-        self.line(f"{into} = {self.give(between)}.join({texts}) if len({texts}) > {fixed} else None")
-
-    def _items(self, items: tuple[Plan, ...], node: str, into: str) -> None:
-        made = self.fresh()
-        self.line(f"{made} = []")
-        fixed = 0
+    def _items(self, items: tuple[Plan, ...], node: str, into: str) -> str:
+        """Literals are counted: what holds no more than these is nothing."""
+        self.line(f"{into} = []")
         for item in items:
-            value = self.write(item, node)
-            if isinstance(item, Fixed):
-                fixed += len(item.value) if isinstance(item.value, list) else 1
-            self._add(made, value, item)
-        self.line(f"{into} = {made} if len({made}) > {fixed} else None")
+            self._add(into, item, node)
+        fixed = [item.value for item in items if isinstance(item, Fixed)]
+        count = sum(len(value) if isinstance(value, list) else 1 for value in fixed)
+        return f"len({into}) > {count}" if count else into
 
-    def _add(self, made: str, value: str, plan: Plan) -> None:
-        """One more item; a list is spread."""
-        with self.block(f"if {_FILLED.format(value)}:"):
-            if isinstance(plan, Members):
-                self.line(f"{made}.append({value})")
-            else:
-                self.line(f"if {value}.__class__ is list: {made}.extend({value})")
-                self.line(f"else: {made}.append({value})")
-
-    def _members(self, members: tuple[tuple[Any, Plan], ...], node: str, into: str) -> None:
-        """Constants are counted: what holds no more than these is nothing."""
-        made = self.fresh()
+    def _members(self, members: tuple[tuple[Any, Plan], ...], node: str, into: str) -> str:
         leading = next(at for at, (_, plan) in enumerate(members) if not isinstance(plan, Fixed))
         fixed = {key: plan.value for key, plan in members[:leading] if isinstance(plan, Fixed)}
-        self.line(f"{made} = {self.give(fixed)}.copy()" if fixed else f"{made} = {{}}")
-        count = leading
+        self.line(f"{into} = {self.give(fixed)}.copy()" if fixed else f"{into} = {{}}")
         for key, plan in members[leading:]:
             if isinstance(plan, Fixed):
-                self.line(f"{made}[{self.give(key)}] = {self.give(plan.value)}")
-                count += 1
+                self.line(f"{into}[{self.give(key)}] = {self.give(plan.value)}")
                 continue
-            value = self.write(plan, node)
-            with self.block(f"if {_FILLED.format(value)}:"):
-                self.line(f"{made}[{self.give(key)}] = {value}")
-        self.line(f"{into} = {made} if len({made}) > {count} else None")
+            with self.variables():
+                value, test = self.write(plan, node)
+                self.line(f"if {test}: {into}[{self.give(key)}] = {value}")
+        count = sum(isinstance(plan, Fixed) for _, plan in members)
+        return f"len({into}) > {count}" if count else into

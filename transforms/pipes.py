@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from config import registry
 from transforms.tables import Table
@@ -25,6 +25,7 @@ MAX_PATTERN = 200  # characters
 MAX_MATCHED = 4_000  # characters of a value that a pattern looks at
 _NESTED = re.compile(r"[+*}]\)?[+*{]|\([^()]*[+*}][^()]*\)[+*{]|\((?:[^()]*\|)+[^()]*\)[+*{]|\\[1-9]|\(\?P=")
 
+T = TypeVar("T")
 FindTable = Callable[[str], "Table | None"]
 
 
@@ -44,6 +45,19 @@ class BadPipe(ValueError):
     def __init__(self, code: str, text: str, hint: str = "") -> None:
         super().__init__(text)
         self.code, self.hint = code, hint
+
+
+_PREPARED: dict[Any, Callable[..., Callable[[Any], Any]]] = {}
+
+
+def prepares(func: Callable[..., Any]) -> Callable[[T], T]:
+    """Marks what is given the arguments of a pipe once, and makes a quicker function of the value alone."""
+
+    def note(prepare: T) -> T:
+        _PREPARED[func] = prepare  # type: ignore[assignment]
+        return prepare
+
+    return note
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,10 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
         raise BadPipe("JL-C103", f"{name} needs {', '.join(sorted(missing))}", usage(name))
     real = inspect.signature(func).parameters
     kwargs = {key if key in real else f"{key}_": value for key, value in values.items()}
-    call = functools.partial(func, **kwargs) if kwargs else func
+    if func in _PREPARED:
+        call = _PREPARED[func](**kwargs)
+    else:
+        call = functools.partial(func, **kwargs) if kwargs else func
     return Stage(name, call, wants.takes, wants.asked_of_nothing, wants.gives_text)
 
 

@@ -23,7 +23,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """`body` for every node; the number of the item goes to `slot`."""
+    """`body` for every node; the number of the item goes to `slot`, unless that is 0."""
 
     nodes: Nodes
     of_root: bool

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.base import BadPath, Path
 from transforms.conditions import compile_condition
-from transforms.expression import At, Scope, compile_expression, filled, is_expression, literal
+from transforms.expression import NUMBERED, At, Scope, compile_expression, filled, is_expression, literal
 from transforms.plans import NOTHING, Each, First, Fixed, Items, Join, Lets, Members, Plan, Read, When, With
 
 MAX_DEPTH = 60
@@ -110,7 +110,8 @@ def _each(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     body = _controlled(without(spec, "each"), inner, at)
     if path is None:
         return NOTHING
-    return Each(path.many, place.scope.nested and not path.relative, slot, body)
+    numbered = place.scope.slots[slot] == NUMBERED
+    return Each(path.many, place.scope.nested and not path.relative, slot if numbered else 0, body)
 
 
 def _from(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:

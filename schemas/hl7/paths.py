@@ -359,16 +359,13 @@ def _part(node: str, number: int) -> str:
 
 def _node(text: str, tree: Hl7Message, deep: bool = False, leaf: bool = False) -> str:
     """A plain string where there is nothing more to split, a Piece where there is."""
-    if text.isalnum():
-        return text
-    marks = tree.marks
-    has_sub = not leaf and marks.sub in text
-    has_parts = not deep and marks.component in text
-    if not has_sub and not has_parts:
-        return tree.unescape(text)
-    parts = text.split(marks.sub if deep else marks.component)
-    if marks.sub in text or marks.escape in text:
-        texts = [tree.unescape(part.split(marks.sub, 1)[0]) or None for part in parts]
+    _, component, _, escape, sub, _ = tree.marks
+    has_sub = not leaf and sub in text
+    if not has_sub and (deep or component not in text):
+        return tree.unescape(text) if escape in text else text
+    parts = text.split(sub if deep else component)
+    if has_sub or escape in text:
+        texts = [tree.unescape(part.split(sub, 1)[0]) or None for part in parts]
     else:
         texts = [part or None for part in parts]
     piece = Piece(texts[0] or "")
