@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 
 SERVICES = Path(__file__).resolve().parent.parent / ".services" / "env"
 
@@ -53,3 +55,10 @@ def amqp_url() -> str:
 def postgresql_url() -> str:
     """A database where the test's role may make schemas and databases; each test makes its own."""
     return _server("PostgreSQL", "JINGLUO_TEST_POSTGRESQL", 5432)
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A test that sets the log up, as the commands do, sets up nobody else's."""
+    yield
+    structlog.reset_defaults()
