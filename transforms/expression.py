@@ -26,7 +26,6 @@ Env = list[Any]
 Value = Callable[[Any, Env], Any]
 
 ROOT, MESSAGE, FIRST_LET = 0, 1, 2
-NUMBERED = "$#"  # the name of a slot that somebody reads the number of an item from
 MAX_EXPRESSION = 2_000  # characters
 MAX_PIPES = 20
 
@@ -51,17 +50,20 @@ class Scope:
     nested: bool = False  # the node at hand is an item, not the whole message
     lets: Mapping[str, int] = field(default_factory=dict)
     position: int = 0  # the slot of `$#`
-    slots: list[str] = field(default_factory=lambda: ["root", "message"])
+    slots: list[str] = field(default_factory=lambda: ["", ""])  # the names; the first two are not `let`
+    numbered: set[int] = field(default_factory=set)  # those that somebody reads `$#` from
 
     def problem(self, at: At, code: str, message: str, hint: str = "", on_key: bool = False) -> None:
         self.problems.append(Problem(at, code, message, hint, on_key=on_key))
 
     def slot(self, name: str) -> int:
+        """Where a name's value is kept: the same place for all that never live at the same time."""
+        taken = self.lets.get(name)
+        for number, known in enumerate(self.slots):
+            if known == name and number != taken:
+                return number
         self.slots.append(name)
         return len(self.slots) - 1
-
-    def inside(self) -> Scope:
-        return replace(self, nested=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
     if path == "#":
         if not scope.position:
             raise BadPipe("JL-C109", "$# is the position of an item, and this is not inside an `each`")
-        scope.slots[scope.position] = NUMBERED
+        scope.numbered.add(scope.position)
         return Expression(slot=scope.position)
     if path in scope.lets:
         return Expression(slot=scope.lets[path])

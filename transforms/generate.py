@@ -13,15 +13,16 @@ from typing import Any
 
 from transforms.expression import Expression, Value, failure, step_of, text_of
 from transforms.pipes import Stage
-from transforms.plans import Each, First, Fixed, Items, Join, Lets, Members, Plan, Read, When, With
+from transforms.plans import Each, First, Fixed, Items, Join, Lets, Members, Part, Plan, Read, When, With
 
 
 def generate(plan: Plan) -> Value:
     """The function `(root, env) -> value` of a plan; None where there is nothing."""
     writer = _Writer()
-    with writer.block("def make(root, env):"):
-        made, test = writer.write(plan, "root")
-        writer.line(f"return {made} if {test} else None")
+    writer.function("make", plan, "root, env", "root")
+    while writer.waiting:
+        part, name = writer.waiting.pop()
+        writer.function(name, part.plan, "root, env, node", "node")
     exec(compile("\n".join(writer.lines), "<map>", "exec"), writer.names)
     function: Value = writer.names["make"]
     return function
@@ -45,9 +46,16 @@ class _Writer:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {"add_text": _add_text}
+        self.waiting: list[tuple[Part, str]] = []  # parts that are called and not yet written
+        self._parts: dict[int, str] = {}
         self._indent = 0
         self._live = 0
         self._known: dict[int, str] = {}
+
+    def function(self, name: str, plan: Plan, parameters: str, node: str) -> None:
+        with self.block(f"def {name}({parameters}):"), self.variables():
+            made, test = self.write(plan, node)
+            self.line(f"return {made} if {test} else None")
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self._indent + text)
@@ -107,6 +115,8 @@ class _Writer:
                 self.line(f"{into} = {self.give(value)}")
             case Read(expression):
                 self._read(expression, node, into)
+            case Part():
+                self.line(f"{into} = {self._part(plan)}(root, env, {node})")
             case With():
                 self._with(plan, node, into)
             case Lets(values, body):
@@ -151,6 +161,12 @@ class _Writer:
             head = "" if stage.asked_of_nothing else f"if {into} is not None: "
             self.line(f"{head}{into} = {made}")
             is_text = stage.gives_text and not stage.asked_of_nothing
+
+    def _part(self, part: Part) -> str:
+        if id(part) not in self._parts:
+            name = self._parts[id(part)] = f"part{len(self._parts)}"
+            self.waiting.append((part, name))
+        return self._parts[id(part)]
 
     def _nodes(self, plan: Each | With, node: str) -> str:
         return f"{self.give(plan.nodes)}({'root' if plan.of_root else node})"

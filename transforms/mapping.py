@@ -15,7 +15,7 @@ from schemas.base import Format
 from schemas.message import Message
 from transforms.expression import FIRST_LET, At, Scope, Value
 from transforms.generate import generate
-from transforms.plans import Plan
+from transforms.plans import Part, Plan
 from transforms.shapes import Place, compile_shape, without
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Compiler:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.files: set[FilePath] = set()
+        self._parts: dict[tuple[Any, ...], Part] = {}
 
     def table(self, name: str) -> Any:
         found = self.library.table(name)
@@ -109,6 +110,9 @@ class Compiler:
                 hint = f"did you mean {near}?" if near else ""
                 scope.problem(at, "JL-C105", f"no fragment is called {name!r}", hint)
             return None
+        key = (name, scope.format.name, scope.nested, scope.position, *sorted(scope.lets.items()))
+        if key in self._parts:
+            return self._parts[key]
         self.files.add(FilePath(document.file))
         problems: list[Problem] = []
         inner = replace(scope, problems=problems, where=_where(document))
@@ -117,7 +121,9 @@ class Compiler:
         self.library.complain(document, problems)
         if any(problem.severity == "error" for problem in problems):
             scope.problem(at, "JL-C105", f"the fragment {name} has mistakes", f"see {document.file}")
-        return plan
+        elif plan is not None:
+            return self._parts.setdefault(key, Part(name, plan))
+        return None
 
     def _fragment_plan(self, spec: Any, outer: Scope, inner: Place, at: At) -> Plan | None:
         problems = inner.scope.problems

@@ -74,5 +74,13 @@ class Members:
     members: tuple[tuple[Any, Plan], ...]
 
 
-Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a fragment makes: generated once, however often it is used."""
+
+    name: str
+    plan: Plan
+
+
+Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members | Part
 NOTHING = Fixed(None)

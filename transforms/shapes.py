@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.base import BadPath, Path
 from transforms.conditions import compile_condition
-from transforms.expression import NUMBERED, At, Scope, compile_expression, filled, is_expression, literal
+from transforms.expression import At, Scope, compile_expression, filled, is_expression, literal
 from transforms.plans import NOTHING, Each, First, Fixed, Items, Join, Lets, Members, Plan, Read, When, With
 
 MAX_DEPTH = 60
@@ -102,7 +102,7 @@ def _nodes(text: Any, place: Place, at: At) -> Path | None:
 
 def _each(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     path = _nodes(spec["each"], place, (*at, "each"))
-    slot = place.scope.slot("#")
+    slot = place.scope.slot(f"#{place.loops}")
     if place.loops >= MAX_LOOPS:
         place.scope.problem(at, "JL-C108", f"more than {MAX_LOOPS} `each` inside one another")
         return NOTHING
@@ -110,8 +110,8 @@ def _each(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     body = _controlled(without(spec, "each"), inner, at)
     if path is None:
         return NOTHING
-    numbered = place.scope.slots[slot] == NUMBERED
-    return Each(path.many, place.scope.nested and not path.relative, slot if numbered else 0, body)
+    number = slot if slot in place.scope.numbered else 0
+    return Each(path.many, place.scope.nested and not path.relative, number, body)
 
 
 def _from(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
