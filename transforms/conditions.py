@@ -27,7 +27,7 @@ from transforms.expression import (
     open_scope,
     text_of,
 )
-from transforms.pipes import MAX_MATCHED, BadPipe, pattern
+from transforms.pipes import BadPipe, pattern, reach
 
 Test = Callable[[Any, Env], bool]
 Judge = Callable[[Any], bool]
@@ -294,11 +294,13 @@ def _order(one: tuple[str, str], other: tuple[str, str]) -> int:
 
 
 def _matches(compiled: re.Pattern[str]) -> Judge:
+    limit = reach(compiled)
+
     def judge(value: Any) -> bool:
         if value.__class__ is str:
-            return len(value) <= MAX_MATCHED and compiled.fullmatch(value) is not None
+            return len(value) <= limit and compiled.fullmatch(value) is not None
         texts = [text_of(item) for item in _listed(value)]
-        return any(len(text) <= MAX_MATCHED and compiled.fullmatch(text) is not None for text in texts)
+        return any(len(text) <= limit and compiled.fullmatch(text) is not None for text in texts)
 
     return judge
 

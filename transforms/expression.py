@@ -17,7 +17,13 @@ from config import registry
 from config.errors import BadMessage, Problem
 from schemas.base import BadPath, Format
 from schemas.message import Message
-from transforms import functions, functions_dates, functions_numbers, functions_people  # noqa: F401  (they register themselves)
+from transforms import (  # noqa: F401  (they register themselves)
+    functions,
+    functions_dates,
+    functions_lists,
+    functions_numbers,
+    functions_people,
+)
 from transforms.pipes import Argument, BadPipe, Stage, Unusable, bind
 from transforms.tables import Table
 

@@ -1,7 +1,7 @@
-"""The pipe functions for text, lists and codes: `$PID-5.1 | trim | upper`.
+"""The pipe functions for text, codes and identifiers: `$PID-5.1 | trim | upper`.
 
 Every docstring is the manual's entry, and its example is run as a test. `transforms/pipes.py` says how a
-signature is read. The others are in `functions_numbers.py`, `functions_dates.py` and `functions_people.py`.
+signature is read. The others are in the files beside this one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from config.registry import function
-from transforms.pipes import MAX_MATCHED, Missing, Unusable, prepares
+from transforms.pipes import Missing, Unusable, prepares, reach
 from transforms.tables import Table
 
 # Names of this engine's stable identifiers. Changing it would change every resource's id: never do.
@@ -206,8 +206,8 @@ def match(value: str, *, pattern: re.Pattern[str], group: int = 0) -> str | None
     >>> match("ADT^A01", pattern=re.compile("[A-Z][0-9]+"))
     'A01'
     """
-    if len(value) > MAX_MATCHED:
-        raise Unusable(f"longer than the {MAX_MATCHED} characters that a pattern may look at")
+    if len(value) > reach(pattern, whole=False):
+        raise Unusable("longer than what this pattern may look at")
     found = pattern.search(value)
     if found is None or group > pattern.groups:
         return None
@@ -312,101 +312,3 @@ def urn(value: str) -> str | None:
     if _UUID.fullmatch(value):
         return "urn:uuid:" + value.lower()
     return value if value.startswith(("urn:", "http://", "https://")) else None
-
-
-# Lists.
-
-
-@function
-def split(value: str, *, at: str = ",") -> list[str]:
-    """A text cut into a list.
-
-    >>> split("a,b")
-    ['a', 'b']
-    """
-    return value.split(at) if at else list(value)
-
-
-@function
-def part(value: str, *, number: int, at: str = "^") -> str | None:
-    """One part of a text that marks divide, counted from 1.
-
-    >>> part("3W^301^02", number=2)
-    '301'
-    """
-    parts = value.split(at) if at else list(value)
-    return parts[number - 1] if 0 < number <= len(parts) else None
-
-
-@function
-def join(values: list[Any], *, with_: str = "") -> str:
-    """Every match of the path as one text: `$PID-5[] | join with=", "`.
-
-    >>> join(["a", "b"], with_="; ")
-    'a; b'
-    """
-    return with_.join(map(str, values))
-
-
-@function
-def count(values: list[Any] | None) -> int:
-    """How many matches the path has; 0 where it has none.
-
-    >>> count(["a", "b"])
-    2
-    """
-    return len(values or [])
-
-
-@function
-def first(values: list[Any]) -> Any:
-    """The first of a list.
-
-    >>> first(["a", "b"])
-    'a'
-    """
-    return values[0] if values else None
-
-
-@function
-def last(values: list[Any]) -> Any:
-    """The last of a list.
-
-    >>> last(["a", "b"])
-    'b'
-    """
-    return values[-1] if values else None
-
-
-@function
-def unique(values: list[Any]) -> list[Any]:
-    """Without repetition, in the order of first appearance.
-
-    >>> unique(["a", "b", "a"])
-    ['a', 'b']
-    """
-    return (
-        [value for at, value in enumerate(values) if value not in values[:at]]
-        if len(values) < 1_000
-        else values
-    )
-
-
-@function
-def sort(values: list[Any]) -> list[Any]:
-    """In the order of their text.
-
-    >>> sort(["b", "a"])
-    ['a', 'b']
-    """
-    return sorted(values, key=str)
-
-
-@function
-def length(value: str) -> int:
-    """How many characters.
-
-    >>> length("张三")
-    2
-    """
-    return len(value)

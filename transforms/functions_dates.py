@@ -156,16 +156,3 @@ def hl7datetime(value: str) -> str:
     at = read(value)
     zone = "+0000" if at.zone == "Z" else at.zone.replace(":", "")
     return "".join(at[:7]) + zone
-
-
-@function
-def age(value: str, *, at: str) -> int:
-    """Full years of a birth date on the day `at`.
-
-    >>> age("20000229", at="2026-02-28")
-    25
-    """
-    born, day = read(value), read(at)
-    if not (born.day and day.day):
-        raise Unusable("a full date is needed to tell an age")
-    return int(day.year) - int(born.year) - ((day.month, day.day) < (born.month, born.day))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +23,13 @@ from config import registry
 from transforms.tables import Table
 
 MAX_PATTERN = 200  # characters
-MAX_MATCHED = 4_000  # characters of a value that a pattern looks at
-_NESTED = re.compile(r"[+*}]\)?[+*{]|\([^()]*[+*}][^()]*\)[+*{]|\((?:[^()]*\|)+[^()]*\)[+*{]|\\[1-9]|\(\?P=")
+MAX_MATCHED = 4_000  # characters of a value that a plain pattern may look at
+MAX_STEPS = 20_000_000  # of the matcher, some tenths of a second
+_ESCAPED = re.compile(r"\\(?![1-9]).|\[\^?\]?[^\]]*\]")
+_GROUP = re.compile(r"\(\?(?::|P<\w+>)")
+_NESTED = re.compile(r"[+*}]\)?[+*{]|\([^()]*[+*}?][^()]*\)[+*{]|\([^()]*\|[^()]*\)[+*{]|\\[1-9]|\(\?P=")
+_REPEATED = re.compile(r"[*+]|\{\d*,\d*\}")
+_OPTIONAL = re.compile(r"(?<![*+?}])\?")
 
 T = TypeVar("T")
 FindTable = Callable[[str], "Table | None"]
@@ -203,15 +209,32 @@ def pattern(text: str) -> re.Pattern[str]:
     """A regular expression that cannot run away: short, without nested repetition or back references."""
     if len(text) > MAX_PATTERN:
         raise BadPipe("JL-C112", f"a pattern has at most {MAX_PATTERN} characters")
-    if _NESTED.search(
-        re.sub(r"\\.", lambda m: m[0] if m[0][1].isdigit() else "x", re.sub(r"\[[^\]]*\]", "x", text))
-    ):
-        raise BadPipe(
-            "JL-C112",
-            "the pattern repeats a repetition or refers back: it could take for ever",
-            "write it plainer",
-        )
     try:
-        return re.compile(text)
+        compiled = re.compile(text)
     except re.error as error:
         raise BadPipe("JL-C112", f"not a regular expression: {error}") from None
+    if _NESTED.search(_bare(text)):
+        said = "the pattern repeats a repetition or refers back: it could take for ever"
+        raise BadPipe("JL-C112", said, "write it plainer")
+    if reach(compiled) < 50:
+        raise BadPipe(
+            "JL-C112", "the pattern has too many repetitions: it could take for ever", "write it plainer"
+        )
+    return compiled
+
+
+def _bare(text: str) -> str:
+    """Only what repeats and groups: classes and escaped marks are one letter each."""
+    return _GROUP.sub("(", _ESCAPED.sub("x", text))
+
+
+@functools.lru_cache(maxsize=1_000)
+def reach(compiled: re.Pattern[str], *, whole: bool = True) -> int:
+    """How many characters a pattern may look at. Each repetition multiplies the work by the length, each `?` by two.
+
+    `whole` is fullmatch; a search begins at every character.
+    """
+    bare = _bare(compiled.pattern)
+    degree = len(_REPEATED.findall(bare)) + (not whole)
+    steps = MAX_STEPS / 2 ** len(_OPTIONAL.findall(bare))
+    return min(MAX_MATCHED, int((steps * math.factorial(degree)) ** (1 / max(degree, 1))))

@@ -12,6 +12,7 @@ from config import registry
 from config.errors import Problem
 from transforms.conditions import compile_when, literals
 from transforms.library import Library
+from transforms.pipes import pattern, reach
 
 HL7 = registry.formats.get("hl7v2")
 JSON = registry.formats.get("json")
@@ -144,10 +145,31 @@ def test_equalities_at_the_top_can_be_compared_by_a_loader() -> None:
 
 def test_a_pattern_that_could_run_away_is_refused_or_ends_soon() -> None:
     problems: list[Problem] = []
-    for text in ("(a+)+$", "(a*)*b", "(a|a)*c", "(.*)*x", "((ab)+)+", r"(a)\1", "a**", "(?:x+)+y"):
+    for text in (
+        "(a+)+$",
+        "(a*)*b",
+        "(a|a)*c",
+        "(.*)*x",
+        "((ab)+)+",
+        r"(a)\1",
+        "(?:x+)+y",
+        "(a?){30}a{30}",
+        "a?" * 40 + "a" * 40,
+        "a*" * 9,
+    ):
         assert compile_when({"$PID-5": {"matches": text}}, "hl7v2", LIBRARY, problems) is None, text
     assert {problem.code for problem in problems} == {"JL-C112"}
-    tree = JSON.decode(b'{"a": "%s"}' % (b"a" * 100_000))
+
+
+@pytest.mark.parametrize("text", ["a*a*b", "a*a*a*b", "a?a?a?a?aaaab*", ".*x.*y.*z", "(a|b)c*d*"])
+def test_a_pattern_that_is_let_through_ends_soon_on_any_value(text: str) -> None:
+    compiled = pattern(text)
     start = time.process_time()
-    assert not holds({"$.a": {"matches": "a*a*a*b"}}, tree, "json")
+    compiled.fullmatch("a" * reach(compiled))
+    compiled.search("a" * reach(compiled, whole=False))
     assert time.process_time() - start < 5
+
+
+def test_a_value_too_long_for_its_pattern_does_not_match() -> None:
+    tree = JSON.decode(b'{"a": "%s"}' % (b"a" * 100_000))
+    assert not holds({"$.a": {"matches": "a*"}}, tree, "json")

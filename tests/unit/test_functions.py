@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.registry import functions as known
-from transforms import functions, functions_dates, functions_numbers, functions_people
+from transforms import functions, functions_dates, functions_lists, functions_numbers, functions_people
 from transforms.functions_dates import date, datetime, hl7datetime, time
 from transforms.pipes import Unusable, signature
 
-MODULES = [functions, functions_numbers, functions_dates, functions_people]
+MODULES = [functions, functions_lists, functions_numbers, functions_dates, functions_people]
 OURS = {
     name: func
     for name in known.known()

@@ -57,6 +57,8 @@ def made(make: str, tree: Any = ADT, source: str = "hl7v2", message: Message | N
         ("{a: $PID-5.1, c: '', d: null, e: [], f: {}, g: 0, h: false}", {"a": "Zhang", "g": 0, "h": False}),
         ("{each: $PID-3, make: {v: $.1, s: $.4}}", [{"v": "P0001", "s": "HIS"}, {"v": "X2", "s": "GA"}]),
         ("{each: $PID-3, make: $.4}", ["HIS", "GA"]),
+        ("{each: $PID-3, make: $}", ["P0001", "X2"]),
+        ("{each: $PID-3, make: [$.1, $.4]}", ["P0001", "HIS", "X2", "GA"]),
         ("[first, {each: $PID-3, make: $.1}, [last]]", ["first", "P0001", "X2", "last"]),
         ("{each: $PID-3, when: {$.4: GA}, make: $.1}", ["X2"]),
         ("{each: $PID-3, when: {$.4: GA}, make: $.1, else: $#}", [1, "X2"]),
