@@ -191,7 +191,7 @@ def _overlay(
 def _where(document: Document | None) -> Any:
     def where(at: At) -> str:
         if document is None:
-            return "map line " + ".".join(map(str, at))
+            return "map, at " + ".".join(map(str, at))
         line, _ = document.place(at)
         return f"{document.file}:{line}"
 

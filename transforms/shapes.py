@@ -24,9 +24,7 @@ _CONTROLS = ("each", "when", "else", "let", "from")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A scope, and the fragments that stand around it. `fragment` gives a fragment's shape and scope, or
-    None.
-    """
+    """A scope, what finds a fragment's plan from there, and the fragments and loops that stand around it."""
 
     scope: Scope
     fragment: Callable[[str, Place, At], Plan | None]
@@ -40,7 +38,7 @@ class Place:
 
 
 def compile_shape(spec: Any, place: Place, at: At) -> Plan:
-    """Any YAML value to a shape. A mistake becomes a problem of the scope, and the shape is then nothing."""
+    """Any YAML value to a plan. A mistake becomes a problem of the scope, and the plan is then nothing."""
     if place.depth > MAX_DEPTH:
         place.scope.problem(at, "JL-C108", f"nested deeper than {MAX_DEPTH} levels")
         return NOTHING
