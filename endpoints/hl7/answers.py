@@ -15,6 +15,8 @@ from schemas.message import Reply
 
 # MSH-15, table 0155: which of accept, error and reject an enhanced sender wants to hear.
 _WANTED = {"AL": "AER", "ER": "ER", "SU": "A", "NE": ""}
+_GAP = b"\x02"  # no header has it: a control character
+_HEADERS_KEPT = 1000
 _LETTER = {"accepted": "A", "answered": "A", "pending": "A", "refused": "R", "failed": "E"}
 
 
@@ -26,13 +28,25 @@ def head(body: bytes) -> bytes:
     return lines[0] if lines else b""
 
 
+def _fields(line: bytes) -> list[bytes]:
+    """A whole MSH cut at its delimiter: `fields[n - 1]` is MSH-n. [] where a delimiter may be half a character.
+
+    That is so in GB18030 and its like; ASCII and UTF-8 never hide one.
+    """
+    fields = line.split(line[3:4]) if line.startswith(b"MSH") else []
+    if len(fields) < 12:
+        return []
+    said = fields[17] if len(fields) > 17 else b""
+    return fields if line.isascii() or said in (b"UNICODE UTF-8", b"UTF-8") else []
+
+
 def control_id(body: bytes, charset: str) -> str:
     """MSH-10; '' when the message has none."""
-    line = body[: body.find(b"\r")] if body.startswith(b"MSH") else b""
-    if line.isascii() and (fields := line.split(line[3:4], 10)) and len(fields) > 10:
-        return fields[9].decode().strip()  # the usual header needs no parser
+    line = head(body)
+    if fields := _fields(line):
+        return fields[9].decode("utf-8", "replace").strip()  # the usual header needs no parser
     try:
-        row = decode(head(body), charset).first("MSH")
+        row = decode(line, charset).first("MSH")
     except BadMessage:
         return ""
     return row[9].strip() if len(row) > 9 else ""
@@ -47,11 +61,34 @@ class Answers:
         self._prefix = secrets.token_hex(4)  # MSH-10 has room for 20 characters
         self._count = itertools.count(1)
         self._second, self._time = -1, ""
+        self._yes: dict[bytes, list[bytes]] = {}  # a header without time and id -> the answer around its gaps
 
     def write(self, head: bytes, reply: Reply) -> bytes:
         """The answer to the message that begins with `head`; b'' where its sender wants none."""
         if reply.state == "answered" and reply.body:
             return reply.body
+        own_id = f"{self._prefix}{next(self._count)}"
+        if reply.state == "accepted" and (fields := _fields(head)):
+            return self._yes_to(fields, head[3:4], reply, own_id)
+        return self._write(head, reply, self._hl7_time(), own_id)
+
+    def _yes_to(self, fields: list[bytes], mark: bytes, reply: Reply, own_id: str) -> bytes:
+        """A sender's headers differ in time and id: the answer is made once, then filled in (5 us, not 17)."""
+        asked_id, fields[6], fields[9] = fields[9], b"", _GAP
+        key = mark.join(fields)
+        around = self._yes.get(key)
+        if around is None:
+            gap = _GAP.decode()
+            around = self._write(key, reply, gap, gap).split(_GAP)
+            if len(self._yes) < _HEADERS_KEPT:
+                self._yes[key] = around
+        if len(around) != 4:  # an unusual header, or no answer is wanted
+            fields[9] = asked_id
+            return self._write(mark.join(fields), reply, self._hl7_time(), own_id)
+        filled = (around[0], self._hl7_time().encode(), around[1], own_id.encode(), around[2], asked_id)
+        return b"".join((*filled, around[3]))
+
+    def _write(self, head: bytes, reply: Reply, time: str, own_id: str) -> bytes:
         header: Hl7Message | bytes = head
         asked = ""
         try:
@@ -66,8 +103,8 @@ class Answers:
         return ack(
             header,
             code,
-            time=self._hl7_time(),
-            control_id=f"{self._prefix}{next(self._count)}",
+            time=time,
+            control_id=own_id,
             text=_text(reply),
             error_code=reply.code,
             location=reply.path,
