@@ -155,3 +155,7 @@ def main() -> None:
     except JingluoError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

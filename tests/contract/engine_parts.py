@@ -38,8 +38,11 @@ def field(message: bytes, segment: str, number: int) -> str:
 class Sink:
     """A receiver over MLLP. `answer` decides about each message: AA, AE, AR, or None for silence."""
 
-    def __init__(self, answer: Callable[[bytes], str | None] = lambda message: "AA") -> None:
+    def __init__(
+        self, answer: Callable[[bytes], str | None] = lambda message: "AA", slow_s: float = 0
+    ) -> None:
         self.answer = answer
+        self.slow_s = slow_s
         self.got: list[bytes] = []
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -75,6 +78,8 @@ class Sink:
                 message = (await reader.readuntil(END))[1:-2]
                 self.got.append(message)
                 self._changed.set()
+                if self.slow_s:
+                    await asyncio.sleep(self.slow_s)
                 code = self.answer(message)
                 if code is not None:
                     control_id = field(message, "MSH", 10)
