@@ -16,6 +16,22 @@ class BadPath(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """How a path is read by generated code, without a call: `row(node, width)` is a list of at least `width`
+    items, the same for all paths of one `key`, and the path's item of it stands at `index`; what is false
+    there is nothing. `text(item, root)` makes a value, or None, of it: not asked where `plain` and the item
+    `isalnum()`; without `text` the item is the value. `nodes(item, root)` are the nodes of `many`.
+    """
+
+    key: str
+    row: Callable[[Any, int], list[Any]]
+    index: int
+    text: Callable[[Any, Any], str | None] | None
+    plain: bool = False
+    nodes: Callable[[Any, Any], list[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """A compiled path.
 
@@ -23,12 +39,14 @@ class Path:
     dict or list; None when there is nothing (an empty text is nothing). `many(node)` gives every node that
     matches, each usable as the `node` of a relative path. Neither raises on absent data.
     `relative` paths want the node at hand (the item of an `each`), others the root of the message.
+    `cell`, where the format has it, is `one` for generated code.
     """
 
     text: str
     one: Callable[[Any], Any]
     many: Callable[[Any], list[Any]]
     relative: bool = False
+    cell: Cell | None = None
 
 
 class Format(Protocol):

@@ -11,7 +11,8 @@ from schemas.hl7.batch import split_batch
 from schemas.hl7.build import build, encode
 from schemas.hl7.escapes import Marks, escape, unescape
 from schemas.hl7.message import NULL, Hl7Message, decode
-from schemas.hl7.paths import Piece, Segment, compile_path
+from schemas.hl7.nodes import Piece, Segment
+from schemas.hl7.paths import compile_path
 
 __all__ = [
     "NULL",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from config import registry
 from config.errors import BadMessage, Problem
-from schemas.base import BadPath, Format
+from schemas.base import BadPath, Cell, Format
 from schemas.message import Message
 from transforms import (  # noqa: F401  (they register themselves)
     functions,
@@ -80,12 +80,19 @@ class Expression:
     """
 
     read: Callable[[Any], Any] | None = None
+    cell: Cell | None = None
     of_root: bool = False
     slot: int | None = None
     other: Value | None = None
     stages: tuple[Stage, ...] = ()
     path: str = ""
     where: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the value is a text wherever it is something."""
+        last = self.stages[-1] if self.stages else None
+        return self.cell is not None and (last is None or (last.gives_text and last.takes == "text"))
 
     @property
     def plain(self) -> Callable[[Any], Any] | None:
@@ -244,8 +251,10 @@ def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
         raise _no_path(path, error, scope) from None
     except Exception as error:  # a library's own complaint about its path language
         raise BadPipe("JL-C101", f"{path!r} is not a path: {error}") from None
-    read = _values(compiled.many, scope.format.path("").one) if wants_list else compiled.one
-    return Expression(read=read, of_root=scope.nested and not compiled.relative)
+    of_root = scope.nested and not compiled.relative
+    if wants_list:
+        return Expression(read=_values(compiled.many, scope.format.path("").one), of_root=of_root)
+    return Expression(read=compiled.one, cell=compiled.cell, of_root=of_root)
 
 
 def _no_path(path: str, error: BadPath, scope: Scope) -> BadPipe:

@@ -7,13 +7,31 @@ functions are handed over as globals named `g0`, `g1`, ...
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from transforms.expression import Expression, Value, failure, step_of, text_of
-from transforms.pipes import Stage
-from transforms.plans import Each, First, Fixed, Items, Join, Lets, Members, Part, Plan, Read, When, With
+from schemas.base import Cell
+from transforms.expression import Expression, Value, failure, filled, step_of, text_of
+from transforms.plans import (
+    NOTHING,
+    TRUTHY,
+    Each,
+    First,
+    Fixed,
+    Items,
+    Join,
+    Lets,
+    Members,
+    Part,
+    Plan,
+    Read,
+    When,
+    With,
+    kinds,
+)
 
 
 def generate(plan: Plan) -> Value:
@@ -28,6 +46,12 @@ def generate(plan: Plan) -> Value:
     return function
 
 
+Kind = type
+Then = Callable[[str, Kind], None]  # writes what is done with a value; `object` is a value of any kind
+
+_MAX_INDENT = 40  # Python takes 100; what stands deeper gets a function of its own
+
+
 def _filled(value: str) -> str:
     """What counts as something: zero and false do, None, "", [] and {} do not."""
     return f"{value} or ({value} is not None and {value} == 0)"
@@ -37,8 +61,18 @@ def _add_text(texts: list[str], value: Any) -> None:
     texts.extend(map(text_of, value)) if isinstance(value, list) else texts.append(text_of(value))
 
 
+@dataclass(slots=True)
+class _Row:
+    """A variable that holds what a node is split into."""
+
+    name: str
+    make: Callable[[Any, int], list[Any]]
+    width: int = 0
+
+
 class _Writer:
-    """Writes statements. `write` names the variable that then holds a plan's value, and tests it for being any.
+    """Writes statements. `value` writes what finds a value and, where that is something, what is done with it:
+    so nothing is built that would be thrown away, and what is absent costs one test.
 
     Variables are named by how deep they live: a function of thousands of lines needs some dozens of them.
     """
@@ -47,15 +81,17 @@ class _Writer:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {"add_text": _add_text}
         self.waiting: list[tuple[Part, str]] = []  # parts that are called and not yet written
-        self._parts: dict[int, str] = {}
+        self._parts: dict[int, tuple[str, Part]] = {}
         self._indent = 0
         self._live = 0
         self._known: dict[int, str] = {}
+        self._rows: list[tuple[str, dict[str, _Row]]] = []  # by the nodes that are at hand
+        self._rows_made = 0
 
     def function(self, name: str, plan: Plan, parameters: str, node: str) -> None:
-        with self.block(f"def {name}({parameters}):"), self.variables():
-            made, test = self.write(plan, node)
-            self.line(f"return {made} if {test} else None")
+        with self.block(f"def {name}({parameters}):"), self.variables(), self.rows("root"), self.rows(node):
+            self.value(plan, node, lambda made, kind: self.line(f"return {made}"))
+            self.line("return None")
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self._indent + text)
@@ -64,7 +100,10 @@ class _Writer:
     def block(self, head: str) -> Iterator[None]:
         self.line(head)
         self._indent += 1
+        before = len(self.lines)
         yield
+        if len(self.lines) == before:
+            self.line("pass")
         self._indent -= 1
 
     @contextmanager
@@ -73,6 +112,28 @@ class _Writer:
         before = self._live
         yield
         self._live = before
+
+    @contextmanager
+    def rows(self, node: str) -> Iterator[None]:
+        """The rows that are read of a node are made where it begins, once it is known how wide they must be."""
+        place, rows = len(self.lines), dict[str, _Row]()
+        self._rows.append((node, rows))
+        yield
+        self._rows.pop()
+        indent = "    " * self._indent
+        self.lines[place:place] = [
+            f"{indent}{row.name} = {self.give(row.make)}({node}, {row.width})" for row in rows.values()
+        ]
+
+    def item(self, cell: Cell, node: str) -> str:
+        """Where a cell's item is found."""
+        rows = next(rows for name, rows in reversed(self._rows) if name == node)
+        if cell.key not in rows:
+            self._rows_made += 1
+            rows[cell.key] = _Row(f"r{self._rows_made}", cell.row)
+        row = rows[cell.key]
+        row.width = max(row.width, cell.index + 1)
+        return f"{row.name}[{cell.index}]"
 
     def fresh(self) -> str:
         self._live += 1
@@ -85,164 +146,243 @@ class _Writer:
             self.names[name] = thing  # which keeps it alive, and its id its own
         return self._known[id(thing)]
 
-    def write(self, plan: Plan, node: str) -> tuple[str, str]:
-        into = self.fresh()
-        match plan:
-            case Each():
-                return into, self._each(plan, node, into)
-            case Join(parts, between):
-                return into, self._join(parts, between, node, into)
-            case Items(items):
-                return into, self._items(items, node, into)
-            case Members(members):
-                return into, self._members(members, node, into)
-            case _:
-                self._simple(plan, node, into)
-                return into, _filled(into)
-
-    def into(self, plan: Plan, node: str, into: str) -> None:
-        """The value, or None, in a variable of the caller's."""
-        if isinstance(plan, Each | Join | Items | Members):
-            with self.variables():
-                made, test = self.write(plan, node)
-                self.line(f"{into} = {made} if {test} else None")
-        else:
-            self._simple(plan, node, into)
-
-    def _simple(self, plan: Plan, node: str, into: str) -> None:
-        match plan:
-            case Fixed(value):
-                self.line(f"{into} = {self.give(value)}")
-            case Read(expression):
-                self._read(expression, node, into)
-            case Part():
-                self.line(f"{into} = {self._part(plan)}(root, env, {node})")
-            case With():
-                self._with(plan, node, into)
-            case Lets(values, body):
-                for slot, value in values:
-                    self.into(value, node, f"env[{slot}]")
-                self.into(body, node, into)
-            case When(test, body, other):
-                with self.block(f"if {self.give(test)}({node}, env):"):
-                    self.into(body, node, into)
-                with self.block("else:"):
-                    self.into(other, node, into)
-            case First(options):
-                self.into(options[0], node, into)
-                for option in options[1:]:
-                    with self.block(f"if not ({_filled(into)}):"):
-                        self.into(option, node, into)
-
-    def _read(self, expression: Expression, node: str, into: str) -> None:
-        if expression.slot is not None:
-            source = f"env[{expression.slot}]"
-        elif expression.read is None:
-            source = f"{self.give(expression.other)}({node}, env)"
-        else:
-            source = f"{self.give(expression.read)}({'root' if expression.of_root else node})"
-        self.line(f"{into} = {source}")
-        if expression.stages:
-            with self.block("try:"):
-                self._pipes(expression.stages, into)
-            with self.block("except (ValueError, ArithmeticError) as error:"):
-                details = self.give((expression.path, expression.where, expression.stages))
-                self.line(f"raise {self.give(failure)}(error, *{details}) from None")
-
-    def _pipes(self, stages: tuple[Stage, ...], into: str) -> None:
-        is_text = False
-        for stage in stages:
-            call, step = self.give(stage.call), self.give(step_of(stage))
-            made = f"{step}({into})"
-            if stage.takes == "text":
-                made = (
-                    f"{call}({into})" if is_text else f"{call}({into}) if {into}.__class__ is str else {made}"
-                )
-            head = "" if stage.asked_of_nothing else f"if {into} is not None: "
-            self.line(f"{head}{into} = {made}")
-            is_text = stage.gives_text and not stage.asked_of_nothing
-
-    def _part(self, part: Part) -> str:
-        if id(part) not in self._parts:
-            name = self._parts[id(part)] = f"part{len(self._parts)}"
-            self.waiting.append((part, name))
-        return self._parts[id(part)]
-
-    def _nodes(self, plan: Each | With, node: str) -> str:
-        return f"{self.give(plan.nodes)}({'root' if plan.of_root else node})"
-
-    def _each(self, plan: Each, node: str, into: str) -> str:
-        self.line(f"{into} = []")
+    def value(self, plan: Plan, node: str, then: Then) -> None:
+        if self._indent > _MAX_INDENT and not isinstance(plan, Part | Fixed):
+            plan = Part("", plan)
         with self.variables():
-            item, number = self.fresh(), self.fresh()
-            nodes = self._nodes(plan, node)
-            head = (
-                f"for {number}, {item} in enumerate({nodes}, 1):" if plan.slot else f"for {item} in {nodes}:"
-            )
-            with self.block(head):
-                if plan.slot:
-                    self.line(f"env[{plan.slot}] = {number}")
-                self._add(into, plan.body, item)
-        return into
+            match plan:
+                case Fixed(value):
+                    if filled(value):
+                        then(self.give(value), type(value))
+                case Read(expression):
+                    self._read(expression, node, then)
+                case Part():
+                    self._part(plan, node, then)
+                case With():
+                    self._with(plan, node, then)
+                case Lets(values, body):
+                    for slot, let in values:
+                        self._let(slot, let, node)
+                    self.value(body, node, then)
+                case When():
+                    self._when(plan, node, then)
+                case First(options):
+                    self._first(options, node, then)
+                case Join(parts, between):
+                    self._join(parts, between, node, then)
+                case Each():
+                    made = self.fresh()
+                    self._loop(plan, node, made, lambda: self._if(made, made, list, then))
+                case Items(items):
+                    self._items(items, node, then)
+                case Members(members):
+                    self._members(members, node, then)
+
+    def _if(self, test: str, value: str, kind: Kind, then: Then) -> None:
+        with self.block(f"if {test}:"):
+            then(value, kind)
+
+    def _set(self, place: str, value: str, kind: Kind) -> None:
+        self.line(f"{place} = {value}")
+
+    def _let(self, slot: int, plan: Plan, node: str) -> None:
+        """A name's value; a read one as it came, for a pipe may tell an empty list from nothing."""
+        into = f"env[{slot}]"
+        if isinstance(plan, Read) and plan.expression.cell is None:
+            self.line(f"{into} = {self._source(plan.expression, node)}")
+            self._pipes(plan.expression, into)
+        else:
+            self.line(f"{into} = None")
+            self.value(plan, node, partial(self._set, into))
+
+    def _read(self, expression: Expression, node: str, then: Then) -> None:
+        into, cell = self.fresh(), expression.cell
+        asked_of_nothing = any(stage.asked_of_nothing for stage in expression.stages)
+        if cell is None:
+            self.line(f"{into} = {self._source(expression, node)}")
+            self._pipes(expression, into)
+            self._if(_filled(into), into, object, then)
+            return
+        of = "root" if expression.of_root else node
+        self.line(f"{into} = {self.item(cell, of)}")
+        if asked_of_nothing:
+            self.line(f"if not ({self._text(cell, into)}): {into} = None")
+            self._pipes(expression, into)
+            self._if(_filled(into), into, object, then)
+            return
+        with self.block(f"if {self._text(cell, into)}:"):
+            if not expression.stages:
+                then(into, str)
+                return
+            self._pipes(expression, into)
+            is_text = expression.is_text
+            self._if(into if is_text else _filled(into), into, str if is_text else object, then)
+
+    def _text(self, cell: Cell, item: str) -> str:
+        """Whether an item is something, and it is then made a text."""
+        if cell.text is None:
+            return item
+        made = f"({item} := {self.give(cell.text)}({item}, root))"
+        return f"{item} and ({item}.isalnum() or {made})" if cell.plain else f"{item} and {made}"
+
+    def _source(self, expression: Expression, node: str) -> str:
+        if expression.slot is not None:
+            return f"env[{expression.slot}]"
+        if expression.read is None:
+            return f"{self.give(expression.other)}({node}, env)"
+        return f"{self.give(expression.read)}({'root' if expression.of_root else node})"
+
+    def _pipes(self, expression: Expression, into: str) -> None:
+        if not expression.stages:
+            return
+        known = is_text = expression.cell is not None and not expression.stages[0].asked_of_nothing
+        with self.block("try:"):
+            for stage in expression.stages:
+                call, step = self.give(stage.call), self.give(step_of(stage))
+                made = f"{step}({into})"
+                if stage.takes == "text" and not stage.asked_of_nothing:
+                    plain = f"{call}({into})"
+                    made = plain if is_text else f"{plain} if {into}.__class__ is str else {made}"
+                head = "" if known or stage.asked_of_nothing else f"if {into} is not None: "
+                self.line(f"{head}{into} = {made}")
+                is_text = is_text and stage.takes == "text" and stage.gives_text
+                known = is_text
+        with self.block("except (ValueError, ArithmeticError) as error:"):
+            details = self.give((expression.path, expression.where, expression.stages))
+            self.line(f"raise {self.give(failure)}(error, *{details}) from None")
+
+    def _part(self, part: Part, node: str, then: Then) -> None:
+        if id(part) not in self._parts:
+            self._parts[id(part)] = f"part{len(self._parts)}", part
+            self.waiting.append((part, self._parts[id(part)][0]))
+        into, found = self.fresh(), kinds(part.plan)
+        self.line(f"{into} = {self._parts[id(part)][0]}(root, env, {node})")
+        kind = next(iter(found)) if len(found) == 1 else object
+        self._if(into if found <= TRUTHY else _filled(into), into, kind, then)
+
+    @contextmanager
+    def _nodes(self, plan: Each | With, node: str, into: str) -> Iterator[None]:
+        """What is inside is done where there are nodes."""
+        of = "root" if plan.of_root else node
+        cell = plan.cell
+        if cell is None or cell.nodes is None:
+            self.line(f"{into} = {self.give(plan.nodes)}({of})")
+            test = into
+        else:
+            self.line(f"{into} = {self.item(cell, of)}")
+            test = f"{into} and ({into} := {self.give(cell.nodes)}({into}, root))"
+        with self.block(f"if {test}:"):
+            yield
+
+    def _with(self, plan: With, node: str, then: Then) -> None:
+        item = self.fresh()
+        with self._nodes(plan, node, item):
+            self.line(f"{item} = {item}[0]")
+            with self.rows(item):
+                self.value(plan.body, item, then)
+
+    def _when(self, plan: When, node: str, then: Then) -> None:
+        with self.block(f"if {self.give(plan.test)}({node}, env):"):
+            self.value(plan.body, node, then)
+        if plan.other != NOTHING:
+            with self.block("else:"):
+                self.value(plan.other, node, then)
+
+    def _first(self, options: tuple[Plan, ...], node: str, then: Then) -> None:
+        into = self.fresh()
+        found: set[Kind] = set()
+
+        def take(value: str, kind: Kind) -> None:
+            found.add(kind)
+            self.line(f"{into} = {value}")
+
+        self.line(f"{into} = None")
+        self.value(options[0], node, take)
+        for option in options[1:]:
+            with self.block(f"if {into} is None:"):
+                self.value(option, node, take)
+        self._if(f"{into} is not None", into, found.pop() if len(found) == 1 else object, then)
+
+    def _loop(self, plan: Each, node: str, made: str, then: Callable[[], None] | None = None) -> None:
+        """Adds what `body` makes of each node to a list; with `then` the list is made, and `then` follows."""
+        nodes, item = self.fresh(), self.fresh()
+        with self._nodes(plan, node, nodes):
+            if then:
+                self.line(f"{made} = []")
+            head = f"for {item} in {nodes}:"
+            if plan.slot:
+                head = f"for env[{plan.slot}], {item} in enumerate({nodes}, 1):"
+            with self.block(head), self.rows(item):
+                self._add(made, plan.body, item)
+            if then:
+                then()
 
     def _add(self, made: str, plan: Plan, node: str) -> None:
         """One more item; a list is spread."""
-        with self.variables():
-            value, test = self.write(plan, node)
-            with self.block(f"if {test}:"):
-                if isinstance(plan, Members | Join):
-                    self.line(f"{made}.append({value})")
-                elif isinstance(plan, Each | Items):
-                    self.line(f"{made}.extend({value})")
-                else:
-                    self.line(f"if {value}.__class__ is list: {made}.extend({value})")
-                    self.line(f"else: {made}.append({value})")
 
-    def _with(self, plan: With, node: str, into: str) -> None:
-        with self.variables():
-            nodes = self.fresh()
-            self.line(f"{nodes} = {self._nodes(plan, node)}")
-            with self.block(f"if {nodes}:"):
-                self.line(f"{nodes} = {nodes}[0]")
-                self.into(plan.body, nodes, into)
-            with self.block("else:"):
-                self.line(f"{into} = None")
+        def add(value: str, kind: Kind) -> None:
+            if kind is object:
+                self.line(f"if {value}.__class__ is list: {made}.extend({value})")
+                self.line(f"else: {made}.append({value})")
+            else:
+                self.line(f"{made}.{'extend' if kind is list else 'append'}({value})")
 
-    def _join(self, parts: tuple[Plan, ...], between: str, node: str, into: str) -> str:
         with self.variables():
-            texts = self.fresh()
-            self.line(f"{texts} = []")
-            for part in parts:
-                with self.variables():
-                    value = self.fresh()
-                    self.into(part, node, value)
-                    with self.block(f"if {value}.__class__ is str:"):
-                        self.line(f"if {value}: {texts}.append({value})")
-                    with self.block(f"elif {value} is not None:"):
-                        self.line(f"add_text({texts}, {value})")
-            fixed = sum(isinstance(part, Fixed) and part.value not in (None, "") for part in parts)
-            self.line(f"{into} = {self.give(between)}.join({texts}) if len({texts}) > {fixed} else None")
-        return into
+            if isinstance(plan, Each) and self._indent <= _MAX_INDENT:
+                self._loop(plan, node, made)
+            else:
+                self.value(plan, node, add)
 
-    def _items(self, items: tuple[Plan, ...], node: str, into: str) -> str:
+    def _join(self, parts: tuple[Plan, ...], between: str, node: str, then: Then) -> None:
+        texts = self.fresh()
+
+        def add(value: str, kind: Kind) -> None:
+            self.line(f"{texts}.append({value})" if kind is str else f"add_text({texts}, {value})")
+
+        self.line(f"{texts} = []")
+        for part in parts:
+            self.value(part, node, add)
+        fixed = sum(isinstance(part, Fixed) and filled(part.value) for part in parts)
+        test = f"len({texts}) > {fixed}" if fixed else texts
+        self._if(test, f"{self.give(between)}.join({texts})", str, then)
+
+    def _items(self, items: tuple[Plan, ...], node: str, then: Then) -> None:
         """Literals are counted: what holds no more than these is nothing."""
+        if len(items) == 1:
+            self.value(items[0], node, lambda value, kind: then(_listed(value, kind), list))
+            return
+        into = self.fresh()
         self.line(f"{into} = []")
         for item in items:
             self._add(into, item, node)
         fixed = [item.value for item in items if isinstance(item, Fixed)]
         count = sum(len(value) if isinstance(value, list) else 1 for value in fixed)
-        return f"len({into}) > {count}" if count else into
+        self._if(f"len({into}) > {count}" if count else into, into, list, then)
 
-    def _members(self, members: tuple[tuple[Any, Plan], ...], node: str, into: str) -> str:
+    def _members(self, members: tuple[tuple[Any, Plan], ...], node: str, then: Then) -> None:
+        made = [plan for _, plan in members if not isinstance(plan, Fixed)]
+        if len(made) == 1:
+            self.value(made[0], node, lambda value, kind: then(self._object(members, value), dict))
+            return
         leading = next(at for at, (_, plan) in enumerate(members) if not isinstance(plan, Fixed))
-        fixed = {key: plan.value for key, plan in members[:leading] if isinstance(plan, Fixed)}
-        self.line(f"{into} = {self.give(fixed)}.copy()" if fixed else f"{into} = {{}}")
+        into = self.fresh()
+        self.line(f"{into} = {self._object(members[:leading], '')}")
         for key, plan in members[leading:]:
-            if isinstance(plan, Fixed):
-                self.line(f"{into}[{self.give(key)}] = {self.give(plan.value)}")
-                continue
-            with self.variables():
-                value, test = self.write(plan, node)
-                self.line(f"if {test}: {into}[{self.give(key)}] = {value}")
-        count = sum(isinstance(plan, Fixed) for _, plan in members)
-        return f"len({into}) > {count}" if count else into
+            place = f"{into}[{self.give(key)}]"
+            self.value(plan, node, partial(self._set, place))
+        count = len(members) - len(made)
+        self._if(f"len({into}) > {count}" if count else into, into, dict, then)
+
+    def _object(self, members: tuple[tuple[Any, Plan], ...], value: str) -> str:
+        """An object of literals and the one value that is none."""
+        shown = (
+            f"{self.give(key)}: {self.give(plan.value) if isinstance(plan, Fixed) else value}"
+            for key, plan in members
+        )
+        return "{" + ", ".join(shown) + "}"
+
+
+def _listed(value: str, kind: Kind) -> str:
+    if kind is object:
+        return f"([*{value}] if {value}.__class__ is list else [{value}])"
+    return value if kind is list else f"[{value}]"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.base import Cell
 from transforms.expression import Env, Expression
 
 Nodes = Callable[[Any], list[Any]]
@@ -26,6 +27,7 @@ class Each:
     """`body` for every node; the number of the item goes to `slot`, unless that is 0."""
 
     nodes: Nodes
+    cell: Cell | None
     of_root: bool
     slot: int
     body: Plan
@@ -36,6 +38,7 @@ class With:
     """`body` at the first node."""
 
     nodes: Nodes
+    cell: Cell | None
     of_root: bool
     body: Plan
 
@@ -84,3 +87,27 @@ class Part:
 
 Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members | Part
 NOTHING = Fixed(None)
+TRUTHY = frozenset((str, list, dict))  # kinds of values that are something exactly where they are true
+
+
+def kinds(plan: Plan) -> frozenset[type]:
+    """What a plan's value can be, where it is something. `object`: anything."""
+    match plan:
+        case Fixed(value):
+            return frozenset() if value is None else frozenset((type(value),))
+        case Read(expression):
+            return frozenset((str if expression.is_text else object,))
+        case Each() | Items():
+            return frozenset((list,))
+        case Join():
+            return frozenset((str,))
+        case Members():
+            return frozenset((dict,))
+        case With() | Lets():
+            return kinds(plan.body)
+        case When(_, body, other):
+            return kinds(body) | kinds(other)
+        case First(options):
+            return frozenset().union(*map(kinds, options))
+        case Part():
+            return kinds(plan.plan)

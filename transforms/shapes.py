@@ -109,7 +109,7 @@ def _each(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     if path is None:
         return NOTHING
     number = slot if slot in place.scope.numbered else 0
-    return Each(path.many, place.scope.nested and not path.relative, number, body)
+    return Each(path.many, path.cell, place.scope.nested and not path.relative, number, body)
 
 
 def _from(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
@@ -117,7 +117,7 @@ def _from(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     body = _controlled(without(spec, "from"), place.deeper(nested=True), at)
     if path is None:
         return NOTHING
-    return With(path.many, place.scope.nested and not path.relative, body)
+    return With(path.many, path.cell, place.scope.nested and not path.relative, body)
 
 
 def _let(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:

@@ -16,7 +16,7 @@ from config.errors import BadMessage
 from schemas import charsets
 from schemas.hl7.escapes import ABSENT, Marks, escape
 from schemas.hl7.message import Hl7Message, Line, marks_of, read, split_lines
-from schemas.hl7.paths import Piece
+from schemas.hl7.nodes import Piece
 
 MAX_NUMBER = 999  # of a field or component: more is a slip, and would fill the segment with delimiters
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from config import registry
 from schemas.base import BadPath, Path
+from schemas.hl7.cells import cell_of
 from schemas.hl7.message import Hl7Message
+from schemas.hl7.nodes import HEADERS, MAX_REPETITIONS, Piece, Segment, node_of, repetitions
+from schemas.hl7.where import Where, index_of
 
-MAX_REPETITIONS = 10_000
-_HEADERS = ("MSH", "FHS", "BHS")  # their first field is the separator itself
 _SEGMENT = r"(?P<up>>)?(?P<name>[A-Z][A-Z0-9]{2})(?:\[(?P<nth>[0-9]*)\])?"
 _FIELD = r"-(?P<field>[0-9]+)(?:\[(?P<rep>[0-9]*)\])?"
 _PARTS = r"\.(?P<comp>[0-9]+)(?:\.(?P<sub>[0-9]+))?"
@@ -25,45 +26,6 @@ _LOOSE = re.compile(
 )
 
 
-class Where(NamedTuple):
-    """A path's numbers, from 1; 0 is all of them, None is not said."""
-
-    name: str
-    nth: int | None
-    field: int | None
-    rep: int | None
-    comp: int | None
-    sub: int | None
-    following: bool  # `>OBX`: those that follow the segment at hand
-
-
-class Segment:
-    """A segment as the item of an `each`: its place in the message, and where the group around it ends."""
-
-    __slots__ = ("at", "end", "header", "row", "tree")
-
-    def __init__(self, tree: Hl7Message, at: int, end: int) -> None:
-        self.tree = tree
-        self.at = at
-        self.end = end
-        self.row = tree.row(at)
-        self.header = self.row[0] in _HEADERS
-
-    def __str__(self) -> str:
-        return self.tree.lines[self.at]
-
-
-class Piece(str):
-    """A repetition or a component that has parts. As text it is its first part; `raw` is all of it."""
-
-    __slots__ = ("deep", "parts", "raw", "texts", "tree")
-    raw: str
-    parts: list[str]  # still escaped
-    texts: list[str | None]  # each part as text: its first sub-component; None where it is empty
-    tree: Hl7Message
-    deep: bool  # a component: its parts are sub-components
-
-
 Read = Callable[[Any], Any]
 
 
@@ -71,7 +33,8 @@ def compile_path(text: str) -> Path:
     """Raises BadPath, with the path that was perhaps meant."""
     where = _parse(text)
     many = _many(where)
-    return Path(text, _one(where, many), many, relative=not where.name or where.following)
+    relative = not where.name or where.following
+    return Path(text, _one(where, many), many, relative, cell_of(where))
 
 
 def _parse(text: str) -> Where:
@@ -109,22 +72,18 @@ def _one(where: Where, many: Callable[[Any], list[Any]]) -> Read:
     plain = where.name and where.field and not where.following and where.nth != 0 and where.rep in (None, 1)
     if not plain or where.sub not in (None, 1):
         return _first_of(many)
-    if where.name in _HEADERS and where.field in (1, 2):
+    if where.name in HEADERS and where.field in (1, 2):
         return _first_of(many)
     if where.comp in (None, 1):
         return _field_reader(where)
     return _component_reader(where)
 
 
-def _index(name: str, field: int) -> int:
-    return field - 1 if name in _HEADERS else field
-
-
 def _row_of(where: Where) -> tuple[str, str, int, int]:
     """The key a segment's fields are kept under, its name, which one, and the place of the field in them."""
     nth = where.nth or 1
     key = where.name if nth == 1 else f"{where.name}[{nth}]"
-    return key, where.name, nth, _index(where.name, where.field or 0)
+    return key, where.name, nth, index_of(where.name, where.field or 0)
 
 
 def _field_reader(where: Where) -> Read:
@@ -212,8 +171,8 @@ def _part_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
 
     def one(node: Any) -> str | None:
         if node.__class__ is Piece:
-            texts: list[str | None] = node.texts
-            return texts[at] if at < len(texts) else None
+            texts: list[str] = node.texts
+            return texts[at] or None if at < len(texts) else None
         if node.__class__ is str:
             return (node or None) if at == 0 else None
         return general(node)  # type: ignore[no-any-return]
@@ -234,7 +193,7 @@ def _sub_part_reader(at: int, sub: int, general: Read) -> Read:
             return None
         text, mark = parts[at], node.tree.marks.sub
         if mark not in text:
-            return node.texts[at] if sub == 0 else None
+            return node.texts[at] or None if sub == 0 else None
         found = text.split(mark)
         return node.tree.unescape(found[sub]) or None if sub < len(found) else None
 
@@ -253,7 +212,7 @@ def _many(where: Where) -> Callable[[Any], list[Any]]:
     if where.field and where.nth is None and where.rep is None and where.comp is None:
         if not where.name:
             return _item_repetitions_reader(where.field)
-        if not where.following and where.name not in _HEADERS:
+        if not where.following and where.name not in HEADERS:
             return _repetitions_reader(where, _many(where._replace(nth=1)))
 
     def many(node: Any) -> list[Any]:
@@ -293,12 +252,7 @@ def _item_repetitions_reader(index: int) -> Callable[[Any], list[Any]]:
 
 
 def _repetitions(row: list[str], index: int, tree: Hl7Message) -> list[Any]:
-    if index >= len(row) or not (text := row[index]):
-        return []
-    repetition = tree.marks.repetition
-    if repetition not in text:
-        return [_node(text, tree)]
-    return [_node(part, tree) for part in text.split(repetition, MAX_REPETITIONS) if part]
+    return repetitions(row[index], tree) if index < len(row) and row[index] else []
 
 
 def _segments(node: Any, where: Where) -> Iterator[Segment]:
@@ -327,15 +281,15 @@ def _in_segment(segment: Segment, where: Where) -> list[Any]:
     if not where.field:
         return [segment]
     row, tree = segment.row, segment.tree
-    index = _index(row[0], where.field)
-    if row[0] in _HEADERS and where.field < 3:
+    index = index_of(row[0], where.field)
+    if row[0] in HEADERS and where.field < 3:
         return [tree.marks.field if where.field == 1 else row[1]] if (where.comp or 1) == 1 else []
     if index >= len(row) or not row[index]:
         return []
     repetitions = row[index].split(tree.marks.repetition, MAX_REPETITIONS)
     if where.rep:
         repetitions = repetitions[where.rep - 1 : where.rep]
-    nodes = [_node(text, tree) for text in repetitions if text]
+    nodes = [node_of(text, tree) for text in repetitions if text]
     return [part for node in nodes for part in _parts(node, where)] if where.comp else nodes
 
 
@@ -354,20 +308,4 @@ def _part(node: str, number: int) -> str:
     if not isinstance(node, Piece):
         return node if number == 1 else ""
     parts = node.parts
-    return _node(parts[number - 1], node.tree, deep=True, leaf=node.deep) if number <= len(parts) else ""
-
-
-def _node(text: str, tree: Hl7Message, deep: bool = False, leaf: bool = False) -> str:
-    """A plain string where there is nothing more to split, a Piece where there is."""
-    _, component, _, escape, sub, _ = tree.marks
-    has_sub = not leaf and sub in text
-    if not has_sub and (deep or component not in text):
-        return tree.unescape(text) if escape in text else text
-    parts = text.split(sub if deep else component)
-    if has_sub or escape in text:
-        texts = [tree.unescape(part.split(sub, 1)[0]) or None for part in parts]
-    else:
-        texts = [part or None for part in parts]
-    piece = Piece(texts[0] or "")
-    piece.raw, piece.parts, piece.texts, piece.tree, piece.deep = text, parts, texts, tree, deep
-    return piece
+    return node_of(parts[number - 1], node.tree, deep=True, leaf=node.deep) if number <= len(parts) else ""
