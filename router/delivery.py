@@ -28,6 +28,7 @@ log = structlog.get_logger()
 _AHEAD = 160  # deliveries held beyond those being sent: they wait for the journal's confirm
 _LANE_AHEAD = 32
 _OLDEST_TRACKED = 10_000
+_TRY_AGAIN_S = 1.0
 
 
 class Outlet:
@@ -100,9 +101,14 @@ class Outlet:
 
     async def _work(self, inbox: asyncio.Queue[Delivered | None]) -> None:
         while (delivered := await inbox.get()) is not None and not self._stopping.is_set():
-            await self._deliver(delivered)
+            try:
+                await self._deliver(delivered)
+            except Exception:  # a bug of ours must not end the worker; the work stays unacknowledged
+                log.exception("delivery.bug", queue=self.queues[0])
 
     async def _deliver(self, delivered: Delivered) -> None:
+        if not self._broker.holds(delivered):
+            return  # its connection was lost while it waited here: it comes again
         envelope = self._opened(delivered)
         if delivered.deliveries > POISON_AFTER:
             outcome = self._attempter.poisoned(envelope, delivered.deliveries)
@@ -110,20 +116,29 @@ class Outlet:
             outcome = await self._attempter.attempt(
                 envelope, envelope.attempt, redelivered=delivered.redelivered
             )
-        if outcome.record.outcome == "retry" and not await self._later(envelope, outcome):
+        if outcome.record.outcome == "retry" and not await self._later(envelope, delivered, outcome):
             return  # neither copied nor acknowledged: the broker hands it out again
         self._settle(envelope, delivered, outcome)
 
-    async def _later(self, envelope: wire.Envelope, outcome: Outcome) -> bool:
+    async def _later(self, envelope: wire.Envelope, delivered: Delivered, outcome: Outcome) -> bool:
         """Makes the copy that comes back after the delay durable, before the original may go."""
         first_ms = envelope.first_ms or outcome.record.at_ms
-        again = wire.copy(envelope, attempt=envelope.attempt + 1, first_ms=first_ms)
-        try:
-            await self._broker.publish(self.queues, wire.encode(again), delay_s=outcome.delay_s)
-        except BrokerDown as error:
-            log.warning("delivery.retry_not_kept", queue=self.queues[0], code=error.code)
-            return False
-        return True
+        body = wire.encode(wire.copy(envelope, attempt=envelope.attempt + 1, first_ms=first_ms))
+        while self._broker.holds(delivered):
+            try:
+                await self._broker.publish(self.queues, body, delay_s=outcome.delay_s)
+                return True
+            except BrokerDown as error:
+                log.warning("delivery.retry_not_kept", queue=self.queues[0], code=error.code)
+            if self._stopping.is_set():
+                break
+            await self._pause(_TRY_AGAIN_S)
+        return False
+
+    async def _pause(self, delay_s: float) -> None:
+        """Waits, or until the engine stops."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), delay_s)
 
     # In order
 
@@ -139,15 +154,20 @@ class Outlet:
                 delivered = await inbox.get()
                 if delivered is None or self._stopping.is_set():
                     return
-                delay_s = await self._deliver_in_order(delivered, tries)
+                try:
+                    delay_s = await self._deliver_in_order(delivered, tries)
+                except Exception:  # a bug of ours must not end the lane
+                    log.exception("delivery.bug", queue=queue)
+                    delay_s = _TRY_AGAIN_S
             self._inboxes.remove(inbox)
             self._consumers.remove(consumer)
             await consumer.cancel()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay_s)
+            await self._pause(delay_s)
 
     async def _deliver_in_order(self, delivered: Delivered, tries: dict[str, tuple[int, int]]) -> float:
         """0 when the lane may go on, else the seconds to wait before the same message is tried again."""
+        if not self._broker.holds(delivered):
+            return 0.0  # its connection was lost while it waited here: it comes again
         envelope = self._opened(delivered)
         tried, first_ms = tries.get(envelope.id, (delivered.deliveries - 1, 0))
         envelope = wire.copy(envelope, first_ms=first_ms)
@@ -158,7 +178,7 @@ class Outlet:
             return 0.0
         tries[envelope.id] = (tried + 1, first_ms or outcome.record.at_ms)
         self._count.failed.inc()
-        self._recorder.record(outcome.record, _nothing)
+        self._recorder.record(outcome.record, delivered, _nothing)
         await self._recorder.flush()
         return outcome.delay_s
 
@@ -188,7 +208,7 @@ class Outlet:
                 self._replies.answered(envelope.id, outcome.receipt, outcome.reply_body, outcome.reply_format)
             elif record.outcome == "dead" and outcome.error is not None:
                 self._replies.failed(envelope.id, outcome.error)
-        self._recorder.record(record, lambda: self._recorded(envelope, delivered, record.outcome))
+        self._recorder.record(record, delivered, lambda: self._recorded(envelope, delivered, record.outcome))
 
     def _recorded(self, envelope: wire.Envelope, delivered: Delivered, outcome: str) -> None:
         self._broker.ack(delivered)

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
-from router.brokers.base import Broker
+from router.brokers.base import Broker, Delivered
 from router.envelope import JOURNAL, Attempt, Attempts, encode
 
 log = structlog.get_logger()
 
 _BATCH = 200  # attempts in one publish
 _GATHER_S = 0.02  # a publish to the broker costs as much for one outcome as for many
+_TRY_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    attempt: Attempt
+    delivered: Delivered  # the work that it ends
+    then: Callable[[], None]
 
 
 class Recorder:
@@ -25,22 +34,27 @@ class Recorder:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._gathered: list[tuple[Attempt, Callable[[], None]]] = []
+        self._gathered: list[_Outcome] = []
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight: set[asyncio.Future[None]] = set()
 
-    def record(self, attempt: Attempt, then: Callable[[], None]) -> None:
-        self._gathered.append((attempt, then))
+    def record(self, attempt: Attempt, delivered: Delivered, then: Callable[[], None]) -> None:
+        """An outcome is dropped only where its work has gone back to its queue: then it comes again."""
+        self._gathered.append(_Outcome(attempt, delivered, then))
         if len(self._gathered) >= _BATCH:
             self._publish()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self._publish)
+        else:
+            self._soon(_GATHER_S)
 
     async def flush(self) -> None:
         """Waits until everything recorded is durable, or the broker has failed."""
         self._publish()
         if self._in_flight:
             await asyncio.wait(self._in_flight)
+
+    def _soon(self, delay_s: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._publish)
 
     def _publish(self) -> None:
         if self._timer is not None:
@@ -49,17 +63,20 @@ class Recorder:
         if not self._gathered:
             return
         batch, self._gathered = self._gathered, []
-        body = encode(Attempts(tuple(attempt for attempt, _ in batch)))
+        body = encode(Attempts(tuple(outcome.attempt for outcome in batch)))
         published = self._broker.publish((JOURNAL,), body)
         self._in_flight.add(published)
         published.add_done_callback(lambda done: self._published(batch, done))
 
-    def _published(self, batch: list[tuple[Attempt, Callable[[], None]]], done: asyncio.Future[None]) -> None:
+    def _published(self, batch: list[_Outcome], done: asyncio.Future[None]) -> None:
         self._in_flight.discard(done)
         error = None if done.cancelled() else done.exception()
-        if done.cancelled() or error is not None:
-            # Not acknowledged: the broker hands the work out again when it is back.
-            log.warning("delivery.not_recorded", count=len(batch), error=str(error))
+        if not done.cancelled() and error is None:
+            for outcome in batch:
+                outcome.then()
             return
-        for _, then in batch:
-            then()
+        ours = [outcome for outcome in batch if self._broker.holds(outcome.delivered)]
+        log.warning("delivery.not_recorded", count=len(batch), again=len(ours), error=str(error))
+        if ours:
+            self._gathered = ours + self._gathered
+            self._soon(_TRY_AGAIN_S)

@@ -94,6 +94,9 @@ class Broker(Protocol):
     def ack(self, delivered: Delivered) -> None:
         """Done with it. Batched; one of a lost connection is silently forgotten (it comes back)."""
 
+    def holds(self, delivered: Delivered) -> bool:
+        """Whether a delivery is still ours to finish: false once it has gone back to its queue."""
+
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]: ...
 
     async def stop(self) -> None:

@@ -135,6 +135,10 @@ class EmbeddedBroker:
             queue.pump()
         self._worker.later(ACK_WAIT_S)
 
+    def holds(self, delivered: Delivered) -> bool:
+        consumer, item = delivered.tag
+        return item.body.id in consumer.held
+
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
         return {name: self._queue(name).depth() for name in queues}
 

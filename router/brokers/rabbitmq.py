@@ -122,6 +122,10 @@ class RabbitBroker:
         held, tag = delivered.tag
         held.ack(tag)
 
+    def holds(self, delivered: Delivered) -> bool:
+        held, tag = delivered.tag
+        return tag in held.tags
+
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
         """`held` is what this process's consumers hold. `delayed` is not known by queue, and 0."""
 

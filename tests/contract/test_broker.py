@@ -429,3 +429,17 @@ async def test_open_and_closed_are_told(site: Site) -> None:
     await broker.stop()
     assert not broker.open
     assert told == [True, False]
+
+
+async def test_a_delivery_is_held_until_it_is_acknowledged_or_given_back(site: Site) -> None:
+    broker = await site.broker()
+    (queue,) = await site.declare(broker, "a")
+    await publish_all(broker, [queue], numbered(2))
+    inbox, consumer = await watch(broker, queue, acks=False)
+    first, second = await inbox.until(2)
+    assert broker.holds(first)
+    broker.ack(first)
+    assert not broker.holds(first)
+    assert broker.holds(second)
+    await consumer.cancel()
+    assert not broker.holds(second)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -12,7 +12,9 @@ import pytest
 from engine_parts import Sink, adt, code_of, field, running, send, write_site
 
 from router.api import TOKEN_FILE
+from router.brokers.base import QueueFull
 from router.engine import Engine
+from router.envelope import JOURNAL
 from router.search import Query
 from router.store import StoreError
 
@@ -266,3 +268,27 @@ async def test_without_a_broker_the_sender_keeps_its_message(tmp_path: Path, sin
     with contextlib.suppress(TimeoutError):
         await sink.wait_for(1, within_s=0.2)
     assert sink.got == []
+
+
+async def test_an_outcome_that_the_journals_queue_could_not_take_is_recorded_later(
+    tmp_path: Path, sink: Sink
+) -> None:
+    async with running(write_site(tmp_path, channel(sink))) as engine:
+        publish = engine.broker.publish
+        refused = []
+
+        def full(queues: Sequence[str], body: bytes, *, delay_s: float = 0) -> asyncio.Future[None]:
+            if tuple(queues) == (JOURNAL,) and not refused:
+                refused.append(body)
+                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                future.set_exception(QueueFull("JL-B003", "the journal's queue is full"))
+                return future
+            return publish(queues, body, delay_s=delay_s)
+
+        engine.broker.publish = full  # type: ignore[method-assign]
+        await send(port(engine), adt("J1"))
+        await settled(engine)
+        assert len(refused) == 1
+        (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
+        assert (way.delivered, way.waiting) == (1, 0)
+    assert sink.ids() == ["J1"]
