@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -18,6 +19,7 @@ from config.registry import nearest
 from transforms.expression import (
     At,
     Env,
+    Expression,
     Scope,
     Tables,
     compile_expression,
@@ -71,14 +73,32 @@ def literals(spec: Any) -> dict[str, set[str]]:
     return plain
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a condition: `test` says all of it. Where it is a path and what its value must be, generated
+    code uses these: `judge`, or `exists` for no more than that.
+    """
+
+    test: Test
+    expression: Expression | None = None
+    judge: Judge | None = None
+    exists: bool | None = None
+
+
 def compile_condition(spec: Any, scope: Scope, at: At) -> Test | None:
     """A condition at one place of a map or channel."""
+    entries = compile_entries(spec, scope, at)
+    return _every([entry.test for entry in entries]) if entries else None
+
+
+def compile_entries(spec: Any, scope: Scope, at: At) -> tuple[Entry, ...] | None:
+    """The same, as what must hold altogether."""
     if not isinstance(spec, Mapping) or not spec:
         scope.problem(at, "JL-C111", "a condition is a mapping of paths to what they must be", "{$PID-8: F}")
         return None
-    tests = [_entry(key, wanted, scope, (*at, key)) for key, wanted in spec.items()]
-    good = [test for test in tests if test is not None]
-    return _every(good) if len(good) == len(tests) else None
+    entries = [_entry(key, wanted, scope, (*at, key)) for key, wanted in spec.items()]
+    good = [entry for entry in entries if entry is not None]
+    return tuple(good) if len(good) == len(entries) else None
 
 
 def _every(tests: list[Test]) -> Test:
@@ -94,9 +114,10 @@ def _every(tests: list[Test]) -> Test:
     return every
 
 
-def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Test | None:
+def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Entry | None:
     if key in _GROUPS:
-        return _group(key, wanted, scope, at)
+        group = _group(key, wanted, scope, at)
+        return Entry(group) if group else None
     if not is_expression(key):
         near = nearest(str(key), _GROUPS)
         hint = f"did you mean {near}?" if near else f"write a path (${key}), or one of {', '.join(_GROUPS)}"
@@ -107,15 +128,18 @@ def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Test | None:
     judge = _judge(wanted, scope, at)
     if read is None or judge is None:
         return None
-    plain, good = read.plain, judge
-    if plain is not None:
-        if wanted == {"exists": True}:
-            return lambda node, env: plain(node) is not None
-        if wanted == {"exists": False}:
-            return lambda node, env: plain(node) is None
-        return lambda node, env: good(plain(node))
-    call = read.closure()
-    return lambda node, env: good(call(node, env))
+    wants = wanted.get("exists") if isinstance(wanted, Mapping) and len(wanted) == 1 else None
+    return Entry(_test(read, judge, wants), read, judge, wants)
+
+
+def _test(expression: Expression, judge: Judge, exists: bool | None) -> Test:
+    plain = expression.plain
+    if plain is None:
+        call = expression.closure()
+        return lambda node, env: judge(call(node, env))
+    if exists is None:
+        return lambda node, env: judge(plain(node))
+    return lambda node, env: (plain(node) is not None) is exists
 
 
 def _group(key: str, wanted: Any, scope: Scope, at: At) -> Test | None:

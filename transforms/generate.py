@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from schemas.base import Cell
+from transforms.conditions import Entry
 from transforms.expression import Expression, Value, failure, filled, step_of, text_of
 from transforms.plans import (
     NOTHING,
@@ -282,11 +283,23 @@ class _Writer:
                 self.value(plan.body, item, then)
 
     def _when(self, plan: When, node: str, then: Then) -> None:
-        with self.block(f"if {self.give(plan.test)}({node}, env):"):
+        tests = [self._entry(entry, node, self.fresh()) for entry in plan.entries]
+        with self.block(f"if {' and '.join(tests)}:"):
             self.value(plan.body, node, then)
         if plan.other != NOTHING:
             with self.block("else:"):
                 self.value(plan.other, node, then)
+
+    def _entry(self, entry: Entry, node: str, into: str) -> str:
+        """Whether one entry of a condition holds."""
+        expression = entry.expression
+        if expression is None or expression.stages or expression.cell is None:
+            return f"{self.give(entry.test)}({node}, env)"
+        item = self.item(expression.cell, "root" if expression.of_root else node)
+        found = f"({into} := {item}) and ({self._text(expression.cell, into)})"
+        if entry.exists is None:
+            return f"{self.give(entry.judge)}({found} and {into} or None)"
+        return f"({found})" if entry.exists else f"not ({found})"
 
     def _first(self, options: tuple[Plan, ...], node: str, then: Then) -> None:
         into = self.fresh()
@@ -337,7 +350,10 @@ class _Writer:
         texts = self.fresh()
 
         def add(value: str, kind: Kind) -> None:
-            self.line(f"{texts}.append({value})" if kind is str else f"add_text({texts}, {value})")
+            quick = f"{texts}.append({value})"
+            if kind is object:
+                quick = f"{quick} if {value}.__class__ is str else add_text({texts}, {value})"
+            self.line(quick if kind in (str, object) else f"add_text({texts}, {value})")
 
         self.line(f"{texts} = []")
         for part in parts:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.base import Cell
-from transforms.expression import Env, Expression
+from transforms.conditions import Entry
+from transforms.expression import Expression
 
 Nodes = Callable[[Any], list[Any]]
 
@@ -51,7 +52,7 @@ class Lets:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    test: Callable[[Any, Env], bool]
+    entries: tuple[Entry, ...]
     body: Plan
     other: Plan
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.base import BadPath, Path
-from transforms.conditions import compile_condition
+from transforms.conditions import compile_entries
 from transforms.expression import At, Scope, compile_expression, filled, is_expression, literal
 from transforms.plans import NOTHING, Each, First, Fixed, Items, Join, Lets, Members, Plan, Read, When, With
 
@@ -140,10 +140,10 @@ def _let(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
 
 
 def _when(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
-    test = compile_condition(spec["when"], place.scope, (*at, "when"))
+    entries = compile_entries(spec["when"], place.scope, (*at, "when"))
     body = _controlled(without(spec, "when", "else"), place, at)
     other = compile_shape(spec.get("else"), place, (*at, "else"))
-    return When(test, body, other) if test else NOTHING
+    return When(entries, body, other) if entries else NOTHING
 
 
 # Bodies.

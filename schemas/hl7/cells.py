@@ -29,7 +29,9 @@ def cell_of(where: Where) -> Cell | None:
     plain = not where.following and where.nth != 0 and where.rep in (None, 1) and where.sub in (None, 1)
     if not where.field or not plain or (where.name in HEADERS and where.field < 3):
         return None
-    nodes = _nodes if where.rep is None and where.comp is None else None
+    nodes = None
+    if where.rep is None and where.comp is None:
+        nodes = _nodes if where.field < 3 else repetitions
     nth = where.nth or 1
     row = _row_of(where.name, nth) if where.name else _item_row
     text = _first if where.comp in (None, 1) else _component(where.comp or 1)

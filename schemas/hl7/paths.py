@@ -215,6 +215,9 @@ def _many(where: Where) -> Callable[[Any], list[Any]]:
         if not where.following and where.name not in HEADERS:
             return _repetitions_reader(where, _many(where._replace(nth=1)))
 
+    if where.name and not where.field and where.nth is None and not where.following:
+        return _segments_reader(where.name)
+
     def many(node: Any) -> list[Any]:
         if where.name:
             return [found for segment in _segments(node, where) for found in _in_segment(segment, where)]
@@ -223,6 +226,19 @@ def _many(where: Where) -> Callable[[Any], list[Any]]:
         if where.comp:
             return _parts(node, where) if isinstance(node, str) else []
         return [node]
+
+    return many
+
+
+def _segments_reader(name: str) -> Callable[[Any], list[Any]]:
+    """`IN1`: every segment of its name in the message."""
+
+    def many(node: Any) -> list[Any]:
+        if node.__class__ is not Hl7Message:
+            return []
+        lines, head = node.lines, name + node.marks.field
+        end = len(lines)
+        return [Segment(node, at, end) for at, line in enumerate(lines) if line.startswith(head)]
 
     return many
 
