@@ -91,8 +91,8 @@ class Expression:
     @property
     def is_text(self) -> bool:
         """Whether the value is a text wherever it is something."""
-        last = self.stages[-1] if self.stages else None
-        return self.cell is not None and (last is None or (last.gives_text and last.takes == "text"))
+        texts = all(stage.takes == "text" and stage.gives_text for stage in self.stages)
+        return self.cell is not None and texts
 
     @property
     def plain(self) -> Callable[[Any], Any] | None:

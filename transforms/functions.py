@@ -81,6 +81,8 @@ def _table(
     if error or name.error:
         return functools.partial(table, name=name, default=default, error=error, column=column)
     otherwise = default or (name.default if column == "value" else None)
+    if otherwise is None:
+        return rows.get
     return lambda value: rows.get(value, otherwise)
 
 
@@ -95,6 +97,11 @@ def trim(value: str) -> str:
     '张三'
     """
     return value.strip()
+
+
+@prepares(trim)
+def _trim() -> Callable[[str], str]:
+    return str.strip
 
 
 @function
@@ -145,6 +152,11 @@ def prefix(value: str, *, text: str) -> str:
     'Patient/P0001'
     """
     return text + value
+
+
+@prepares(prefix)
+def _prefix(*, text: str) -> Callable[[str], str]:
+    return text.__add__
 
 
 @function

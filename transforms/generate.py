@@ -236,7 +236,8 @@ class _Writer:
     def _pipes(self, expression: Expression, into: str) -> None:
         if not expression.stages:
             return
-        known = is_text = expression.cell is not None and not expression.stages[0].asked_of_nothing
+        is_text = expression.cell is not None
+        known = is_text and not any(stage.asked_of_nothing for stage in expression.stages)
         with self.block("try:"):
             for stage in expression.stages:
                 call, step = self.give(stage.call), self.give(step_of(stage))
@@ -247,7 +248,7 @@ class _Writer:
                 head = "" if known or stage.asked_of_nothing else f"if {into} is not None: "
                 self.line(f"{head}{into} = {made}")
                 is_text = is_text and stage.takes == "text" and stage.gives_text
-                known = is_text
+                known = known and is_text and not stage.may_give_nothing
         with self.block("except (ValueError, ArithmeticError) as error:"):
             details = self.give((expression.path, expression.where, expression.stages))
             self.line(f"raise {self.give(failure)}(error, *{details}) from None")

@@ -84,13 +84,15 @@ class Stage:
     takes: str  # text, list, any
     asked_of_nothing: bool = False
     gives_text: bool = False
+    may_give_nothing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
     takes: str
     asked_of_nothing: bool
-    gives_text: bool
+    gives_text: bool  # where it gives something
+    may_give_nothing: bool
     arguments: Mapping[str, Any]  # name -> annotation
     required: frozenset[str]
 
@@ -105,7 +107,8 @@ def signature(func: Callable[..., Any]) -> Signature:
     named = [p for p in parameters[1:] if p.kind is p.KEYWORD_ONLY]
     arguments = {p.name.rstrip("_"): _without_none(hints.get(p.name, str))[0] for p in named}
     required = frozenset(p.name.rstrip("_") for p in named if p.default is p.empty)
-    return Signature(takes, optional, hints.get("return") is str, arguments, required)
+    gives, nothing = _without_none(hints.get("return", Any))
+    return Signature(takes, optional, gives is str, nothing or gives is not str, arguments, required)
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
@@ -135,7 +138,7 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
         call = _PREPARED[func](**kwargs)
     else:
         call = functools.partial(func, **kwargs) if kwargs else func
-    return Stage(name, call, wants.takes, wants.asked_of_nothing, wants.gives_text)
+    return Stage(name, call, wants.takes, wants.asked_of_nothing, wants.gives_text, wants.may_give_nothing)
 
 
 def usage(name: str) -> str:
