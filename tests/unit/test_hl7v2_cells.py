@@ -24,7 +24,7 @@ FIELDS = [
 PARTS = [".1", ".2", ".4", ".1.1", ".1.2", ".1.3", ".4.2", ".9"]
 
 
-def read(path: str, node: Any) -> str | None:
+def read(path: str, node: Any) -> Any:
     """As generated code does."""
     compiled = HL7.path(path)
     cell = compiled.cell
