@@ -138,6 +138,10 @@ def text_of(value: Any) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+def add_text(texts: list[str], value: Any) -> None:
+    texts.extend(map(text_of, value)) if isinstance(value, list) else texts.append(text_of(value))
+
+
 def split_pipes(text: str) -> list[str]:
     """Cuts at ` | ` outside quotes. Raises ValueError where a quote stays open.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from schemas.base import Cell
 from transforms.conditions import Entry
-from transforms.expression import Expression, Value, failure, filled, step_of, text_of
+from transforms.expression import Expression, Value, add_text, failure, filled, step_of
 from transforms.plans import (
     NOTHING,
     TRUTHY,
@@ -58,10 +58,6 @@ def _filled(value: str) -> str:
     return f"{value} or ({value} is not None and {value} == 0)"
 
 
-def _add_text(texts: list[str], value: Any) -> None:
-    texts.extend(map(text_of, value)) if isinstance(value, list) else texts.append(text_of(value))
-
-
 @dataclass(slots=True)
 class _Row:
     """A variable that holds what a node is split into."""
@@ -80,7 +76,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"add_text": _add_text}
+        self.names: dict[str, Any] = {"add_text": add_text}
         self.waiting: list[tuple[Part, str]] = []  # parts that are called and not yet written
         self._parts: dict[int, tuple[str, Part]] = {}
         self._indent = 0
