@@ -74,7 +74,9 @@ class Unreachable(JingluoError):
     `after_s` is the receiver's own wish (Retry-After), in seconds.
     """
 
-    def __init__(self, code: str, text: str, *, maybe_done: bool = False, after_s: float | None = None) -> None:
+    def __init__(
+        self, code: str, text: str, *, maybe_done: bool = False, after_s: float | None = None
+    ) -> None:
         super().__init__(code, text)
         self.maybe_done = maybe_done
         self.after_s = after_s

@@ -6,6 +6,7 @@ name.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -25,6 +26,21 @@ _PATIENT = re.compile(
     re.IGNORECASE,
 )
 _DEPTH = 6
+
+
+class _Unfailing:
+    """A full disk or a closed pipe costs log lines, never messages."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def setup(level: str = "info", form: str = "console", stream: TextIO | None = None) -> None:
@@ -47,7 +63,7 @@ def setup(level: str = "info", form: str = "console", stream: TextIO | None = No
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=_Unfailing(out)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
 

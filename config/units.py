@@ -37,7 +37,9 @@ def size(value: Any) -> int:
 
 # In a model: `timeout: Seconds = 30.0`. Defaults are plain numbers of seconds, YAML must carry a unit.
 Seconds = Annotated[
-    float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$"})
+    float,
+    BeforeValidator(seconds),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$"}),
 ]
 Size = Annotated[
     int, BeforeValidator(size), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? ?([KMG]i?B|B)$"})

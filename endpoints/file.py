@@ -144,7 +144,8 @@ class FileSource:
         """Whether the next file may be taken; not when the engine takes nothing just now."""
         reply = self._answered.get(seen) or await self._hand_over(seen)
         if reply.state == "failed":
-            return False
+            # Without a broker no file can be taken; a bug with this one holds only this one.
+            return not reply.code.startswith("JL-B")
         self._answered[seen] = reply
         await asyncio.to_thread(self._put_away, seen.name, reply)
         del self._answered[seen]
@@ -154,8 +155,9 @@ class FileSource:
         body = await asyncio.to_thread(self._read, seen.name)
         if len(body) > self.options.max_size:
             return Reply("refused", code="JL-E301", text=f"larger than {self.options.max_size} bytes")
-        source = f"file {self.options.folder}/{seen.name}"
-        return await self._deliver(Message(body, source, {"file": seen.name}, charset=self.options.charset))
+        name = os.fsencode(seen.name).decode("utf-8", "replace")  # some names are GBK
+        source = f"file {self.options.folder}/{name}"
+        return await self._deliver(Message(body, source, {"file": name}, charset=self.options.charset))
 
     def _read(self, name: str) -> bytes:
         with (self.folder / name).open("rb") as file:

@@ -24,19 +24,19 @@ from router.replay import Replayer, ReplayRequest, ReplayResult
 TOKEN_FILE = "operator-token"
 
 
-def write_token(var: Path) -> str:
-    """A new token for this run of the engine, readable by its user alone."""
-    token = secrets.token_urlsafe(32)
+def write_token(var: Path, token: str) -> None:
+    """Readable by the engine's user alone."""
     path = var / TOKEN_FILE
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(token)
-    return token
 
 
 def mount(engine: Engine) -> None:
     """Adds the operator's routes to the engine's web server."""
-    token = write_token(engine.settings.var)
+    token = secrets.token_urlsafe(32)
+    # Only an engine that runs writes it: one that fails to start leaves the running one its own.
+    engine.when_started.append(lambda: write_token(engine.settings.var, token))
 
     def operator(authorization: Annotated[str, Header()] = "") -> None:
         if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):

@@ -16,6 +16,7 @@ from schemas.message import Message, Receipt
 
 log = structlog.get_logger()
 
+_LONGEST_DELAY_S = 86_400.0  # what a broker's delay can hold
 _ANSWER_KEPT = 65_536  # bytes of a receiver's answer that the journal keeps
 
 
@@ -60,10 +61,6 @@ class Attempter:
         )
         try:
             receipt = await self._destination.send(self._mapped(message))
-            body, format = self._answer(receipt)
-            return self._outcome(
-                envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format
-            )
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
         except Refused as error:
@@ -79,6 +76,18 @@ class Attempter:
             )
             bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
+        return self._sent(envelope, number, began_ms, receipt)
+
+    def _sent(self, envelope: Envelope, number: int, began_ms: int, receipt: Receipt) -> Outcome:
+        """The receiver has it, whatever can be made of its answer."""
+        body, format, error = b"", "", None
+        try:
+            body, format = self._answer(receipt)
+        except BadMessage as unreadable:
+            error = unreadable
+        return self._outcome(
+            envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format, error=error
+        )
 
     def poisoned(self, envelope: Envelope, deliveries: int) -> Outcome:
         """A message that was handed out again and again without an end: it is parked, not tried."""
@@ -117,7 +126,7 @@ class Attempter:
         self, envelope: Envelope, number: int, began_ms: int, error: JingluoError, after_s: float | None
     ) -> Outcome:
         retry = self._branch.retry
-        delay_s = max(retry.delay_s(number), after_s or 0.0)
+        delay_s = min(max(retry.delay_s(number), after_s or 0.0), _LONGEST_DELAY_S)
         first_ms = envelope.first_ms or began_ms
         if self._now_ms() + delay_s * 1000 > first_ms + retry.for_s * 1000:
             return self._outcome(envelope, number, began_ms, "dead", error=error)

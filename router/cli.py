@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import signal
 import sys
@@ -84,16 +83,16 @@ def run() -> None:
         starting = asyncio.create_task(engine.start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done() and (error := starting.exception()) is not None:
+        failed = starting.exception() if starting.done() else None
+        if failed is not None:
             stopping.cancel()
-            typer.echo(f"cannot start: {error}", err=True)
-            return 1
-        await stopping
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await starting
+            typer.echo(f"cannot start: {failed}", err=True)
+        else:
+            await stopping
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
         await engine.stop()
-        return 0
+        return 1 if failed is not None else 0
 
     raise typer.Exit(_run_loop(serve()))
 

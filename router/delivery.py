@@ -22,6 +22,7 @@ from router.intake import queues_of_branch
 from router.metrics import Metrics
 from router.recorder import Recorder
 from router.replies import Replies
+from router.suspects import Suspects
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class Outlet:
         recorder: Recorder,
         replies: Replies,
         metrics: Metrics,
+        suspects: Suspects,
         now_ms: Callable[[], int],
     ) -> None:
         self.channel = channel
@@ -54,6 +56,7 @@ class Outlet:
         self._replies = replies
         self._count = metrics.delivery(channel.name, branch.name)
         self._attempter = Attempter(channel, branch, destination, now_ms)
+        self._suspects = suspects
         self._now_ms = now_ms
         self._stopping = asyncio.Event()
         self._waiting: dict[str, int] = {}  # id -> received_ms, oldest first
@@ -75,7 +78,9 @@ class Outlet:
         for inbox in self._inboxes:  # wakes those who wait for work; who is sending looks up afterwards
             for _ in self._tasks:
                 inbox.put_nowait(None)
-        await asyncio.gather(*self._tasks)
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                log.error("delivery.bug", queue=self.queues[0], error=repr(ended))
         await self._recorder.flush()
         for consumer in self._consumers:
             await consumer.cancel()
@@ -110,12 +115,7 @@ class Outlet:
         if not self._broker.holds(delivered):
             return  # its connection was lost while it waited here: it comes again
         envelope = self._opened(delivered)
-        if delivered.deliveries > POISON_AFTER:
-            outcome = self._attempter.poisoned(envelope, delivered.deliveries)
-        else:
-            outcome = await self._attempter.attempt(
-                envelope, envelope.attempt, redelivered=delivered.redelivered
-            )
+        outcome = await self._attempt(envelope, delivered, envelope.attempt)
         if outcome.record.outcome == "retry" and not await self._later(envelope, delivered, outcome):
             return  # neither copied nor acknowledged: the broker hands it out again
         self._settle(envelope, delivered, outcome)
@@ -171,7 +171,7 @@ class Outlet:
         envelope = self._opened(delivered)
         tried, first_ms = tries.get(envelope.id, (delivered.deliveries - 1, 0))
         envelope = wire.copy(envelope, first_ms=first_ms)
-        outcome = await self._attempter.attempt(envelope, tried + 1, redelivered=delivered.redelivered)
+        outcome = await self._attempt(envelope, delivered, tried + 1)
         if outcome.record.outcome != "retry":
             tries.pop(envelope.id, None)
             self._settle(envelope, delivered, outcome)
@@ -183,6 +183,17 @@ class Outlet:
         return outcome.delay_s
 
     # Both
+
+    async def _attempt(self, envelope: wire.Envelope, delivered: Delivered, number: int) -> Outcome:
+        """One try; or none, where the last tries of this message each ended the process."""
+        if delivered.deliveries == 1:
+            return await self._attempter.attempt(envelope, number, redelivered=delivered.redelivered)
+        # Its first try left no mark: with two that have no end it is the third.
+        if self._suspects.unended(envelope.id, self.branch.name) >= POISON_AFTER - 1:
+            self._suspects.forget(envelope.id, self.branch.name)
+            return self._attempter.poisoned(envelope, delivered.deliveries)
+        with self._suspects.trying(envelope.id, self.branch.name):
+            return await self._attempter.attempt(envelope, number, redelivered=True)
 
     def _opened(self, delivered: Delivered) -> wire.Envelope:
         envelope = wire.decode(delivered.body)
@@ -204,9 +215,9 @@ class Outlet:
                 code=record.code,
             )
         if self.channel.reply == self.branch.name:
-            if outcome.receipt is not None:
+            if outcome.receipt is not None and outcome.error is None:
                 self._replies.answered(envelope.id, outcome.receipt, outcome.reply_body, outcome.reply_format)
-            elif record.outcome == "dead" and outcome.error is not None:
+            elif outcome.error is not None and record.outcome != "retry":
                 self._replies.failed(envelope.id, outcome.error)
         self._recorder.record(record, delivered, lambda: self._recorded(envelope, delivered, record.outcome))
 

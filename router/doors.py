@@ -41,6 +41,7 @@ class Doors:
         """No new messages; returns when every reply that is owed has been given."""
         if self._again is not None:
             self._again.cancel()
+            await asyncio.gather(self._again, return_exceptions=True)
         await asyncio.gather(*(s.stop() for name, s in self._sources.items() if name not in self.closed))
 
     def port(self, channel: str) -> int | None:
@@ -53,8 +54,8 @@ class Doors:
                 continue
             try:
                 await self._sources[channel.name].start(deliver)
-            except OSError as error:
-                reason = error.strerror or str(error)
+            except Exception as error:  # also a plug-in's: it is that door's alone
+                reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
                 if self.closed[channel.name] != reason:
                     log.error("door.closed", channel=channel.name, kind=channel.kind, reason=reason)
                 self.closed[channel.name] = reason

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -32,6 +32,7 @@ from router.metrics import Metrics
 from router.recorder import Recorder
 from router.replies import Replies
 from router.store import open_store
+from router.suspects import Suspects
 
 log = structlog.get_logger()
 
@@ -51,6 +52,8 @@ class Engine:
         self.journal = Journal(self.store, self.broker)
         self._replies = Replies()
         self._recorder = Recorder(self.broker)
+        self._suspects = Suspects(settings.var / "suspects")
+        self.when_started: list[Callable[[], None]] = []
         self.intakes = {
             c.name: Intake(c, self.broker, self._replies, self.metrics, now_ms) for c in site.channels
         }
@@ -72,6 +75,8 @@ class Engine:
         self.gauges.start()
         await self.doors.open()
         self.started = True
+        for tell in self.when_started:
+            tell()
         # What lives as long as the engine need not be walked at each collection (5 % of CPU under load).
         gc.collect()
         gc.freeze()
@@ -80,21 +85,31 @@ class Engine:
         )
 
     async def stop(self) -> None:
-        """Gives everybody `stop_within` seconds; what is not finished then comes back at the next start."""
+        """Gives everybody `stop_within` seconds; what is not finished then comes back at the next start.
+
+        Also after a start that failed half way: one part's failure keeps no other from stopping.
+        """
         self.started = False
+        self._replies.give_up()
         try:
             async with asyncio.timeout(self.settings.stop_within):
-                self._replies.give_up()
-                await self.doors.close()
-                await asyncio.gather(*(outlet.stop() for outlet in self.outlets))
+                await self._step("doors", self.doors.close())
+                outlets = (self._step("outlet", outlet.stop()) for outlet in self.outlets)
+                await asyncio.gather(*outlets)
         except TimeoutError:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
-        await self.gauges.stop()
-        await self.journal.stop()
-        await self.broker.stop()
-        await self.web.stop()
+        await self._step("gauges", self.gauges.stop())
+        await self._step("journal", self.journal.stop())
+        await self._step("broker", self.broker.stop())
+        await self._step("web", self.web.stop())
         self.store.close()
         log.info("engine.stopped")
+
+    async def _step(self, name: str, stopping: Awaitable[None]) -> None:
+        try:
+            await stopping
+        except Exception:
+            log.exception("engine.stop_failed", part=name)
 
     async def resend(self, envelope: Envelope) -> None:
         """Makes a message of the operator's durable, as if its channel had accepted it. Raises JingluoError."""
@@ -111,7 +126,15 @@ class Engine:
         )
         destination = kind(branch.options, ground)
         return Outlet(
-            channel, branch, destination, self.broker, self._recorder, self._replies, self.metrics, now_ms
+            channel,
+            branch,
+            destination,
+            self.broker,
+            self._recorder,
+            self._replies,
+            self.metrics,
+            self._suspects,
+            now_ms,
         )
 
     def _queues(self) -> list[QueueSpec]:

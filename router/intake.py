@@ -52,8 +52,10 @@ class Intake:
         message_id = new_id(now_ms)
         try:
             envelope, queues = self._route(message, message_id, now_ms)
+            body = encode(envelope)
         except BadMessage as error:
             envelope, queues = self._refusal(message, message_id, now_ms, error), (JOURNAL,)
+            body = encode(envelope)
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
             log.exception("intake.bug", channel=self.channel.name, message=message_id)
@@ -65,12 +67,14 @@ class Intake:
         waited = None
         if self._asks in envelope.destinations:
             waited = self._replies.expect(message_id, self.channel.timeout_s)
-        confirmed = self._broker.publish(queues, encode(envelope))
+        confirmed = self._broker.publish(queues, body)
         confirmed.add_done_callback(lambda future: self._answer(envelope, future, waited, done, started))
         return done
 
     def _route(self, message: Message, message_id: str, now_ms: int) -> tuple[Envelope, tuple[str, ...]]:
         channel = self.channel
+        if message.fault:
+            raise BadMessage(message.fault_code, message.fault)
         tree = channel.format.decode(message.body, message.charset)
         chosen: tuple[str, ...] = ()
         if channel.when is None or channel.when(tree):

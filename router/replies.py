@@ -7,9 +7,8 @@ time-out or a crash costs the sender an answer (`pending`), never a message.
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
 
-from config.errors import JingluoError, Refused
+from config.errors import BadMessage, JingluoError, Refused
 from schemas.message import Receipt, Reply
 
 
@@ -42,10 +41,12 @@ class Replies:
             self._settle(message_id, reply)
 
     def failed(self, message_id: str, error: JingluoError) -> None:
-        """There will be no answer: the delivery is a dead letter."""
-        if message_id in self._waiting:
-            state: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
-            self._settle(message_id, Reply(state, id=message_id, code=error.code, text=error.text))
+        """There will be no answer. Never "nothing was kept": the message is, and an operator sees it."""
+        if isinstance(error, Refused | BadMessage):
+            self._settle(message_id, Reply("refused", id=message_id, code=error.code, text=error.text))
+        else:
+            text = f"kept, but given up: {error.text}; do not send it again 已接收，处理失败待人工，请勿重发"
+            self._settle(message_id, Reply("pending", id=message_id, code=error.code, text=text))
 
     def give_up(self) -> None:
         """The engine stops: everybody still waiting hears `pending`."""

@@ -29,6 +29,8 @@ class Message:
     parent: str = ""  # the message this one was made from: replay, another channel
     attempt: int = 1  # which try of this delivery, from 1
     redelivered: bool = False  # the receiver may have seen it already
+    fault: str = ""  # why its source could not take it whole: it is refused, and filed with what there is
+    fault_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +62,3 @@ class Receipt:
     answer: bytes = b""
     format: str = ""
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
-
-

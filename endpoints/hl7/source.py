@@ -126,14 +126,12 @@ class _Inbound(Line):
             frame = self.waiting.popleft()
             owed = _Owed(head(frame.body))
             self.owed.append(owed)
-            if frame.fault:
-                self._fault(owed, frame.fault)
-            else:
-                self._hand_over(owed, frame.body)
+            self._hand_over(owed, frame)
         self._steer()
 
-    def _hand_over(self, owed: _Owed, body: bytes) -> None:
-        message = Message(body=body, source=self.name, charset=self.options.charset)
+    def _hand_over(self, owed: _Owed, frame: Frame) -> None:
+        code, text = self._fault(frame.fault) if frame.fault else ("", "")
+        message = Message(frame.body, self.name, charset=self.options.charset, fault=text, fault_code=code)
         owed.future = future = self.source.deliver(message)
         if future.done():
             self._settle(owed, future)
@@ -179,12 +177,14 @@ class _Inbound(Line):
 
     # Limits
 
-    def _fault(self, owed: _Owed, fault: str) -> None:
+    def _fault(self, fault: str) -> tuple[str, str]:
+        """Code and text of a frame's fault: the engine refuses the message, and files what there is of it."""
         self.log.warning(f"mllp.frame_{fault}")
-        code, text = "JL-E102", "the message is cut: its end (0x1C 0x0D) did not come"
         if fault == "too_large":
-            code, text = "JL-E101", f"the message is larger than {self.options.max_size} bytes"
-        self._answer(owed, Reply("refused", code=code, text=text))
+            return "JL-E101", f"the message is larger than {self.options.max_size} bytes"
+        if fault == "too_slow":
+            return "JL-E103", f"the message did not end within {self.options.frame_within:g} s"
+        return "JL-E102", "the message is cut: its end (0x1C 0x0D) did not come"
 
     def _stray(self) -> None:
         if not self.stray_seen:
@@ -213,12 +213,10 @@ class _Inbound(Line):
         elif not self.reading or self.ended:
             return
         elif self.opened_at and now - self.opened_at > within:
-            self.log.warning("mllp.frame_too_slow")
             if rest := self.framer.rest():
                 owed = _Owed(head(rest))
                 self.owed.append(owed)
-                text = f"the message did not end within {within:g} s"
-                self._answer(owed, Reply("refused", code="JL-E103", text=text))
+                self._hand_over(owed, Frame(rest, "too_slow"))
             self._end()
         elif idle and not self.owed and now - self.last_read > idle:
             self.log.info("mllp.idle_closed")

@@ -90,7 +90,8 @@ class RabbitBroker:
         future: asyncio.Future[None] = self._loop.create_future()
         names = list(dict.fromkeys(queues))
         try:
-            session = self._accepting(names)
+            # What waits for its time is work that was accepted before: not refused for want of room.
+            session = self._accepting(names, limited=delay_s <= 0)
             if delay_s <= 0:
                 session.publisher.publish(self._prefix, names, body, future)
                 return future
@@ -231,14 +232,14 @@ class RabbitBroker:
 
     # What is asked of the session
 
-    def _accepting(self, names: Iterable[str]) -> Session:
+    def _accepting(self, names: Iterable[str], limited: bool) -> Session:
         session = self._session
         if session is None or not self._open:
             raise BrokerDown("JL-B001", "RabbitMQ cannot take messages now")
         for name in names:
             if name not in session.verified:
                 raise _unknown(name)
-            if name in self._full:
+            if limited and name in self._full:
                 raise QueueFull("JL-B003", f"queue {name} is full")
         return session
 
@@ -247,7 +248,8 @@ class RabbitBroker:
     ) -> None:
         try:
             await self._ask(lambda session: session.declare_step(step))
-            self._accepting(names).publisher.publish(delay_name(self._prefix, step), names, body, future)
+            session = self._accepting(names, limited=False)
+            session.publisher.publish(delay_name(self._prefix, step), names, body, future)
         except BrokerDown as down:
             if not future.done():
                 future.set_exception(down)

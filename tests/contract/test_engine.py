@@ -292,3 +292,69 @@ async def test_an_outcome_that_the_journals_queue_could_not_take_is_recorded_lat
         (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
         assert (way.delivered, way.waiting) == (1, 0)
     assert sink.ids() == ["J1"]
+
+
+async def test_a_message_that_is_cut_or_too_large_is_refused_and_filed_with_what_there_is(
+    tmp_path: Path, sink: Sink
+) -> None:
+    channels = channel(sink)
+    channels["adt"] = channels["adt"].replace("{port: 0}", "{port: 0, max_size: 2KB}")
+    async with running(write_site(tmp_path, channels)) as engine:
+        large = adt("BIG") + b"NTE|1||" + b"x" * 3000 + b"\r"
+        answers = await send(port(engine), large, adt("SMALL"))
+        assert [code_of(answer) for answer in answers] == ["AR", "AA"]
+        await sink.wait_for(1)
+        await settled(engine, "refused")
+        (refused,) = engine.store.search(Query(state="refused"), 10).found
+        assert refused.code == "JL-E101"
+        assert engine.store.show(refused.id).body.startswith(adt("BIG")[:100])
+    assert sink.ids() == ["SMALL"]
+
+
+async def test_many_restarts_with_a_silent_receiver_make_no_dead_letters(tmp_path: Path, broker: str) -> None:
+    silent = {"now": True}
+    sink = await Sink(lambda m: None if silent["now"] else "AA").start()
+    site = write_site(tmp_path, channel(sink), settings="stop_within: 100ms\n")
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), *[adt(f"S{n}") for n in range(30)])
+    for _ in range(4):
+        async with running(site, broker=broker):
+            await sink.wait_for(len(sink.got) + 1)
+    silent["now"] = False
+    async with running(site, broker=broker) as engine:
+        async with asyncio.timeout(20):
+            while (counts := [c for c in engine.store.counts() if c.destination])[0].waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # the journal tells nobody when it has written
+        assert (counts[0].delivered, counts[0].dead) == (30, 0)
+    await sink.stop()
+
+
+async def test_a_full_queue_drains_once_its_receiver_is_back(tmp_path: Path, broker: str) -> None:
+    gone = await Sink().start()
+    address = gone.port
+    retry = "    retry: {first: 100ms, factor: 1, for: 1h}\n"
+    channels = channel(gone, more="limit: {messages: 5}\n", branch=retry)
+    await gone.stop()
+    async with running(write_site(tmp_path, channels), broker=broker) as engine:
+        answers = await send(port(engine), *[adt(f"F{n}") for n in range(5)])
+        kept = [code_of(answer) for answer in answers].count("AA")
+        assert kept
+        back = await Sink().start(address)
+        await back.wait_for(kept)
+        await settled(engine)
+    await back.stop()
+
+
+async def test_an_answer_that_cannot_be_mapped_leaves_its_message_delivered(
+    tmp_path: Path, sink: Sink
+) -> None:
+    (tmp_path / "maps").mkdir()
+    answer_map = "map: answer\nfrom: json\nto: hl7v2\nmake: {MSH: {9: $.kind | required}}\n"
+    (tmp_path / "maps" / "answer.yaml").write_text(answer_map)
+    channels = channel(sink, more="reply: lis\ntimeout: 5s\n", branch="    reply_map: answer\n")
+    async with running(write_site(tmp_path, channels)) as engine:
+        (answer,) = await send(port(engine), adt("U1"))
+        assert code_of(answer) == "AR"
+        await settled(engine)
+        (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
+        assert (way.delivered, way.dead) == (1, 0)

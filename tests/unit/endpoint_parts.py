@@ -23,11 +23,16 @@ class FakeEngine:
         self.reply = reply or Reply("accepted", id="1")
         self.held = held
         self.got: list[Message] = []
+        self.refused: list[Message] = []
         self.open: list[asyncio.Future[Reply]] = []
         self._changed = asyncio.Event()
 
     def deliver(self, message: Message) -> asyncio.Future[Reply]:
         future = asyncio.get_running_loop().create_future()
+        if message.fault:  # as intake does: refused, filed with what there is of it
+            self.refused.append(message)
+            future.set_result(Reply("refused", code=message.fault_code, text=message.fault))
+            return future
         self.got.append(message)
         self._changed.set()
         if self.held:
