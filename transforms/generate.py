@@ -1,8 +1,7 @@
 """From a plan to one Python function, as template engines do it.
 
-Closures that call closures spend two thirds of their time on calling; a generated function has only the
-reads, the pipes and the building left. No text of a map goes into the source: keys, literals, paths and
-functions are handed over as globals named `g0`, `g1`, ...
+Closures that call closures spend two thirds of their time on calling. No text of a map goes into the source:
+keys, literals, paths and functions are handed over as globals named `g0`, `g1`, ...
 """
 
 from __future__ import annotations
