@@ -69,11 +69,13 @@ def _one(where: Where, many: Callable[[Any], list[Any]]) -> Read:
         return _part_reader(where, many)
     if not where.name and where.field and where.rep in (None, 1) and where.sub in (None, 1):
         return _item_field_reader(where, many)
-    plain = where.name and where.field and not where.following and where.nth != 0 and where.rep in (None, 1)
+    plain = where.name and where.field and not where.following and where.nth != 0 and where.rep != 0
     if not plain or where.sub not in (None, 1):
         return _first_of(many)
     if where.name in HEADERS and where.field in (1, 2):
         return _first_of(many)
+    if where.rep not in (None, 1):
+        return _repetition_reader(where)
     if where.comp in (None, 1):
         return _field_reader(where)
     return _component_reader(where)
@@ -127,6 +129,30 @@ def _component_reader(where: Where) -> Read:
         if at >= len(parts):
             return None
         text = parts[at]
+        if sub in text:
+            text = text.split(sub, 1)[0]
+        return (tree.unescape(text) if escape in text else text) or None
+
+    return one
+
+
+def _repetition_reader(where: Where) -> Read:
+    """`PID-3[2].1`: the first part of a component of a later repetition."""
+    key, name, nth, index = _row_of(where)
+    rep, number = where.rep or 1, where.comp or 1
+
+    def one(tree: Hl7Message) -> str | None:
+        row = tree.rows.get(key) or tree.find(key, name, nth)
+        if index >= len(row):
+            return None
+        _, component, repetition, escape, sub, _ = tree.marks
+        repetitions = row[index].split(repetition, rep)
+        if len(repetitions) < rep:
+            return None
+        parts = repetitions[rep - 1].split(component, number)
+        if len(parts) < number:
+            return None
+        text = parts[number - 1]
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
