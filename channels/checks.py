@@ -17,6 +17,14 @@ from config.text import At
 from transforms.conditions import literals
 
 _EVERYWHERE = {"0.0.0.0", "::", ""}
+_ENGINES_OWN = (
+    "/api",
+    "/health",
+    "/metrics",
+    "/openapi.json",
+    "/soap",
+    "/fhir",
+)  # answered before any channel
 _NO_SOURCE: tuple[str, Any] = ("", None)
 
 
@@ -39,6 +47,7 @@ def alone(made: Draft) -> None:
             Problem(("order", "lanes"), "JL-C029", what, "more lanes keep the order of a key", "warning")
         )
     _reply(text, problems)
+    _own_path(made)
     for name, branch in text.to.items():
         _retry(branch.retry, ("to", name, "retry"), problems)
         _reached(text, name, branch, problems)
@@ -123,6 +132,15 @@ def _ports(drafts: list[Draft], settings: Settings) -> None:
 
 def _same_host(one: str, other: str) -> bool:
     return one == other or one in _EVERYWHERE or other in _EVERYWHERE
+
+
+def _own_path(made: Draft) -> None:
+    kind, options = made.source or _NO_SOURCE
+    if kind == "http" and any(
+        options.path == own or options.path.startswith(f"{own}/") for own in _ENGINES_OWN
+    ):
+        what = f"the engine answers {options.path} itself: no message would reach this channel"
+        made.problems.append(Problem(("from", "http", "path"), "JL-C043", what, "begin it with /v1"))
 
 
 def _route(made: Draft) -> tuple[str, Any] | None:

@@ -275,7 +275,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if isinstance(error, Limit):
         return _limit_problem(error)
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, "", detail=error.detail, headers=error.headers)
+    code = {404: "JL-E206", 405: "JL-E207"}.get(error.status_code, "JL-E205")
+    return problem(error.status_code, code, detail=error.detail, headers=error.headers)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

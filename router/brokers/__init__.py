@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from config.errors import JingluoError
 from router.brokers.base import Broker
 
 
@@ -11,7 +13,7 @@ def open_broker(setting: str, var: Path) -> Broker:
     """`embedded` keeps its file in `var`; `amqp://user:password@host/vhost` is RabbitMQ (a comma between
     several).
 
-    Nothing is opened yet: that is `await broker.start()`. ValueError for any other setting.
+    Nothing is opened yet: that is `await broker.start()`. JingluoError JL-B008 for any other setting.
     """
     if setting == "embedded":
         from router.brokers.embedded import EmbeddedBroker
@@ -19,7 +21,13 @@ def open_broker(setting: str, var: Path) -> Broker:
         return EmbeddedBroker(var / "broker.db")
     urls = [url.strip() for url in setting.split(",")]
     if all(url.startswith(("amqp://", "amqps://")) for url in urls):
+        if any((parts := urlsplit(url)).username and parts.password is None for url in urls):
+            raise JingluoError(
+                "JL-B008", "broker: a user needs a password, as in amqp://user:secret://name@host/vhost"
+            )
         from router.brokers.rabbitmq import RabbitBroker
 
         return RabbitBroker(urls)
-    raise ValueError("broker: expected `embedded`, or amqp://user@host/vhost (several with commas between)")
+    raise JingluoError(
+        "JL-B008", "broker: expected `embedded`, or amqp://user@host/vhost (several with commas between)"
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import JingluoError
 from router.brokers import open_broker
 from router.brokers.base import BrokerDown, Delivered, QueueSpec
 from router.brokers.embedded import EmbeddedBroker
@@ -314,5 +315,7 @@ async def test_a_backlog_larger_than_memory_allows_is_read_page_by_page(broker: 
 def test_the_setting_chooses_the_broker(tmp_path: Path) -> None:
     assert type(open_broker("embedded", tmp_path)).__name__ == "EmbeddedBroker"
     assert type(open_broker("amqp://one, amqps://two", tmp_path)).__name__ == "RabbitBroker"
-    with pytest.raises(ValueError, match="embedded"):
+    with pytest.raises(JingluoError, match="needs a password"):
+        open_broker("amqp://guest@127.0.0.1/", tmp_path)
+    with pytest.raises(JingluoError, match="embedded"):
         open_broker("kafka://x", tmp_path)
