@@ -144,8 +144,8 @@ class FileSource:
         """Whether the next file may be taken; not when the engine takes nothing just now."""
         reply = self._answered.get(seen) or await self._hand_over(seen)
         if reply.state == "failed":
-            # Without a broker no file can be taken; a bug with this one holds only this one.
-            return not reply.code.startswith("JL-B")
+            # Where the engine takes nothing just now, no file can be taken; a bug with this one holds only this one.
+            return not reply.retry_after_s
         self._answered[seen] = reply
         await asyncio.to_thread(self._put_away, seen.name, reply)
         del self._answered[seen]

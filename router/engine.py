@@ -122,7 +122,10 @@ class Engine:
     def _outlet(self, channel: Channel, branch: Branch, now_ms: Callable[[], int]) -> Outlet:
         kind = registry.destinations.get(branch.kind)
         ground = Ground(
-            name=f"{channel.name}.{branch.name}", format=branch.format, base_dir=str(self.settings.site)
+            name=f"{channel.name}.{branch.name}",
+            format=branch.format,
+            base_dir=str(self.settings.site),
+            now=lambda: now_ms() / 1000,
         )
         destination = kind(branch.options, ground)
         return Outlet(

@@ -6,8 +6,8 @@
 * A delivery that was neither acknowledged nor released comes back after a crash, flagged `redelivered`.
 * What a cancelled consumer had not acknowledged returns to the head of its queue, in its old order, flagged.
 * `publish(..., delay_s=...)` makes the body appear in the queues after that time: the wait is durable too.
-* A delivery handed out `POISON_AFTER` times without an acknowledgement is for the consumer to park
-  (`Delivered.deliveries` counts).
+* `Delivered.deliveries` counts how often a message was handed out, also where it was only held ahead: more than
+  one makes a message worth watching, and it takes `POISON_AFTER` tries that ended the process to park it.
 All methods are called from the event loop's thread; none blocks it.
 """
 

@@ -64,5 +64,5 @@ def test_every_error_code_has_one_shape() -> None:
     """JL, a family's letter, three digits: what the docs and the operators look up."""
     code = re.compile(r"JL-[A-Za-z0-9]*")
     found = {m for p in SOURCES for m in code.findall(p.read_text(encoding="utf-8"))}
-    wrong = {c for c in found if not re.fullmatch(r"JL-[A-Z](\d{3}|0?n{2,3})?", c)}
+    wrong = {c for c in found if not re.fullmatch(r"JL-([A-Z]\d{3}|[A-Z]0?n{2,3})", c)}
     assert not wrong

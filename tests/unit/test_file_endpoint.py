@@ -115,7 +115,7 @@ async def test_a_refused_file_goes_to_failed_with_its_reason_and_nothing_of_the_
 async def test_a_file_stays_while_the_engine_takes_nothing(source: Open, tmp_path: Path) -> None:
     put(tmp_path, "a.hl7", b"a")
     put(tmp_path, "b.hl7", b"b")
-    engine = FakeEngine(Reply("failed", code="JL-B001"))
+    engine = FakeEngine(Reply("failed", code="JL-B001", retry_after_s=5))
     await source(engine)
     await engine.has(3)
     assert {message.body for message in engine.got} == {b"a"}
@@ -308,3 +308,14 @@ async def test_a_full_disk_is_unreachable_and_keeps_no_half_file(
     with pytest.raises(Unreachable, match="No space left"):
         await writer(tmp_path).send(MESSAGE)
     assert names(tmp_path / "out") == []
+
+
+async def test_a_file_that_the_engine_fails_at_does_not_hold_the_next(source: Open, tmp_path: Path) -> None:
+    def reply(message: Message) -> Reply:
+        return Reply("failed", code="JL-D900") if message.headers["file"] == "a.hl7" else Reply("accepted")
+
+    put(tmp_path, "a.hl7")
+    put(tmp_path, "b.hl7")
+    await source(FakeEngine(reply))
+    await until(lambda: names(tmp_path / "in" / "done") == ["b.hl7"])
+    assert names(tmp_path / "in") == ["a.hl7"]
