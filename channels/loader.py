@@ -13,12 +13,14 @@ from channels.compile import Draft, Workshop, draft
 from channels.model import Channel
 from channels.systems import Systems, read_systems
 from config.errors import ConfigError, Finding
+from config.registry import Names, destinations, sources
 from config.secrets import Secrets
 from config.settings import Settings
 from config.text import read
 from transforms.library import Library
 
 MAX_CHANNELS = 5000
+_END: dict[str, Names] = {"intake": sources, "delivery": destinations}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ def _systems(settings: Settings, env: Mapping[str, str], findings: list[Finding]
     except ConfigError as error:
         findings += error.findings
         secrets = Secrets("a place that cannot be read")
-    return read_systems(settings.systems, name, secrets, env)
+    systems = read_systems(settings.systems, name, secrets, env)
+    systems.here = frozenset(_END[role].what for role in settings.roles if role in _END)
+    return systems
 
 
 def _files(settings: Settings, findings: list[Finding]) -> list[Path]:

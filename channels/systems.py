@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from config.errors import ConfigError, Finding, Problem
 from config.models import did_you_mean, problems_of
 from config.registry import Names, Unknown, destinations, nearest, sources
-from config.secrets import NoSecret, Secrets, written_inline
+from config.secrets import NoSecret, Secrets, Unneeded, written_inline
 from config.text import At, Document, read
+
+BOTH = frozenset((sources.what, destinations.what))
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class Systems:
     document: Document
     entries: dict[str, dict[str, Any]]
     secrets: Secrets
+    here: frozenset[str] = BOTH  # which ends this process runs: of the others it needs no secrets
     problems: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     unreadable: tuple[Finding, ...] = ()
@@ -105,7 +108,10 @@ def endpoint(
             return None
         kind = kind or entry["kind"]
     found = _class(kind, names, here if system is None else (*here, "system"), problems)
-    return None if found is None else _options(kind, found, own, system, here, systems, problems)
+    if found is None:
+        return None
+    secrets = systems.secrets if names.what in systems.here else Unneeded()
+    return _options(kind, found, own, system, here, systems, secrets, problems)
 
 
 def _entry(
@@ -143,7 +149,14 @@ def _class(kind: str, names: Names, at: At, problems: list[Problem]) -> Any:
 
 
 def _options(
-    kind: str, found: Any, own: dict[str, Any], system: Any, at: At, systems: Systems, problems: list[Problem]
+    kind: str,
+    found: Any,
+    own: dict[str, Any],
+    system: Any,
+    at: At,
+    systems: Systems,
+    secrets: Secrets,
+    problems: list[Problem],
 ) -> tuple[str, Any] | None:
     """Each mistake is put where the key stands: in the channel, or in the system's entry."""
     shared = {key: value for key, value in systems.entries.get(system, {}).items() if key != "kind"}
@@ -154,7 +167,7 @@ def _options(
         home.append(replace(problem, at=(*start, *problem.at)))
 
     noted: list[Problem] = []
-    filled = _filled({**shared, **own}, systems.secrets, (), noted)
+    filled = _filled({**shared, **own}, secrets, (), noted)
     options = None
     if not noted:
         try:

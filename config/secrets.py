@@ -96,6 +96,16 @@ class Secrets:
         return Secret(_REFERENCE.sub(lambda found: quote(self.get(found[1]), safe=""), text))
 
 
+class Unneeded(Secrets):
+    """Answers for the parts of a site that this process does not run: it needs none of their credentials."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere")
+
+    def get(self, name: str) -> Secret:
+        return Secret("unneeded")
+
+
 def written_inline(key: object, value: object) -> bool:
     """Whether a value under this key is a secret that stands in the text itself.
 

@@ -11,15 +11,18 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from config.errors import ConfigError, Finding, JingluoError, Problem
 from config.models import problems_of
 from config.secrets import NoSecret, Secret, Secrets, written_inline
 from config.text import At, Document, read
 from config.units import Seconds, Size
+
+Role = Literal["intake", "delivery", "journal"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("config", "schemas", "transforms", "endpoints", "channels", "router")
@@ -61,9 +64,17 @@ class SecretSettings(_Part):
     )
 
 
+def _listed(value: Any) -> Any:
+    """`intake,delivery`, as a variable or an option says it."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 class SettingsText(_Part):
     """jingluo.yaml. Every key is optional."""
 
+    roles: Annotated[tuple[Role, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+        default=ROLES, description="what this process does; several processes need RabbitMQ between them"
+    )
     broker: Secret = Field(
         default=Secret("embedded"), description="`embedded`, or AMQP URLs with commas between"
     )
@@ -81,8 +92,12 @@ class SettingsText(_Part):
 
 
 class Settings(_Part):
-    """What a process runs with. All paths are absolute; of `maps` and `tables` the site's own come first."""
+    """What a process runs with. All paths are absolute; of `maps` and `tables` the site's own come first.
 
+    `database` is empty where the roles have no use for it: then nothing asks for its password either.
+    """
+
+    roles: tuple[Role, ...]
     site: Path
     channels: Path
     systems: Path
@@ -117,14 +132,16 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
     text, warnings = _settings_text(document, env)
     secrets = _open_secrets(text.secrets, base, env)
     var = base / text.var
+    database = text.database if "journal" in text.roles else Secret("")
     return Settings(
+        roles=text.roles,
         site=base,
         channels=base / "channels",
         systems=home / "systems.yaml",
         maps=_with_own(site and base / "maps", ROOT / "transforms" / "maps"),
         tables=_with_own(site and base / "tables", ROOT / "schemas" / "tables"),
         broker=_filled(text.broker, "broker", document, secrets),
-        database=_database(_filled(text.database, "database", document, secrets), base, var),
+        database=_database(_filled(database, "database", document, secrets), base, var),
         var=var,
         http=text.http,
         limits=text.limits,
@@ -170,6 +187,10 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
         made = SettingsText.model_validate(data)
     except ValidationError as error:
         problems += problems_of(error, SettingsText)
+    else:
+        if made.broker == "embedded" and set(made.roles) != set(ROLES):
+            what = "the embedded broker is one process's own: that process has every role"
+            problems.append(Problem(("roles",), "JL-C044", what, "several processes need RabbitMQ"))
     findings = sorted({_finding(document, problem, outside) for problem in problems})
     if made is None or any(finding.severity == "error" for finding in findings):
         raise ConfigError(findings)

@@ -1,5 +1,6 @@
 """What operators and monitors ask the running engine: health, metrics, the state of channels, replay.
 
+Operators ask the process that has the journal; health and metrics are every process's own.
 `/health/*` and `/metrics` are open. `/api/*` wants the operator's token, which the engine writes into its own
 folder (`var/operator-token`, mode 0600) at each start: who may read that file may operate the engine.
 """
@@ -35,15 +36,17 @@ def write_token(var: Path, token: str) -> None:
 def mount(engine: Engine) -> None:
     """Adds the operator's routes to the engine's web server."""
     token = secrets.token_urlsafe(32)
-    # Only an engine that runs writes it: one that fails to start leaves the running one its own.
-    engine.when_started.append(lambda: write_token(engine.settings.var, token))
+    if "journal" in engine.roles:
+        # Only an engine that runs writes it: one that fails to start leaves the running one its own.
+        engine.when_started.append(lambda: write_token(engine.settings.var, token))
 
     def operator(authorization: Annotated[str, Header()] = "") -> None:
         if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
             raise HTTPException(401, "the operator's token is missing or wrong 缺少操作员令牌或令牌错误")
 
     engine.web.app.include_router(_monitor(engine))
-    engine.web.app.include_router(_operate(engine), dependencies=[Depends(operator)])
+    if "journal" in engine.roles:
+        engine.web.app.include_router(_operate(engine), dependencies=[Depends(operator)])
 
 
 def _monitor(engine: Engine) -> APIRouter:
@@ -68,19 +71,30 @@ def _monitor(engine: Engine) -> APIRouter:
 
 
 def health(engine: Engine) -> dict[str, Any]:
-    """`ready` while the broker takes messages and at least one door is open; the rest says what is not well."""
+    """`ready` while the broker takes messages and at least one door is open, where this process has doors.
+
+    The rest says what is not well.
+    """
     names = [channel.name for channel in engine.site.channels]
     closed = dict(engine.doors.closed)
     refused = sorted({f.file for f in engine.site.findings if f.severity == "error"})
-    ready = engine.started and engine.broker.open and len(closed) < len(names)
+    has_doors = "intake" in engine.roles
+    ready = engine.started and engine.broker.open and (not has_doors or len(closed) < len(names))
     return {
         "ready": ready,
+        "roles": sorted(engine.roles),
         "digest": engine.site.digest,
         "broker": "open" if engine.broker.open else "down",
+        **(_journal(engine) if "journal" in engine.roles else {}),
+        "channels": {name: closed.get(name, "open") for name in names} if has_doors else {},
+        "refused_files": refused,
+    }
+
+
+def _journal(engine: Engine) -> dict[str, Any]:
+    return {
         "journal": "writing" if engine.journal.ok else "waiting for its database",
         "journal_parked": engine.journal.parked,
-        "channels": {name: closed.get(name, "open") for name in names},
-        "refused_files": refused,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -41,12 +42,16 @@ def options(
     _site = site
 
 
-def settings() -> Settings:
-    """The settings of the site that the command line names. Ends the command where they cannot be read."""
+def settings(**chosen: str) -> Settings:
+    """The settings of the site that the command line names. Ends the command where they cannot be read.
+
+    `chosen` goes before what the environment says: roles="intake" as JINGLUO_ROLES.
+    """
     from config.settings import load_settings
 
+    env = {**os.environ, **{f"JINGLUO_{name}".upper(): value for name, value in chosen.items() if value}}
     try:
-        return load_settings(_site)
+        return load_settings(_site, env)
     except ConfigError as error:
         for finding in error.findings:
             typer.echo(str(finding), err=True)
@@ -57,12 +62,16 @@ def settings() -> Settings:
 
 
 @app.command()
-def run() -> None:
+def run(
+    roles: Annotated[
+        str, typer.Option(help="What this process does, with commas: intake, delivery, journal; else all.")
+    ] = "",
+) -> None:
     """Runs the site until it is told to stop (SIGTERM, Ctrl-C)."""
     from channels.loader import load_site
     from config.logs import setup
 
-    chosen = settings()
+    chosen = settings(roles=roles)
     setup(chosen.log.level, chosen.log.format)
     site = load_site(chosen)
     for finding in site.findings:

@@ -216,9 +216,9 @@ class Outlet:
             )
         if self.channel.reply == self.branch.name:
             if outcome.receipt is not None and outcome.error is None:
-                self._replies.answered(envelope.id, outcome.receipt, outcome.reply_body, outcome.reply_format)
+                self._replies.answered(envelope, outcome.receipt, outcome.reply_body, outcome.reply_format)
             elif outcome.error is not None and record.outcome != "retry":
-                self._replies.failed(envelope.id, outcome.error)
+                self._replies.failed(envelope, outcome.error)
         self._recorder.record(record, delivered, lambda: self._recorded(envelope, delivered, record.outcome))
 
     def _recorded(self, envelope: wire.Envelope, delivered: Delivered, outcome: str) -> None:

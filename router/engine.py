@@ -1,7 +1,9 @@
-"""Settings and channels to a running engine.
+"""Settings and channels to a running engine: one process, with all roles or some.
 
-Start: database, broker, every queue declared, the journal, the destinations, and only then the doors. Stop goes the
-other way round: no new messages, answers given, what is being sent finished and recorded; the rest stays durable.
+`intake` opens the doors, `delivery` feeds the destinations, `journal` writes the rows and answers operators; between
+processes there is only RabbitMQ. Start: broker, every queue declared, the journal, the destinations, and only then the
+doors. Stop goes the other way round: no new messages, answers given, what is being sent finished and recorded; the
+rest stays durable.
 """
 
 from __future__ import annotations
@@ -31,14 +33,17 @@ from router.journal import Journal
 from router.metrics import Metrics
 from router.recorder import Recorder
 from router.replies import Replies
-from router.store import open_store
+from router.store import Store, open_store
 from router.suspects import Suspects
 
 log = structlog.get_logger()
 
 
 class Engine:
-    """One process that does everything. `start` returns when the doors are open, `stop` when nothing is in flight."""
+    """One process. `start` returns when the doors are open, `stop` when nothing is in flight.
+
+    `store` and `journal` are there for the role `journal` alone: the others have no database.
+    """
 
     def __init__(self, settings: Settings, site: Site, now_ms: Callable[[], int] = wall_ms) -> None:
         self.settings = settings
@@ -48,20 +53,33 @@ class Engine:
         settings.var.mkdir(parents=True, exist_ok=True)
         self.web = WebServer(settings.http.host, settings.http.port, settings.limits)
         self.broker = open_broker(settings.broker, settings.var)
-        self.store = open_store(settings.database)
-        self.journal = Journal(self.store, self.broker)
-        self._replies = Replies()
+        self.roles = frozenset(settings.roles)
+        self._store = open_store(settings.database) if "journal" in self.roles else None
+        self._journal = Journal(self._store, self.broker) if self._store else None
+        self._replies = Replies(self.broker)
         self._recorder = Recorder(self.broker)
         self._suspects = Suspects(settings.var / "suspects")
         self.when_started: list[Callable[[], None]] = []
         self.intakes = {
             c.name: Intake(c, self.broker, self._replies, self.metrics, now_ms) for c in site.channels
         }
-        self.outlets = [self._outlet(c, b, now_ms) for c in site.channels for b in c.branches]
-        ways_in = [(c, self.intakes[c.name].deliver) for c in site.channels]
+        delivering = site.channels if "delivery" in self.roles else ()
+        self.outlets = [self._outlet(c, b, now_ms) for c in delivering for b in c.branches]
+        taking = site.channels if "intake" in self.roles else ()
+        ways_in = [(c, self.intakes[c.name].deliver) for c in taking]
         self.doors = Doors(ways_in, self.web, str(settings.site), now_ms)
         self.gauges = Gauges(self.broker, self.outlets, now_ms)
-        self.metrics.watch(lambda: self.gauges.snapshot(self.journal, self.web))
+        self.metrics.watch(lambda: self.gauges.snapshot(self._journal, self.web))
+
+    @property
+    def store(self) -> Store:
+        assert self._store is not None, "only the role `journal` has a database"
+        return self._store
+
+    @property
+    def journal(self) -> Journal:
+        assert self._journal is not None, "only the role `journal` has a database"
+        return self._journal
 
     async def start(self) -> None:
         """Raises OSError when the HTTP port is taken. Waits for the broker as long as there is none."""
@@ -69,7 +87,9 @@ class Engine:
         self.broker.on_change(lambda open: log.info("broker.open" if open else "broker.down"))
         await self.broker.start()
         await self.broker.declare(self._queues())
-        await self.journal.start()
+        if self._journal is not None:
+            await self._journal.start()
+        await self._replies.open()
         for outlet in self.outlets:
             await outlet.start()
         self.gauges.start()
@@ -81,7 +101,11 @@ class Engine:
         gc.collect()
         gc.freeze()
         log.info(
-            "engine.started", channels=len(self.site.channels), digest=self.site.digest, http=self.web.port
+            "engine.started",
+            roles=",".join(sorted(self.roles)),
+            channels=len(self.site.channels),
+            digest=self.site.digest,
+            http=self.web.port,
         )
 
     async def stop(self) -> None:
@@ -99,10 +123,12 @@ class Engine:
         except TimeoutError:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
         await self._step("gauges", self.gauges.stop())
-        await self._step("journal", self.journal.stop())
+        if self._journal is not None:
+            await self._step("journal", self._journal.stop())
         await self._step("broker", self.broker.stop())
         await self._step("web", self.web.stop())
-        self.store.close()
+        if self._store is not None:
+            self._store.close()
         log.info("engine.stopped")
 
     async def _step(self, name: str, stopping: Awaitable[None]) -> None:

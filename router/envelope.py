@@ -31,6 +31,7 @@ class Envelope(msgspec.Struct, frozen=True, tag="m", array_like=True):
     parent: str = ""
     attempt: int = 1  # of the one destination in whose queue this copy waits
     first_ms: int = 0  # when that destination was first tried, Unix ms
+    reply_to: str = ""  # the mailbox of the process whose sender waits for a destination's answer
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):

@@ -52,11 +52,11 @@ class Gauges:
             found.append(Waiting(outlet.channel.name, outlet.branch.name, depth, oldest_s))
         return tuple(found)
 
-    def snapshot(self, journal: Journal, web: WebServer) -> Snapshot:
+    def snapshot(self, journal: Journal | None, web: WebServer) -> Snapshot:
         return Snapshot(
             waiting=self.waiting(),
             journal_behind=self._depths.get(JOURNAL, _NONE).total,
-            journal_ok=journal.ok,
+            journal_ok=journal is None or journal.ok,
             broker_open=self._broker.open,
             connections=web.connections,
         )

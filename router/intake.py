@@ -99,6 +99,7 @@ class Intake:
             filtered=self._names if not chosen else tuple(n for n in self._names if n not in chosen),
             state="accepted" if chosen else "filtered",
             parent=message.parent,
+            reply_to=self._replies.address if self._asks in chosen else "",
         )
         return envelope, self.queues(envelope, tree)
 

@@ -1,23 +1,39 @@
 """Senders that wait for a destination's answer: from a message's id to the Future of its reply.
 
-In one process the answer comes back through memory. The message itself is durable before anybody waits, so a
-time-out or a crash costs the sender an answer (`pending`), never a message.
+The answer comes back through memory, or from another process by the mailbox that the message names. The message
+itself is durable before anybody waits, so a time-out or a crash costs the sender an answer (`pending`), never a
+message.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from config.errors import BadMessage, JingluoError, Refused
+from router.brokers.base import Broker
+from router.envelope import Envelope
 from schemas.message import Receipt, Reply
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=dict)
+_decoder = msgspec.msgpack.Decoder(Reply)
 
 
 class Replies:
-    """Who waits for what. Bounded: over `limit` the next ones are not waited for and hear `accepted`."""
+    """Who waits for what. Bounded: over `limit` the next ones are not waited for and hear `accepted`.
 
-    def __init__(self, limit: int = 10_000) -> None:
+    `address` is this process's mailbox, which its messages name; empty where no other process delivers them.
+    """
+
+    def __init__(self, broker: Broker, limit: int = 10_000) -> None:
+        self.address = ""
+        self._broker = broker
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._limit = limit
+
+    async def open(self) -> None:
+        self.address = await self._broker.mailbox(self._came)
 
     def expect(self, message_id: str, within_s: float) -> asyncio.Future[Reply] | None:
         """From now on an answer to this message is awaited; `pending` after `within_s` seconds."""
@@ -34,24 +50,34 @@ class Replies:
         """The message was not accepted after all."""
         self._settle(message_id, _pending(message_id))
 
-    def answered(self, message_id: str, receipt: Receipt, body: bytes, format: str) -> None:
+    def answered(self, envelope: Envelope, receipt: Receipt, body: bytes, format: str) -> None:
         """The destination said yes; `body` is its answer, mapped where the channel maps it."""
-        if message_id in self._waiting:
-            reply = Reply("answered", id=message_id, body=body, format=format, headers=receipt.headers)
-            self._settle(message_id, reply)
+        reply = Reply("answered", id=envelope.id, body=body, format=format, headers=dict(receipt.headers))
+        self._pass_on(envelope, reply)
 
-    def failed(self, message_id: str, error: JingluoError) -> None:
+    def failed(self, envelope: Envelope, error: JingluoError) -> None:
         """There will be no answer. Never "nothing was kept": the message is, and an operator sees it."""
         if isinstance(error, Refused | BadMessage):
-            self._settle(message_id, Reply("refused", id=message_id, code=error.code, text=error.text))
+            reply = Reply("refused", id=envelope.id, code=error.code, text=error.text)
         else:
             text = f"kept, but given up: {error.text}; do not send it again 已接收，处理失败待人工，请勿重发"
-            self._settle(message_id, Reply("pending", id=message_id, code=error.code, text=text))
+            reply = Reply("pending", id=envelope.id, code=error.code, text=text)
+        self._pass_on(envelope, reply)
 
     def give_up(self) -> None:
         """The engine stops: everybody still waiting hears `pending`."""
         for message_id in list(self._waiting):
             self._settle(message_id, _pending(message_id))
+
+    def _pass_on(self, envelope: Envelope, reply: Reply) -> None:
+        if envelope.id in self._waiting:
+            self._settle(envelope.id, reply)
+        elif envelope.reply_to and envelope.reply_to != self.address:
+            self._broker.post(envelope.reply_to, _encoder.encode(reply))
+
+    def _came(self, body: bytes) -> None:
+        reply = _decoder.decode(body)
+        self._settle(reply.id, reply)
 
     def _settle(self, message_id: str, reply: Reply) -> None:
         future = self._waiting.pop(message_id, None)

@@ -21,6 +21,7 @@ import structlog
 from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec
 from router.brokers.rabbitmq_consume import RabbitConsumer, Returned
 from router.brokers.rabbitmq_link import LinkLost
+from router.brokers.rabbitmq_mail import Mailbox
 from router.brokers.rabbitmq_session import Session
 from router.brokers.rabbitmq_topology import delay_name, delay_step_ms
 
@@ -50,6 +51,7 @@ class RabbitBroker:
         self._check_s = check_s
         self._specs: dict[str, QueueSpec] = {}
         self._consumers: list[RabbitConsumer] = []
+        self._mailbox: Mailbox | None = None
         self._returned: defaultdict[str, Returned] = defaultdict(Returned)
         self._full: set[str] = set()
         self._tell: list[Callable[[bool], None]] = []
@@ -127,6 +129,16 @@ class RabbitBroker:
         held, tag = delivered.tag
         return tag in held.tags
 
+    async def mailbox(self, on_mail: Callable[[bytes], None]) -> str:
+        mailbox = self._mailbox = Mailbox(self._prefix, on_mail)
+        with contextlib.suppress(BrokerDown):  # the next session attaches it
+            await self._ask(lambda session: mailbox.attach(session.consuming, session.end))
+        return mailbox.address
+
+    def post(self, address: str, body: bytes) -> None:
+        if self._session is not None:
+            self._session.post(address, body)
+
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
         """`held` is what this process's consumers hold. `delayed` is not known by queue, and 0."""
 
@@ -170,14 +182,18 @@ class RabbitBroker:
         self._blocked = False
         await session.open(url, self._on_blocked)
         # Others may declare and consume meanwhile: it is complete when nothing is left to do.
+        mailbox: Mailbox | None = None
         while True:
             specs = [spec for name, spec in self._specs.items() if name not in session.verified]
             detached = [consumer for consumer in self._consumers if consumer.held is None]
-            if not specs and not detached:
+            if not specs and not detached and mailbox is self._mailbox:
                 break
             await session.declare(specs)
             for consumer in detached:
                 await consumer.attach(session.consuming, session.end)
+            if self._mailbox is not None and mailbox is not self._mailbox:
+                mailbox = self._mailbox
+                await mailbox.attach(session.consuming, session.end)
         if session.lost is not None:
             raise session.lost
         log.info("rabbitmq open", host=urlsplit(url).hostname)

@@ -51,11 +51,17 @@ class Session:
         channel = await publishing.channel(self.end)
         channel.raw.add_on_return_callback(self._nowhere)
         self.publisher = await Publisher.open(channel, self.wake.set)
+        self._posting = await publishing.channel(self.end)
         await self._exchange(self._prefix, "topic")
 
     @property
     def consuming(self) -> Link:
         return self._links[1]
+
+    def post(self, address: str, body: bytes) -> None:
+        """Into another process's mailbox, if it is there."""
+        if self._posting.raw.is_open:
+            self._posting.raw.basic_publish("", address, body)
 
     def _nowhere(self, *_: Any) -> None:
         """A publish came back: its queue is gone. Which one cannot be known cheaply, so all open ones fail.

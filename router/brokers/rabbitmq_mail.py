@@ -1,0 +1,47 @@
+"""This process's mailbox: a queue by which other processes answer it while it is there.
+
+Nothing in it is durable and nothing is confirmed: an answer is worthless once its sender has gone. RabbitMQ's own
+reply-to would do the same, but only on the channel that published the question.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from router.brokers.rabbitmq_link import Link, LinkLost
+
+log = structlog.get_logger()
+
+_EXPIRES_MS = 60_000  # RabbitMQ deletes the mailbox of a process that has not come back by then
+_MAX_BYTES = 200_000_000
+_ARGUMENTS = {
+    "x-queue-type": "classic",
+    "x-expires": _EXPIRES_MS,
+    "x-max-length-bytes": _MAX_BYTES,
+    "x-overflow": "drop-head",
+}
+
+
+class Mailbox:
+    """Lives through reconnects: `attach` opens it on a new link, under the same address."""
+
+    def __init__(self, prefix: str, on_mail: Callable[[bytes], None]) -> None:
+        self.address = f"{prefix}.replies.{uuid.uuid4().hex}"
+        self._on_mail = on_mail
+
+    async def attach(self, link: Link, on_lost: Callable[[LinkLost], None]) -> None:
+        """Raises LinkLost."""
+        channel = await link.channel(on_lost)
+        await channel.declare_queue(self.address, _ARGUMENTS)
+        channel.raw.add_on_cancel_callback(lambda _: on_lost(LinkLost("the mailbox was deleted")))
+        await channel.call(channel.raw.basic_consume, self.address, self._came, auto_ack=True)
+
+    def _came(self, _channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
+        try:
+            self._on_mail(body)
+        except Exception:  # or pika would close the connection
+            log.exception("mail that cannot be read")
