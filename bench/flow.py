@@ -82,7 +82,9 @@ def _measure(stack: Stack, measure_s: float, profile: Path | None) -> Iterator[R
     with contextlib.ExitStack() as held:
         ready = held.enter_context(stack.prepared())
         loader = held.enter_context(Loader())
-        running = held.enter_context(engine(ready.broker, ready.database, loader.sink, profile))
+        running = held.enter_context(
+            engine(ready.broker, ready.database, loader.sink, stack.processes, profile)
+        )
         running.wait_until_open()
         ready.ceiling(CONNECTIONS[-1])  # warms the servers up
         for number, connections in enumerate(CONNECTIONS):
@@ -92,13 +94,16 @@ def _measure(stack: Stack, measure_s: float, profile: Path | None) -> Iterator[R
 
 
 def _row(stack: Stack, plan: Plan, loader: Loader, running: Engine) -> Row:
-    pids = {"engine": [running.pid], "load + sink": [loader.pid], **stack.pids()}
-    start_mb, used = usage.resident_mb(running.pid), {name: usage.cpu_s(each) for name, each in pids.items()}
+    pids = {"engine": running.pids, "load + sink": [loader.pid], **stack.pids()}
+    start_mb, used = (
+        usage.resident_mb(running.pids[0]),
+        {name: usage.cpu_s(each) for name, each in pids.items()},
+    )
     result = loader.run(plan)
     journal_s = running.wait_for_journal(JOURNAL_S)
     each_s = {name: usage.cpu_s(each) - used[name] for name, each in pids.items()}
     cpu_ms = {name: spent / max(result["accepted"], 1) * 1000 for name, spent in each_s.items()}
-    resident_mb = (start_mb, usage.resident_mb(running.pid))
+    resident_mb = (start_mb, usage.resident_mb(running.pids[0]))
     count = loader.count()
     return Row(stack.name, plan.connections, result, count, cpu_ms, resident_mb, journal_s=journal_s)
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ import uvloop
 
 from bench import ceiling, usage
 from bench.brokers import round_trips
+from bench.site import ALL, APART
 from config.settings import ROOT
 from router.brokers import open_broker
 
@@ -52,6 +53,7 @@ class Stack:
     amqp: str = ""
     postgresql: str = ""
     servers: dict[str, str] = field(default_factory=dict)  # label -> command of the server's process
+    processes: Sequence[str] = ALL  # the roles of each of the engine's processes
 
     def pids(self) -> dict[str, list[int]]:
         return {label: usage.called(command) for label, command in self.servers.items()}
@@ -75,6 +77,8 @@ def stacks() -> tuple[list[Stack], list[str]]:
     if amqp and postgresql:
         servers = {**beam, "PostgreSQL": "postgres"}
         found.append(Stack("RabbitMQ + PostgreSQL", "rabbitmq-postgresql", amqp, postgresql, servers))
+        name = "the same, journal apart"
+        found.append(Stack(name, "rabbitmq-postgresql-2", amqp, postgresql, servers, APART))
     if amqp:
         found.append(Stack("RabbitMQ + SQLite", "rabbitmq-sqlite", amqp, servers=beam))
     for what, here in (("RabbitMQ", amqp), ("PostgreSQL", postgresql)):

@@ -1,4 +1,4 @@
-"""A site made for a measurement, and the engine that runs it in a process of its own."""
+"""A site made for a measurement, and the engine that runs it in a process of its own, or in several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _CHANNEL = """\
@@ -38,11 +38,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+ALL = ("",)
+APART = ("intake,delivery", "journal")
+
+
 class Engine:
-    """`jingluo run` of a site with one channel, MLLP to MLLP. `port` is its door."""
+    """`jingluo run` of a site with one channel, MLLP to MLLP. `port` is its door.
+
+    `processes` are the roles of each, `ALL` is one process with every role; the first has the door.
+    """
 
     def __init__(
-        self, folder: Path, broker: str, database: str, sink: int, profile: Path | None = None
+        self,
+        folder: Path,
+        broker: str,
+        database: str,
+        sink: int,
+        processes: Sequence[str] = ALL,
+        profile: Path | None = None,
     ) -> None:
         self.port, self.http = free_port(), free_port()
         write_site(folder, self.http)
@@ -50,16 +63,18 @@ class Engine:
         self.log = folder / "engine.log"
         profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
         command = [sys.executable, *profiler, jingluo(), "--site", str(folder), "run"]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment(broker, database)
-            )
-        self.pid = self._process.pid
+        self._processes = []
+        for number, roles in enumerate(processes):
+            env = environment(broker, database, roles, http=free_port() if number else self.http)
+            with self.log.open("ab") as log:
+                self._processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=env))
+            command = [sys.executable, jingluo(), "--site", str(folder), "run"]
+        self.pids = [process.pid for process in self._processes]
 
     def wait_until_open(self) -> None:
         """Until the door takes a connection. RuntimeError, with the log, when it ended or takes too long."""
         until = time.perf_counter() + _START_S
-        while time.perf_counter() < until and self._process.poll() is None:
+        while time.perf_counter() < until and self._processes[0].poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return
             time.sleep(0.005)
@@ -82,21 +97,28 @@ class Engine:
         return time.perf_counter() - began
 
     def stop(self) -> int:
-        """Asks it to stop, and makes it after 40 s. Its exit code."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        """Asks them to stop, and makes them after 40 s. The worst exit code."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        return max(self._ended(process) for process in self._processes)
+
+    @staticmethod
+    def _ended(process: subprocess.Popen[bytes]) -> int:
         try:
-            return self._process.wait(40)
+            return abs(process.wait(40))
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+            process.kill()
+            return abs(process.wait())
 
 
 @contextlib.contextmanager
-def engine(broker: str, database: str, sink: int, profile: Path | None = None) -> Iterator[Engine]:
+def engine(
+    broker: str, database: str, sink: int, processes: Sequence[str] = ALL, profile: Path | None = None
+) -> Iterator[Engine]:
     """A running engine in a temporary folder, stopped at the end. Its door may not be open yet."""
     with tempfile.TemporaryDirectory(prefix="jingluo-bench-") as folder:
-        running = Engine(Path(folder), broker, database, sink, profile)
+        running = Engine(Path(folder), broker, database, sink, processes, profile)
         try:
             yield running
         finally:
@@ -119,8 +141,9 @@ def jingluo() -> str:
     return str(Path(sys.executable).parent / "jingluo")
 
 
-def environment(broker: str = "", database: str = "") -> dict[str, str]:
+def environment(broker: str = "", database: str = "", roles: str = "", http: int = 0) -> dict[str, str]:
     """Settings that hold a password go by the environment, and nothing else of this product is in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JINGLUO_")}
-    given = {"JINGLUO_BROKER": broker, "JINGLUO_DATABASE": database}
+    given = {"JINGLUO_BROKER": broker, "JINGLUO_DATABASE": database, "JINGLUO_ROLES": roles}
+    given["JINGLUO_HTTP_PORT"] = str(http or "")
     return kept | {name: value for name, value in given.items() if value}

@@ -76,4 +76,4 @@ def _start(sink: int) -> tuple[float, float, float]:
         took = time.perf_counter() - began
         if b"|AA|START1" not in answer:
             raise RuntimeError("the first message was not accepted")
-        return took, usage.cpu_s([running.pid]), usage.resident_mb(running.pid)
+        return took, usage.cpu_s(running.pids), usage.resident_mb(running.pids[0])
