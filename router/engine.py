@@ -33,6 +33,7 @@ from router.journal import Journal
 from router.metrics import Metrics
 from router.recorder import Recorder
 from router.replies import Replies
+from router.scribe import Scribe
 from router.store import Store, open_store
 from router.suspects import Suspects
 
@@ -55,7 +56,8 @@ class Engine:
         self.broker = open_broker(settings.broker, settings.var)
         self.roles = frozenset(settings.roles)
         self._store = open_store(settings.database) if "journal" in self.roles else None
-        self._journal = Journal(self._store, self.broker) if self._store else None
+        self.scribe = Scribe(settings)
+        self._journal = Journal(self.scribe.write, self.broker) if self._store else None
         self._replies = Replies(self.broker)
         self._recorder = Recorder(self.broker)
         self._suspects = Suspects(settings.var / "suspects")
@@ -125,6 +127,7 @@ class Engine:
         await self._step("gauges", self.gauges.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())
+        await self._step("scribe", self.scribe.stop())
         await self._step("broker", self.broker.stop())
         await self._step("web", self.web.stop())
         if self._store is not None:

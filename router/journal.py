@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from router.brokers.base import Broker, Consumer, Delivered
 from router.envelope import JOURNAL
-from router.store import Store, StoreError
+from router.store import StoreError
 
 log = structlog.get_logger()
 
@@ -27,19 +27,21 @@ _STOP_S = 10.0
 class Journal:
     """Writes what comes through the journal's queue, which the engine has declared.
 
+    `write` makes bodies of that queue durable and says how many it had to park; it raises StoreError.
     `ok` is false while the database cannot be written to. `behind` counts what the broker has handed out and
     is not yet in rows; the queue's own depth counts the rest as well.
     """
 
-    def __init__(self, store: Store, broker: Broker, batch: int = 500) -> None:
-        self._store = store
+    def __init__(
+        self, write: Callable[[Sequence[bytes]], Awaitable[int]], broker: Broker, batch: int = 500
+    ) -> None:
+        self._into_rows = write
         self._broker = broker
         self._batch = batch
         self._came: deque[Delivered] = deque()
         self._some = asyncio.Event()
         self._full = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "journal")
         self._consumer: Consumer | None = None
         self._task: asyncio.Task[None] | None = None
         self._in_hand = 0
@@ -64,7 +66,6 @@ class Journal:
             self._task.cancel()
         if self._consumer is not None:
             await self._consumer.cancel()
-        self._thread.shutdown(wait=False)
 
     def _take(self, delivered: Delivered) -> None:
         self._came.append(delivered)
@@ -105,10 +106,9 @@ class Journal:
         """Until it is in. False where the engine stops before that."""
         wait_s = _FIRST_WAIT_S
         bodies = [delivered.body for delivered in batch]
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                self.parked += await loop.run_in_executor(self._thread, self._store.write_bodies, bodies)
+                self.parked += await self._into_rows(bodies)
                 break
             except StoreError as error:
                 log.warning("journal.database_down", code=error.code, error=error.text, again_in_s=wait_s)
