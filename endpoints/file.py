@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import fnmatch
 import heapq
 import os
@@ -71,6 +72,7 @@ class FileSource:
         self._go.set()
         self._stopping = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+        self._turn: int | None = None  # the folder, open and locked, while this process takes from it
         self._deliver: Deliver
 
     async def start(self, deliver: Deliver) -> None:
@@ -90,17 +92,37 @@ class FileSource:
         self._go.set()
         if self._looking is not None:
             await self._looking
+        if self._turn is not None:
+            turn, self._turn = self._turn, None
+            os.close(turn)
 
     async def _look_again_and_again(self) -> None:
         while not self._stopping.is_set():
             try:
-                await self._look()
+                if await asyncio.to_thread(self._has_turn):
+                    await self._look()
             except OSError as error:
                 log.error("file.folder_unreadable", channel=self.ground.name, reason=error.strerror)
             except Exception:
                 log.exception("file.look_failed", channel=self.ground.name)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self.options.poll)
+
+    def _has_turn(self) -> bool:
+        """One process at a time takes from a folder; another takes over when it ends, however it ends."""
+        if self._turn is None:
+            turn = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(turn)
+                return False
+            except (
+                OSError
+            ) as error:  # some network file systems: there one process alone must have the folder
+                log.warning("file.folder_not_locked", channel=self.ground.name, reason=error.strerror)
+            self._turn = turn
+        return True
 
     async def _look(self) -> None:
         for seen in self._settled(await asyncio.to_thread(self._scan)):

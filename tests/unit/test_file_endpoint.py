@@ -85,6 +85,22 @@ async def test_a_file_is_moved_only_after_the_reply_and_the_next_waits_for_it(
     engine.open[1].set_result(Reply("accepted"))
 
 
+async def test_of_two_processes_one_takes_from_a_folder_and_the_other_takes_over(
+    source: Open, tmp_path: Path
+) -> None:
+    first, second = FakeEngine(), FakeEngine()
+    running = await source(first)
+    put(tmp_path, "a.hl7")
+    await first.has(1)
+    await source(second)
+    put(tmp_path, "b.hl7")
+    await until(lambda: names(tmp_path / "in" / "done") == ["a.hl7", "b.hl7"])
+    assert (len(first.got), len(second.got)) == (2, 0)
+    await running.stop()
+    put(tmp_path, "c.hl7")
+    await second.has(1)
+
+
 async def test_a_file_can_be_deleted_instead(source: Open, tmp_path: Path) -> None:
     path = put(tmp_path, "a.hl7")
     await source(FakeEngine(), done="delete")
