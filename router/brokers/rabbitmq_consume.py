@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from router.brokers.base import Delivered
+from router.brokers.rabbitmq_frames import TakeDeliveries, delivery_count
 from router.brokers.rabbitmq_link import Channel, Link, LinkLost
 
 log = structlog.get_logger()
@@ -85,9 +86,9 @@ class Held:
             self._told.discard(run)
         self._through = run
         if last:  # never a tag that was told before: RabbitMQ closes the channel on one it does not know
-            self.channel.raw.basic_ack(last, multiple=True)
+            self.channel.ack(last, multiple=True)
         for tag in sorted(self._done):
-            self.channel.raw.basic_ack(tag)
+            self.channel.ack(tag)
         self._told |= self._done
         self._done.clear()
 
@@ -118,13 +119,14 @@ class RabbitConsumer:
         await channel.call(channel.raw.basic_qos, prefetch_count=self._prefetch)
         held = self.held = Held(channel, self._prefetch, self._returned)
 
-        def delivered(_: Any, method: Any, properties: Any, body: bytes) -> None:
+        def delivered(tag: int, redelivered: bool, properties: bytes, body: bytes) -> None:
             if self.held is held:
-                self._delivered(held, method, properties, body)
+                self._delivered(held, tag, redelivered, properties, body)
             else:
                 self._returned.add([body])  # it crossed our goodbye
 
-        await channel.call(channel.raw.basic_consume, self.queue, delivered)
+        channel.take(TakeDeliveries(delivered))
+        await channel.call(channel.raw.basic_consume, self.queue, _taken)
         if self._cancelled:
             await self._release()
 
@@ -147,15 +149,16 @@ class RabbitConsumer:
             self.detached()
             await held.channel.close()
 
-    def _delivered(self, held: Held, method: Any, properties: Any, body: bytes) -> None:
-        tag = method.delivery_tag
+    def _delivered(self, held: Held, tag: int, redelivered: bool, properties: bytes, body: bytes) -> None:
         held.tags[tag] = body
         deliveries = 1
-        if method.redelivered:
-            deliveries += (properties.headers or {}).get("x-delivery-count", 0) - self._returned.get(
-                hash(body), 0
-            )
+        if redelivered:
+            deliveries += delivery_count(properties) - self._returned.get(hash(body), 0)
         try:
-            self._on_delivery(Delivered(self.queue, body, (held, tag), method.redelivered, deliveries))
+            self._on_delivery(Delivered(self.queue, body, (held, tag), redelivered, deliveries))
         except Exception:
             log.exception("a consumer failed; its delivery stays unacknowledged", queue=self.queue)
+
+
+def _taken(*_: Any) -> None:
+    """pika's own callback for deliveries: it sees none."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pika
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from router.brokers.rabbitmq_stream import connect
+from router.brokers.rabbitmq_frames import Taker, ack
+from router.brokers.rabbitmq_stream import Connection
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters is logged by us, once, without its data
 
@@ -23,7 +24,6 @@ CALL_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 10.0
 GOODBYE_S = 2.0
 HEARTBEAT_S = 20
-PERSISTENT = 2
 
 
 class LinkLost(Exception):
@@ -32,17 +32,6 @@ class LinkLost(Exception):
     def __init__(self, reason: object, code: int = 0) -> None:
         super().__init__(str(reason) or type(reason).__name__)
         self.code = code
-
-
-class Properties(pika.BasicProperties):  # type: ignore[misc]  # pika has no types here
-    """Persistent, with a CC header. Encoded once: pika does it for each publish, 3 us of Python."""
-
-    def __init__(self, cc: Sequence[str]) -> None:
-        super().__init__(delivery_mode=PERSISTENT, headers={"CC": list(cc)} if cc else None)
-        self._pieces: list[bytes] = super().encode()
-
-    def encode(self) -> list[bytes]:
-        return self._pieces.copy()
 
 
 class Channel:
@@ -55,6 +44,17 @@ class Channel:
         self._closing = False
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         raw.add_on_close_callback(self._ended)
+
+    def take(self, taker: Taker) -> None:
+        """`taker` is offered each frame of this channel before pika, as long as the channel lives."""
+        self.raw.connection.takers[self.raw.channel_number] = taker
+
+    def send(self, frames: bytes) -> None:
+        """Only while `raw.is_open`."""
+        self.raw.connection.send(frames)
+
+    def ack(self, tag: int, *, multiple: bool = False) -> None:
+        self.send(ack(self.raw.channel_number, tag, multiple))
 
     async def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Awaits the broker's answer to an AMQP method. Raises LinkLost."""
@@ -97,6 +97,9 @@ class Channel:
             self.raw._cancelled.update(self.raw.consumer_tags)
 
     def _ended(self, _: Any, reason: Exception) -> None:
+        self.raw.connection.takers.pop(
+            self.raw.channel_number, None
+        )  # before another channel gets its number
         lost = LinkLost(reason, reason.reply_code if isinstance(reason, ChannelClosedByBroker) else 0)
         if not self._closed.done():
             self._closed.set_result(None)
@@ -128,7 +131,7 @@ class Link:
         parameters.connection_attempts = 1
         parameters.socket_timeout = parameters.stack_timeout = CONNECT_TIMEOUT_S
         done: asyncio.Future[Any] = loop.create_future()
-        connection = connect(parameters, partial(_resolve, done))
+        connection = Connection(parameters, partial(_resolve, done))
         try:
             result = await asyncio.shield(done)
         except asyncio.CancelledError:

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from router.brokers.base import BrokerDown, QueueFull
-from router.brokers.rabbitmq_link import Channel, Properties
+from router.brokers.rabbitmq_frames import Publish, take_confirms
+from router.brokers.rabbitmq_link import Channel
 
-MAX_KNOWN = 4_096  # sets of queues whose properties are kept ready
+MAX_KNOWN = 4_096  # sets of queues whose frames are kept ready
 
 
 class Publisher:
     """One channel in confirm mode. A confirm may resolve many publishes. `on_refused` hears of a refusal."""
 
     def __init__(self, channel: Channel, on_refused: Callable[[], None]) -> None:
-        self._raw = channel.raw
+        self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._on_refused = on_refused
         self._sent = 0
         self._lowest = 1  # the first tag that may be unconfirmed
         self._waiting: dict[int, tuple[asyncio.Future[None], float]] = {}
-        self._properties: dict[tuple[str, ...], Properties] = {}
+        self._known: dict[tuple[str, ...], Publish] = {}
 
     @classmethod
     async def open(cls, channel: Channel, on_refused: Callable[[], None]) -> Publisher:
         publisher = cls(channel, on_refused)
-        await channel.call(channel.raw.confirm_delivery, publisher._answered)
+        channel.take(take_confirms(publisher._answered))
+        await channel.call(channel.raw.confirm_delivery, lambda _: None)  # pika sees no confirm
         return publisher
 
     def publish(
         self, exchange: str, queues: Sequence[str], body: bytes, future: asyncio.Future[None]
     ) -> None:
         """One routing key for the first queue, a CC header for the rest. Raises BrokerDown."""
-        key = tuple(queues[1:])
-        properties = self._properties.get(key)
-        if properties is None:
-            if len(self._properties) >= MAX_KNOWN:
-                self._properties.clear()
-            properties = self._properties[key] = Properties(key)
-        if not self._raw.is_open:
+        if not self._channel.raw.is_open:
             raise BrokerDown("JL-B007", "the connection to RabbitMQ is just being lost")
-        self._raw.basic_publish(exchange, queues[0], body, properties, mandatory=True)
+        key = (exchange, *queues)
+        publish = self._known.get(key)
+        if publish is None:
+            publish = self._learn(key)
+        self._channel.send(publish.frames(body))
         self._sent += 1
         self._waiting[self._sent] = (future, self._loop.time())
 
@@ -59,16 +58,21 @@ class Publisher:
                 future.set_exception(error)
         self._waiting.clear()
 
-    def _answered(self, frame: Any) -> None:
-        method = frame.method
+    def _learn(self, key: tuple[str, ...]) -> Publish:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        raw = self._channel.raw
+        self._known[key] = Publish(raw.channel_number, key[0], key[1:], raw.connection.params.frame_max)
+        return self._known[key]
+
+    def _answered(self, tag: int, multiple: bool, kept: bool) -> None:
         error = None
-        if method.NAME == "Basic.Nack":
+        if not kept:
             error = QueueFull(
                 "JL-B003", "RabbitMQ refused the message: a queue is full, or cannot keep it now"
             )
             self._on_refused()
-        tag = method.delivery_tag
-        if not method.multiple:
+        if not multiple:
             self._resolve(tag, error)
             return
         for each in range(self._lowest, tag + 1):

@@ -2,7 +2,8 @@
 
 pika reads 4 KB at a time until the socket says no more, and asks epoll before and after each write: about five
 system calls for a small message, where the loop's transport needs one. pika's interface for streams is made after
-asyncio's, so this is only the plug between them.
+asyncio's, so this is only the plug between them, with a way past pika for the frames of which there are many
+(rabbitmq_frames.py): the rest of the protocol is pika's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 from pika.adapters.asyncio_connection import AsyncioConnection, _AsyncioIOServicesAdapter
 from pika.adapters.utils.nbio_interface import AbstractStreamTransport
+
+from router.brokers.rabbitmq_frames import FrameReader, Taker
 
 Connected = Callable[[tuple[Any, Any] | BaseException], None]
 
@@ -53,13 +56,17 @@ class _Bridge(asyncio.Protocol):
 
     def __init__(self, protocol: Any) -> None:
         self.protocol = protocol
+        self._connection: Connection = protocol.conn
+        self._frames = FrameReader(self._connection.takers, protocol.data_received)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = _Transport(transport, self.protocol)  # type: ignore[arg-type]
         self.protocol.connection_made(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        self.protocol.data_received(data)
+        taken = self._frames.feed(data)
+        # pika counts what it sees meanwhile; a count that stands still is a dead line to its heartbeat.
+        self._connection.bytes_received += taken
 
     def eof_received(self) -> bool | None:
         ended: bool | None = self.protocol.eof_received()
@@ -90,11 +97,21 @@ class _Services(_AsyncioIOServicesAdapter):  # type: ignore[misc]
         return self._schedule_and_wrap_in_io_ref(connect(), on_done)
 
 
-def connect(parameters: Any, on_done: Callable[[Any], None]) -> Any:
-    """Begins a connection on the running loop; `on_done` gets it, or the exception. Returns the connection."""
-    return AsyncioConnection(
-        parameters,
-        on_open_callback=on_done,
-        on_open_error_callback=lambda _, error: on_done(error),
-        custom_ioloop=_Services(asyncio.get_running_loop()),
-    )
+class Connection(AsyncioConnection):  # type: ignore[misc]
+    """Begins a connection on the running loop; `on_done` gets it, or the exception.
+
+    `takers` are offered the frames of their channel before pika; `send` writes frames that pika did not make.
+    """
+
+    def __init__(self, parameters: Any, on_done: Callable[[Any], None]) -> None:
+        self.takers: dict[int, Taker] = {}
+        super().__init__(
+            parameters,
+            on_open_callback=on_done,
+            on_open_error_callback=lambda _, error: on_done(error),
+            custom_ioloop=_Services(asyncio.get_running_loop()),
+        )
+
+    def send(self, frames: bytes) -> None:
+        self.bytes_sent += len(frames)
+        self._transport.write(frames)

@@ -12,6 +12,8 @@ import pytest
 
 from router.brokers.base import BrokerDown, Delivered, QueueSpec
 from router.brokers.rabbitmq import RabbitBroker
+from router.brokers.rabbitmq_consume import RabbitConsumer, Returned
+from router.brokers.rabbitmq_link import Link
 from router.brokers.rabbitmq_topology import DELAYS_MS, delay_step_ms
 
 pytestmark = pytest.mark.rabbitmq
@@ -28,6 +30,7 @@ class Proxy:
         self.silent = False
         self.refusing = False
         self.connections = 0
+        self.given = 0  # bytes to the client
 
     async def start(self) -> int:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -49,6 +52,7 @@ class Proxy:
         try:
             while data := await source.read(65536):
                 if not (back and self.silent):
+                    self.given += len(data) if back else 0
                     sink.write(data)
         except OSError:
             pass
@@ -235,6 +239,24 @@ async def test_a_publish_that_reaches_no_queue_fails(rig: Rig) -> None:
     await other.delete([a])
     with pytest.raises(BrokerDown, match="JL-B007"):
         await asyncio.wait_for(broker.publish([a], b"x"), WAIT_S)
+
+
+async def test_what_goes_past_pika_is_counted_for_its_heartbeat(rig: Rig) -> None:
+    """pika ends a connection on which it has counted nothing new for a while."""
+    a = rig.name("a")
+    broker = await rig.broker(rig.url)
+    await broker.declare([QueueSpec(a)])
+    link = await Link.open(rig.through, lambda _: None)
+    consumer = RabbitConsumer(a, lambda _: arrived.put_nowait(None), 10, Returned(), lambda _: None)
+    arrived: asyncio.Queue[None] = asyncio.Queue()
+    await consumer.attach(link, lambda _: None)
+    assert consumer.held is not None
+    for n in range(5):
+        await broker.publish([a], b"%d" % n)
+        await asyncio.wait_for(arrived.get(), WAIT_S)
+        assert consumer.held.channel.raw.connection.bytes_received == rig.proxy.given
+    link.close()
+    await link.closed()
 
 
 async def test_the_next_address_is_tried_when_one_refuses(rig: Rig) -> None:
