@@ -46,13 +46,13 @@ def port(engine: Engine, name: str = "adt") -> int:
     return found
 
 
-async def settled(engine: Engine, state: str = "") -> None:
-    """Waits until the journal knows the end of every delivery (or has one in `state`)."""
+async def settled(engine: Engine, state: str = "", count: int = 1) -> None:
+    """Waits until the journal knows the end of every delivery (or has `count` messages in `state`)."""
     async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(StoreError):  # no journal yet
                 counts = engine.store.counts()
-                if state and engine.store.search(Query(state=state), 1).found:
+                if state and len(engine.store.search(Query(state=state), count).found) == count:
                     return
                 if not state and counts and not sum(c.waiting for c in counts):
                     return
@@ -309,6 +309,29 @@ async def test_a_message_that_is_cut_or_too_large_is_refused_and_filed_with_what
         assert refused.code == "JL-E101"
         assert engine.store.show(refused.id).body.startswith(adt("BIG")[:100])
     assert sink.ids() == ["SMALL"]
+
+
+async def test_what_is_too_large_at_a_door_or_in_a_folder_is_filed_with_its_head(tmp_path: Path) -> None:
+    door = "channel: door\nfrom: {http: {path: /v1/adt, max_size: 6KB}}\nformat: hl7v2\n"
+    folder = (
+        "channel: folder\nfrom: {file: {folder: in, max_size: 6KB, poll: 50ms, settle: 0s}}\nformat: hl7v2\n"
+    )
+    (tmp_path / "in").mkdir()
+    async with running(write_site(tmp_path, {"door": door, "folder": folder})) as engine:
+        large = adt("BIG") + b"NTE|1||" + b"x" * 6000 + b"\r"
+        (tmp_path / "in" / "a.hl7").write_bytes(large)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}") as client:
+            answer = await client.post("/v1/adt", content=large)
+        await settled(engine, "refused", 2)
+        found = engine.store.search(Query(state="refused"), 10).found
+        assert sorted((one.channel, one.code) for one in found) == [
+            ("door", "JL-E201"),
+            ("folder", "JL-E301"),
+        ]
+        assert {engine.store.show(one.id).body for one in found} == {large[:4096]}
+    assert (answer.status_code, answer.json()["code"]) == (413, "JL-E201")
+    assert answer.json()["id"] in {one.id for one in found}
+    assert (tmp_path / "in" / "failed" / "a.hl7").read_bytes() == large
 
 
 async def test_many_restarts_with_a_silent_receiver_make_no_dead_letters(tmp_path: Path, broker: str) -> None:

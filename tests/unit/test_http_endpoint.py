@@ -193,15 +193,46 @@ async def test_a_body_over_the_doors_limit_is_413_and_the_connection_goes_on(
     unknown = await client.post("/v1/patients", content=pieces())
     assert [a.status_code for a in (known, unknown)] == [413, 413]
     assert known.json()["detail"] == "the body is larger than 1000 bytes"
+    assert [(m.body, m.fault_code) for m in engine.refused] == [
+        (b"x" * 1001, "JL-E201"),
+        (b"x" * 1100, "JL-E201"),
+    ]
+    assert engine.refused[0].headers["path"] == "/v1/patients"
     assert (await client.post("/v1/patients", content=b"x" * 1000)).status_code == 202
     assert (len(engine.got), web.connections) == (1, 1)
 
 
+@pytest.mark.parametrize("size", [5_000, 1_500_000])
+async def test_of_a_body_that_is_too_large_the_head_is_filed(
+    door: Door, client: httpx2.AsyncClient, size: int
+) -> None:
+    engine = FakeEngine()
+    await door(engine, max_size="4500B")
+    answer = await client.post("/v1/patients", content=b"0123456789" * (size // 10))
+    assert (answer.status_code, answer.json()["code"]) == (413, "JL-E201")
+    (filed,) = engine.refused
+    # Over the limit of the whole server not a byte is read.
+    assert filed.body == ((b"0123456789" * 410)[:4096] if size < 1_000_000 else b"")
+
+
+async def test_a_sender_that_asks_before_it_sends_too_much_is_told_so_at_once(
+    door: Door, web: WebServer
+) -> None:
+    engine = FakeEngine()
+    await door(engine, max_size="1KB")
+    head = b"POST /v1/patients HTTP/1.1\r\nhost: a\r\ncontent-length: 5000\r\nconnection: close\r\n"
+    answer = await raw(web, head + b"expect: 100-continue\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert [message.fault_code for message in engine.refused] == ["JL-E201"]
+
+
 async def test_a_slow_body_is_408_and_its_connection_closed(door: Door, web: WebServer) -> None:
-    await door(FakeEngine(), body_within="100ms")
+    engine = FakeEngine()
+    await door(engine, body_within="100ms")
     answer = await raw(web, b"POST /v1/patients HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n", b"12345")
     assert b"408 Request Timeout" in answer
     assert b"JL-E203" in answer
+    assert [(m.body, m.fault_code) for m in engine.refused] == [(b"12345", "JL-E203")]
 
 
 async def test_a_paused_door_is_503_until_it_resumes(door: Door, client: httpx2.AsyncClient) -> None:
