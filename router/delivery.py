@@ -59,7 +59,7 @@ class Outlet:
         self._suspects = suspects
         self._now_ms = now_ms
         self._stopping = asyncio.Event()
-        self._waiting: dict[str, int] = {}  # id -> received_ms, oldest first
+        self._waiting: dict[str, int] = {}  # id -> received_ms
         self._inboxes: list[asyncio.Queue[Delivered | None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: list[Consumer] = []
@@ -67,6 +67,8 @@ class Outlet:
     async def start(self) -> None:
         await self._destination.start()
         if self.channel.order_by is None:
+            for body in await self._broker.delayed_in(self.queues[0], _OLDEST_TRACKED):
+                self._envelope(body)  # its age counts until it comes again
             await self._start_parallel()
         else:
             for queue in self.queues:
@@ -88,7 +90,7 @@ class Outlet:
 
     def oldest_ms(self) -> int | None:
         """When the oldest message that waits here was received (Unix ms), as far as this process has seen it."""
-        return next(iter(self._waiting.values()), None)
+        return min(self._waiting.values(), default=None)
 
     # In parallel
 
@@ -114,7 +116,7 @@ class Outlet:
     async def _deliver(self, delivered: Delivered) -> None:
         if not self._broker.holds(delivered):
             return  # its connection was lost while it waited here: it comes again
-        envelope = self._opened(delivered)
+        envelope = self._envelope(delivered.body)
         outcome = await self._attempt(envelope, delivered, envelope.attempt)
         if outcome.record.outcome == "retry" and not await self._later(envelope, delivered, outcome):
             return  # neither copied nor acknowledged: the broker hands it out again
@@ -168,7 +170,7 @@ class Outlet:
         """0 when the lane may go on, else the seconds to wait before the same message is tried again."""
         if not self._broker.holds(delivered):
             return 0.0  # its connection was lost while it waited here: it comes again
-        envelope = self._opened(delivered)
+        envelope = self._envelope(delivered.body)
         tried, first_ms = tries.get(envelope.id, (delivered.deliveries - 1, 0))
         envelope = wire.copy(envelope, first_ms=first_ms)
         outcome = await self._attempt(envelope, delivered, tried + 1)
@@ -195,8 +197,9 @@ class Outlet:
         with self._suspects.trying(envelope.id, self.branch.name):
             return await self._attempter.attempt(envelope, number, redelivered=True)
 
-    def _opened(self, delivered: Delivered) -> wire.Envelope:
-        envelope = wire.decode(delivered.body)
+    def _envelope(self, body: bytes) -> wire.Envelope:
+        """What travels, opened; from now on it is one of those that wait here."""
+        envelope = wire.decode(body)
         assert isinstance(envelope, wire.Envelope), "only envelopes travel in a destination's queue"
         if len(self._waiting) < _OLDEST_TRACKED:
             self._waiting.setdefault(envelope.id, envelope.received_ms)

@@ -26,6 +26,7 @@ class Gauges:
         self._outlets = outlets
         self._now_ms = now_ms
         self._depths: dict[str, Depth] = {}
+        self._delayed = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,6 +41,7 @@ class Gauges:
     async def sample(self) -> None:
         queues = [JOURNAL, *(queue for outlet in self._outlets for queue in outlet.queues)]
         self._depths = await self._broker.depth(queues)
+        self._delayed = await self._broker.delayed()
 
     def waiting(self) -> tuple[Waiting, ...]:
         """For every destination: how many messages wait, and since when the oldest of them (seconds)."""
@@ -55,6 +57,7 @@ class Gauges:
     def snapshot(self, journal: Journal, web: WebServer) -> Snapshot:
         return Snapshot(
             waiting=self.waiting(),
+            delayed=self._delayed,
             journal_behind=self._depths.get(JOURNAL, _NONE).total,
             journal_ok=journal.ok,
             broker_open=self._broker.open,

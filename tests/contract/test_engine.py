@@ -352,6 +352,22 @@ async def test_many_restarts_with_a_silent_receiver_make_no_dead_letters(tmp_pat
     await sink.stop()
 
 
+async def test_the_age_of_the_oldest_counts_on_after_a_restart(tmp_path: Path) -> None:
+    gone = await Sink().start()
+    await gone.stop()
+    retry = "    retry: {first: 10m, max: 1h, for: 24h}\n"
+    site = write_site(tmp_path, channel(gone, branch=retry))
+    async with running(site) as engine:
+        await send(port(engine), adt("W1"), adt("W2"))
+        await settled(engine, "retrying", 2)
+        since = engine.outlets[0].oldest_ms()
+    assert since is not None
+    async with running(site) as engine:
+        assert engine.outlets[0].oldest_ms() == since
+        await engine.gauges.sample()
+        assert engine.gauges.snapshot(engine.journal, engine.web).delayed == 2
+
+
 async def test_a_full_queue_drains_once_its_receiver_is_back(tmp_path: Path, broker: str) -> None:
     gone = await Sink().start()
     address = gone.port
