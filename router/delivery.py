@@ -22,6 +22,7 @@ from router.intake import queues_of_branch
 from router.metrics import Metrics
 from router.recorder import Recorder
 from router.replies import Replies
+from router.store import StoreError
 from router.suspects import Suspects
 
 log = structlog.get_logger()
@@ -30,6 +31,7 @@ _AHEAD = 160  # deliveries held beyond those being sent: they wait for the journ
 _LANE_AHEAD = 32
 _OLDEST_TRACKED = 10_000
 _TRY_AGAIN_S = 1.0
+_ASK_WITHIN_S = 5.0  # what the journal is waited for, once a lane
 
 
 class Outlet:
@@ -45,8 +47,10 @@ class Outlet:
         replies: Replies,
         metrics: Metrics,
         suspects: Suspects,
+        tries: Callable[[str, str], tuple[int, int]],
         now_ms: Callable[[], int],
     ) -> None:
+        """`tries` is the journal's: of a message and a destination, the last number and the first time."""
         self.channel = channel
         self.branch = branch
         self.queues = queues_of_branch(channel, branch)
@@ -57,6 +61,7 @@ class Outlet:
         self._count = metrics.delivery(channel.name, branch.name)
         self._attempter = Attempter(channel, branch, destination, now_ms)
         self._suspects = suspects
+        self._tries = tries
         self._now_ms = now_ms
         self._stopping = asyncio.Event()
         self._waiting: dict[str, int] = {}  # id -> received_ms
@@ -146,7 +151,7 @@ class Outlet:
 
     async def _lane(self, queue: str) -> None:
         """One after the other. A failure lets go of the consumer for the delay, then starts at the head again."""
-        tries: dict[str, tuple[int, int]] = {}  # the message at the head: id -> (tries so far, first try)
+        tries: dict[str, tuple[int, int]] | None = None  # of the head: id -> (tries so far, first try)
         while not self._stopping.is_set():
             inbox = self._inbox()
             consumer = await self._broker.consume(queue, inbox.put_nowait, _LANE_AHEAD)
@@ -157,6 +162,7 @@ class Outlet:
                 if delivered is None or self._stopping.is_set():
                     return
                 try:
+                    tries = await self._tried_before(delivered) if tries is None else tries
                     delay_s = await self._deliver_in_order(delivered, tries)
                 except Exception:  # a bug of ours must not end the lane
                     log.exception("delivery.bug", queue=queue)
@@ -165,6 +171,19 @@ class Outlet:
             self._consumers.remove(consumer)
             await consumer.cancel()
             await self._pause(delay_s)
+
+    async def _tried_before(self, delivered: Delivered) -> dict[str, tuple[int, int]]:
+        """The tries of an engine before this one: only the first message of a lane can have any."""
+        if not delivered.redelivered:
+            return {}
+        id = self._envelope(delivered.body).id
+        try:
+            async with asyncio.timeout(_ASK_WITHIN_S):
+                found = await asyncio.to_thread(self._tries, id, self.branch.name)
+        except (StoreError, TimeoutError):
+            log.warning("delivery.earlier_tries_unknown", queue=delivered.queue, message=id)
+            return {}
+        return {id: found} if found[0] else {}
 
     async def _deliver_in_order(self, delivered: Delivered, tries: dict[str, tuple[int, int]]) -> float:
         """0 when the lane may go on, else the seconds to wait before the same message is tried again."""

@@ -137,6 +137,7 @@ class Engine:
             self._replies,
             self.metrics,
             self._suspects,
+            self.store.tries,
             now_ms,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -350,6 +351,24 @@ async def test_many_restarts_with_a_silent_receiver_make_no_dead_letters(tmp_pat
                 await asyncio.sleep(0.05)  # the journal tells nobody when it has written
         assert (counts[0].delivered, counts[0].dead) == (30, 0)
     await sink.stop()
+
+
+async def test_a_lane_gives_up_in_time_also_over_a_restart(tmp_path: Path, broker: str) -> None:
+    gone = await Sink().start()
+    await gone.stop()
+    retry = "    retry: {first: 200ms, factor: 1, for: 2s}\n"
+    site = write_site(tmp_path, channel(gone, "order: {by: $PID-3.1, lanes: 1}\n", retry))
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), adt("L1"))
+        await settled(engine, "retrying")
+        (found,) = engine.store.search(Query(), 1).found
+        first_ms = engine.store.show(found.id).tries[0].at_ms
+    await asyncio.sleep(max(0.0, first_ms / 1000 + 2 - time.time()))
+    async with running(site, broker=broker) as engine:
+        await settled(engine, "dead")
+        tries = engine.store.show(found.id).tries
+    assert [t.attempt for t in tries] == list(range(1, len(tries) + 1))
+    assert [t.outcome for t in tries if t.at_ms >= first_ms + 2000] == ["dead"]
 
 
 async def test_the_age_of_the_oldest_counts_on_after_a_restart(tmp_path: Path) -> None:
