@@ -22,7 +22,6 @@ from router.intake import queues_of_branch
 from router.metrics import Metrics
 from router.recorder import Recorder
 from router.replies import Replies
-from router.store import StoreError
 from router.suspects import Suspects
 
 log = structlog.get_logger()
@@ -180,8 +179,8 @@ class Outlet:
         try:
             async with asyncio.timeout(_ASK_WITHIN_S):
                 found = await asyncio.to_thread(self._tries, id, self.branch.name)
-        except (StoreError, TimeoutError):
-            log.warning("delivery.earlier_tries_unknown", queue=delivered.queue, message=id)
+        except Exception as error:  # whatever the journal's trouble is, it holds up no lane
+            log.warning("delivery.earlier_tries_unknown", queue=delivered.queue, error=type(error).__name__)
             return {}
         return {id: found} if found[0] else {}
 
