@@ -137,7 +137,7 @@ class Engine:
             self._replies,
             self.metrics,
             self._suspects,
-            self.store.tries,
+            lambda id, to: self.store.tries(id, to),
             now_ms,
         )
 

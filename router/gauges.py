@@ -49,7 +49,8 @@ class Gauges:
         found = []
         for outlet in self._outlets:
             depth = sum(self._depths.get(queue, _NONE).total for queue in outlet.queues)
-            since = outlet.oldest_ms()
+            # Another process may have taken what this one saw: where nothing waits, nothing is old.
+            since = outlet.oldest_ms() if depth or self._delayed else None
             oldest_s = 0.0 if since is None else max(now_ms - since, 0) / 1000
             found.append(Waiting(outlet.channel.name, outlet.branch.name, depth, oldest_s))
         return tuple(found)
