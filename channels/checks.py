@@ -35,10 +35,10 @@ def alone(made: Draft) -> None:
         return
     problems = made.problems
     stem = Path(made.document.file).stem
-    if stem != text.channel:
+    if stem != text.channel and ("channel",) not in made.absent:
         what = f"the channel {text.channel!r} stands in a file called {stem!r}"
         problems.append(Problem(("channel",), "JL-C022", what, f"call it {text.channel}.yaml", "warning"))
-    if not text.to:
+    if not text.to and ("to",) not in made.absent:
         what = "no destination: what comes in is kept, and goes nowhere"
         problems.append(Problem(("channel",), "JL-C033", what, "add `to:`", "warning"))
     if text.order and text.order.lanes == 1:
@@ -46,10 +46,11 @@ def alone(made: Draft) -> None:
         problems.append(
             Problem(("order", "lanes"), "JL-C029", what, "more lanes keep the order of a key", "warning")
         )
-    _reply(text, problems)
+    if made.absent.isdisjoint({("reply",), ("to",)}):
+        _reply(text, problems)
     _own_path(made)
     for name, branch in text.to.items():
-        _retry(branch.retry, ("to", name, "retry"), problems)
+        _retry(branch.retry, ("to", name, "retry"), made)
         _reached(text, name, branch, problems)
 
 
@@ -76,13 +77,17 @@ def _reply(text: ChannelText, problems: list[Problem]) -> None:
             )
 
 
-def _retry(retry: RetryText, at: At, problems: list[Problem]) -> None:
+def _retry(retry: RetryText, at: At, made: Draft) -> None:
+    wrong = {key for key in ("first", "max", "for") if (*at, key) in made.absent}
+    if "first" in wrong:
+        return
     if retry.first <= 0:
-        problems.append(Problem((*at, "first"), "JL-C030", "first must be more than nothing"))
-    if retry.first > retry.max:
-        problems.append(Problem((*at, "max"), "JL-C030", "the longest wait is shorter than the first one"))
-    if retry.for_ < retry.first:
-        problems.append(Problem((*at, "for"), "JL-C030", "retrying ends before the first wait is over"))
+        made.problems.append(Problem((*at, "first"), "JL-C030", "first must be more than nothing"))
+    if retry.first > retry.max and "max" not in wrong:
+        what = "the longest wait is shorter than the first one"
+        made.problems.append(Problem((*at, "max"), "JL-C030", what))
+    if retry.for_ < retry.first and "for" not in wrong:
+        made.problems.append(Problem((*at, "for"), "JL-C030", "retrying ends before the first wait is over"))
 
 
 def _reached(text: ChannelText, name: str, branch: BranchText, problems: list[Problem]) -> None:
@@ -111,7 +116,9 @@ def _once(
 
 
 def _name(made: Draft) -> tuple[str, Any] | None:
-    return (made.text.channel, made.text.channel) if made.text else None
+    if made.text is None or ("channel",) in made.absent:
+        return None
+    return made.text.channel, made.text.channel
 
 
 def _ports(drafts: list[Draft], settings: Settings) -> None:

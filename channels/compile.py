@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from typing import Any, TypeVar
 
 from channels.hl7_fields import doubts
-from channels.model import NOT_YET, Branch, BranchText, Channel, ChannelText, Retry
+from channels.model import Branch, BranchText, Channel, ChannelText, Retry
+from channels.read import channel_text
 from channels.systems import Systems, endpoint
 from config.errors import Problem
-from config.models import did_you_mean, problems_of
-from config.registry import Unknown, destinations, formats, sources
+from config.models import did_you_mean
+from config.registry import Names, Unknown, destinations, formats, sources
 from config.text import At, Document
 from transforms.conditions import compile_when
 from transforms.expression import compile_value
 from transforms.library import Library
 from transforms.mapping import Map
 from transforms.tables import Table
+
+T = TypeVar("T")
 
 _DESTINATION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _INDEX = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -46,10 +46,14 @@ RESERVED = (
 
 @dataclass(slots=True)
 class Draft:
-    """A channel file on its way. `source` is (kind, Options); `channel` is there where all of it compiled."""
+    """A channel file on its way. `source` is (kind, Options); `channel` is there where all of it compiled.
+
+    `absent` are the places where `text` has a stand-in, of which nothing is to be said.
+    """
 
     document: Document
     text: ChannelText | None = None
+    absent: frozenset[At] = frozenset()
     source: tuple[str, Any] | None = None
     channel: Channel | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -77,42 +81,9 @@ class Workshop:
 def draft(document: Document, workshop: Workshop) -> Draft:
     """A channel file with everything that can be said of it alone."""
     made = Draft(document, problems=list(document.problems))
-    made.text = _text(document.data, made.problems)
+    made.text, made.absent = channel_text(document.data, made.problems)
     if made.text is not None:
         made.channel = _Compiler(made, made.text, workshop).channel()
-    return made
-
-
-def _text(data: Any, problems: list[Problem]) -> ChannelText | None:
-    if not isinstance(data, dict):
-        problems.append(Problem((), "JL-C012", "a channel file must be a mapping (key: value)"))
-        return None
-    known = {key: value for key, value in data.items() if key not in NOT_YET}
-    for key in data.keys() - known.keys():
-        hint = "take it out, or wait for the version that does"
-        problems.append(
-            Problem((key,), "JL-C036", f"this version does not do {key!r} yet", hint, on_key=True)
-        )
-    try:
-        return ChannelText.model_validate(known)
-    except ValidationError as error:
-        problems += problems_of(error, ChannelText)
-        sound = _without(known, [detail["loc"] for detail in error.errors(include_url=False)])
-    try:  # what is left is compiled too, so that its mistakes show in the same check
-        return ChannelText.model_validate(sound)
-    except ValidationError:
-        return None
-
-
-def _without(data: dict[str, Any], wrong: list[At]) -> dict[str, Any]:
-    """A copy in which the values at these places are missing."""
-    made = copy.deepcopy(data)
-    for at in wrong:
-        spot: Any = made
-        for key in at[:-1]:
-            spot = spot.get(key) if isinstance(spot, dict) else None
-        if isinstance(spot, dict):
-            spot.pop(at[-1], None)
     return made
 
 
@@ -124,19 +95,17 @@ class _Compiler:
         self.problems = made.problems
         self.workshop, self.systems = workshop, workshop.systems
         self.files: set[Path] = set()  # of the maps and tables that it uses
+        self.format = self._format()
 
     def channel(self) -> Channel | None:
         """None where any part is wrong."""
         text = self.text
-        format = self._format()
-        if format is None:
-            return None
-        source = self.made.source = endpoint(text.from_, sources, ("from",), self.systems, self.problems)
+        source = self.made.source = self._endpoint(text.from_, sources, ("from",))
         branches = [self._branch(name, branch) for name, branch in text.to.items()]
         when = self._when(text.when, ("when",))
         self._names()
-        index = {name: self._value(path, ("index", name)) for name, path in text.index.items()}
-        order_by = self._value(text.order.by, ("order", "by")) if text.order else None
+        index = {name: self._read(compile_value, path, ("index", name)) for name, path in text.index.items()}
+        order_by = self._read(compile_value, text.order.by, ("order", "by")) if text.order else None
         good = [branch for branch in branches if branch is not None]
         if source is None or len(good) < len(branches) or any(p.severity == "error" for p in self.problems):
             return None
@@ -145,7 +114,7 @@ class _Compiler:
             title=text.title,
             kind=source[0],
             options=source[1],
-            format=format,
+            format=self.format,
             branches=tuple(good),
             when=when,
             index={name: read for name, read in index.items() if read is not None},
@@ -160,6 +129,8 @@ class _Compiler:
         )
 
     def _format(self) -> Any:
+        if ("format",) in self.made.absent:
+            return None
         try:
             return formats.get(self.text.format)
         except Unknown as error:
@@ -182,7 +153,7 @@ class _Compiler:
             what = "this version does not send to a channel yet"
             self.problems.append(Problem((*at, "send", "channel"), "JL-C036", what, on_key=True))
             return None
-        found = endpoint(text.send, destinations, (*at, "send"), self.systems, self.problems)
+        found = self._endpoint(text.send, destinations, (*at, "send"))
         if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
             return None
         retry = text.retry
@@ -201,6 +172,8 @@ class _Compiler:
 
     def _check_formats(self, at: At, mapped: Map | None, reply_map: Map | None) -> None:
         own = self.text.format
+        if self.format is None:
+            return
         if mapped and mapped.source_format != own:
             what = f"the map {mapped.name!r} reads {mapped.source_format}, the channel's messages are {own}"
             self.problems.append(Problem((*at, "map"), "JL-C039", what))
@@ -225,19 +198,26 @@ class _Compiler:
     def table_names(self) -> list[str]:
         return self.workshop.library.table_names()
 
+    def _endpoint(self, spec: dict[str, Any], names: Names, at: At) -> tuple[str, Any] | None:
+        return None if at in self.made.absent else endpoint(spec, names, at, self.systems, self.problems)
+
     def _when(self, spec: Any, at: At) -> Callable[[Any], bool] | None:
-        if spec is None:
+        return None if spec is None else self._read(compile_when, spec, at)
+
+    def _read(self, compiled: Callable[..., T], spec: Any, at: At) -> T | None:
+        """A condition or an expression; where nobody knows the format, what all formats find wrong is wrong."""
+        if at in self.made.absent:
             return None
-        self._doubt(spec, at)
-        return compile_when(spec, self.text.format, self, self.problems, at)
-
-    def _value(self, expression: str, at: At) -> Callable[[Any], str | None] | None:
-        self._doubt(expression, at)
-        return compile_value(expression, self.text.format, self, self.problems, at)
-
-    def _doubt(self, spec: Any, at: At) -> None:
-        if self.text.format == "hl7v2":
-            self.problems.extend(doubts(spec, at))
+        if self.format is not None:
+            if self.text.format == "hl7v2":
+                self.problems.extend(doubts(spec, at))
+            return compiled(spec, self.text.format, self, self.problems, at)
+        said: list[list[Problem]] = []
+        for name in formats.known():
+            said.append([])
+            compiled(spec, name, self, said[-1], at)
+        self.problems += [problem for problem in said[0] if all(problem in other for other in said)]
+        return None
 
     def _names(self) -> None:
         for name in self.text.index:

@@ -11,16 +11,18 @@ from pathlib import Path
 from channels.checks import across, alone
 from channels.compile import Draft, Workshop, draft
 from channels.model import Channel
+from channels.read import replaced
 from channels.systems import Systems, read_systems
 from config.errors import ConfigError, Finding
 from config.registry import Names, destinations, sources
 from config.secrets import Secrets
 from config.settings import Settings
-from config.text import read
+from config.text import Document, read
 from transforms.library import Library
 
 MAX_CHANNELS = 5000
 _END: dict[str, Names] = {"intake": sources, "delivery": destinations}
+MAX_DOUBLED = 20  # second values that are checked too: each is one more look at the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,10 @@ def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
     for path in _files(settings, findings):
         name = shown(path, settings.site)
         try:
-            drafts.append(draft(read(path, name, env), workshop))
+            drafts.append(_drafted(read(path, name, env), workshop))
         except ConfigError as error:
             findings += error.findings
             refused.append(name)
-    for made in drafts:
-        alone(made)
     across(drafts, settings)
     for made in drafts:
         findings += made.document.findings(made.problems)
@@ -72,6 +72,25 @@ def check(settings: Settings, env: Mapping[str, str] = os.environ) -> tuple[Find
 def shown(path: Path, site: Path) -> str:
     """A path as a finding shows it: relative to the site where it lies in it."""
     return str(path.relative_to(site)) if path.is_relative_to(site) else str(path)
+
+
+def _drafted(document: Document, workshop: Workshop) -> Draft:
+    """A file's draft. Of a key that stands twice the first value counts, but both are checked."""
+    made = draft(document, workshop)
+    alone(made)
+    for at, value in document.doubled[:MAX_DOUBLED]:
+        first = at[:-1]
+        data = replaced(document.data, first, value)
+        if data is None:  # inside another second value
+            continue
+        other = draft(replace(document, data=data, problems=()), workshop)
+        alone(other)
+        made.problems += [
+            replace(problem, at=(*at, *problem.at[len(first) :]))
+            for problem in other.problems
+            if problem.at[: len(first)] == first
+        ]
+    return made
 
 
 def _systems(settings: Settings, env: Mapping[str, str], findings: list[Finding]) -> Systems:

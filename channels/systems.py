@@ -111,7 +111,8 @@ def endpoint(
     if found is None:
         return None
     secrets = systems.secrets if names.what in systems.here else Unneeded()
-    return _options(kind, found, own, system, here, systems, secrets, problems)
+    made = _options(kind, found, own, system, here, systems, secrets, problems)
+    return None if system is not None and systems.broken(system) else made
 
 
 def _entry(
@@ -124,8 +125,8 @@ def _entry(
         return None
     systems.used.add(system)
     entry = systems.entries[system]
-    if systems.broken(system):
-        return None
+    if entry.get("kind") not in {*sources.known(), *destinations.known()}:
+        return None  # which its own finding says
     if kind and entry["kind"] != kind:
         problems.append(
             Problem(at, "JL-C019", f"the system {system!r} is of kind {entry['kind']}, not {kind}")
@@ -168,15 +169,15 @@ def _options(
 
     noted: list[Problem] = []
     filled = _filled({**shared, **own}, secrets, (), noted)
+    unanswered = {problem.at for problem in noted}
     options = None
-    if not noted:
-        try:
-            options = found.Options.model_validate(filled)
-        except ValidationError as error:
-            noted = problems_of(error, found.Options)
+    try:
+        options = found.Options.model_validate(filled)
+    except ValidationError as error:
+        noted += [p for p in problems_of(error, found.Options) if p.at not in unanswered]
     for problem in noted:
         note(problem)
-    return None if options is None else (kind, options)
+    return None if options is None or unanswered else (kind, options)
 
 
 def _filled(value: Any, secrets: Secrets, at: At, problems: list[Problem]) -> Any:

@@ -67,6 +67,10 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], at: At) -> Problem:
         return Problem(here, "JL-C010", f"unknown key {key!r}", hint, on_key=True)
     if kind == "missing":
         return Problem(here[:-1], "JL-C011", f"the key {key!r} is missing")
+    if key == "[key]" or kind == "invalid_key":
+        name = str(here[-2] if key == "[key]" else key)
+        where = here[:-1] if key == "[key]" else here
+        return Problem(where, "JL-C012", f"the key {name} must be text", "put it in quotes", on_key=True)
     if kind in _TYPES:
         hint = (
             "put it in quotes" if kind == "string_type" and isinstance(detail["input"], int | float) else ""

@@ -65,6 +65,7 @@ class Document:
     file: str
     data: Any
     problems: tuple[Problem, ...] = ()
+    doubled: tuple[tuple[At, Any], ...] = ()  # the second value of a key that stands twice, and its place
     _values: Mapping[At, Place] = field(default_factory=dict)
     _keys: Mapping[At, Place] = field(default_factory=dict)
 
@@ -123,7 +124,9 @@ def parse(text: str, name: str = "<text>", env: Mapping[str, str] | None = None)
     except (YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise ConfigError([Finding(name, 1, 1, "JL-C003", f"not YAML: {said}")]) from None
-    return Document(name, reader.data, tuple(reader.problems), reader.values, reader.keys)
+    return Document(
+        name, reader.data, tuple(reader.problems), tuple(reader.doubled), reader.values, reader.keys
+    )
 
 
 def _line(text: str, line: int) -> str:
@@ -143,6 +146,7 @@ class _Reader:
         self.values: dict[At, Place] = {}
         self.keys: dict[At, Place] = {}
         self.problems: list[Problem] = []
+        self.doubled: list[tuple[At, Any]] = []
         self._anchors: dict[str, tuple[Any, int]] = {}  # the data, and how many values it holds
         self._count = 0
         self._events = iter(YAML(typ="safe", pure=pure).parse(text))
@@ -195,6 +199,7 @@ class _Reader:
 
     def _mapping(self, at: At) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
+        times: dict[Any, int] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
                 self.problems.append(Problem((*at, "?"), "JL-C005", "a key must be plain text"))
@@ -205,10 +210,12 @@ class _Reader:
             here: At = (*at, key)
             if key in made:
                 hint = f"first on line {self.keys[here][0]}"
-                here = (*here, "again")
-                self.problems.append(Problem(here, "JL-C004", f"the key {key!r} stands twice", hint))
-                self._value(next(self._events), here)
-                self.values[here] = _place(event)
+                times[key] = times.get(key, 1) + 1
+                here = (*here, -times[key])  # no index of a list is negative
+                self.keys[here] = _place(event)
+                what = f"the key {key!r} stands twice"
+                self.problems.append(Problem(here, "JL-C004", what, hint, on_key=True))
+                self.doubled.append((here, self._value(next(self._events), here)))
                 continue
             self.keys[here] = _place(event)
             made[key] = self._value(next(self._events), here)

@@ -18,6 +18,8 @@ from schemas.message import Message, Receipt, Reply
 # Never raises, never blocks: what comes back is a Future of the Reply.
 Deliver = Callable[[Message], "asyncio.Future[Reply]"]
 
+HEAD_SIZE = 4096  # bytes kept of a message that could not be taken whole: enough to know whose it is
+
 
 class Options(BaseModel):
     """The YAML of an endpoint. Unknown keys are refused; a field's description is the manual."""

@@ -11,7 +11,7 @@ import heapq
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -22,7 +22,7 @@ from pydantic import Field, field_validator
 from config import registry
 from config.errors import Refused, Unreachable
 from config.units import Seconds, Size
-from endpoints.base import Deliver, Ground, Options
+from endpoints.base import HEAD_SIZE, Deliver, Ground, Options
 from schemas.message import Message, Receipt, Reply
 
 log = structlog.get_logger()
@@ -175,11 +175,13 @@ class FileSource:
 
     async def _hand_over(self, seen: _Seen) -> Reply:
         body = await asyncio.to_thread(self._read, seen.name)
-        if len(body) > self.options.max_size:
-            return Reply("refused", code="JL-E301", text=f"larger than {self.options.max_size} bytes")
         name = os.fsencode(seen.name).decode("utf-8", "replace")  # some names are GBK
         source = f"file {self.options.folder}/{name}"
-        return await self._deliver(Message(body, source, {"file": name}, charset=self.options.charset))
+        message = Message(body, source, {"file": name}, charset=self.options.charset)
+        if len(body) > self.options.max_size:  # the engine refuses it, and files its head
+            fault = f"larger than {self.options.max_size} bytes"
+            message = replace(message, body=body[:HEAD_SIZE], fault=fault, fault_code="JL-E301")
+        return await self._deliver(message)
 
     def _read(self, name: str) -> bytes:
         with (self.folder / name).open("rb") as file:

@@ -8,6 +8,7 @@ import json
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from email.message import Message as MimeHeaders
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from config import registry
 from config.errors import Refused, Unreachable
 from config.units import Seconds, Size
 from endpoints.base import Deliver, Ground, Options
-from endpoints.web import BODY_WITHIN_S, Body, problem, too_large
+from endpoints.web import BODY_WITHIN_S, Body, Limit, limit_problem, problem, too_large
 from schemas.message import Message, Receipt, Reply
 
 # What a format is called on the web: the first is what we send, all are taken.
@@ -34,8 +35,10 @@ MEDIA_TYPES: Mapping[str, tuple[str, ...]] = {
     "xml": ("application/xml", "text/xml", "application/soap+xml"),
     "hl7v2": ("x-application/hl7-v2+er7", "application/hl7-v2", "application/edi-hl7", "text/plain"),
 }
+_HEAD_WITHIN_S = 1.0  # how long the beginning of a body that is not taken is waited for
 _UNKNOWN = ("application/octet-stream",)
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
+_TOO_MANY = "too many requests at once 并发请求过多"
 _PENDING = "kept, no answer yet; do not send it again 已收下，尚无结果，请勿重发"
 
 
@@ -113,11 +116,7 @@ class HttpSource:
 
     async def _handle(self, request: Request) -> Response:
         if self._paused or self._open >= self.options.requests:
-            text = (
-                "the channel is paused 通道已暂停"
-                if self._paused
-                else "too many requests at once 并发请求过多"
-            )
+            text = "the channel is paused 通道已暂停" if self._paused else _TOO_MANY
             return problem(503, "JL-E211", detail=text, headers={"retry-after": "5"})
         self._open += 1
         self._none_open.clear()
@@ -132,30 +131,43 @@ class HttpSource:
 
     async def _answer(self, request: Request) -> Response:
         content_type, charset = _content_type(request.headers.get("content-type", ""))
+        limit = None
         if self.options.method == "GET":
             body, charset = _parameters(request), "utf-8"
         else:
             if content_type and content_type not in self._taken and "*" not in self._taken:
                 text = f"{content_type} is not taken here"
                 return problem(415, "JL-E212", detail=text, headers={"accept": ", ".join(self._taken)})
-            body = await self._read(request)
+            body, limit = await self._read(request)
         client = request.client.host if request.client else ""
         message = Message(body, f"http {client}", self._headers(request, content_type), charset=charset)
-        return self._respond(await asyncio.shield(self._deliver(message)))
+        if limit is not None:  # the engine refuses it, and files its head
+            message = replace(message, fault=limit.detail, fault_code=limit.code)
+        reply = await asyncio.shield(self._deliver(message))
+        if limit is not None:
+            return limit_problem(limit, reply.id if reply.state == "refused" else "")
+        return self._respond(reply)
 
-    async def _read(self, request: Request) -> bytes:
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > self.options.max_size:
-            raise too_large(self.options.max_size)
-        receive = Body(request.receive, self.options.max_size, self.options.body_within)
+    async def _read(self, request: Request) -> tuple[bytes, Limit | None]:
+        """The body; or its head, and the limit that it went over."""
+        size, within = self.options.max_size, self.options.body_within
+        over, length = None, request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > size:
+            over, size, within = too_large(size), 0, min(within, _HEAD_WITHIN_S)
+            if "expect" in request.headers:  # reading would invite all of it
+                return b"", over
+        receive = Body(request.receive, size, within)
         parts, more = [], True
-        while more:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise ClientDisconnect
-            parts.append(event.get("body", b""))
-            more = event.get("more_body", False)
-        return b"".join(parts)
+        try:
+            while more:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                parts.append(event.get("body", b""))
+                more = event.get("more_body", False)
+        except Limit as limit:
+            return receive.head, over or limit
+        return b"".join(parts), None
 
     def _headers(self, request: Request, content_type: str) -> dict[str, str]:
         kept = {name: request.headers[name] for name in self.options.headers if name in request.headers}

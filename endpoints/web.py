@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.settings import LimitSettings
+from endpoints.base import HEAD_SIZE
 
 log = structlog.get_logger()
 
@@ -63,16 +64,24 @@ class Limit(HTTPException):
 
 
 class Body:
-    """Reads a request's body up to a size and for a time; over either a `Limit` is raised."""
+    """Reads a request's body up to a size and for a time; over either a `Limit` is raised.
 
-    def __init__(self, receive: Receive, max_size: int, within_s: float) -> None:
+    `head` is the first that was read, also of what went over the limit.
+    """
+
+    def __init__(self, receive: Receive, max_size: int, within_s: float, length: bytes = b"") -> None:
+        """`length`: what the headers say of it; where that is over the limit, nothing is read."""
+        self._too_large = length.isdigit() and int(length) > max_size
         self._receive = receive
         self._max_size = max_size
         self._within_s = within_s
         self._size = 0
+        self.head = b""
         self._ends_at: float | None = None
 
     async def __call__(self) -> MutableMapping[str, Any]:
+        if self._too_large:
+            raise too_large(self._max_size)
         loop = asyncio.get_running_loop()
         if self._ends_at is None:
             self._ends_at = loop.time() + self._within_s
@@ -82,7 +91,10 @@ class Body:
         except TimeoutError:
             text = f"the body did not end within {self._within_s:g} s"
             raise Limit(408, "JL-E203", text, _CLOSE) from None
-        self._size += len(event.get("body", b""))
+        piece = event.get("body", b"")
+        if len(self.head) < HEAD_SIZE:
+            self.head += piece[: HEAD_SIZE - len(self.head)]
+        self._size += len(piece)
         if self._size > self._max_size:
             raise too_large(self._max_size)
         if not event.get("more_body"):
@@ -109,7 +121,9 @@ class _Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        await self.app(scope, Body(receive, self.web.limits.body, self.web.body_within_s), send)
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        body = Body(receive, self.web.limits.body, self.web.body_within_s, length)
+        await self.app(scope, body, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -119,14 +133,12 @@ class _Guard:
         size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(n) + len(v) for n, v in headers)
         if size > self.web.max_head:
             return problem(431, "JL-E202", detail=f"the headers are larger than {self.web.max_head} bytes")
-        length = next((value for name, value in headers if name == b"content-length"), b"0")
-        if length.isdigit() and int(length) > self.web.limits.body:
-            return _limit_problem(too_large(self.web.limits.body))
         return None
 
 
-def _limit_problem(limit: Limit) -> Response:
-    return problem(limit.status_code, limit.code, detail=limit.detail, headers=limit.headers)
+def limit_problem(limit: Limit, id: str = "") -> Response:
+    """`id` is the journal's, where what came is filed."""
+    return problem(limit.status_code, limit.code, detail=limit.detail, headers=limit.headers, id=id)
 
 
 class _Connection(HttpToolsProtocol):
@@ -273,7 +285,7 @@ class WebServer:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     if isinstance(error, Limit):
-        return _limit_problem(error)
+        return limit_problem(error)
     assert isinstance(error, HTTPException)
     code = {404: "JL-E206", 405: "JL-E207"}.get(error.status_code, "JL-E205")
     return problem(error.status_code, code, detail=error.detail, headers=error.headers)

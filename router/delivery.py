@@ -30,6 +30,7 @@ _AHEAD = 160  # deliveries held beyond those being sent: they wait for the journ
 _LANE_AHEAD = 32
 _OLDEST_TRACKED = 10_000
 _TRY_AGAIN_S = 1.0
+_ASK_WITHIN_S = 5.0  # what the journal is waited for, once a lane
 
 
 class Outlet:
@@ -45,8 +46,10 @@ class Outlet:
         replies: Replies,
         metrics: Metrics,
         suspects: Suspects,
+        tries: Callable[[str, str], tuple[int, int]],
         now_ms: Callable[[], int],
     ) -> None:
+        """`tries` is the journal's: of a message and a destination, the last number and the first time."""
         self.channel = channel
         self.branch = branch
         self.queues = queues_of_branch(channel, branch)
@@ -57,9 +60,10 @@ class Outlet:
         self._count = metrics.delivery(channel.name, branch.name)
         self._attempter = Attempter(channel, branch, destination, now_ms)
         self._suspects = suspects
+        self._tries = tries
         self._now_ms = now_ms
         self._stopping = asyncio.Event()
-        self._waiting: dict[str, int] = {}  # id -> received_ms, oldest first
+        self._waiting: dict[str, int] = {}  # id -> received_ms
         self._inboxes: list[asyncio.Queue[Delivered | None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: list[Consumer] = []
@@ -67,6 +71,8 @@ class Outlet:
     async def start(self) -> None:
         await self._destination.start()
         if self.channel.order_by is None:
+            for body in await self._broker.delayed_in(self.queues[0], _OLDEST_TRACKED):
+                self._envelope(body)  # its age counts until it comes again
             await self._start_parallel()
         else:
             for queue in self.queues:
@@ -88,7 +94,7 @@ class Outlet:
 
     def oldest_ms(self) -> int | None:
         """When the oldest message that waits here was received (Unix ms), as far as this process has seen it."""
-        return next(iter(self._waiting.values()), None)
+        return min(self._waiting.values(), default=None)
 
     # In parallel
 
@@ -114,7 +120,7 @@ class Outlet:
     async def _deliver(self, delivered: Delivered) -> None:
         if not self._broker.holds(delivered):
             return  # its connection was lost while it waited here: it comes again
-        envelope = self._opened(delivered)
+        envelope = self._envelope(delivered.body)
         outcome = await self._attempt(envelope, delivered, envelope.attempt)
         if outcome.record.outcome == "retry" and not await self._later(envelope, delivered, outcome):
             return  # neither copied nor acknowledged: the broker hands it out again
@@ -144,7 +150,7 @@ class Outlet:
 
     async def _lane(self, queue: str) -> None:
         """One after the other. A failure lets go of the consumer for the delay, then starts at the head again."""
-        tries: dict[str, tuple[int, int]] = {}  # the message at the head: id -> (tries so far, first try)
+        tries: dict[str, tuple[int, int]] | None = None  # of the head: id -> (tries so far, first try)
         while not self._stopping.is_set():
             inbox = self._inbox()
             consumer = await self._broker.consume(queue, inbox.put_nowait, _LANE_AHEAD)
@@ -155,6 +161,7 @@ class Outlet:
                 if delivered is None or self._stopping.is_set():
                     return
                 try:
+                    tries = await self._tried_before(delivered) if tries is None else tries
                     delay_s = await self._deliver_in_order(delivered, tries)
                 except Exception:  # a bug of ours must not end the lane
                     log.exception("delivery.bug", queue=queue)
@@ -164,11 +171,24 @@ class Outlet:
             await consumer.cancel()
             await self._pause(delay_s)
 
+    async def _tried_before(self, delivered: Delivered) -> dict[str, tuple[int, int]]:
+        """The tries of an engine before this one: only the first message of a lane can have any."""
+        if not delivered.redelivered:
+            return {}
+        id = self._envelope(delivered.body).id
+        try:
+            async with asyncio.timeout(_ASK_WITHIN_S):
+                found = await asyncio.to_thread(self._tries, id, self.branch.name)
+        except Exception as error:  # whatever the journal's trouble is, it holds up no lane
+            log.warning("delivery.earlier_tries_unknown", queue=delivered.queue, error=type(error).__name__)
+            return {}
+        return {id: found} if found[0] else {}
+
     async def _deliver_in_order(self, delivered: Delivered, tries: dict[str, tuple[int, int]]) -> float:
         """0 when the lane may go on, else the seconds to wait before the same message is tried again."""
         if not self._broker.holds(delivered):
             return 0.0  # its connection was lost while it waited here: it comes again
-        envelope = self._opened(delivered)
+        envelope = self._envelope(delivered.body)
         tried, first_ms = tries.get(envelope.id, (delivered.deliveries - 1, 0))
         envelope = wire.copy(envelope, first_ms=first_ms)
         outcome = await self._attempt(envelope, delivered, tried + 1)
@@ -195,8 +215,9 @@ class Outlet:
         with self._suspects.trying(envelope.id, self.branch.name):
             return await self._attempter.attempt(envelope, number, redelivered=True)
 
-    def _opened(self, delivered: Delivered) -> wire.Envelope:
-        envelope = wire.decode(delivered.body)
+    def _envelope(self, body: bytes) -> wire.Envelope:
+        """What travels, opened; from now on it is one of those that wait here."""
+        envelope = wire.decode(body)
         assert isinstance(envelope, wire.Envelope), "only envelopes travel in a destination's queue"
         if len(self._waiting) < _OLDEST_TRACKED:
             self._waiting.setdefault(envelope.id, envelope.received_ms)

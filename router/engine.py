@@ -166,8 +166,13 @@ class Engine:
             self._replies,
             self.metrics,
             self._suspects,
+            self._tries,
             now_ms,
         )
+
+    def _tries(self, id: str, destination: str) -> tuple[int, int]:
+        """Not known where the journal is another process's: then a lane counts from its own first try."""
+        return self._store.tries(id, destination) if self._store is not None else (0, 0)
 
     def _queues(self) -> list[QueueSpec]:
         queues = [QueueSpec(JOURNAL)]

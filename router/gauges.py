@@ -26,6 +26,7 @@ class Gauges:
         self._outlets = outlets
         self._now_ms = now_ms
         self._depths: dict[str, Depth] = {}
+        self._delayed = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,6 +41,7 @@ class Gauges:
     async def sample(self) -> None:
         queues = [JOURNAL, *(queue for outlet in self._outlets for queue in outlet.queues)]
         self._depths = await self._broker.depth(queues)
+        self._delayed = await self._broker.delayed()
 
     def waiting(self) -> tuple[Waiting, ...]:
         """For every destination: how many messages wait, and since when the oldest of them (seconds)."""
@@ -47,7 +49,8 @@ class Gauges:
         found = []
         for outlet in self._outlets:
             depth = sum(self._depths.get(queue, _NONE).total for queue in outlet.queues)
-            since = outlet.oldest_ms()
+            # Another process may have taken what this one saw: where nothing waits, nothing is old.
+            since = outlet.oldest_ms() if depth or self._delayed else None
             oldest_s = 0.0 if since is None else max(now_ms - since, 0) / 1000
             found.append(Waiting(outlet.channel.name, outlet.branch.name, depth, oldest_s))
         return tuple(found)
@@ -55,6 +58,7 @@ class Gauges:
     def snapshot(self, journal: Journal | None, web: WebServer) -> Snapshot:
         return Snapshot(
             waiting=self.waiting(),
+            delayed=self._delayed,
             journal_behind=self._depths.get(JOURNAL, _NONE).total,
             journal_ok=journal is None or journal.ok,
             broker_open=self._broker.open,

@@ -35,6 +35,7 @@ class Snapshot:
     """The engine's state at one moment."""
 
     waiting: tuple[Waiting, ...] = ()
+    delayed: int = 0  # of all destinations together, until their next try
     journal_behind: int = 0  # in the journal's queue, not yet rows
     journal_ok: bool = True
     broker_open: bool = True
@@ -134,6 +135,7 @@ class _Gauges(Collector):
         yield depth
         yield oldest
         for name, help, value in (
+            ("delayed", "Messages that wait for their next try, of all destinations", now.delayed),
             ("journal_behind", "Messages and tries that are not yet in the database", now.journal_behind),
             ("journal_ok", "1 when the journal can write to its database", now.journal_ok),
             ("broker_open", "1 when the broker takes messages", now.broker_open),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from config.errors import BadMessage
-from endpoints.hl7.framing import HEAD_SIZE
+from endpoints.base import HEAD_SIZE
 from schemas.hl7.ack import ack
 from schemas.hl7.message import Hl7Message, decode
 from schemas.message import Reply

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from config.errors import Refused, Unreachable
 from config.units import Seconds, Size
-from endpoints.base import Ground, Options
+from endpoints.base import HEAD_SIZE, Ground, Options
 from endpoints.hl7.answers import control_id
-from endpoints.hl7.framing import END, HEAD_SIZE, Frame, framed
+from endpoints.hl7.framing import END, Frame, framed
 from endpoints.hl7.line import Line
 from schemas.hl7.ack import read_ack
 from schemas.message import Message, Receipt

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from endpoints.base import HEAD_SIZE
+
 START, END, TAIL = b"\x0b", b"\x1c", b"\r"
-HEAD_SIZE = 4096  # bytes kept of a frame that is too large: enough for its MSH
 
 _AFTER_END = b"\r\n\x0b"  # a 0x1C followed by anything else is part of the message
 _NOISE = b"\r\n\t \0"  # between frames: keep-alives and line ends that nobody need hear of

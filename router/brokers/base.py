@@ -105,5 +105,11 @@ class Broker(Protocol):
 
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]: ...
 
+    async def delayed(self) -> int:
+        """How many messages wait for their time, of all queues together."""
+
+    async def delayed_in(self, queue: str, limit: int) -> list[bytes]:
+        """Bodies that wait for their time in one queue, earliest published first; [] where nobody knows."""
+
     async def stop(self) -> None:
         """Flushes acknowledgements, then lets go. What is unacknowledged comes back at the next start."""

@@ -22,7 +22,18 @@ import structlog
 
 from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec
 from router.brokers.embedded_queue import Body, EmbeddedConsumer, Queue
-from router.brokers.embedded_store import SHIFT, Batch, Call, DuePage, Message, Page, Store, declare, delete
+from router.brokers.embedded_store import (
+    SHIFT,
+    Batch,
+    Call,
+    DuePage,
+    Message,
+    Page,
+    Store,
+    declare,
+    delayed_in,
+    delete,
+)
 from router.brokers.embedded_worker import Worker, broken
 
 log = structlog.get_logger()
@@ -148,6 +159,13 @@ class EmbeddedBroker:
 
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
         return {name: self._queue(name).depth() for name in queues}
+
+    async def delayed(self) -> int:
+        return sum(queue.delayed for queue in self._queues.values())
+
+    async def delayed_in(self, queue: str, limit: int) -> list[bytes]:
+        found: list[bytes] = await self._call(delayed_in, (self._queue(queue).no, limit))
+        return found
 
     async def stop(self) -> None:
         self._stopping = True

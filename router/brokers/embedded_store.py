@@ -66,6 +66,8 @@ INSERT INTO queue(name, single, max_length, max_bytes) VALUES (?, ?, ?, ?) ON CO
 SET single = excluded.single, max_length = excluded.max_length, max_bytes = excluded.max_bytes RETURNING no"""
 DUE = "SELECT id, queues, data FROM delayed WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?"
 
+DELAYED_IN = "SELECT data FROM delayed WHERE queues = ? ORDER BY id LIMIT ?"
+
 
 @dataclass(slots=True)
 class Message:
@@ -311,6 +313,19 @@ def declare(connection: sqlite3.Connection, specs: Sequence[QueueSpec]) -> list[
     """The queues' numbers, in the same order; limits are renewed."""
     rows = [(spec.name, spec.single, spec.max_length, spec.max_bytes) for spec in specs]
     return [connection.execute(DECLARE, row).fetchall()[0][0] for row in rows]
+
+
+def delayed_in(connection: sqlite3.Connection, asked: tuple[int, int]) -> list[bytes]:
+    """Up to so many bodies that wait for their time in this queue alone: (number, how many)."""
+    no, limit = asked
+    found: list[bytes] = []
+    size = 0
+    for (data,) in connection.execute(DELAYED_IN, (orjson.dumps([no]).decode(), limit)):
+        found.append(data)
+        size += len(data)
+        if size >= PAGE_BYTES:
+            break
+    return found
 
 
 def delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

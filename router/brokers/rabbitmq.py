@@ -140,12 +140,18 @@ class RabbitBroker:
             self._session.post(address, body)
 
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
-        """`held` is what this process's consumers hold. `delayed` is not known by queue, and 0."""
+        """`held` is what this process's consumers hold. `Depth.delayed` is not known by queue, and 0."""
 
         async def look(session: Session) -> dict[str, Depth]:
             return {name: await self._look(session, name) for name in queues}
 
         return await self._ask(look)
+
+    async def delayed(self) -> int:
+        return await self._ask(lambda session: session.delayed())
+
+    async def delayed_in(self, queue: str, limit: int) -> list[bytes]:
+        return []  # the delay queues are those of all destinations, and no queue can be read in place
 
     async def stop(self) -> None:
         for consumer in list(self._consumers):

@@ -15,7 +15,7 @@ import structlog
 from router.brokers.base import BrokerDown, QueueSpec
 from router.brokers.rabbitmq_link import Channel, Link, LinkLost
 from router.brokers.rabbitmq_publish import Publisher
-from router.brokers.rabbitmq_topology import delay_arguments, delay_name, queue_arguments
+from router.brokers.rabbitmq_topology import DELAYS_MS, delay_arguments, delay_name, queue_arguments
 
 log = structlog.get_logger()
 
@@ -37,6 +37,7 @@ class Session:
         self.wake = asyncio.Event()
         self.verified: set[str] = set()
         self.steps: set[int] = set()
+        self._delays: set[int] = set(DELAYS_MS)  # delay queues that may be there, also of an earlier life
         self._prefix = prefix
         self._links: list[Link] = []
         self._admin: Channel | None = None
@@ -109,6 +110,14 @@ class Session:
                 if lost.code == NOT_FOUND:
                     return None
                 raise
+
+    async def delayed(self) -> int:
+        """Messages in the delay queues, which all destinations share. Raises LinkLost."""
+        counts = {
+            step: await self.count(delay_name(self._prefix, step)) for step in self._delays | self.steps
+        }
+        self._delays = {step for step, count in counts.items() if count is not None}
+        return sum(count or 0 for count in counts.values())
 
     async def delete(self, name: str) -> None:
         self.verified.discard(name)

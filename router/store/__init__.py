@@ -41,6 +41,11 @@ class Store:
         with self._database.reading() as connection:
             return read.show(connection, id)
 
+    def tries(self, id: str, destination: str) -> tuple[int, int]:
+        """The number of a delivery's last try and when its first was (Unix ms); 0, 0 where there was none."""
+        with self._database.reading() as connection:
+            return read.tries(connection, id, destination)
+
     def dead(self, channel: str = "", destination: str = "") -> tuple[Dead, ...]:
         with self._database.reading() as connection:
             return read.dead(connection, channel, destination)

@@ -85,6 +85,13 @@ def show(connection: Connection, id: str) -> Story:
     )
 
 
+def tries(connection: Connection, id: str, destination: str) -> tuple[int, int]:
+    """A delivery's last number and first time, 0, 0 without a try."""
+    asked = select(func.max(a.attempt), func.min(a.at_ms))
+    last, first_ms = connection.execute(asked.where(a.message_id == id, a.destination == destination)).one()
+    return last or 0, first_ms or 0
+
+
 def dead(connection: Connection, channel: str = "", destination: str = "") -> tuple[Dead, ...]:
     """Dead letters by cause, the most first."""
     count = func.count().label("count")

@@ -26,11 +26,11 @@ class _Verbatim(str):
 def cell_of(where: Where) -> Cell | None:
     if not where.name and not where.field and where.comp:
         return _cell_of_part(where.comp, where.sub or 1)
-    plain = not where.following and where.nth != 0 and where.rep in (None, 1) and where.sub in (None, 1)
+    plain = not where.following and where.nth != 0 and where.rep is None and where.sub in (None, 1)
     if not where.field or not plain or (where.name in HEADERS and where.field < 3):
         return None
     nodes = None
-    if where.rep is None and where.comp is None:
+    if where.comp is None:
         nodes = _nodes if where.field < 3 else repetitions
     nth = where.nth or 1
     row = _row_of(where.name, nth) if where.name else _item_row

@@ -1,7 +1,7 @@
 """Paths into an HL7 v2 message as closures: `PID-3.1`, `PID-3[2].1`, `OBX[3]-5`, `OBX[]-5`, `-5.1`, `.4`.
 
 schemas/README.md is the manual. Reading is the engine's hot path, so the two commonest shapes (a field or a
-component, of the first repetition) have closures of their own.
+component, of the first repetition that is not empty) have closures of their own.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def _meant(text: str) -> str:
 def _one(where: Where, many: Callable[[Any], list[Any]]) -> Read:
     if not where.name and where.comp and not where.field:
         return _part_reader(where, many)
-    if not where.name and where.field and where.rep in (None, 1) and where.sub in (None, 1):
+    if not where.name and where.field and where.rep is None and where.sub in (None, 1):
         return _item_field_reader(where, many)
     plain = where.name and where.field and not where.following and where.nth != 0 and where.rep != 0
     if not plain or where.sub not in (None, 1):
         return _first_of(many)
     if where.name in HEADERS and where.field in (1, 2):
         return _first_of(many)
-    if where.rep not in (None, 1):
+    if where.rep:
         return _repetition_reader(where)
     if where.comp in (None, 1):
         return _field_reader(where)
@@ -137,7 +137,7 @@ def _component_reader(where: Where) -> Read:
 
 
 def _repetition_reader(where: Where) -> Read:
-    """`PID-3[2].1`: the first part of a component of a later repetition."""
+    """`PID-3[2].1`: the first part of a component of exactly that repetition, be it empty."""
     key, name, nth, index = _row_of(where)
     rep, number = where.rep or 1, where.comp or 1
 

@@ -1,14 +1,22 @@
-"""A RabbitMQ virtual host of the engine tests' own: their queues have the product's names."""
+"""Brokers of each kind for the contract suites, and a RabbitMQ virtual host of the engine tests' own: their queues
+have the product's names.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pika
 import pytest
+from broker_parts import Site
+
+from router.brokers.base import Broker
+from router.brokers.embedded import EmbeddedBroker
+from router.brokers.rabbitmq import RabbitBroker
 
 _NAME = f"jingluo-test-{os.getpid()}"
 _NODES: tuple[dict[str, str], ...] = ({"RABBITMQ_NODENAME": "jingluo@localhost"}, {})
@@ -46,3 +54,16 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
         queues = connection.channel()
         for name in ("jl.journal", "jl.adt.lis", "jl.adt.lis.0", "jl.adt.lis.1"):
             queues.queue_delete(name)
+
+
+@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    make: Callable[[], Broker]
+    if request.param == "embedded":
+        make = lambda: EmbeddedBroker(tmp_path / "broker.db")  # noqa: E731
+    else:
+        url = request.getfixturevalue("amqp_url")
+        make = lambda: RabbitBroker([url], prefix="test")  # noqa: E731
+    site = Site(make)
+    yield site
+    await site.clean()

@@ -11,6 +11,8 @@ from channels.loader import load_site
 from config.settings import load_settings
 from router.api import mount
 from router.engine import Engine
+from router.search import Query
+from router.store import StoreError
 
 START, END = b"\x0b", b"\x1c\r"
 
@@ -132,3 +134,31 @@ async def running(site: Path, **settings: str) -> AsyncIterator[Engine]:
         yield engine
     finally:
         await engine.stop()
+
+
+def channel(sink: Sink, more: str = "", branch: str = "", name: str = "adt") -> dict[str, str]:
+    text = (
+        f"channel: {name}\nfrom: {{mllp: {{port: 0}}}}\nformat: hl7v2\n"
+        f"index: {{patient: $PID-3.1, visit: $PV1-19.1}}\n{more}"
+        f"to:\n  lis:\n    send: {{mllp: {{host: 127.0.0.1, port: {sink.port}, timeout: 2s}}}}\n{branch}"
+    )
+    return {name: text}
+
+
+def port(engine: Engine, name: str = "adt") -> int:
+    found = engine.doors.port(name)
+    assert found
+    return found
+
+
+async def settled(engine: Engine, state: str = "", count: int = 1) -> None:
+    """Waits until the journal knows the end of every delivery (or has `count` messages in `state`)."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(StoreError):  # no journal yet
+                counts = engine.store.counts()
+                if state and len(engine.store.search(Query(state=state), count).found) == count:
+                    return
+                if not state and counts and not sum(c.waiting for c in counts):
+                    return
+            await asyncio.sleep(0.05)  # the journal tells nobody when it has written

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from engine_parts import Sink, adt, code_of, field, running, send, write_site
+from engine_parts import Sink, adt, channel, code_of, field, port, running, send, settled, write_site
 
 from router.api import TOKEN_FILE
 from router.brokers.base import QueueFull
-from router.engine import Engine
 from router.envelope import JOURNAL
 from router.search import Query
-from router.store import StoreError
 
 
 @pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
@@ -29,34 +27,6 @@ async def sink() -> AsyncIterator[Sink]:
     made = await Sink().start()
     yield made
     await made.stop()
-
-
-def channel(sink: Sink, more: str = "", branch: str = "", name: str = "adt") -> dict[str, str]:
-    text = (
-        f"channel: {name}\nfrom: {{mllp: {{port: 0}}}}\nformat: hl7v2\n"
-        f"index: {{patient: $PID-3.1, visit: $PV1-19.1}}\n{more}"
-        f"to:\n  lis:\n    send: {{mllp: {{host: 127.0.0.1, port: {sink.port}, timeout: 2s}}}}\n{branch}"
-    )
-    return {name: text}
-
-
-def port(engine: Engine, name: str = "adt") -> int:
-    found = engine.doors.port(name)
-    assert found
-    return found
-
-
-async def settled(engine: Engine, state: str = "") -> None:
-    """Waits until the journal knows the end of every delivery (or has one in `state`)."""
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(StoreError):  # no journal yet
-                counts = engine.store.counts()
-                if state and engine.store.search(Query(state=state), 1).found:
-                    return
-                if not state and counts and not sum(c.waiting for c in counts):
-                    return
-            await asyncio.sleep(0.05)  # the journal tells nobody when it has written
 
 
 async def test_what_is_accepted_arrives_and_can_be_found(tmp_path: Path, broker: str, sink: Sink) -> None:
@@ -173,22 +143,6 @@ async def test_in_a_lane_the_order_of_a_patient_holds_through_a_failure(tmp_path
     for patient in ("P1", "P2"):
         done = [i for i in sink.ids() if i.startswith(patient)]
         assert list(dict.fromkeys(done)) == [f"{patient}-{n}" for n in range(5)]
-
-
-async def test_what_waited_at_a_stop_is_delivered_by_the_next_engine(tmp_path: Path, broker: str) -> None:
-    gone = await Sink().start()
-    address = gone.port
-    site = write_site(tmp_path, channel(gone, branch="    retry: {first: 100ms, factor: 1, for: 1h}\n"))
-    await gone.stop()
-    async with running(site, broker=broker) as engine:
-        answers = await send(port(engine), *[adt(f"W{n}") for n in range(10)])
-        assert [code_of(a) for a in answers] == ["AA"] * 10, [a.decode() for a in answers]
-    back = await Sink().start(address)
-    async with running(site, broker=broker) as engine:
-        await back.wait_for(10)
-        await settled(engine)
-    await back.stop()
-    assert set(back.ids()) == {f"W{n}" for n in range(10)}
 
 
 async def test_a_dead_letter_is_replayed_as_a_new_message_of_the_old_one(tmp_path: Path, broker: str) -> None:
@@ -311,22 +265,27 @@ async def test_a_message_that_is_cut_or_too_large_is_refused_and_filed_with_what
     assert sink.ids() == ["SMALL"]
 
 
-async def test_many_restarts_with_a_silent_receiver_make_no_dead_letters(tmp_path: Path, broker: str) -> None:
-    silent = {"now": True}
-    sink = await Sink(lambda m: None if silent["now"] else "AA").start()
-    site = write_site(tmp_path, channel(sink), settings="stop_within: 100ms\n")
-    async with running(site, broker=broker) as engine:
-        await send(port(engine), *[adt(f"S{n}") for n in range(30)])
-    for _ in range(4):
-        async with running(site, broker=broker):
-            await sink.wait_for(len(sink.got) + 1)
-    silent["now"] = False
-    async with running(site, broker=broker) as engine:
-        async with asyncio.timeout(20):
-            while (counts := [c for c in engine.store.counts() if c.destination])[0].waiting:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)  # the journal tells nobody when it has written
-        assert (counts[0].delivered, counts[0].dead) == (30, 0)
-    await sink.stop()
+async def test_what_is_too_large_at_a_door_or_in_a_folder_is_filed_with_its_head(tmp_path: Path) -> None:
+    door = "channel: door\nfrom: {http: {path: /v1/adt, max_size: 6KB}}\nformat: hl7v2\n"
+    folder = (
+        "channel: folder\nfrom: {file: {folder: in, max_size: 6KB, poll: 50ms, settle: 0s}}\nformat: hl7v2\n"
+    )
+    (tmp_path / "in").mkdir()
+    async with running(write_site(tmp_path, {"door": door, "folder": folder})) as engine:
+        large = adt("BIG") + b"NTE|1||" + b"x" * 6000 + b"\r"
+        (tmp_path / "in" / "a.hl7").write_bytes(large)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}") as client:
+            answer = await client.post("/v1/adt", content=large)
+        await settled(engine, "refused", 2)
+        found = engine.store.search(Query(state="refused"), 10).found
+        assert sorted((one.channel, one.code) for one in found) == [
+            ("door", "JL-E201"),
+            ("folder", "JL-E301"),
+        ]
+        assert {engine.store.show(one.id).body for one in found} == {large[:4096]}
+    assert (answer.status_code, answer.json()["code"]) == (413, "JL-E201")
+    assert answer.json()["id"] in {one.id for one in found}
+    assert (tmp_path / "in" / "failed" / "a.hl7").read_bytes() == large
 
 
 async def test_a_full_queue_drains_once_its_receiver_is_back(tmp_path: Path, broker: str) -> None:

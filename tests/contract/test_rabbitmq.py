@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from inbox import Inbox
 
-from router.brokers.base import BrokerDown, Delivered, QueueSpec
+from router.brokers.base import BrokerDown, QueueSpec
 from router.brokers.rabbitmq import RabbitBroker
 from router.brokers.rabbitmq_consume import RabbitConsumer, Returned
 from router.brokers.rabbitmq_link import Link
@@ -117,31 +118,11 @@ async def rig(amqp_url: str) -> AsyncIterator[Rig]:
     await proxy.stop()
 
 
-class Box:
-    def __init__(self, broker: RabbitBroker, acks: bool = True) -> None:
-        self._broker, self._acks = broker, acks
-        self.got: list[Delivered] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, delivered: Delivered) -> None:
-        self.got.append(delivered)
-        if self._acks:
-            self._broker.ack(delivered)
-        self._more.set()
-
-    async def until(self, n: int) -> list[bytes]:
-        async with asyncio.timeout(WAIT_S):
-            while len(self.got) < n:
-                self._more.clear()
-                await self._more.wait()
-        return [delivered.body for delivered in self.got]
-
-
 async def test_a_cut_connection_fails_open_publishes_and_comes_back_by_itself(rig: Rig) -> None:
     broker = await rig.broker()
     a = rig.name("a")
     await broker.declare([QueueSpec(a)])
-    box = Box(broker)
+    box = Inbox(broker, acks=True)
     await broker.consume(a, box, 10)
     await rig.told(True)
     rig.proxy.silent = True
@@ -168,7 +149,7 @@ async def test_what_was_held_comes_back_in_order_and_old_tags_are_forgotten(rig:
     await broker.declare([QueueSpec(a, single=True)])
     for i in range(6):
         await broker.publish([a], b"%d" % i)
-    box = Box(broker, acks=False)
+    box = Inbox(broker, acks=False)
     await broker.consume(a, box, 3)
     await box.until(3)
     await rig.told(True)
@@ -184,7 +165,8 @@ async def test_what_was_held_comes_back_in_order_and_old_tags_are_forgotten(rig:
     assert [delivered.deliveries for delivered in box.got] == [1, 1, 1], "a cut line is nobody's poison"
     for delivered in list(box.got):
         broker.ack(delivered)
-    assert (await box.until(6))[3:] == [b"3", b"4", b"5"]
+    await box.until(6)
+    assert box.bodies[3:] == [b"3", b"4", b"5"]
 
 
 async def test_a_late_confirm_fails_the_publish_and_drops_the_connection(rig: Rig) -> None:
@@ -219,7 +201,7 @@ async def test_a_consumed_queue_that_is_deleted_is_noticed_at_once(rig: Rig) -> 
     a = rig.name("a")
     broker = await rig.broker(check_s=600)
     await broker.declare([QueueSpec(a)])
-    box = Box(broker)
+    box = Inbox(broker, acks=True)
     await broker.consume(a, box, 1)
     await rig.told(True)
     other = await rig.broker(rig.url)
@@ -228,7 +210,8 @@ async def test_a_consumed_queue_that_is_deleted_is_noticed_at_once(rig: Rig) -> 
     await rig.told(False)
     await rig.told(True)
     await broker.publish([a], b"x")
-    assert await box.until(1) == [b"x"]
+    await box.until(1)
+    assert box.bodies == [b"x"]
 
 
 async def test_a_publish_that_reaches_no_queue_fails(rig: Rig) -> None:
@@ -284,7 +267,7 @@ async def test_a_worker_that_dies_makes_the_count_of_deliveries_rise(rig: Rig) -
         await broker.declare([QueueSpec(a)])
         if not counts:
             await broker.publish([a], b"poison")
-        box = Box(broker, acks=False)
+        box = Inbox(broker, acks=False)
         await broker.consume(a, box, 1)
         await box.until(1)
         counts.append(box.got[0].deliveries)
@@ -306,7 +289,7 @@ async def test_acknowledgements_in_any_order_name_no_delivery_twice(rig: Rig) ->
     broker = await rig.broker()
     queue = rig.name("a")
     await broker.declare([QueueSpec(queue)])
-    box = Box(broker, acks=False)
+    box = Inbox(broker, acks=False)
     await broker.consume(queue, box, 200)
     await asyncio.gather(*(broker.publish([queue], b"%d" % n) for n in range(120)))
     await box.until(120)

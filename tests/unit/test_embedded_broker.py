@@ -11,34 +11,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from inbox import Inbox
 
 from config.errors import JingluoError
 from router.brokers import open_broker
-from router.brokers.base import BrokerDown, Delivered, QueueSpec
+from router.brokers.base import BrokerDown, QueueSpec
 from router.brokers.embedded import EmbeddedBroker
 
 WAIT_S = 20
 Q = QueueSpec("q")
-
-
-class Box:
-    def __init__(self, broker: EmbeddedBroker, acks: bool) -> None:
-        self._broker, self._acks = broker, acks
-        self.got: list[Delivered] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, delivered: Delivered) -> None:
-        self.got.append(delivered)
-        if self._acks:
-            self._broker.ack(delivered)
-        self._more.set()
-
-    async def until(self, n: int) -> list[Delivered]:
-        async with asyncio.timeout(WAIT_S):
-            while len(self.got) < n:
-                self._more.clear()
-                await self._more.wait()
-        return self.got
 
 
 @pytest.fixture
@@ -99,11 +80,11 @@ async def test_nothing_that_was_confirmed_is_lost_by_kill_9(file: Path) -> None:
     await broker.declare([QueueSpec("r")])
     untouched = (await broker.depth(["r"]))["r"].total
     assert untouched in (confirmed + 1, confirmed + 2)  # the last may be written and not yet confirmed
-    box = Box(broker, acks=True)
+    box = Inbox(broker, acks=True)
     await broker.consume("r", box, 50)
     await box.until(untouched)
     assert [int(d.body) for d in box.got] == list(range(untouched))
-    again = Box(broker, acks=False)
+    again = Inbox(broker, acks=False)
     await broker.consume("q", again, 5)
     handed = (await again.until(5))[:5]
     assert [int(d.body) for d in handed] == [0, 2, 4, 6, 8]
@@ -116,7 +97,7 @@ async def test_each_crash_counts_as_a_delivery(file: Path) -> None:
     counts = []
     for _ in range(4):
         broker = await started(file)
-        box = Box(broker, acks=False)
+        box = Inbox(broker, acks=False)
         await broker.consume("q", box, 1)
         if not counts:
             await broker.publish(["q"], b"poison")
@@ -166,7 +147,7 @@ async def test_a_full_disk_closes_the_door_and_it_opens_by_itself(
     assert callable(disk)
     changes: asyncio.Queue[bool] = asyncio.Queue()
     broker.on_change(changes.put_nowait)
-    box = Box(broker, acks=False)
+    box = Inbox(broker, acks=False)
     await broker.consume("q", box, 10)
     await broker.publish(["q"], b"before")
     await box.until(1)
@@ -209,7 +190,7 @@ async def test_a_failed_publish_leaves_room_in_the_queue(
 async def test_a_body_goes_with_its_last_queue(file: Path) -> None:
     broker = await started(file)
     await broker.declare([QueueSpec("r"), QueueSpec("s")])
-    boxes = {name: Box(broker, acks=False) for name in ("q", "r")}
+    boxes = {name: Inbox(broker, acks=False) for name in ("q", "r")}
     await broker.consume("q", boxes["q"], 4)
     for i in range(20):
         await broker.publish(["q", "r", "s"], b"%d" % i)
@@ -233,7 +214,7 @@ async def test_a_body_goes_with_its_last_queue(file: Path) -> None:
 async def test_the_file_gives_its_space_back(file: Path) -> None:
     broker = await started(file)
     await asyncio.gather(*[broker.publish(["q"], bytes(50_000)) for _ in range(400)])
-    box = Box(broker, acks=True)
+    box = Inbox(broker, acks=True)
     await broker.consume("q", box, 20)
     await box.until(400)
     for _ in range(3_000):  # the space comes back little by little, with the traffic
@@ -243,7 +224,7 @@ async def test_the_file_gives_its_space_back(file: Path) -> None:
 
 
 async def test_many_delayed_messages_arrive_once_each(broker: EmbeddedBroker) -> None:
-    box = Box(broker, acks=True)
+    box = Inbox(broker, acks=True)
     await broker.consume("q", box, 50)
     await asyncio.gather(
         *[broker.publish(["q"], b"%d" % i, delay_s=i % 7 / 100 + 0.001) for i in range(1_500)]
@@ -274,7 +255,7 @@ async def test_a_delayed_message_of_a_deleted_queue_reaches_no_other(broker: Emb
     await broker.publish(["q", "gone"], b"mine", delay_s=0.06)
     await broker.delete(["gone"])
     await broker.declare([QueueSpec("new")])
-    boxes = {name: Box(broker, acks=True) for name in ("q", "new")}
+    boxes = {name: Inbox(broker, acks=True) for name in ("q", "new")}
     for name, box in boxes.items():
         await broker.consume(name, box, 10)
     await boxes["q"].until(1)
@@ -285,7 +266,7 @@ async def test_a_delayed_message_of_a_deleted_queue_reaches_no_other(broker: Emb
 
 async def test_a_consumer_may_acknowledge_at_once_whatever_its_prefetch(broker: EmbeddedBroker) -> None:
     await asyncio.gather(*[broker.publish(["q"], b"%d" % i) for i in range(5_000)])
-    box = Box(broker, acks=True)
+    box = Inbox(broker, acks=True)
     await broker.consume("q", box, 2_000)
     await box.until(5_000)
     assert [int(d.body) for d in box.got] == list(range(5_000))
@@ -302,7 +283,7 @@ async def test_a_broker_that_could_not_start_can_be_stopped(broker: EmbeddedBrok
 async def test_a_backlog_larger_than_memory_allows_is_read_page_by_page(broker: EmbeddedBroker) -> None:
     for start in range(0, 5_000, 500):
         await asyncio.gather(*[broker.publish(["q"], b"%d" % i) for i in range(start, start + 500)])
-    box = Box(broker, acks=True)
+    box = Inbox(broker, acks=True)
     await broker.consume("q", box, 8)
     held = len(broker._queues["q"].window)
     await box.until(2_000)

@@ -170,13 +170,15 @@ async def test_names_that_are_not_meant_are_left_alone(source: Open, tmp_path: P
 async def test_a_file_over_the_limit_goes_to_failed_and_the_others_are_taken(
     source: Open, tmp_path: Path
 ) -> None:
-    put(tmp_path, "a.hl7", b"x" * 1001)
-    put(tmp_path, "b.hl7", b"x" * 1000)
+    put(tmp_path, "a.hl7", b"x" * 5001)
+    put(tmp_path, "b.hl7", b"x" * 5000)
     engine = FakeEngine()
-    await source(engine, max_size="1KB")
+    await source(engine, max_size="5KB")
     await until(lambda: names(tmp_path / "in") == [])
     assert names(tmp_path / "in" / "failed") == ["a.hl7", "a.hl7.reason.txt"]
-    assert [len(message.body) for message in engine.got] == [1000]
+    assert [len(message.body) for message in engine.got] == [5000]
+    (filed,) = engine.refused
+    assert (filed.body, filed.headers["file"], filed.fault_code) == (b"x" * 4096, "a.hl7", "JL-E301")
 
 
 async def test_one_look_takes_no_more_than_a_batch(source: Open, tmp_path: Path) -> None:

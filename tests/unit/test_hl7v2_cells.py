@@ -18,9 +18,7 @@ MESSAGE = HL7.decode(
     b"PID|1|~|P1&a&b^^^H\\T\\S&1.2~X2^y||\\F\\^&s^^~^c|~~Q^r|&z|a\\S\\b|  |^only\r"
     b"OBX|1|NM|a&b^c&d^e\\R\\||1\rOBX|2||~b^c\rNTE\r"
 )
-FIELDS = [
-    f"{field}{part}" for field in range(1, 12) for part in ("", ".1", ".2", ".4", ".1.1", "[1]", "[1].2")
-]
+FIELDS = [f"{field}{part}" for field in range(1, 12) for part in ("", ".1", ".2", ".4", ".1.1")]
 PARTS = [".1", ".2", ".4", ".1.1", ".1.2", ".1.3", ".4.2", ".9"]
 
 
@@ -64,6 +62,17 @@ def test_the_nodes_of_a_cell_are_those_of_its_path() -> None:
             path = HL7.path(f"{name}-{field}")
             item = path.cell.row(node, field + 1)[path.cell.index]
             assert (path.cell.nodes(item, MESSAGE) if item else []) == path.many(node), path.text
+
+
+@pytest.mark.parametrize("part", ["", ".1", ".2", ".1.2"])
+@pytest.mark.parametrize("rep", [1, 2, 3])
+def test_a_map_reads_exactly_the_repetition_that_is_numbered(part: str, rep: int) -> None:
+    for field in range(1, 12):
+        path = f"PID-{field}[{rep}]{part}"
+        assert made(f"${path}") == HL7.path(path).one(MESSAGE), path
+        assert made({"each": "$PID", "make": f"$-{field}[{rep}]{part}"}) == (
+            None if HL7.path(path).one(MESSAGE) is None else [HL7.path(path).one(MESSAGE)]
+        ), path
 
 
 def made(make: Any) -> Any:

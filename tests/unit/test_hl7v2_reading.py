@@ -82,6 +82,34 @@ def test_a_path_gives_every_node_that_matches(path: str, values: list[str]) -> N
     assert HL7.path(path).many(message()) == values
 
 
+@pytest.mark.parametrize("head", ["PID", ""])
+@pytest.mark.parametrize(
+    ("part", "value", "values"),
+    [
+        ("-3", "P2", ["P2", "P3"]),  # without a number: the first that is not empty
+        ("-3.4", "NHSA", ["NHSA"]),
+        ("-3[1]", None, []),
+        ("-3[1].1", None, []),
+        ("-3[1].4", None, []),
+        ("-3[1].4.1", None, []),
+        ("-3[2]", "P2", ["P2"]),
+        ("-3[2].4", "NHSA", ["NHSA"]),
+        ("-3[2].4.2", "1.2", ["1.2"]),
+        ("-3[3].1", "P3", ["P3"]),
+        ("-4[1].1", "Q", ["Q"]),
+        ("-4[2]", None, []),
+        ("-9[1]", None, []),
+    ],
+)
+def test_a_numbered_repetition_is_exactly_that_one(
+    head: str, part: str, value: str | None, values: list[str]
+) -> None:
+    tree = HL7.decode(b"MSH|^~\\&|HIS\rPID|1||~P2^^^NHSA&1.2~P3|Q\r")
+    node = tree if head else HL7.path("PID").many(tree)[0]
+    path = HL7.path(head + part)
+    assert (path.one(node), path.many(node)) == (value, values)
+
+
 def test_the_items_of_each_take_relative_paths() -> None:
     tree = message()
     ids = HL7.path("PID-3").many(tree)

@@ -41,10 +41,12 @@ def test_gauges_are_asked_for_when_somebody_reads() -> None:
     now = Snapshot()
     metrics.watch(lambda: now)
     assert value(metrics, "jingluo_journal_ok") == 1
-    now = Snapshot((Waiting("his-adt", "lis", 7, 61.5),), journal_behind=3, journal_ok=False, connections=2)
+    waiting = (Waiting("his-adt", "lis", 7, 61.5),)
+    now = Snapshot(waiting, delayed=5, journal_behind=3, journal_ok=False, connections=2)
     way = {"channel": "his-adt", "destination": "lis"}
     assert value(metrics, "jingluo_queue_depth", **way) == 7
     assert value(metrics, "jingluo_oldest_waiting_seconds", **way) == 61.5
+    assert value(metrics, "jingluo_delayed") == 5
     assert value(metrics, "jingluo_journal_behind") == 3
     assert value(metrics, "jingluo_journal_ok") == 0
     assert value(metrics, "jingluo_connections") == 2

@@ -1,4 +1,4 @@
-"""The web server's limits, the HTTP source's answers, the HTTP destination's reading of a receiver."""
+"""The HTTP source's answers, and the web server's limits."""
 
 from __future__ import annotations
 
@@ -14,22 +14,13 @@ from fastapi import Request, Response
 from pydantic import ValidationError
 
 from config import registry
-from config.errors import Refused, Unreachable
 from config.settings import LimitSettings
 from endpoints.base import Ground
-from endpoints.http import HttpDestination, HttpSource
+from endpoints.http import HttpSource
 from endpoints.web import WebServer
-from schemas.message import Message, Reply
+from schemas.message import Reply
 
 Door = Callable[..., Awaitable[HttpSource]]
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[WebServer]:
-    server = WebServer("127.0.0.1", 0, LimitSettings(body="1MB", connections=5))
-    await server.start()
-    yield server
-    await server.stop()
 
 
 @pytest.fixture
@@ -193,15 +184,46 @@ async def test_a_body_over_the_doors_limit_is_413_and_the_connection_goes_on(
     unknown = await client.post("/v1/patients", content=pieces())
     assert [a.status_code for a in (known, unknown)] == [413, 413]
     assert known.json()["detail"] == "the body is larger than 1000 bytes"
+    assert [(m.body, m.fault_code) for m in engine.refused] == [
+        (b"x" * 1001, "JL-E201"),
+        (b"x" * 1100, "JL-E201"),
+    ]
+    assert engine.refused[0].headers["path"] == "/v1/patients"
     assert (await client.post("/v1/patients", content=b"x" * 1000)).status_code == 202
     assert (len(engine.got), web.connections) == (1, 1)
 
 
+@pytest.mark.parametrize("size", [5_000, 1_500_000])
+async def test_of_a_body_that_is_too_large_the_head_is_filed(
+    door: Door, client: httpx2.AsyncClient, size: int
+) -> None:
+    engine = FakeEngine()
+    await door(engine, max_size="4500B")
+    answer = await client.post("/v1/patients", content=b"0123456789" * (size // 10))
+    assert (answer.status_code, answer.json()["code"]) == (413, "JL-E201")
+    (filed,) = engine.refused
+    # Over the limit of the whole server not a byte is read.
+    assert filed.body == ((b"0123456789" * 410)[:4096] if size < 1_000_000 else b"")
+
+
+async def test_a_sender_that_asks_before_it_sends_too_much_is_told_so_at_once(
+    door: Door, web: WebServer
+) -> None:
+    engine = FakeEngine()
+    await door(engine, max_size="1KB")
+    head = b"POST /v1/patients HTTP/1.1\r\nhost: a\r\ncontent-length: 5000\r\nconnection: close\r\n"
+    answer = await raw(web, head + b"expect: 100-continue\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert [message.fault_code for message in engine.refused] == ["JL-E201"]
+
+
 async def test_a_slow_body_is_408_and_its_connection_closed(door: Door, web: WebServer) -> None:
-    await door(FakeEngine(), body_within="100ms")
+    engine = FakeEngine()
+    await door(engine, body_within="100ms")
     answer = await raw(web, b"POST /v1/patients HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n", b"12345")
     assert b"408 Request Timeout" in answer
     assert b"JL-E203" in answer
+    assert [(m.body, m.fault_code) for m in engine.refused] == [(b"12345", "JL-E203")]
 
 
 async def test_a_paused_door_is_503_until_it_resumes(door: Door, client: httpx2.AsyncClient) -> None:
@@ -321,168 +343,3 @@ async def test_a_bug_is_500_without_a_word_of_it(web: WebServer, client: httpx2.
     answer = await client.get("/broken")
     assert (answer.status_code, answer.json()["code"]) == (500, "JL-E200")
     assert "P0001" not in answer.text
-
-
-# The destination
-
-Answer = Callable[[Request], Awaitable[Response]]
-
-
-@pytest.fixture
-async def sender(web: WebServer) -> AsyncIterator[Callable[..., Awaitable[HttpDestination]]]:
-    opened: list[HttpDestination] = []
-
-    async def open(
-        answer: Answer, path: str = "/emr", route: str = "/emr", **options: Any
-    ) -> HttpDestination:
-        web.add_route(route, ["POST", "GET", "PUT"], answer)
-        made = registry.destinations.get("http")
-        options = {"url": f"http://127.0.0.1:{web.port}{path}", **options}
-        opened.append(made(made.Options(**options), Ground("adt.emr", "fhir", now=lambda: 1_000_000_000.0)))
-        await opened[-1].start()
-        return opened[-1]
-
-    yield open
-    for one in opened:
-        await one.stop()
-
-
-Sender = Callable[..., Awaitable[HttpDestination]]
-MESSAGE = Message(b'{"a": 1}', id="0199")
-
-
-def saying(status: int, body: bytes = b"", **headers: str) -> Answer:
-    async def answer() -> Response:
-        return Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
-
-    return answer  # type: ignore[return-value]
-
-
-async def test_a_message_is_posted_in_its_type_with_its_id_and_the_sites_credential(sender: Sender) -> None:
-    seen: dict[str, str] = {}
-
-    async def answer(request: Request) -> Response:
-        seen.update(request.headers)
-        return Response(
-            b'{"got": ' + str(len(await request.body())).encode() + b"}", 201, media_type="application/json"
-        )
-
-    destination = await sender(answer, auth={"bearer": "t0"}, headers={"x-site": "A"})
-    receipt = await destination.send(MESSAGE)
-    assert (receipt.code, receipt.answer, receipt.format) == ("201", b'{"got": 8}', "json")
-    assert seen["content-type"] == "application/fhir+json"
-    assert (seen["idempotency-key"], seen["authorization"], seen["x-site"]) == ("0199", "Bearer t0", "A")
-
-
-def test_a_credential_is_not_shown() -> None:
-    options = HttpDestination.Options(url="http://a", auth={"user": "u", "password": "p4ss"})  # type: ignore[call-arg]
-    assert "p4ss" not in repr(options)
-
-
-@pytest.mark.parametrize("status", [408, 425, 429, 503])
-async def test_a_receiver_that_is_busy_is_asked_again_when_it_wishes(sender: Sender, status: int) -> None:
-    destination = await sender(saying(status, retry_after="7"))
-    with pytest.raises(Unreachable) as caught:
-        await destination.send(MESSAGE)
-    assert (caught.value.after_s, caught.value.maybe_done) == (7.0, False)
-
-
-@pytest.mark.parametrize(
-    ("wish", "after_s"),
-    [
-        ("Sun, 09 Sep 2001 01:47:40 GMT", 60.0),
-        ("Sun, 09 Sep 2001 01:00:00 GMT", 0.0),
-        ("99999999", 86400.0),
-        ("soon", None),
-        ("", None),
-    ],
-)
-async def test_a_wish_is_seconds_or_a_date(sender: Sender, wish: str, after_s: float | None) -> None:
-    destination = await sender(saying(503, retry_after=wish))
-    with pytest.raises(Unreachable) as caught:
-        await destination.send(MESSAGE)
-    assert caught.value.after_s == after_s
-
-
-@pytest.mark.parametrize("status", [502, 504])
-async def test_behind_a_gateway_the_receiver_may_have_it(sender: Sender, status: int) -> None:
-    destination = await sender(saying(status))
-    with pytest.raises(Unreachable) as caught:
-        await destination.send(MESSAGE)
-    assert caught.value.maybe_done
-
-
-@pytest.mark.parametrize(
-    ("status", "retry"), [(400, False), (404, False), (422, False), (500, True), (302, False)]
-)
-async def test_a_no_says_whether_another_try_can_help(sender: Sender, status: int, retry: bool) -> None:
-    destination = await sender(saying(status, b"why", location="/elsewhere"))
-    with pytest.raises(Refused, match=str(status)) as caught:
-        await destination.send(MESSAGE)
-    assert (caught.value.retry, caught.value.answer) == (retry, b"why")
-
-
-async def test_an_answer_over_the_limit_is_an_error(sender: Sender) -> None:
-    destination = await sender(saying(200, b"x" * 1001), max_answer="1KB")
-    with pytest.raises(Refused, match="JL-E225"):
-        await destination.send(MESSAGE)
-
-
-async def test_nobody_listening_means_the_receiver_cannot_have_it(sender: Sender) -> None:
-    destination = await sender(saying(200), url="http://127.0.0.1:1/")
-    with pytest.raises(Unreachable, match="JL-E220") as caught:
-        await destination.send(MESSAGE)
-    assert not caught.value.maybe_done
-
-
-async def test_silence_means_the_receiver_may_have_it(sender: Sender) -> None:
-    over = asyncio.Event()
-
-    async def silent() -> Response:
-        await over.wait()
-        return Response()
-
-    destination = await sender(silent, timeout="100ms")
-    with pytest.raises(Unreachable, match="JL-E221") as caught:
-        await destination.send(MESSAGE)
-    over.set()
-    assert caught.value.maybe_done
-
-
-async def test_a_query_fills_the_url_and_escapes_what_it_fills_in(sender: Sender) -> None:
-    seen: list[tuple[str, str]] = []
-
-    async def answer(request: Request) -> Response:
-        seen.append((request.scope["raw_path"].decode(), request.url.query))
-        return Response(b"{}")
-
-    destination = await sender(
-        answer, path="/emr/{ward}?v=2", route="/emr/{rest:path}", method="GET", query=True
-    )
-    body = json.dumps({"ward": "a/b c", "tag": ["x", "y&z"], "n": 1.50, "on": True, "none": None}).encode()
-    await destination.send(Message(body))
-    assert seen == [("/emr/a%2Fb%20c", "v=2&tag=x&tag=y%26z&n=1.5&on=true")]
-
-
-@pytest.mark.parametrize(
-    "body", [b"{}", b'{"ward": ""}', b'{"ward": ".."}', b'{"ward": {"a": 1}}', b"[1]", b"no"]
-)
-async def test_a_query_that_does_not_fill_the_url_is_refused(sender: Sender, body: bytes) -> None:
-    destination = await sender(saying(200), path="/emr/{ward}", method="GET", query=True)
-    with pytest.raises(Refused, match="JL-E226") as caught:
-        await destination.send(Message(body))
-    assert not caught.value.retry
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"url": "ftp://a"},
-        {"url": "http://a", "method": "GET"},
-        {"url": "http://a/{b}"},
-        {"url": "http://a", "tiemout": 1},
-    ],
-)
-def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        HttpDestination.Options(**options)
