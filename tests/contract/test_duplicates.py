@@ -151,6 +151,6 @@ async def test_the_memory_forgets_when_its_time_is_over(tmp_path: Path) -> None:
     await again.start()
     with contextlib.closing(sqlite3.connect(tmp_path / "seen.db")) as file:
         async with asyncio.timeout(20):
-            while file.execute("SELECT count(*) FROM seen").fetchone() != (0,):
+            while file.execute("SELECT count(*) FROM seen").fetchone() != (0,):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     await again.stop()
