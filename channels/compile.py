@@ -106,6 +106,8 @@ class _Compiler:
         self._names()
         index = {name: self._read(compile_value, path, ("index", name)) for name, path in text.index.items()}
         order_by = self._read(compile_value, text.order.by, ("order", "by")) if text.order else None
+        duplicates = text.duplicates
+        duplicates_by = self._read(compile_value, duplicates.by, ("duplicates", "by")) if duplicates else None
         good = [branch for branch in branches if branch is not None]
         if source is None or len(good) < len(branches) or any(p.severity == "error" for p in self.problems):
             return None
@@ -120,6 +122,8 @@ class _Compiler:
             index={name: read for name, read in index.items() if read is not None},
             order_by=order_by,
             lanes=text.order.lanes if text.order else 0,
+            duplicates_by=duplicates_by,
+            duplicates_within_s=duplicates.within if duplicates else 0.0,
             reply=text.reply,
             timeout_s=text.timeout,
             max_messages=text.limit.messages,

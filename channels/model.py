@@ -32,6 +32,13 @@ class OrderText(_Text):
     lanes: int = Field(default=4, ge=1, le=64, description="how many keys are delivered at once")
 
 
+class DuplicatesText(_Text):
+    """A resend gets the reply of the first and is not sent on again."""
+
+    by: str = Field(description="what makes two messages one: an expression, `$MSH-10`")
+    within: Seconds = Field(default=86400.0, gt=0, le=31 * 86400, description="how long it is remembered")
+
+
 class LimitText(_Text):
     """How much may wait in each destination's queue before the channel's source is told to wait."""
 
@@ -63,6 +70,7 @@ class ChannelText(_Text):
     title: str = Field(default="", description="for people")
     from_: dict[str, Any] = Field(alias="from", description="the source: `{kind: {options}}`")
     format: str = Field(description="what comes in: hl7v2, json, xml, fhir")
+    duplicates: DuplicatesText | None = Field(default=None, description="without it, every message is new")
     order: OrderText | None = Field(default=None, description="without it, as fast as it goes")
     index: dict[str, str] = Field(
         default={}, description="what the journal finds a message by: name to expression"
@@ -78,7 +86,7 @@ class ChannelText(_Text):
 
 
 # Keys of the design that no part of this version acts on: silence would be a promise.
-NOT_YET = ("duplicates", "split", "collect", "validate", "keep", "alert", "batch")
+NOT_YET = ("split", "collect", "validate", "keep", "alert", "batch")
 
 
 Tree = Any
@@ -131,6 +139,8 @@ class Channel:
     index: Mapping[str, Callable[[Tree], str | None]] = field(default_factory=dict)
     order_by: Callable[[Tree], str | None] | None = None
     lanes: int = 0
+    duplicates_by: Callable[[Tree], str | None] | None = None
+    duplicates_within_s: float = 86400.0
     reply: str = "accepted"
     timeout_s: float = 30.0
     max_messages: int = 1_000_000

@@ -26,6 +26,7 @@ from router.brokers.base import QueueSpec
 from router.clock import now_ms as wall_ms
 from router.delivery import Outlet
 from router.doors import Doors
+from router.duplicates import Duplicates, Seen
 from router.envelope import JOURNAL, Envelope, encode
 from router.gauges import Gauges
 from router.intake import Intake, queues_of_branch
@@ -62,9 +63,8 @@ class Engine:
         self._recorder = Recorder(self.broker)
         self._suspects = Suspects(settings.var / "suspects")
         self.when_started: list[Callable[[], None]] = []
-        self.intakes = {
-            c.name: Intake(c, self.broker, self._replies, self.metrics, now_ms) for c in site.channels
-        }
+        self._seen = Seen(settings.var / "seen.db", now_ms)
+        self.intakes = {c.name: self._intake(c, now_ms) for c in site.channels}
         delivering = site.channels if "delivery" in self.roles else ()
         self.outlets = [self._outlet(c, b, now_ms) for c in delivering for b in c.branches]
         taking = site.channels if "intake" in self.roles else ()
@@ -92,6 +92,8 @@ class Engine:
         if self._journal is not None:
             await self._journal.start()
         await self._replies.open()
+        if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
+            await self._seen.start()
         for outlet in self.outlets:
             await outlet.start()
         self.gauges.start()
@@ -124,6 +126,7 @@ class Engine:
                 await asyncio.gather(*outlets)
         except TimeoutError:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
+        await self._step("seen", self._seen.stop())
         await self._step("gauges", self.gauges.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())
@@ -147,6 +150,10 @@ class Engine:
             raise JingluoError("JL-J007", f"no channel {envelope.channel} runs here")
         await self.broker.publish(intake.queues(envelope), encode(envelope))
         self.metrics.channel(envelope.channel).accepted.inc()
+
+    def _intake(self, channel: Channel, now_ms: Callable[[], int]) -> Intake:
+        duplicates = Duplicates(channel, self._seen) if channel.duplicates_by else None
+        return Intake(channel, self.broker, self._replies, self.metrics, now_ms, duplicates)
 
     def _outlet(self, channel: Channel, branch: Branch, now_ms: Callable[[], int]) -> Outlet:
         kind = registry.destinations.get(branch.kind)

@@ -10,16 +10,19 @@ import asyncio
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
 from router.brokers.base import Broker, BrokerDown
+from router.duplicates import Duplicates, First
 from router.envelope import JOURNAL, Envelope, encode, queue_name
 from router.ids import new_id
 from router.metrics import Metrics
-from router.replies import Replies
+from router.replies import Replies, pending
 from schemas.message import Message, Reply
 
 log = structlog.get_logger()
@@ -28,17 +31,41 @@ RETRY_AFTER_S = 5  # what a sender is told when the broker cannot take more
 _INDEX_VALUE = 200  # characters kept of a searchable value
 
 
+@dataclass(slots=True)
+class _Arrival:
+    """A message on its way from its sender's question to the answer."""
+
+    id: str
+    done: asyncio.Future[Reply]
+    started: float
+    waited: asyncio.Future[Reply] | None = None  # a destination's answer
+    duplicates: Duplicates | None = None  # where a resend of it would be known by `key`
+    key: bytes = b""
+    first: First | None = None  # the message that this one repeats
+
+    def settle(self, reply: Reply) -> None:
+        if not self.done.done():  # else the sender went away
+            self.done.set_result(reply)
+
+
 class Intake:
     """One channel's way in. `deliver` is what its source is handed."""
 
     def __init__(
-        self, channel: Channel, broker: Broker, replies: Replies, metrics: Metrics, now_ms: Callable[[], int]
+        self,
+        channel: Channel,
+        broker: Broker,
+        replies: Replies,
+        metrics: Metrics,
+        now_ms: Callable[[], int],
+        duplicates: Duplicates | None = None,
     ) -> None:
         self.channel = channel
         self._broker = broker
         self._replies = replies
         self._count = metrics.channel(channel.name)
         self._now_ms = now_ms
+        self._duplicates = duplicates
         self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
         self._names = tuple(b.name for b in channel.branches)
         self._silent = channel.reply == "none"
@@ -46,36 +73,55 @@ class Intake:
 
     def deliver(self, message: Message) -> asyncio.Future[Reply]:
         """Takes one message. Never raises; the Future ends in a Reply once the broker has confirmed."""
-        started = time.perf_counter()
-        done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         now_ms = self._now_ms()
-        message_id = new_id(now_ms)
+        arrival = _Arrival(new_id(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter())
         try:
-            envelope, queues = self._route(message, message_id, now_ms)
-            body = encode(envelope)
-        except BadMessage as error:
-            envelope, queues = self._refusal(message, message_id, now_ms, error), (JOURNAL,)
+            envelope, queues = self._decide(message, arrival, now_ms)
             body = encode(envelope)
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
-            log.exception("intake.bug", channel=self.channel.name, message=message_id)
-            done.set_result(
-                Reply("failed", id=message_id, code="JL-D900", text="internal error, nothing was kept")
-            )
-            return done
+            log.exception("intake.bug", channel=self.channel.name, message=arrival.id)
+            text = "internal error, nothing was kept"
+            arrival.settle(Reply("failed", id=arrival.id, code="JL-D900", text=text))
+            return arrival.done
+        if arrival.first is not None:
+            arrival.first.reply.add_done_callback(lambda future: self._repeat(arrival, body, future.result()))
+            return arrival.done
         # Before the publish: a quick destination may answer before the confirm is read.
-        waited = None
         if self._asks in envelope.destinations:
-            waited = self._replies.expect(message_id, self.channel.timeout_s)
+            arrival.waited = self._replies.expect(arrival.id, self.channel.timeout_s)
+        if arrival.duplicates is not None:
+            arrival.duplicates.begin(arrival.key, arrival.id)
         confirmed = self._broker.publish(queues, body)
-        confirmed.add_done_callback(lambda future: self._answer(envelope, future, waited, done, started))
-        return done
+        confirmed.add_done_callback(lambda future: self._answer(arrival, envelope, future))
+        return arrival.done
 
-    def _route(self, message: Message, message_id: str, now_ms: int) -> tuple[Envelope, tuple[str, ...]]:
-        channel = self.channel
+    def _decide(self, message: Message, arrival: _Arrival, now_ms: int) -> tuple[Envelope, tuple[str, ...]]:
+        """What becomes of it: sent on, filtered, refused, or known as the resend of another."""
+        try:
+            tree = self._read(message)
+            key = self._duplicates.key(tree) if self._duplicates is not None else b""
+            if key and self._duplicates is not None:
+                arrival.first = self._duplicates.first(key)
+                if arrival.first is not None:
+                    resent = self._unsent(message, arrival.id, now_ms, "duplicate", arrival.first.id)
+                    return resent, (JOURNAL,)
+            envelope, queues = self._route(message, tree, arrival.id, now_ms)
+        except BadMessage as error:
+            return self._unsent(message, arrival.id, now_ms, "refused", error=error), (JOURNAL,)
+        if key and envelope.destinations:
+            arrival.duplicates, arrival.key = self._duplicates, key
+        return envelope, queues
+
+    def _read(self, message: Message) -> Any:
         if message.fault:
             raise BadMessage(message.fault_code, message.fault)
-        tree = channel.format.decode(message.body, message.charset)
+        return self.channel.format.decode(message.body, message.charset)
+
+    def _route(
+        self, message: Message, tree: Any, message_id: str, now_ms: int
+    ) -> tuple[Envelope, tuple[str, ...]]:
+        channel = self.channel
         chosen: tuple[str, ...] = ()
         if channel.when is None or channel.when(tree):
             chosen = tuple(b.name for b in channel.branches if b.when is None or b.when(tree))
@@ -118,7 +164,16 @@ class Intake:
             lane = zlib.crc32((channel.order_by(tree) or "").encode()) % channel.lanes
         return (*[self._queues[name][lane] for name in envelope.destinations], JOURNAL)
 
-    def _refusal(self, message: Message, message_id: str, now_ms: int, error: BadMessage) -> Envelope:
+    def _unsent(
+        self,
+        message: Message,
+        message_id: str,
+        now_ms: int,
+        state: str,
+        parent: str = "",
+        error: BadMessage | None = None,
+    ) -> Envelope:
+        """For the journal alone."""
         return Envelope(
             id=message_id,
             channel=self.channel.name,
@@ -131,52 +186,74 @@ class Intake:
             headers=dict(message.headers),
             index={},
             destinations=(),
-            state="refused",
-            code=error.code,
-            reason=error.text,
-            parent=message.parent,
+            state=state,
+            code=error.code if error else "",
+            reason=error.text if error else "",
+            parent=parent or message.parent,
         )
 
-    def _answer(
-        self,
-        envelope: Envelope,
-        confirmed: asyncio.Future[None],
-        waited: asyncio.Future[Reply] | None,
-        done: asyncio.Future[Reply],
-        started: float,
-    ) -> None:
-        problem = (
-            confirmed.exception() if not confirmed.cancelled() else BrokerDown("JL-B001", "the engine stops")
-        )
+    def _answer(self, arrival: _Arrival, envelope: Envelope, confirmed: asyncio.Future[None]) -> None:
+        """The broker has it, or has not. A resend could come from now on: first it is made known, then answered."""
+        problem = _problem(confirmed)
         if problem is not None:
             self._count.failed.inc()
-            reply = _failed(envelope, problem)
             self._replies.forget(envelope.id)
+            arrival.waited = None
+            self._end(arrival, _failed(envelope.id, problem))
         elif envelope.state == "refused":
             self._count.refused.inc()
-            reply = Reply("refused", id=envelope.id, code=envelope.code, text=envelope.reason)
+            arrival.settle(Reply("refused", id=envelope.id, code=envelope.code, text=envelope.reason))
         else:
             (self._count.accepted if envelope.destinations else self._count.filtered).inc()
-            reply = Reply("accepted", id=envelope.id, silent=self._silent)
-        self._count.answer_seconds.observe(time.perf_counter() - started)
-        if waited is not None and reply.state == "accepted":
-            waited.add_done_callback(lambda future: _settle(done, future.result()))
+            if arrival.waited is None:
+                self._known(arrival, Reply("accepted", id=envelope.id, silent=self._silent))
+            else:
+                if arrival.duplicates is not None:
+                    arrival.duplicates.kept(arrival.key, pending(envelope.id))
+                arrival.waited.add_done_callback(lambda future: self._known(arrival, future.result()))
+        self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
+
+    def _known(self, arrival: _Arrival, reply: Reply) -> None:
+        if arrival.duplicates is not None:
+            kept = arrival.duplicates.kept(arrival.key, reply)
+            kept.add_done_callback(lambda _: self._end(arrival, reply))
         else:
-            _settle(done, reply)
+            arrival.settle(reply)
+
+    def _end(self, arrival: _Arrival, reply: Reply) -> None:
+        if arrival.duplicates is not None:
+            arrival.duplicates.end(arrival.key, reply)
+        arrival.settle(reply)
+
+    def _repeat(self, arrival: _Arrival, body: bytes, reply: Reply) -> None:
+        """A resend hears what the first heard. Where nothing was kept of that one, nothing is of this."""
+        if reply.state == "failed":
+            self._count.failed.inc()
+            arrival.settle(reply)
+            return
+
+        def filed(confirmed: asyncio.Future[None]) -> None:
+            problem = _problem(confirmed)
+            (self._count.failed if problem else self._count.duplicates).inc()
+            arrival.settle(_failed(arrival.id, problem) if problem else reply)
+            self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
+
+        self._broker.publish((JOURNAL,), body).add_done_callback(filed)
 
 
-def _failed(envelope: Envelope, problem: BaseException) -> Reply:
+def _problem(confirmed: asyncio.Future[None]) -> BaseException | None:
+    if confirmed.cancelled():
+        return BrokerDown("JL-B001", "the engine stops")
+    return confirmed.exception()
+
+
+def _failed(message_id: str, problem: BaseException) -> Reply:
     if isinstance(problem, JingluoError):
         code, text = problem.code, problem.text
     else:
         code, text = "JL-D900", "internal error"
     text = f"nothing was kept: {text}"
-    return Reply("failed", id=envelope.id, code=code, text=text, retry_after_s=RETRY_AFTER_S)
-
-
-def _settle(done: asyncio.Future[Reply], reply: Reply) -> None:
-    if not done.done():  # else the sender went away
-        done.set_result(reply)
+    return Reply("failed", id=message_id, code=code, text=text, retry_after_s=RETRY_AFTER_S)
 
 
 def queues_of_branch(channel: Channel, branch: Branch) -> tuple[str, ...]:

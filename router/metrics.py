@@ -49,6 +49,7 @@ class ChannelMetrics:
         self.accepted = parts.accepted.labels(channel)
         self.filtered = parts.filtered.labels(channel)
         self.refused = parts.refused.labels(channel)
+        self.duplicates = parts.duplicates.labels(channel)
         self.failed = parts.failed.labels(channel)
         self.answer_seconds = parts.answer_seconds.labels(channel)
 
@@ -76,6 +77,7 @@ class _Parts:
         self.accepted = counter("accepted", "Messages accepted and durable", door)
         self.filtered = counter("filtered", "Messages that went nowhere by the channel's conditions", door)
         self.refused = counter("refused", "Messages refused because of what they said", door)
+        self.duplicates = counter("duplicates", "Resends: answered as the first was, not sent on", door)
         self.failed = counter("not_kept", "Messages given back to the sender: no broker, or no room", door)
         self.answer_seconds = histogram("answer_seconds", "From receipt to the reply", door, _ANSWER_S)
         self.delivered = counter("delivered", "Deliveries the receiver said yes to", way)

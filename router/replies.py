@@ -41,14 +41,14 @@ class Replies:
             return None
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
-        timer = loop.call_later(within_s, self._settle, message_id, _pending(message_id))
+        timer = loop.call_later(within_s, self._settle, message_id, pending(message_id))
         future.add_done_callback(lambda _: timer.cancel())
         self._waiting[message_id] = future
         return future
 
     def forget(self, message_id: str) -> None:
         """The message was not accepted after all."""
-        self._settle(message_id, _pending(message_id))
+        self._settle(message_id, pending(message_id))
 
     def answered(self, envelope: Envelope, receipt: Receipt, body: bytes, format: str) -> None:
         """The destination said yes; `body` is its answer, mapped where the channel maps it."""
@@ -67,7 +67,7 @@ class Replies:
     def give_up(self) -> None:
         """The engine stops: everybody still waiting hears `pending`."""
         for message_id in list(self._waiting):
-            self._settle(message_id, _pending(message_id))
+            self._settle(message_id, pending(message_id))
 
     def _pass_on(self, envelope: Envelope, reply: Reply) -> None:
         if envelope.id in self._waiting:
@@ -85,7 +85,8 @@ class Replies:
             future.set_result(reply)
 
 
-def _pending(message_id: str) -> Reply:
+def pending(message_id: str) -> Reply:
+    """Kept, and no more is known."""
     return Reply(
         "pending",
         id=message_id,
