@@ -77,6 +77,7 @@ def health(engine: Engine) -> dict[str, Any]:
     """
     names = [channel.name for channel in engine.site.channels]
     closed = dict(engine.doors.closed)
+    paused = {name: f"paused, {queue} is nearly full" for name, queue in engine.pressure.paused.items()}
     refused = sorted({f.file for f in engine.site.findings if f.severity == "error"})
     has_doors = "intake" in engine.roles
     ready = engine.started and engine.broker.open and (not has_doors or len(closed) < len(names))
@@ -86,7 +87,7 @@ def health(engine: Engine) -> dict[str, Any]:
         "digest": engine.site.digest,
         "broker": "open" if engine.broker.open else "down",
         **(_journal(engine) if "journal" in engine.roles else {}),
-        "channels": {name: closed.get(name, "open") for name in names} if has_doors else {},
+        "channels": dict.fromkeys(names, "open") | paused | closed if has_doors else {},
         "refused_files": refused,
     }
 

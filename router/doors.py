@@ -44,6 +44,13 @@ class Doors:
             await asyncio.gather(self._again, return_exceptions=True)
         await asyncio.gather(*(s.stop() for name, s in self._sources.items() if name not in self.closed))
 
+    def pause(self, channel: str) -> None:
+        """Takes nothing new there until `resume`."""
+        self._sources[channel].pause()
+
+    def resume(self, channel: str) -> None:
+        self._sources[channel].resume()
+
     def port(self, channel: str) -> int | None:
         """The port a door listens on, for doors that have one of their own."""
         return getattr(self._sources[channel], "port", None)

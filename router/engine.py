@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -22,7 +22,7 @@ from config.settings import Settings
 from endpoints.base import Ground
 from endpoints.web import WebServer
 from router.brokers import open_broker
-from router.brokers.base import QueueSpec
+from router.brokers.base import Depth, QueueSpec
 from router.clock import now_ms as wall_ms
 from router.delivery import Outlet
 from router.doors import Doors
@@ -32,6 +32,7 @@ from router.gauges import Gauges
 from router.intake import Intake, queues_of_branch
 from router.journal import Journal
 from router.metrics import Metrics
+from router.pressure import Pressure
 from router.recorder import Recorder
 from router.replies import Replies
 from router.scribe import Scribe
@@ -70,8 +71,9 @@ class Engine:
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(c, self.intakes[c.name].deliver) for c in taking]
         self.doors = Doors(ways_in, self.web, str(settings.site), now_ms)
-        self.gauges = Gauges(self.broker, self.outlets, now_ms)
-        self.metrics.watch(lambda: self.gauges.snapshot(self._journal, self.web))
+        self.pressure = Pressure(taking)
+        self.gauges = Gauges(self.broker, self.outlets, now_ms, self.pressure.queues, self._steer)
+        self.metrics.watch(lambda: self.gauges.snapshot(self._journal, self.web, self.pressure.paused))
 
     @property
     def store(self) -> Store:
@@ -142,6 +144,13 @@ class Engine:
             await stopping
         except Exception:
             log.exception("engine.stop_failed", part=name)
+
+    def _steer(self, depths: Mapping[str, Depth]) -> None:
+        pause, resume = self.pressure.judge(depths)
+        for channel in pause:
+            self.doors.pause(channel)
+        for channel in resume:
+            self.doors.resume(channel)
 
     async def resend(self, envelope: Envelope) -> None:
         """Makes a message of the operator's durable, as if its channel had accepted it. Raises JingluoError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from config.errors import JingluoError
 from endpoints.web import WebServer
@@ -19,12 +19,25 @@ _NONE = Depth(0)
 
 
 class Gauges:
-    """The last sample of every queue's depth."""
+    """The last sample of every queue's depth.
 
-    def __init__(self, broker: Broker, outlets: Sequence[Outlet], now_ms: Callable[[], int]) -> None:
+    `tell` hears of each; `queues` are looked at besides the outlets' own.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        outlets: Sequence[Outlet],
+        now_ms: Callable[[], int],
+        queues: Sequence[str] = (),
+        tell: Callable[[Mapping[str, Depth]], None] = lambda depths: None,
+    ) -> None:
         self._broker = broker
         self._outlets = outlets
         self._now_ms = now_ms
+        own = [queue for outlet in outlets for queue in outlet.queues]
+        self._queues = list(dict.fromkeys([JOURNAL, *own, *queues]))
+        self._tell = tell
         self._depths: dict[str, Depth] = {}
         self._delayed = 0
         self._task: asyncio.Task[None] | None = None
@@ -39,9 +52,9 @@ class Gauges:
                 await self._task
 
     async def sample(self) -> None:
-        queues = [JOURNAL, *(queue for outlet in self._outlets for queue in outlet.queues)]
-        self._depths = await self._broker.depth(queues)
+        self._depths = await self._broker.depth(self._queues)
         self._delayed = await self._broker.delayed()
+        self._tell(self._depths)
 
     def waiting(self) -> tuple[Waiting, ...]:
         """For every destination: how many messages wait, and since when the oldest of them (seconds)."""
@@ -55,7 +68,7 @@ class Gauges:
             found.append(Waiting(outlet.channel.name, outlet.branch.name, depth, oldest_s))
         return tuple(found)
 
-    def snapshot(self, journal: Journal | None, web: WebServer) -> Snapshot:
+    def snapshot(self, journal: Journal | None, web: WebServer, paused: Collection[str] = ()) -> Snapshot:
         return Snapshot(
             waiting=self.waiting(),
             delayed=self._delayed,
@@ -63,6 +76,7 @@ class Gauges:
             journal_ok=journal is None or journal.ok,
             broker_open=self._broker.open,
             connections=web.connections,
+            paused=tuple(paused),
         )
 
     async def _sample(self) -> None:

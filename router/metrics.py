@@ -40,6 +40,7 @@ class Snapshot:
     journal_ok: bool = True
     broker_open: bool = True
     connections: int = 0
+    paused: tuple[str, ...] = ()  # channels that take nothing new, for their queues are nearly full
 
 
 class ChannelMetrics:
@@ -134,8 +135,14 @@ class _Gauges(Collector):
         for waiting in now.waiting:
             depth.add_metric((waiting.channel, waiting.destination), waiting.depth)
             oldest.add_metric((waiting.channel, waiting.destination), waiting.oldest_s)
+        paused = GaugeMetricFamily(
+            "jingluo_paused", "1 while the channel takes nothing new", labels=("channel",)
+        )
+        for name in now.paused:
+            paused.add_metric((name,), 1)
         yield depth
         yield oldest
+        yield paused
         for name, help, value in (
             ("delayed", "Messages that wait for their next try, of all destinations", now.delayed),
             ("journal_behind", "Messages and tries that are not yet in the database", now.journal_behind),
