@@ -1,4 +1,4 @@
-"""RabbitMQ's own ceiling: the topology of bench.brokers, with pika alone and nothing of the engine.
+"""What pika gets out of RabbitMQ: the topology of bench.brokers, with pika alone and nothing of the engine.
 
     python -m bench.ceiling [--amqp amqp://guest:guest@127.0.0.1/] [--messages 5000] [--size 1024]
 
