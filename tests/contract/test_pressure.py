@@ -19,7 +19,7 @@ CHANNEL = """\
 channel: {name}
 from: {{mllp: {{port: 0}}}}
 format: hl7v2
-limit: {{messages: 20}}
+limit: {{messages: {limit}}}
 to:
   lis:
     send: {{mllp: {{host: 127.0.0.1, port: {port}, timeout: 5s}}}}
@@ -40,7 +40,7 @@ async def sink() -> AsyncIterator[Sink]:
 
 
 def test_between_pausing_and_going_on_lies_a_gap(tmp_path: Path) -> None:
-    site = write_site(tmp_path, {"adt": CHANNEL.format(name="adt", port=1)})
+    site = write_site(tmp_path, {"adt": CHANNEL.format(name="adt", port=1, limit=20)})
     pressure = Pressure(load_site(load_settings(site, {})).channels)
     assert pressure.queues == ["jl.adt.lis"]
 
@@ -61,8 +61,8 @@ async def test_a_channel_waits_for_its_receiver_and_the_others_go_on(
 ) -> None:
     other = await Sink().start()
     channels = {
-        "adt": CHANNEL.format(name="adt", port=sink.port),
-        "more": CHANNEL.format(name="more", port=other.port),
+        "adt": CHANNEL.format(name="adt", port=sink.port, limit=20),
+        "more": CHANNEL.format(name="more", port=other.port, limit=1000),
     }
     stuck = True
     sink.answer = lambda message: None if stuck else "AA"
