@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from config import registry
 from config.errors import Refused, Unreachable
 from endpoints.base import Ground
-from endpoints.http import HttpDestination
+from endpoints.rest.destination import HttpDestination
 from endpoints.web import WebServer
 from schemas.message import Message
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from config import registry
 from config.settings import LimitSettings
 from endpoints.base import Ground
-from endpoints.http import HttpSource
+from endpoints.rest.source import HttpSource
 from endpoints.web import WebServer
 from schemas.message import Reply
 

@@ -1,0 +1,1 @@
+"""The two sides of HTTP. `endpoints.http` is the door to them."""

@@ -1,0 +1,205 @@
+"""The HTTP destination: a client that sends each message as one request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote
+
+import httpx2
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from config.errors import Refused, Unreachable
+from config.units import Seconds, Size
+from endpoints.base import Ground, Options
+from endpoints.rest.media import format_of, media_type
+from schemas.message import Message, Receipt
+
+
+class Auth(BaseModel):
+    """`{bearer: secret://token}` or `{user: ..., password: secret://...}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bearer: str = Field("", repr=False)
+    user: str = ""
+    password: str = Field("", repr=False)
+
+
+class DestinationOptions(Options):
+    """`send: {http: {url: "https://emr.local/fhir"}}`."""
+
+    url: str = Field(pattern=r"^https?://[^/\s]", description="with `query` it may hold {field} placeholders")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    query: bool = Field(False, description="the JSON body's fields become placeholders and query parameters")
+    content_type: str = Field("", description="of what is sent; by default that of its format")
+    headers: Mapping[str, str] = Field({}, description="sent with each message")
+    auth: Auth | None = None
+    verify: bool = Field(True, description="false: the receiver's certificate is not checked")
+    ca_file: str = Field("", description="PEM of the authority that signed the receiver's certificate")
+    timeout: Seconds = Field(30.0, description="from the request to the end of its answer")
+    connect_within: Seconds = 10.0
+    connections: int = Field(16, ge=1, description="at once; further messages wait for one")
+    max_answer: Size = Field(10_000_000, description="of an answer; a larger one is an error")
+
+    @model_validator(mode="after")
+    def _fits(self) -> DestinationOptions:
+        if self.method == "GET" and not self.query:
+            raise ValueError("GET sends no body: write query: true")
+        if "{" in self.url and not self.query:
+            raise ValueError("a {field} in the url needs query: true")
+        return self
+
+
+_PLACE = re.compile(r"\{([^{}]+)\}")
+_BUSY = {408, 425, 429, 503}  # it did not take the request
+_GATEWAY = {502, 504}  # nobody knows what happened behind it
+_KEPT_HEADERS = ("content-type", "location", "etag")
+_MAX_WAIT_S = 86_400.0
+
+
+class HttpDestination:
+    """Sends each message as one request, always with the same `Idempotency-Key`: the message's id."""
+
+    Options: ClassVar[type[Options]] = DestinationOptions
+
+    def __init__(self, options: DestinationOptions, ground: Ground) -> None:
+        self.options = options
+        self.ground = ground
+        self._client: httpx2.AsyncClient
+
+    async def start(self) -> None:
+        """Raises OSError where the authority's file cannot be read."""
+        self._client = httpx2.AsyncClient(
+            headers=self._fixed_headers(),
+            auth=self._basic(),
+            verify=self._tls(),
+            timeout=httpx2.Timeout(self.options.timeout, connect=self.options.connect_within),
+            limits=httpx2.Limits(max_connections=self.options.connections),
+            trust_env=False,
+        )
+
+    async def stop(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, message: Message) -> Receipt:
+        headers = {"idempotency-key": message.id} if message.id else {}
+        url, body = self.options.url, message.body
+        if self.options.query:
+            url, body = _filled(url, body), b""
+        else:
+            headers["content-type"] = self._media_type(message)
+        request = self._client.build_request(self.options.method, url, content=body or None, headers=headers)
+        try:
+            async with asyncio.timeout(self.options.timeout + self.options.connect_within):
+                return await self._exchange(request)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise Unreachable("JL-E220", f"no connection: {type(error).__name__}") from None
+        except (httpx2.TimeoutException, TimeoutError):
+            text = f"no answer within {self.options.timeout:g} s"
+            raise Unreachable("JL-E221", text, maybe_done=True) from None
+        except httpx2.HTTPError as error:
+            text = f"the exchange broke off: {type(error).__name__}"
+            raise Unreachable("JL-E222", text, maybe_done=True) from None
+
+    async def _exchange(self, request: httpx2.Request) -> Receipt:
+        response = await self._client.send(request, stream=True)
+        try:
+            answer = await self._answer(response)
+        finally:
+            await response.aclose()
+        status = response.status_code
+        if response.is_success:
+            kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+            return Receipt(str(status), answer, format_of(kept.get("content-type", "")), kept)
+        text = f"status {status} {response.reason_phrase}".strip()
+        if status in _BUSY | _GATEWAY:
+            after_s = self._retry_after(response.headers.get("retry-after", ""))
+            raise Unreachable("JL-E223", text, maybe_done=status in _GATEWAY, after_s=after_s)
+        raise Refused("JL-E224", text, retry=status >= 500, answer=answer)
+
+    async def _answer(self, response: httpx2.Response) -> bytes:
+        parts, size = [], 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > self.options.max_answer:
+                text = f"status {response.status_code}, an answer over {self.options.max_answer} bytes"
+                raise Refused("JL-E225", text)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _media_type(self, message: Message) -> str:
+        if self.options.content_type:
+            return self.options.content_type
+        made = media_type(self.ground.format)
+        said = message.charset and self.ground.format not in ("json", "fhir")  # JSON is UTF-8, always
+        return f"{made}; charset={message.charset}" if said else made
+
+    def _fixed_headers(self) -> dict[str, str]:
+        made = {"accept-encoding": "identity"}  # what is not packed cannot burst when unpacked
+        if self.options.auth and self.options.auth.bearer:
+            made["authorization"] = f"Bearer {self.options.auth.bearer}"
+        return made | dict(self.options.headers)
+
+    def _basic(self) -> httpx2.BasicAuth | None:
+        auth = self.options.auth
+        return httpx2.BasicAuth(auth.user, auth.password) if auth and auth.user else None
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        if not self.options.url.startswith("https:") or not self.options.verify:
+            return False
+        file = self.options.ca_file
+        return ssl.create_default_context(cafile=str(Path(self.ground.base_dir, file)) if file else None)
+
+    def _retry_after(self, header: str) -> float | None:
+        """Seconds or a date, as seconds from now; None where the receiver has no wish we can read."""
+        try:
+            wait_s = float(header) if header.isdigit() else self._until(header)
+        except ValueError:
+            return None
+        return min(max(wait_s, 0.0), _MAX_WAIT_S)
+
+    def _until(self, date: str) -> float:
+        return parsedate_to_datetime(date).timestamp() - self.ground.now()
+
+
+def _filled(url: str, body: bytes) -> str:
+    """The url with its placeholders filled, and the other fields as query parameters."""
+    try:
+        fields = json.loads(body, parse_float=str, parse_int=str)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise Refused("JL-E226", "a query is a JSON object")
+    used = set()
+
+    def fill(match: re.Match[str]) -> str:
+        used.add(match[1])
+        value = _text(fields.get(match[1]), match[1])
+        if value in ("", ".", ".."):
+            raise Refused("JL-E226", f"the url's {match[0]} has no usable value")
+        return quote(value, safe="")
+
+    filled = _PLACE.sub(fill, url)
+    query = httpx2.QueryParams()
+    for name, value in fields.items():
+        for one in value if isinstance(value, list) else [value]:
+            if name not in used and one is not None:
+                query = query.add(name, _text(one, name))
+    return str(httpx2.URL(filled).copy_merge_params(query)) if query else filled
+
+
+def _text(value: Any, name: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    raise Refused("JL-E226", f"the field {name} is not a plain value")
