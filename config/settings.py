@@ -69,6 +69,18 @@ def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+class JournalSettings(_Part):
+    """The journal's rows are sealed with the site's key."""
+
+    key: Secret = Field(
+        default=Secret(""),
+        description="`secret://name` of 32 hexadecimal digits; without one, site.key in `var` is made and used",
+    )
+    old_keys: Annotated[tuple[Secret, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="keys before this one: what they sealed stays readable"
+    )
+
+
 class SettingsText(_Part):
     """jingluo.yaml. Every key is optional."""
 
@@ -82,6 +94,7 @@ class SettingsText(_Part):
         default=Secret(""), description="an SQLAlchemy URL; by default jingluo.db in `var`"
     )
     var: str = Field(default="var", description="folder of what the engine writes, relative to the site")
+    journal: JournalSettings = JournalSettings()
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     stop_within: Seconds = Field(
@@ -94,7 +107,8 @@ class SettingsText(_Part):
 class Settings(_Part):
     """What a process runs with. All paths are absolute; of `maps` and `tables` the site's own come first.
 
-    `database` is empty where the roles have no use for it: then nothing asks for its password either.
+    `database` and the journal's keys are empty where the roles have no use for them: then nothing asks for their
+    secrets either.
     """
 
     roles: tuple[Role, ...]
@@ -105,6 +119,7 @@ class Settings(_Part):
     tables: tuple[Path, ...]
     broker: Secret
     database: Secret
+    journal: JournalSettings
     var: Path
     http: HttpSettings
     limits: LimitSettings
@@ -140,8 +155,9 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         systems=home / "systems.yaml",
         maps=_with_own(site and base / "maps", ROOT / "transforms" / "maps"),
         tables=_with_own(site and base / "tables", ROOT / "schemas" / "tables"),
-        broker=_filled(text.broker, "broker", document, secrets),
-        database=_database(_filled(database, "database", document, secrets), base, var),
+        broker=_filled(text.broker, ("broker",), document, secrets),
+        database=_database(_filled(database, ("database",), document, secrets), base, var),
+        journal=_journal(text, document, secrets),
         var=var,
         http=text.http,
         limits=text.limits,
@@ -177,10 +193,11 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
     if not isinstance(data, dict):
         raise ConfigError([document.finding(Problem((), "JL-C012", "must be a mapping of settings"))])
     problems += [
-        Problem(at, "JL-C031", "a password stands in the file", "write secret://name in its place")
-        for at in (("broker",), ("database",))
-        if written_inline(at[0], data.get(at[0]))
+        Problem((name,), "JL-C031", "a password stands in the file", "write secret://name in its place")
+        for name in ("broker", "database")
+        if written_inline(name, data.get(name))
     ]
+    problems += _keys_inline(data.get("journal"))
     data, outside = _with_environment(data, env)
     made = None
     try:
@@ -243,11 +260,38 @@ def _open_secrets(where: SecretSettings, site: Path, env: Mapping[str, str]) -> 
     return Secrets.of_env(env)
 
 
-def _filled(text: str, key: str, document: Document, secrets: Secrets) -> Secret:
+def _keys_inline(journal: Any) -> list[Problem]:
+    """A key that stands in the file, as text or (quotes forgotten) as a number."""
+    said = journal if isinstance(journal, dict) else {}
+    older = said.get("old_keys")
+    places: list[tuple[At, Any]] = [(("journal", "key"), said.get("key"))]
+    places += [
+        (("journal", "old_keys", n), key) for n, key in enumerate(older if isinstance(older, list) else ())
+    ]
+    return [
+        Problem(at, "JL-C031", "a key stands in the file", "write secret://name in its place")
+        for at, key in places
+        if key and not str(key).startswith("secret://")
+    ]
+
+
+def _journal(text: SettingsText, document: Document, secrets: Secrets) -> JournalSettings:
+    if "journal" not in text.roles:
+        return JournalSettings()
+    said = text.journal
+    return JournalSettings(
+        key=_filled(said.key, ("journal", "key"), document, secrets),
+        old_keys=tuple(
+            _filled(key, ("journal", "old_keys", n), document, secrets) for n, key in enumerate(said.old_keys)
+        ),
+    )
+
+
+def _filled(text: str, at: At, document: Document, secrets: Secrets) -> Secret:
     try:
         return Secret(secrets.fill(text))
     except NoSecret as error:
-        raise ConfigError([document.finding(Problem((key,), "JL-C032", str(error)))]) from None
+        raise ConfigError([document.finding(Problem(at, "JL-C032", str(error)))]) from None
 
 
 def _database(url: Secret, site: Path, var: Path) -> Secret:

@@ -171,3 +171,21 @@ def test_the_log_shows_events_and_hides_what_is_a_patients(form: str) -> None:
         lines = [json.loads(line) for line in said.splitlines()]
         assert lines[0]["more"] == {"id_card": "***"}
         assert lines[0]["level"] == "info"
+
+
+def test_the_journals_keys_come_from_the_sites_secrets(tmp_path: Path) -> None:
+    text = "journal: {key: 'secret://new', old_keys: ['secret://old']}\n"
+    env = {"JINGLUO_SECRET_NEW": "a" * 32, "JINGLUO_SECRET_OLD": "b" * 32}
+    made = site(tmp_path, text, **env)
+    assert (made.journal.key, made.journal.old_keys) == ("a" * 32, ("b" * 32,))
+    assert "aaaa" not in repr(made)
+    assert load_settings(
+        tmp_path, {**env, "JINGLUO_JOURNAL_OLD_KEYS": "secret://new, secret://old"}
+    ).journal.old_keys
+
+
+def test_a_role_without_the_journal_is_not_asked_for_its_keys(tmp_path: Path) -> None:
+    text = "roles: [intake]\nbroker: amqp://mq.example/\njournal: {key: 'secret://nowhere'}\n"
+    assert site(tmp_path, text).journal.key == ""
+    with pytest.raises(ConfigError, match="JL-C032"):
+        site(tmp_path, text.replace("intake", "journal"))
