@@ -56,6 +56,7 @@ class Source(Protocol):
     async def start(self, deliver: Deliver) -> None: ...  # open the door; raises OSError where it cannot
     def pause(self) -> None: ...  # take nothing new (stop reading, 503) until `resume`
     def resume(self) -> None: ...
+    def close(self) -> None: ...  # give up the port, route or folder at once: another source may open there
     async def stop(self) -> None: ...  # close the door, then wait for the replies still owed
 
 

@@ -86,10 +86,14 @@ class FileSource:
     def resume(self) -> None:
         self._go.set()
 
-    async def stop(self) -> None:
-        """Returns when the file at hand has its reply and has been moved."""
+    def close(self) -> None:
+        """Begins no further file. Who opens here next has its turn when this one has stopped."""
         self._stopping.set()
         self._go.set()
+
+    async def stop(self) -> None:
+        """Returns when the file at hand has its reply and has been moved."""
+        self.close()
         if self._looking is not None:
             await self._looking
         if self._turn is not None:

@@ -38,20 +38,34 @@ _encode = msgspec.msgpack.Encoder(enc_hook=dict).encode
 _decode = msgspec.msgpack.Decoder(Reply).decode
 
 
+class First(NamedTuple):
+    """The message that a resend repeats: its id, and the reply it got or is going to get."""
+
+    id: str
+    reply: asyncio.Future[Reply]
+
+
 class Seen:
-    """The memory: key -> reply, until its time is over. Written by one thread, many at a commit."""
+    """The memory: key -> reply, until its time is over. Written by one thread, many at a commit.
+
+    `open` are the keys of messages that are on their way: from the publish until the reply is remembered. It is here
+    that they are kept, for a channel may be exchanged meanwhile.
+    """
 
     def __init__(self, file: Path, now_ms: Callable[[], int]) -> None:
         self._file = file
         self._now_ms = now_ms
         self._thread = ThreadPoolExecutor(1, "seen")
+        self.open: dict[bytes, First] = {}
         self._rows: dict[bytes, tuple[bytes, int, bytes]] = {}
         self._gathering: asyncio.Future[None] | None = None
         self._in_hand: asyncio.Future[None] | None = None  # being written
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Raises sqlite3.Error where the file cannot be used."""
+        """Raises sqlite3.Error where the file cannot be used. Once is enough."""
+        if self._sweeper is not None:
+            return
         self._reads = self._open()
         self._writes = await self._do(self._open)
         self._sweeper = asyncio.create_task(self._sweep(), name="seen")
@@ -135,15 +149,8 @@ class Seen:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-class First(NamedTuple):
-    """The message that a resend repeats: its id, and the reply it got or is going to get."""
-
-    id: str
-    reply: asyncio.Future[Reply]
-
-
 class Duplicates:
-    """One channel's resends. A key is open from its message's publish until its reply is remembered."""
+    """One channel's resends."""
 
     def __init__(self, channel: Channel, seen: Seen) -> None:
         assert channel.duplicates_by is not None
@@ -151,7 +158,6 @@ class Duplicates:
         self._within_ms = int(channel.duplicates_within_s * 1000)
         self._name = channel.name.encode()
         self._seen = seen
-        self._open: dict[bytes, First] = {}
 
     def key(self, tree: Any) -> bytes:
         """Empty where the message has no such value: then it is nobody's resend."""
@@ -162,8 +168,8 @@ class Duplicates:
 
     def first(self, key: bytes) -> First | None:
         """The message that this one repeats."""
-        if key in self._open:
-            return self._open[key]
+        if key in self._seen.open:
+            return self._seen.open[key]
         reply = self._seen.find(key)
         if reply is None:
             return None
@@ -173,7 +179,7 @@ class Duplicates:
 
     def begin(self, key: bytes, id: str) -> None:
         """A message is on its way to the broker: who repeats it from now on waits for the same reply."""
-        self._open[key] = First(id, asyncio.get_running_loop().create_future())
+        self._seen.open[key] = First(id, asyncio.get_running_loop().create_future())
 
     def kept(self, key: bytes, reply: Reply) -> asyncio.Future[None]:
         """It is durable. Its sender is answered only when this is done."""
@@ -181,4 +187,4 @@ class Duplicates:
 
     def end(self, key: bytes, reply: Reply) -> None:
         """Its sender has this reply. One that was not accepted is forgotten: the resend is the message."""
-        self._open.pop(key).reply.set_result(reply)
+        self._seen.open.pop(key).reply.set_result(reply)

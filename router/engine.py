@@ -15,29 +15,22 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from channels.loader import Site
-from channels.model import Branch, Channel
-from config import registry
 from config.errors import JingluoError
 from config.settings import Settings
-from endpoints.base import Ground
 from endpoints.web import WebServer
 from router.brokers import open_broker
 from router.brokers.base import Depth, QueueSpec
 from router.clock import now_ms as wall_ms
 from router.delivery import Outlet
 from router.doors import Doors
-from router.duplicates import Duplicates, Seen
 from router.envelope import JOURNAL, Envelope, encode
 from router.gauges import Gauges
-from router.intake import Intake, queues_of_branch
 from router.journal import Journal
 from router.metrics import Metrics
 from router.pressure import Pressure
-from router.recorder import Recorder
-from router.replies import Replies
 from router.scribe import Scribe
 from router.store import Store, open_store
-from router.suspects import Suspects
+from router.work import Makers
 
 log = structlog.get_logger()
 
@@ -60,20 +53,22 @@ class Engine:
         self._store = open_store(settings.database) if "journal" in self.roles else None
         self.scribe = Scribe(settings)
         self._journal = Journal(self.scribe.write, self.broker) if self._store else None
-        self._replies = Replies(self.broker)
-        self._recorder = Recorder(self.broker)
-        self._suspects = Suspects(settings.var / "suspects")
         self.when_started: list[Callable[[], None]] = []
-        self._seen = Seen(settings.var / "seen.db", now_ms)
-        self.intakes = {c.name: self._intake(c, now_ms) for c in site.channels}
-        delivering = site.channels if "delivery" in self.roles else ()
-        self.outlets = [self._outlet(c, b, now_ms) for c in delivering for b in c.branches]
+        self.makers = Makers(settings, self.broker, self.metrics, self._tries, now_ms)
+        self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
-        ways_in = [(c, self.intakes[c.name].deliver) for c in taking]
+        ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
         self.doors = Doors(ways_in, self.web, str(settings.site), now_ms)
         self.pressure = Pressure(taking)
-        self.gauges = Gauges(self.broker, self.outlets, now_ms, self.pressure.queues, self._steer)
+        self.gauges = Gauges(
+            self.broker, lambda: self.outlets, now_ms, lambda: self.pressure.queues, self._steer
+        )
         self.metrics.watch(lambda: self.gauges.snapshot(self._journal, self.web, self.pressure.paused))
+
+    @property
+    def outlets(self) -> list[Outlet]:
+        """Every destination that this process delivers to."""
+        return [outlet for work in self.works.values() for outlet in work.outlets]
 
     @property
     def store(self) -> Store:
@@ -90,12 +85,13 @@ class Engine:
         await self.web.start()
         self.broker.on_change(lambda open: log.info("broker.open" if open else "broker.down"))
         await self.broker.start()
-        await self.broker.declare(self._queues())
+        works = self.works.values()
+        await self.broker.declare([QueueSpec(JOURNAL), *(spec for work in works for spec in work.queues)])
         if self._journal is not None:
             await self._journal.start()
-        await self._replies.open()
+        await self.makers.replies.open()
         if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
-            await self._seen.start()
+            await self.makers.seen.start()
         for outlet in self.outlets:
             await outlet.start()
         self.gauges.start()
@@ -120,7 +116,7 @@ class Engine:
         Also after a start that failed half way: one part's failure keeps no other from stopping.
         """
         self.started = False
-        self._replies.give_up()
+        self.makers.replies.give_up()
         try:
             async with asyncio.timeout(self.settings.stop_within):
                 await self._step("doors", self.doors.close())
@@ -128,7 +124,7 @@ class Engine:
                 await asyncio.gather(*outlets)
         except TimeoutError:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
-        await self._step("seen", self._seen.stop())
+        await self._step("seen", self.makers.seen.stop())
         await self._step("gauges", self.gauges.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())
@@ -154,48 +150,12 @@ class Engine:
 
     async def resend(self, envelope: Envelope) -> None:
         """Makes a message of the operator's durable, as if its channel had accepted it. Raises JingluoError."""
-        intake = self.intakes.get(envelope.channel)
-        if intake is None:
+        work = self.works.get(envelope.channel)
+        if work is None:
             raise JingluoError("JL-J007", f"no channel {envelope.channel} runs here")
-        await self.broker.publish(intake.queues(envelope), encode(envelope))
+        await self.broker.publish(work.intake.queues(envelope), encode(envelope))
         self.metrics.channel(envelope.channel).accepted.inc()
-
-    def _intake(self, channel: Channel, now_ms: Callable[[], int]) -> Intake:
-        duplicates = Duplicates(channel, self._seen) if channel.duplicates_by else None
-        return Intake(channel, self.broker, self._replies, self.metrics, now_ms, duplicates)
-
-    def _outlet(self, channel: Channel, branch: Branch, now_ms: Callable[[], int]) -> Outlet:
-        kind = registry.destinations.get(branch.kind)
-        ground = Ground(
-            name=f"{channel.name}.{branch.name}",
-            format=branch.format,
-            base_dir=str(self.settings.site),
-            now=lambda: now_ms() / 1000,
-        )
-        destination = kind(branch.options, ground)
-        return Outlet(
-            channel,
-            branch,
-            destination,
-            self.broker,
-            self._recorder,
-            self._replies,
-            self.metrics,
-            self._suspects,
-            self._tries,
-            now_ms,
-        )
 
     def _tries(self, id: str, destination: str) -> tuple[int, int]:
         """Not known where the journal is another process's: then a lane counts from its own first try."""
         return self._store.tries(id, destination) if self._store is not None else (0, 0)
-
-    def _queues(self) -> list[QueueSpec]:
-        queues = [QueueSpec(JOURNAL)]
-        for channel in self.site.channels:
-            for branch in channel.branches:
-                queues += [
-                    QueueSpec(name, channel.order_by is not None, channel.max_messages, channel.max_bytes)
-                    for name in queues_of_branch(channel, branch)
-                ]
-        return queues

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from config.errors import JingluoError
 from endpoints.web import WebServer
@@ -21,22 +21,21 @@ _NONE = Depth(0)
 class Gauges:
     """The last sample of every queue's depth.
 
-    `tell` hears of each; `queues` are looked at besides the outlets' own.
+    `outlets` are those of the moment, `queues` what is looked at besides their own; `tell` hears of each sample.
     """
 
     def __init__(
         self,
         broker: Broker,
-        outlets: Sequence[Outlet],
+        outlets: Callable[[], Iterable[Outlet]],
         now_ms: Callable[[], int],
-        queues: Sequence[str] = (),
-        tell: Callable[[Mapping[str, Depth]], None] = lambda depths: None,
+        queues: Callable[[], Iterable[str]],
+        tell: Callable[[Mapping[str, Depth]], None],
     ) -> None:
         self._broker = broker
         self._outlets = outlets
         self._now_ms = now_ms
-        own = [queue for outlet in outlets for queue in outlet.queues]
-        self._queues = list(dict.fromkeys([JOURNAL, *own, *queues]))
+        self._queues = queues
         self._tell = tell
         self._depths: dict[str, Depth] = {}
         self._delayed = 0
@@ -52,7 +51,8 @@ class Gauges:
                 await self._task
 
     async def sample(self) -> None:
-        self._depths = await self._broker.depth(self._queues)
+        own = [queue for outlet in self._outlets() for queue in outlet.queues]
+        self._depths = await self._broker.depth(list(dict.fromkeys([JOURNAL, *own, *self._queues()])))
         self._delayed = await self._broker.delayed()
         self._tell(self._depths)
 
@@ -60,7 +60,7 @@ class Gauges:
         """For every destination: how many messages wait, and since when the oldest of them (seconds)."""
         now_ms = self._now_ms()
         found = []
-        for outlet in self._outlets:
+        for outlet in self._outlets():
             depth = sum(self._depths.get(queue, _NONE).total for queue in outlet.queues)
             # Another process may have taken what this one saw: where nothing waits, nothing is old.
             since = outlet.oldest_ms() if depth or self._delayed else None

@@ -24,6 +24,11 @@ class Pressure:
     """Which channels are paused, and by which queue. `judge` is asked after each look at the queues."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
+        self.paused: dict[str, str] = {}  # channel -> the queue that is too full
+        self.watch(channels)
+
+    def watch(self, channels: Sequence[Channel]) -> None:
+        """These, from now on; which of them are paused stays."""
         self._queues = {
             channel.name: {
                 queue: channel.max_messages
@@ -32,7 +37,7 @@ class Pressure:
             }
             for channel in channels
         }
-        self.paused: dict[str, str] = {}  # channel -> the queue that is too full
+        self.paused = {name: queue for name, queue in self.paused.items() if name in self._queues}
 
     @property
     def queues(self) -> list[str]:

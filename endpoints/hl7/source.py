@@ -257,11 +257,15 @@ class MllpSource:
         for line in tuple(self.lines):
             line._take()
 
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.pause()
+
     async def stop(self) -> None:
+        self.close()
         if self._server is None:
             return
-        self._server.close()
-        self.pause()
         futures = [owed.future for line in self.lines for owed in line.owed if owed.future]
         if futures:
             await asyncio.wait(futures, timeout=self.options.stop_within)

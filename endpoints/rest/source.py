@@ -62,6 +62,7 @@ class HttpSource:
         self.ground = ground
         self._taken = options.content_types or MEDIA_TYPES.get(ground.format, ("*",))
         self._paused = False
+        self._added = False
         self._open = 0
         self._none_open = asyncio.Event()
         self._none_open.set()
@@ -73,6 +74,7 @@ class HttpSource:
         self._deliver = deliver
         facts = {"tags": [self.ground.name], "summary": self.ground.name, "openapi_extra": self._openapi()}
         self.ground.web.add_route(self.options.path, [self.options.method], self._handle, **facts)
+        self._added = True
 
     def pause(self) -> None:
         self._paused = True
@@ -80,9 +82,14 @@ class HttpSource:
     def resume(self) -> None:
         self._paused = False
 
-    async def stop(self) -> None:
-        if self.ground.web is not None:
+    def close(self) -> None:
+        if self._added:
+            self._added = False  # from now on the route may be another's
+            assert self.ground.web is not None
             self.ground.web.remove_route(self.options.path, [self.options.method])
+
+    async def stop(self) -> None:
+        self.close()
         with contextlib.suppress(TimeoutError):  # what is left then, the web server's own stop cuts
             await asyncio.wait_for(self._none_open.wait(), self.options.stop_within)
 

@@ -1,0 +1,92 @@
+"""One channel at work: its intake and its outlets, and the queues between them.
+
+A `Work` is made whole, beside whatever else runs, and starts and stops by itself. So a reload is an exchange of such
+values, and a start is the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from channels.model import Branch, Channel
+from config import registry
+from config.settings import Settings
+from endpoints.base import Ground
+from router.brokers.base import Broker, QueueSpec
+from router.delivery import Outlet
+from router.duplicates import Duplicates, Seen
+from router.intake import Intake, queues_of_branch
+from router.metrics import Metrics
+from router.recorder import Recorder
+from router.replies import Replies
+from router.suspects import Suspects
+
+Tries = Callable[[str, str], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A channel as this process runs it; without outlets where another process delivers."""
+
+    channel: Channel
+    intake: Intake
+    outlets: tuple[Outlet, ...]
+
+    @property
+    def queues(self) -> list[QueueSpec]:
+        """Every destination's, whoever delivers: what is accepted must be durable in all of them."""
+        return queues_of(self.channel)
+
+
+class Makers:
+    """What all channels of one engine are put to work with. `work` makes one; nothing of it runs yet."""
+
+    def __init__(
+        self, settings: Settings, broker: Broker, metrics: Metrics, tries: Tries, now_ms: Callable[[], int]
+    ) -> None:
+        self.replies = Replies(broker)
+        self.seen = Seen(settings.var / "seen.db", now_ms)
+        self._settings = settings
+        self._broker = broker
+        self._metrics = metrics
+        self._recorder = Recorder(broker)
+        self._suspects = Suspects(settings.var / "suspects")
+        self._tries = tries
+        self._now_ms = now_ms
+
+    def work(self, channel: Channel) -> Work:
+        duplicates = Duplicates(channel, self.seen) if channel.duplicates_by else None
+        intake = Intake(channel, self._broker, self.replies, self._metrics, self._now_ms, duplicates)
+        delivers = "delivery" in self._settings.roles
+        outlets = tuple(self._outlet(channel, branch) for branch in channel.branches) if delivers else ()
+        return Work(channel, intake, outlets)
+
+    def _outlet(self, channel: Channel, branch: Branch) -> Outlet:
+        kind = registry.destinations.get(branch.kind)
+        ground = Ground(
+            name=f"{channel.name}.{branch.name}",
+            format=branch.format,
+            base_dir=str(self._settings.site),
+            now=lambda: self._now_ms() / 1000,
+        )
+        return Outlet(
+            channel,
+            branch,
+            kind(branch.options, ground),
+            self._broker,
+            self._recorder,
+            self.replies,
+            self._metrics,
+            self._suspects,
+            self._tries,
+            self._now_ms,
+        )
+
+
+def queues_of(channel: Channel) -> list[QueueSpec]:
+    return [
+        QueueSpec(name, channel.order_by is not None, channel.max_messages, channel.max_bytes)
+        for branch in channel.branches
+        for name in queues_of_branch(channel, branch)
+    ]
