@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench check lock clean services
+.PHONY: demo test chaos lint bench check lock clean services
 
 demo: $(READY)
 	$(BIN)/jingluo demo $(ARGS)
@@ -19,6 +19,12 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# Faults under load, seeded: `make chaos TRIALS=200 SEED=1`; one trial again: `make chaos SEED=20031 TRIALS=1`.
+TRIALS ?= 20
+SEED   ?= 1
+chaos: $(READY)
+	$(BIN)/python tests/chaos --trials $(TRIALS) --seed $(SEED) $(if $(FAULT),--fault $(FAULT)) $(ARGS)
 
 bench: $(READY)
 	bash deploy/services.sh start

@@ -129,7 +129,8 @@ class Dead:
 class Count:
     """Conservation: accepted = delivered + dead + waiting; `filtered` never was for this destination.
 
-    Where `destination` is empty, the line is the channel's: messages accepted, filtered altogether, refused.
+    Where `destination` is empty, the line is the channel's: messages accepted, filtered altogether, refused, and
+    resends that were filed as a duplicate.
     """
 
     channel: str
@@ -140,3 +141,4 @@ class Count:
     dead: int = 0
     waiting: int = 0
     refused: int = 0
+    duplicate: int = 0

@@ -76,6 +76,8 @@ async def test_a_resend_is_answered_and_filed_and_not_sent_on(
         await sink.wait_for(2)
         _, resent, first = engine.store.search(Query(), 100).found
         assert resent.parent == first.id
+        (whole,) = [count for count in engine.store.counts() if not count.destination]
+        assert (whole.accepted, whole.duplicate) == (2, 1)
         assert sink.ids() == ["A1", "A2"]
         assert 'jingluo_duplicates_total{channel="adt"} 1.0' in engine.metrics.render().decode()
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("config", "schemas", "transforms", "endpoints", "channels", "router", "deploy", "bench")
-SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
+SOURCES = sorted(p for name in (*PACKAGES, "tests/chaos") for p in (ROOT / name).rglob("*.py"))
 
 
 def _tracked() -> list[Path]:

@@ -1,0 +1,81 @@
+"""Conservation, from the journal: accepted = delivered + dead + waiting, and at the end nobody waits or is dead.
+
+One thing is excused: a publish to several queues that RabbitMQ died in. The journal may have heard of it and a
+destination not; its sender heard no yes, and sent the message again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from peers import number_of
+from verdict import Copy, Number, Sent
+
+from router.search import Count, Query
+from router.store import Store, StoreError, open_store
+
+
+def wait_for_end(database: str, within_s: float) -> None:
+    """Until no delivery is without an end in the journal, at most so long. Blocks."""
+    store = open_store(database)
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        with contextlib.suppress(StoreError):
+            if not sum(count.waiting for count in store.counts()):
+                break
+        time.sleep(0.2)
+    store.close()
+
+
+def unbalanced(database: str, book: Sequence[Sent], copies: Mapping[str, Sequence[Copy]]) -> list[str]:
+    """What does not add up, a line each. Blocks."""
+    store = open_store(database)
+    try:
+        return list(_unbalanced(store, {sent.of: sent for sent in book}, copies))
+    finally:
+        store.close()
+
+
+def _unbalanced(
+    store: Store, book: Mapping[Number, Sent], copies: Mapping[str, Sequence[Copy]]
+) -> Iterator[str]:
+    counts = {(count.channel, count.destination): count for count in store.counts()}
+    for channel in {of.channel for of in book}:
+        yield from _channel(counts.get((channel, ""), Count(channel, "")), book)
+    for name, came in copies.items():
+        channel, _, destination = name.partition(".")
+        count = counts.get((channel, destination), Count(channel, destination))
+        halves = _halves(store, count, book)
+        if (
+            count.accepted != count.delivered + count.dead + count.waiting
+            or count.waiting != halves
+            or count.dead
+        ):
+            yield f"journal: {count}, of which {halves} are halves of a publish"
+        if (ids := {copy.id for copy in came if copy.yes}) - {""} and count.delivered != len(ids):
+            yield f"journal: {name} delivered {count.delivered}, the receiver took {len(ids)}"
+
+
+def _channel(count: Count, book: Mapping[Number, Sent]) -> Iterator[str]:
+    """The journal has at least what senders were told yes for, and at most what they sent."""
+    of = [sent for sent in book.values() if sent.of.channel == count.channel]
+    least = Counter(bool(sent.goes_to) for sent in of if sent.accepted)
+    most = Counter(bool(sent.goes_to) for sent in of for _ in sent.codes)
+    for state, goes, have in (("accepted", True, count.accepted), ("filtered", False, count.filtered)):
+        if not least[goes] <= have <= most[goes]:
+            yield f"journal: {count.channel} {state} {have}, by the senders {least[goes]} to {most[goes]}"
+    if count.refused:
+        yield f"journal: {count.channel} refused {count.refused}"
+
+
+def _halves(store: Store, count: Count, book: Mapping[Number, Sent]) -> int:
+    """Of what waits, what can only be the half of a publish: its sender sent it again for want of a yes."""
+    if not count.waiting:
+        return 0
+    query = Query(channel=count.channel, destination=count.destination, state="waiting")
+    found = store.search(query, 1000).found
+    numbers = [number_of(store.show(each.id).body.split(b"|", 10)[9].decode()) for each in found]
+    return sum(1 for number in numbers if number in book and book[number].messages(known=True) > 1)

@@ -1,0 +1,108 @@
+"""The engine of a trial: `jingluo run` of a site, in one process or its roles apart, and what is done to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import children
+
+from bench.site import environment, jingluo
+
+OPEN_WITHIN_S = 60.0
+STOP_WITHIN_S = 45.0  # the engine's own limit is 30 s
+
+
+class Process:
+    """One process of the engine. `roles` as `--roles` takes them; empty is all."""
+
+    def __init__(self, site: Path, roles: str, broker: str, database: str, log: Path) -> None:
+        self.roles = roles
+        self.log = log
+        self._command = [sys.executable, jingluo(), "--site", str(site), "run"]
+        self._env = environment(broker, database, roles) | {
+            "JINGLUO_HTTP_PORT": "0",
+            "JINGLUO_VAR": f"var/{roles or 'all'}",
+        }
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def does(self, role: str) -> bool:
+        return not self.roles or role in self.roles.split(",")
+
+    def start(self) -> None:
+        self._child = children.start(self._command, self.log, self._env)
+
+    @property
+    def child(self) -> subprocess.Popen[bytes]:
+        assert self._child is not None
+        return self._child
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        children.kill(self.child)
+
+    def pause(self) -> None:
+        self.child.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.child.send_signal(signal.SIGCONT)
+
+    def stop(self) -> int:
+        """As an operator does it: SIGTERM. Its exit code; raises subprocess.TimeoutExpired. Blocks."""
+        self.child.terminate()
+        return children.ended(self.child, STOP_WITHIN_S)
+
+
+class Engine:
+    """All processes of one site. `doors` are the ports that senders use."""
+
+    def __init__(self, processes: Sequence[Process], doors: Sequence[int]) -> None:
+        self.processes = processes
+        self.doors = doors
+
+    def start(self) -> None:
+        for process in self.processes:
+            process.start()
+
+    def doing(self, role: str) -> Process:
+        return next(process for process in self.processes if process.does(role))
+
+    async def until_open(self) -> None:
+        """Until every door takes a connection. RuntimeError where a process ended instead."""
+        async with asyncio.timeout(OPEN_WITHIN_S):
+            for door in self.doors:
+                while not await _takes(door):
+                    self.check()
+                    await asyncio.sleep(0.05)
+
+    def check(self) -> None:
+        """RuntimeError where a process has ended that nobody ended."""
+        for process in self.processes:
+            code = process.child.poll()
+            if code is not None:
+                tail = process.log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the engine ({process.roles or 'all'}) ended with {code}:\n{tail}")
+
+    async def stop(self) -> list[str]:
+        """Stops all at once; what did not end well, and 0 is well."""
+        codes = await asyncio.gather(
+            *(asyncio.to_thread(process.stop) for process in self.processes), return_exceptions=True
+        )
+        return [
+            f"the engine ({process.roles or 'all'}) did not stop well: {code!r}"
+            for process, code in zip(self.processes, codes, strict=True)
+            if code != 0
+        ]
+
+
+async def _takes(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        return True
+    return False
