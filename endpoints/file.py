@@ -11,12 +11,13 @@ import heapq
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import structlog
+from msgspec.structs import replace
 from pydantic import Field, field_validator
 
 from config import registry

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
+from msgspec import Struct
 
 from channels.model import Branch, Channel
 from config import registry
@@ -20,8 +20,7 @@ _LONGEST_DELAY_S = 86_400.0  # what a broker's delay can hold
 _ANSWER_KEPT = 65_536  # bytes of a receiver's answer that the journal keeps
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What one try came to. `delay_s` is for a retry; `error` explains a retry or a dead letter."""
 
     record: Attempt

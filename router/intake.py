@@ -10,10 +10,10 @@ import asyncio
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
@@ -31,8 +31,7 @@ RETRY_AFTER_S = 5  # what a sender is told when the broker cannot take more
 _INDEX_VALUE = 200  # characters kept of a searchable value
 
 
-@dataclass(slots=True)
-class _Arrival:
+class _Arrival(Struct):
     """A message on its way from its sender's question to the answer."""
 
     id: str

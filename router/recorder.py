@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
+from msgspec import Struct
 
 from router.brokers.base import Broker, Delivered
 from router.envelope import JOURNAL, Attempt, Attempts, encode
@@ -22,8 +22,7 @@ _GATHER_S = 0.02  # a publish to the broker costs as much for one outcome as for
 _TRY_AGAIN_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(Struct, frozen=True):
     attempt: Attempt
     delivered: Delivered  # the work that it ends
     then: Callable[[], None]

@@ -1,17 +1,20 @@
-"""The frozen values that travel: a message in, a reply back, a receipt from a receiver."""
+"""The frozen values that travel: a message in, a reply back, a receipt from a receiver.
+
+msgspec's structs: made in a third of the time of a frozen dataclass, and there are several to a message.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """Bytes with an envelope.
 
     A source fills `body`, `source` and `headers`; the router's intake fills the rest. `headers` are the
@@ -20,7 +23,7 @@ class Message:
 
     body: bytes
     source: str = ""  # who handed it over: "mllp 10.0.0.7:41022", "http 10.0.0.9", "file in/a.hl7"
-    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    headers: Mapping[str, str] = NOTHING
     id: str = ""  # 32 hex digits (UUID version 7: sorts by time)
     channel: str = ""
     received_ms: int = 0  # Unix time, milliseconds
@@ -33,8 +36,7 @@ class Message:
     fault_code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What the engine tells a sender; each source writes it in its protocol's own words.
 
     accepted  durable in every queue (AA, 202)        answered  a destination's answer, in `body`
@@ -49,16 +51,15 @@ class Reply:
     path: str = ""  # where in the message
     body: bytes = b""
     format: str = ""
-    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    headers: Mapping[str, str] = NOTHING
     retry_after_s: int = 0  # for failed: when to come back
     silent: bool = False  # the channel answers nothing (`reply: none`) unless the message was not accepted
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """A receiver's yes: `code` in its own words ("AA", "201"), `answer` its bytes if it sent any."""
 
     code: str
     answer: bytes = b""
     format: str = ""
-    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    headers: Mapping[str, str] = NOTHING

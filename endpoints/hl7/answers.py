@@ -23,9 +23,8 @@ _LETTER = {"accepted": "A", "answered": "A", "pending": "A", "refused": "R", "fa
 def head(body: bytes) -> bytes:
     """The MSH line of a message: all that an answer needs of it."""
     at = max(body.find(b"MSH", 0, 100), 0)
-    start = body[at : at + HEAD_SIZE]
-    lines = start.splitlines()
-    return lines[0] if lines else b""
+    line = body[at : at + HEAD_SIZE].partition(b"\r")[0]
+    return line.partition(b"\n")[0]
 
 
 def _fields(line: bytes) -> list[bytes]:

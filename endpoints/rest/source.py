@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import json
 import re
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
+from msgspec.structs import replace
 from pydantic import Field, field_validator
 from starlette.requests import ClientDisconnect
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from config.errors import JingluoError
 
 POISON_AFTER = 3
@@ -41,8 +43,7 @@ class QueueSpec:
     max_bytes: int = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """A body handed to a consumer. `tag` belongs to the broker."""
 
     queue: str

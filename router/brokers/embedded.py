@@ -89,6 +89,7 @@ class EmbeddedBroker:
                 self._add(no, spec)
             else:
                 known.spec = spec
+                known.measure()
 
     async def delete(self, queues: Sequence[str]) -> None:
         gone = [self._queues.pop(name) for name in queues if name in self._queues]
@@ -135,6 +136,7 @@ class EmbeddedBroker:
         if consumer.held.pop(body.id, None) is None:
             return  # released before, or its queue is gone
         queue = consumer.queue
+        queue.room += 1
         queue.count(len(body.data), -1)
         batch = self._worker.batch()
         batch.acked.append((queue.no << SHIFT) + body.id)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
+from msgspec import Struct
 
 from router.brokers.base import Delivered, Depth, QueueSpec
 from router.brokers.embedded_store import PAGE_BYTES, Page
@@ -19,8 +20,7 @@ from router.brokers.embedded_store import PAGE_BYTES, Page
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Body:
+class Body(Struct):
     """A message's bytes, shared by its queues. `refs`: items left, exact while all of them are in memory.
 
     Zero or less means: ask the file whether an item is left.
@@ -31,8 +31,7 @@ class Body:
     refs: int = 0
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct):
     """A body in one queue. `deliveries` is how often it will have been handed out with the next time."""
 
     body: Body
@@ -65,6 +64,8 @@ class Queue:
         self.window: deque[Item] = deque()
         self.consumers: list[EmbeddedConsumer] = []
         self.caught_up = False
+        self.room = 0  # how many more the active consumers may hold
+        self._wanted = 0  # how many the window shall hold
         self._window_bytes = 0
         self._cursor = 0
         self._paging = False
@@ -84,13 +85,11 @@ class Queue:
 
     def expects_room(self) -> bool:
         """Whether a message published now will most likely be handed out as soon as it is written."""
-        if not self.caught_up:
-            return False
-        return sum(c.prefetch - len(c.held) for c in self._active()) > len(self.window)
+        return self.caught_up and self.room > len(self.window)
 
     def arrived(self, body: Body) -> None:
         """A message was written: it goes into the window, or stays in the file until the window has room."""
-        if self.caught_up and len(self.window) < self._wanted() and self._window_bytes < PAGE_BYTES:
+        if self.caught_up and len(self.window) < self._wanted and self._window_bytes < PAGE_BYTES:
             self._append(Item(body))
         else:
             self.caught_up = False
@@ -116,12 +115,13 @@ class Queue:
                 self._window_bytes -= len(item.body.data)
                 self._hand_out(consumer, item)
         self._pumping = False
-        if not self.caught_up and not self._paging and self.consumers and len(window) * 2 <= self._wanted():
+        if not self.caught_up and not self._paging and self.consumers and len(window) * 2 <= self._wanted:
             self._paging = True
-            self._need_page(Page(self.no, self._cursor, self._wanted()))
+            self._need_page(Page(self.no, self._cursor, self._wanted))
 
     def add(self, consumer: EmbeddedConsumer) -> None:
         self.consumers.append(consumer)
+        self.measure()
         self.pump()
 
     def release(self, consumer: EmbeddedConsumer) -> None:
@@ -134,6 +134,7 @@ class Queue:
             self._window_bytes += len(item.body.data)
         self.window = deque(sorted([*consumer.held.values(), *self.window], key=lambda item: item.body.id))
         consumer.held.clear()
+        self.measure()
         if not self.consumers:
             self.caught_up = False
         self.pump()
@@ -151,6 +152,7 @@ class Queue:
             consumer.held.clear()
         self.consumers.clear()
         self.window.clear()
+        self.measure()
         self.caught_up = False
 
     def _active(self) -> list[EmbeddedConsumer]:
@@ -162,8 +164,10 @@ class Queue:
             consumers.append(consumers.pop(0))
         return consumers[:]
 
-    def _wanted(self) -> int:
-        return 2 * sum(c.prefetch for c in self.consumers)
+    def measure(self) -> None:
+        """Anew, where consumers have come or gone, or one at a time became all at once."""
+        self._wanted = 2 * sum(c.prefetch for c in self.consumers)
+        self.room = sum(c.prefetch - len(c.held) for c in self._active())
 
     def _append(self, item: Item) -> None:
         self.window.append(item)
@@ -172,6 +176,7 @@ class Queue:
 
     def _hand_out(self, consumer: EmbeddedConsumer, item: Item) -> None:
         consumer.held[item.body.id] = item
+        self.room -= 1
         delivered = Delivered(
             self.spec.name, item.body.data, (consumer, item), item.redelivered, item.deliveries
         )

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from router.brokers.base import QueueSpec
 
@@ -78,8 +79,7 @@ DUE = "SELECT id, queues, data FROM delayed WHERE due_ms <= ? ORDER BY due_ms, i
 DELAYED_IN = "SELECT data FROM delayed WHERE queues = ? ORDER BY id LIMIT ?"
 
 
-@dataclass(slots=True)
-class Message:
+class Message(Struct):
     """One publish on its way to the file. `handed` is what its items are born with (see embedded.py)."""
 
     id: int
