@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,20 +15,30 @@ class BadPath(ValueError):
         self.nearest = nearest
 
 
+Row = Callable[[Any, Any], list[Any]]  # (node, root) to the items of a row
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How a path is read by generated code, without a call: `row(node, width)` is a list of at least `width`
-    items, the same for all paths of one `key`, and the path's item of it stands at `index`; what is false
-    there is nothing. `text(item, root)` makes a value, or None, of it: not asked where `plain` and the item
-    `isalnum()`; without `text` the item is the value. `nodes(item, root)` are the nodes of `many`.
+    """How a path is read by generated code, without a call for each.
+
+    `row(width)` makes what splits a node into `width` items, and one more that nobody reads; it is the same for
+    all paths of one `key`, and the path's item stands at `index`. What is false there is nothing. `text(item,
+    root)` makes a value, or None, of it: not asked where `plain` and the item `isalnum()`; without `text` the
+    item is the value. `nodes(item, root)` are the nodes of `many`.
+
+    `bare(item, root)` are the same nodes as plain text, made much quicker, for a body that reads nothing of them
+    but by cells with a `bare_row`, which is `row` for these.
     """
 
     key: str
-    row: Callable[[Any, int], list[Any]]
+    row: Callable[[int], Row]
     index: int
     text: Callable[[Any, Any], str | None] | None
     plain: bool = False
     nodes: Callable[[Any, Any], list[Any]] | None = None
+    bare: Callable[[Any, Any], Sequence[str]] | None = None
+    bare_row: Callable[[int], Row] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,14 +75,19 @@ def literals(spec: Any) -> dict[str, set[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a condition: `test` says all of it. Where it is a path and what its value must be, generated
-    code uses these: `judge`, or `exists` for no more than that.
+    """One entry of a condition: `test` says all of it, and the rest the same for generated code.
+
+    A path has an `expression`, and `judge` says what its value must be; or no more than `exists`; or, where the
+    value is a text, that it is `among` these. A group `holds` or not where any of its `options` does altogether.
     """
 
     test: Test
     expression: Expression | None = None
     judge: Judge | None = None
     exists: bool | None = None
+    among: Container[str] | None = None
+    options: tuple[tuple[Entry, ...], ...] = ()
+    holds: bool = True
 
 
 def compile_condition(spec: Any, scope: Scope, at: At) -> Test | None:
@@ -116,8 +121,7 @@ def _every(tests: list[Test]) -> Test:
 
 def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Entry | None:
     if key in _GROUPS:
-        group = _group(key, wanted, scope, at)
-        return Entry(group) if group else None
+        return _group(key, wanted, scope, at)
     if not is_expression(key):
         near = nearest(str(key), _GROUPS)
         hint = f"did you mean {near}?" if near else f"write a path (${key}), or one of {', '.join(_GROUPS)}"
@@ -129,7 +133,15 @@ def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Entry | None:
     if read is None or judge is None:
         return None
     wants = wanted.get("exists") if isinstance(wanted, Mapping) and len(wanted) == 1 else None
-    return Entry(_test(read, judge, wants), read, judge, wants)
+    return Entry(_test(read, judge, wants), read, judge, wants, _among(wanted, scope))
+
+
+def _among(wanted: Any, scope: Scope) -> Container[str] | None:
+    """The texts that are all that a condition wants, where that is so."""
+    if not isinstance(wanted, Mapping):
+        return _texts(_options(wanted))
+    table = scope.tables.table(str(wanted["in_table"])) if list(wanted) == ["in_table"] else None
+    return table.rows if table else None
 
 
 def _test(expression: Expression, judge: Judge, exists: bool | None) -> Test:
@@ -142,21 +154,23 @@ def _test(expression: Expression, judge: Judge, exists: bool | None) -> Test:
     return lambda node, env: (plain(node) is not None) is exists
 
 
-def _group(key: str, wanted: Any, scope: Scope, at: At) -> Test | None:
+def _group(key: str, wanted: Any, scope: Scope, at: At) -> Entry | None:
     """`any` and `all` hold a list of conditions, `not` one condition or a list of which none may hold."""
     specs = wanted if isinstance(wanted, list) else [wanted]
     if not specs or (key != "not" and not isinstance(wanted, list)):
         scope.problem(at, "JL-C111", f"{key} needs a list of conditions")
         return None
     places = [(*at, i) if isinstance(wanted, list) else at for i in range(len(specs))]
-    compiled = [compile_condition(spec, scope, place) for spec, place in zip(specs, places, strict=True)]
-    tests = [test for test in compiled if test is not None]
-    if len(tests) < len(specs):
+    compiled = [compile_entries(spec, scope, place) for spec, place in zip(specs, places, strict=True)]
+    options = tuple(entries for entries in compiled if entries is not None)
+    if len(options) < len(specs):
         return None
     if key == "all":
-        return _every(tests)
-    holds = key == "any"
-    return lambda node, env: any(test(node, env) for test in tests) is holds
+        options = (tuple(entry for entries in options for entry in entries),)
+    tests = [_every([entry.test for entry in entries]) for entries in options]
+    holds = key != "not"
+    test: Test = lambda node, env: any(test(node, env) for test in tests) is holds  # noqa: E731
+    return Entry(tests[0] if key == "all" else test, options=options, holds=holds)
 
 
 def _judge(wanted: Any, scope: Scope, at: At) -> Judge | None:
@@ -174,12 +188,21 @@ def _judge(wanted: Any, scope: Scope, at: At) -> Judge | None:
         hint = "for an absent value write {exists: false}"
         scope.problem(at, "JL-C111", "a value must equal a text, a number, true or false", hint)
         return None
-    return equal_to([literal(option) for option in options])
+    return equal_to(_options(wanted))
+
+
+def _options(wanted: Any) -> list[Any]:
+    """What a value may equal."""
+    return [literal(option) for option in (wanted if isinstance(wanted, list) else [wanted])]
+
+
+def _texts(options: list[Any]) -> frozenset[str]:
+    return frozenset(map(text_of, options))
 
 
 def equal_to(options: list[Any]) -> Judge:
     """Text equals the text of an option; a number of a JSON message equals by value, `1` and `1.0` alike."""
-    texts = frozenset(text_of(option) for option in options)
+    texts = _texts(options)
     numbers = frozenset(number for text in texts if (number := number_of(text)) is not None)
 
     def equals(value: Any) -> bool:

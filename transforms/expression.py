@@ -102,7 +102,10 @@ class Expression:
     def closure(self) -> Value:
         """The expression as one callable."""
         source = self._source()
-        return _piped(source, self) if self.stages else source
+        if not self.stages:
+            return source
+        pipes = pipes_of(self)
+        return lambda node, env: pipes(source(node, env))
 
     def _source(self) -> Value:
         if self.slot is not None:
@@ -309,11 +312,11 @@ def _envelope(name: str, scope: Scope) -> Value:
     return value
 
 
-def _piped(get: Value, expression: Expression) -> Value:
+def pipes_of(expression: Expression) -> Callable[[Any], Any]:
+    """An expression's pipes as one callable of the value that they are given."""
     steps = [(step_of(stage), stage.asked_of_nothing) for stage in expression.stages]
 
-    def value(node: Any, env: Env) -> Any:
-        found = get(node, env)
+    def pipes(found: Any) -> Any:
         try:
             for step, asked_of_nothing in steps:
                 if found is not None or asked_of_nothing:
@@ -322,7 +325,7 @@ def _piped(get: Value, expression: Expression) -> Value:
             raise failure(error, expression.path, expression.where, expression.stages) from None
         return found
 
-    return value
+    return pipes
 
 
 def step_of(stage: Stage) -> Callable[[Any], Any]:

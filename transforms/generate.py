@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from schemas.base import Cell
-from transforms.conditions import Entry
-from transforms.expression import Expression, Value, add_text, failure, filled, step_of
+from transforms.expression import Expression, Value, add_text, filled
 from transforms.plans import (
     NOTHING,
     TRUTHY,
@@ -30,120 +27,48 @@ from transforms.plans import (
     Read,
     When,
     With,
-    kinds,
+    of_cells,
 )
+from transforms.reading import Kind, Let, Reading, filled_test
+from transforms.writer import Node
 
 
 def generate(plan: Plan) -> Value:
     """The function `(root, env) -> value` of a plan; None where there is nothing."""
-    writer = _Writer()
-    writer.function("make", plan, "root, env", "root")
-    while writer.waiting:
-        part, name = writer.waiting.pop()
-        writer.function(name, part.plan, "root, env, node", "node")
-    exec(compile("\n".join(writer.lines), "<map>", "exec"), writer.names)
-    function: Value = writer.names["make"]
+    made = _Generator({"add_text": add_text})
+    made.function("make", plan, "root, env", made.root)
+    while made.waiting:
+        part, name, bare = made.waiting.pop()
+        made.function(name, part.plan, "root, env, node", Node("node", bare))
+    exec(compile("\n".join(made.lines), "<map>", "exec"), made.names)
+    function: Value = made.names["make"]
     return function
 
 
-Kind = type
-Then = Callable[[str, Kind], None]  # writes what is done with a value; `object` is a value of any kind
+Then = Callable[[str, Kind], None]  # writes what is done with a value
 
 _MAX_INDENT = 40  # Python takes 100; what stands deeper gets a function of its own
 
 
-def _filled(value: str) -> str:
-    """What counts as something: zero and false do, None, "", [] and {} do not."""
-    return f"{value} or ({value} is not None and {value} == 0)"
-
-
-@dataclass(slots=True)
-class _Row:
-    """A variable that holds what a node is split into."""
-
-    name: str
-    make: Callable[[Any, int], list[Any]]
-    width: int = 0
-
-
-class _Writer:
+class _Generator(Reading):
     """Writes statements. `value` writes what finds a value and, where that is something, what is done with it:
     so nothing is built that would be thrown away, and what is absent costs one test.
-
-    Variables are named by how deep they live: a function of thousands of lines needs some dozens of them.
     """
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.names: dict[str, Any] = {"add_text": add_text}
-        self.waiting: list[tuple[Part, str]] = []  # parts that are called and not yet written
-        self._parts: dict[int, tuple[str, Part]] = {}
-        self._indent = 0
-        self._live = 0
-        self._known: dict[int, str] = {}
-        self._rows: list[tuple[str, dict[str, _Row]]] = []  # by the nodes that are at hand
-        self._rows_made = 0
+    def __init__(self, names: dict[str, Any]) -> None:
+        super().__init__(names)
+        self.waiting: list[tuple[Part, str, bool]] = []  # parts that are called and not yet written
+        self._parts: dict[tuple[int, bool], tuple[str, Part]] = {}
 
-    def function(self, name: str, plan: Plan, parameters: str, node: str) -> None:
-        with self.block(f"def {name}({parameters}):"), self.variables(), self.rows("root"), self.rows(node):
+    def function(self, name: str, plan: Plan, parameters: str, node: Node) -> None:
+        self.root = node if node.name == "root" else Node("root")
+        self.lets, self.held = {}, {}
+        with self.block(f"def {name}({parameters}):"), self.variables(), self.at(self.root), self.at(node):
             self.value(plan, node, lambda made, kind: self.line(f"return {made}"))
             self.line("return None")
 
-    def line(self, text: str) -> None:
-        self.lines.append("    " * self._indent + text)
-
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
-        self.line(head)
-        self._indent += 1
-        before = len(self.lines)
-        yield
-        if len(self.lines) == before:
-            self.line("pass")
-        self._indent -= 1
-
-    @contextmanager
-    def variables(self) -> Iterator[None]:
-        """What is named inside is free again after it."""
-        before = self._live
-        yield
-        self._live = before
-
-    @contextmanager
-    def rows(self, node: str) -> Iterator[None]:
-        """The rows that are read of a node are made where it begins, once it is known how wide they must be."""
-        place, rows = len(self.lines), dict[str, _Row]()
-        self._rows.append((node, rows))
-        yield
-        self._rows.pop()
-        indent = "    " * self._indent
-        self.lines[place:place] = [
-            f"{indent}{row.name} = {self.give(row.make)}({node}, {row.width})" for row in rows.values()
-        ]
-
-    def item(self, cell: Cell, node: str) -> str:
-        """Where a cell's item is found."""
-        rows = next(rows for name, rows in reversed(self._rows) if name == node)
-        if cell.key not in rows:
-            self._rows_made += 1
-            rows[cell.key] = _Row(f"r{self._rows_made}", cell.row)
-        row = rows[cell.key]
-        row.width = max(row.width, cell.index + 1)
-        return f"{row.name}[{cell.index}]"
-
-    def fresh(self) -> str:
-        self._live += 1
-        return f"v{self._live}"
-
-    def give(self, thing: Any) -> str:
-        """The name under which the function finds a thing."""
-        if id(thing) not in self._known:
-            name = self._known[id(thing)] = f"g{len(self._known)}"
-            self.names[name] = thing  # which keeps it alive, and its id its own
-        return self._known[id(thing)]
-
-    def value(self, plan: Plan, node: str, then: Then) -> None:
-        if self._indent > _MAX_INDENT and not isinstance(plan, Part | Fixed):
+    def value(self, plan: Plan, node: Node, then: Then) -> None:
+        if self.indent > _MAX_INDENT and not isinstance(plan, Part | Fixed):
             plan = Part("", plan)
         with self.variables():
             match plan:
@@ -157,9 +82,11 @@ class _Writer:
                 case With():
                     self._with(plan, node, then)
                 case Lets(values, body):
+                    before = self.lets.copy()
                     for slot, let in values:
                         self._let(slot, let, node)
                     self.value(body, node, then)
+                    self.lets = before
                 case When():
                     self._when(plan, node, then)
                 case First(options):
@@ -175,158 +102,126 @@ class _Writer:
                     self._members(members, node, then)
 
     def _if(self, test: str, value: str, kind: Kind, then: Then) -> None:
-        with self.block(f"if {test}:"):
+        with self.block(test and f"if {test}:"):
             then(value, kind)
 
     def _set(self, place: str, value: str, kind: Kind) -> None:
         self.line(f"{place} = {value}")
 
-    def _let(self, slot: int, plan: Plan, node: str) -> None:
+    def _chosen(self, into: str, plan: Plan, node: Node, kinds: set[Kind]) -> None:
+        """A plan's value to a variable, where it is something."""
+
+        def take(value: str, kind: Kind) -> None:
+            kinds.add(kind)
+            self.line(f"{into} = {value}")
+
+        self.value(plan, node, take)
+
+    def _let(self, slot: int, plan: Plan, node: Node) -> None:
         """A name's value; a read one as it came, for a pipe may tell an empty list from nothing."""
-        into = f"env[{slot}]"
-        if isinstance(plan, Read) and plan.expression.cell is None:
-            self.line(f"{into} = {self._source(plan.expression, node)}")
-            self._pipes(plan.expression, into)
+        into, kinds = self.fresh(), set[Kind]()
+        sure = not (isinstance(plan, Read) and plan.expression.cell is None)
+        if isinstance(plan, Read) and not sure:
+            self.line(f"{into} = {self.source(plan.expression, node)}")
+            kinds.add(self.pipes(plan.expression, into, into, self.kind(plan.expression)))
         else:
             self.line(f"{into} = None")
-            self.value(plan, node, partial(self._set, into))
+            self._chosen(into, plan, node, kinds)
+        self.line(f"env[{slot}] = {into}")  # for the fragments that stand inside
+        self.lets[slot] = Let(into, _only(kinds), sure)
 
-    def _read(self, expression: Expression, node: str, then: Then) -> None:
-        into, cell = self.fresh(), expression.cell
-        asked_of_nothing = any(stage.asked_of_nothing for stage in expression.stages)
-        if cell is None:
-            self.line(f"{into} = {self._source(expression, node)}")
-            self._pipes(expression, into)
-            self._if(_filled(into), into, object, then)
-            return
-        of = "root" if expression.of_root else node
-        self.line(f"{into} = {self.item(cell, of)}")
-        if asked_of_nothing:
-            self.line(f"if not ({self._text(cell, into)}): {into} = None")
-            self._pipes(expression, into)
-            self._if(_filled(into), into, object, then)
-            return
-        with self.block(f"if {self._text(cell, into)}:"):
-            if not expression.stages:
-                then(into, str)
-                return
-            self._pipes(expression, into)
-            is_text = expression.is_text
-            self._if(into if is_text else _filled(into), into, str if is_text else object, then)
+    def _read(self, expression: Expression, node: Node, then: Then) -> None:
+        into, found = self.fresh(), self.found(expression, node)
+        if found is None:
+            self.line(f"{into} = {self.source(expression, node)}")
+            kind = self.pipes(expression, into, into, self.kind(expression))
+            self._if(filled_test(into, kind), into, kind, then)
+        elif any(stage.asked_of_nothing for stage in expression.stages):
+            self.line(f"{into} = {found.value}" + (found.test and f" if {found.test} else None"))
+            kind = self.pipes(expression, into, into, found.kind)
+            self._if(filled_test(into, kind), into, kind, then)
+        elif not expression.stages:
+            self._if(found.test, found.value, found.kind, then)
+        else:
+            with self.block(found.test and f"if {found.test}:"):
+                kind = self.pipes(expression, found.value, into, found.kind, known=True)
+                self._if(filled_test(into, kind), into, kind, then)
 
-    def _text(self, cell: Cell, item: str) -> str:
-        """Whether an item is something, and it is then made a text."""
-        if cell.text is None:
-            return item
-        made = f"({item} := {self.give(cell.text)}({item}, root))"
-        return f"{item} and ({item}.isalnum() or {made})" if cell.plain else f"{item} and {made}"
+    # Fragments, nodes and choices.
 
-    def _source(self, expression: Expression, node: str) -> str:
-        if expression.slot is not None:
-            return f"env[{expression.slot}]"
-        if expression.read is None:
-            return f"{self.give(expression.other)}({node}, env)"
-        return f"{self.give(expression.read)}({'root' if expression.of_root else node})"
-
-    def _pipes(self, expression: Expression, into: str) -> None:
-        if not expression.stages:
-            return
-        is_text = expression.cell is not None
-        known = is_text and not any(stage.asked_of_nothing for stage in expression.stages)
-        with self.block("try:"):
-            for stage in expression.stages:
-                call, step = self.give(stage.call), self.give(step_of(stage))
-                made = f"{step}({into})"
-                if stage.takes == "text" and not stage.asked_of_nothing:
-                    plain = f"{call}({into})"
-                    made = plain if is_text else f"{plain} if {into}.__class__ is str else {made}"
-                head = "" if known or stage.asked_of_nothing else f"if {into} is not None: "
-                self.line(f"{head}{into} = {made}")
-                is_text = is_text and stage.takes == "text" and stage.gives_text
-                known = known and is_text and not stage.may_give_nothing
-        with self.block("except (ValueError, ArithmeticError) as error:"):
-            details = self.give((expression.path, expression.where, expression.stages))
-            self.line(f"raise {self.give(failure)}(error, *{details}) from None")
-
-    def _part(self, part: Part, node: str, then: Then) -> None:
-        if id(part) not in self._parts:
-            self._parts[id(part)] = f"part{len(self._parts)}", part
-            self.waiting.append((part, self._parts[id(part)][0]))
-        into, found = self.fresh(), kinds(part.plan)
-        self.line(f"{into} = {self._parts[id(part)][0]}(root, env, {node})")
-        kind = next(iter(found)) if len(found) == 1 else object
-        self._if(into if found <= TRUTHY else _filled(into), into, kind, then)
+    def _part(self, part: Part, node: Node, then: Then) -> None:
+        key = id(part), node.bare
+        if key not in self._parts:
+            self._parts[key] = f"part{len(self._parts)}", part
+            self.waiting.append((part, self._parts[key][0], node.bare))
+        into = self.fresh()
+        self.line(f"{into} = {self._parts[key][0]}(root, env, {node.name})")
+        test = into if part.kinds <= TRUTHY else filled_test(into)
+        self._if(test, into, _only(part.kinds), then)
 
     @contextmanager
-    def _nodes(self, plan: Each | With, node: str, into: str) -> Iterator[None]:
-        """What is inside is done where there are nodes."""
-        of = "root" if plan.of_root else node
-        cell = plan.cell
+    def _nodes(self, plan: Each | With, node: Node, into: str) -> Iterator[bool]:
+        """What is inside is done where there are nodes. Tells whether they are bare."""
+        of, cell = self.root if plan.of_root else node, plan.cell
+        bare = cell is not None and cell.bare is not None and of_cells(plan.body)
         if cell is None or cell.nodes is None:
-            self.line(f"{into} = {self.give(plan.nodes)}({of})")
+            self.line(f"{into} = {self.give(plan.nodes)}({of.name})")
             test = into
         else:
-            self.line(f"{into} = {self.item(cell, of)}")
-            test = f"{into} and ({into} := {self.give(cell.nodes)}({into}, root))"
+            item = self.item(cell, of)
+            test = f"{item} and ({into} := {self.give(cell.bare if bare else cell.nodes)}({item}, root))"
         with self.block(f"if {test}:"):
-            yield
+            yield bare
 
-    def _with(self, plan: With, node: str, then: Then) -> None:
-        item = self.fresh()
-        with self._nodes(plan, node, item):
-            self.line(f"{item} = {item}[0]")
-            with self.rows(item):
+    def _with(self, plan: With, node: Node, then: Then) -> None:
+        into = self.fresh()
+        with self._nodes(plan, node, into) as bare:
+            self.line(f"{into} = {into}[0]")
+            item = Node(into, bare)
+            with self.at(item):
                 self.value(plan.body, item, then)
 
-    def _when(self, plan: When, node: str, then: Then) -> None:
-        tests = [self._entry(entry, node, self.fresh()) for entry in plan.entries]
-        with self.block(f"if {' and '.join(tests)}:"):
+    def _when(self, plan: When, node: Node, then: Then) -> None:
+        before = self.held.copy()
+        with self.block(f"if {self.conditions(plan.entries, node, hold=True)}:"):
             self.value(plan.body, node, then)
+        self.held = before
         if plan.other != NOTHING:
             with self.block("else:"):
                 self.value(plan.other, node, then)
 
-    def _entry(self, entry: Entry, node: str, into: str) -> str:
-        """Whether one entry of a condition holds."""
-        expression = entry.expression
-        if expression is None or expression.stages or expression.cell is None:
-            return f"{self.give(entry.test)}({node}, env)"
-        item = self.item(expression.cell, "root" if expression.of_root else node)
-        found = f"({into} := {item}) and ({self._text(expression.cell, into)})"
-        if entry.exists is None:
-            return f"{self.give(entry.judge)}({found} and {into} or None)"
-        return f"({found})" if entry.exists else f"not ({found})"
-
-    def _first(self, options: tuple[Plan, ...], node: str, then: Then) -> None:
-        into = self.fresh()
-        found: set[Kind] = set()
-
-        def take(value: str, kind: Kind) -> None:
-            found.add(kind)
-            self.line(f"{into} = {value}")
-
+    def _first(self, options: tuple[Plan, ...], node: Node, then: Then) -> None:
+        """Texts that need no more than a look are one expression: `a or b`."""
+        into, kinds = self.fresh(), set[Kind]()
+        plain = [self.plain(option, node) for option in options]
+        if None not in plain:
+            self._if(f"({into} := {' or '.join(map(str, plain))})", into, str, then)
+            return
         self.line(f"{into} = None")
-        self.value(options[0], node, take)
+        self._chosen(into, options[0], node, kinds)
         for option in options[1:]:
             with self.block(f"if {into} is None:"):
-                self.value(option, node, take)
-        self._if(f"{into} is not None", into, found.pop() if len(found) == 1 else object, then)
+                self._chosen(into, option, node, kinds)
+        self._if(f"{into} is not None", into, _only(kinds), then)
 
-    def _loop(self, plan: Each, node: str, made: str, then: Callable[[], None] | None = None) -> None:
+    # Lists, texts and objects.
+
+    def _loop(self, plan: Each, node: Node, made: str, then: Callable[[], None] | None = None) -> None:
         """Adds what `body` makes of each node to a list; with `then` the list is made, and `then` follows."""
         nodes, item = self.fresh(), self.fresh()
-        with self._nodes(plan, node, nodes):
+        with self._nodes(plan, node, nodes) as bare:
             if then:
                 self.line(f"{made} = []")
             head = f"for {item} in {nodes}:"
             if plan.slot:
                 head = f"for env[{plan.slot}], {item} in enumerate({nodes}, 1):"
-            with self.block(head), self.rows(item):
-                self._add(made, plan.body, item)
+            inner = Node(item, bare)
+            with self.block(head), self.at(inner):
+                self._add(made, plan.body, inner)
             if then:
                 then()
 
-    def _add(self, made: str, plan: Plan, node: str) -> None:
+    def _add(self, made: str, plan: Plan, node: Node) -> None:
         """One more item; a list is spread."""
 
         def add(value: str, kind: Kind) -> None:
@@ -337,33 +232,44 @@ class _Writer:
                 self.line(f"{made}.{'extend' if kind is list else 'append'}({value})")
 
         with self.variables():
-            if isinstance(plan, Each) and self._indent <= _MAX_INDENT:
+            if isinstance(plan, Each) and self.indent <= _MAX_INDENT:
                 self._loop(plan, node, made)
             else:
                 self.value(plan, node, add)
 
-    def _join(self, parts: tuple[Plan, ...], between: str, node: str, then: Then) -> None:
-        texts = self.fresh()
+    def _plain(self, plans: tuple[Plan, ...], node: Node) -> str:
+        """Those of several texts that are something, where they need no more than a look; else ''."""
+        plain = [self.plain(plan, node) for plan in plans]
+        return "" if None in plain or len(plain) < 2 else f"filter(None, ({', '.join(map(str, plain))}))"
+
+    def _join(self, parts: tuple[Plan, ...], between: str, node: Node, then: Then) -> None:
+        into, plain = self.fresh(), self._plain(parts, node)
+        if plain:
+            self._if(f"({into} := {self.give(between)}.join({plain}))", into, str, then)
+            return
 
         def add(value: str, kind: Kind) -> None:
-            quick = f"{texts}.append({value})"
+            quick = f"{into}.append({value})"
             if kind is object:
-                quick = f"{quick} if {value}.__class__ is str else add_text({texts}, {value})"
-            self.line(quick if kind in (str, object) else f"add_text({texts}, {value})")
+                quick = f"{quick} if {value}.__class__ is str else add_text({into}, {value})"
+            self.line(quick if kind in (str, object) else f"add_text({into}, {value})")
 
-        self.line(f"{texts} = []")
+        self.line(f"{into} = []")
         for part in parts:
             self.value(part, node, add)
         fixed = sum(isinstance(part, Fixed) and filled(part.value) for part in parts)
-        test = f"len({texts}) > {fixed}" if fixed else texts
-        self._if(test, f"{self.give(between)}.join({texts})", str, then)
+        test = f"len({into}) > {fixed}" if fixed else into
+        self._if(test, f"{self.give(between)}.join({into})", str, then)
 
-    def _items(self, items: tuple[Plan, ...], node: str, then: Then) -> None:
+    def _items(self, items: tuple[Plan, ...], node: Node, then: Then) -> None:
         """Literals are counted: what holds no more than these is nothing."""
         if len(items) == 1:
             self.value(items[0], node, lambda value, kind: then(_listed(value, kind), list))
             return
-        into = self.fresh()
+        into, plain = self.fresh(), self._plain(items, node)
+        if plain:
+            self._if(f"({into} := [*{plain}])", into, list, then)
+            return
         self.line(f"{into} = []")
         for item in items:
             self._add(into, item, node)
@@ -371,7 +277,7 @@ class _Writer:
         count = sum(len(value) if isinstance(value, list) else 1 for value in fixed)
         self._if(f"len({into}) > {count}" if count else into, into, list, then)
 
-    def _members(self, members: tuple[tuple[Any, Plan], ...], node: str, then: Then) -> None:
+    def _members(self, members: tuple[tuple[Any, Plan], ...], node: Node, then: Then) -> None:
         made = [plan for _, plan in members if not isinstance(plan, Fixed)]
         if len(made) == 1:
             self.value(made[0], node, lambda value, kind: then(self._object(members, value), dict))
@@ -392,6 +298,10 @@ class _Writer:
             for key, plan in members
         )
         return "{" + ", ".join(shown) + "}"
+
+
+def _only(kinds: set[Kind] | frozenset[Kind]) -> Kind:
+    return next(iter(kinds)) if len(kinds) == 1 else object
 
 
 def _listed(value: str, kind: Kind) -> str:

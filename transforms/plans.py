@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from schemas.base import Cell
@@ -78,12 +79,20 @@ class Members:
     members: tuple[tuple[Any, Plan], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """What a fragment makes: generated once, however often it is used."""
 
     name: str
     plan: Plan
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        return kinds(self.plan)
+
+    @cached_property
+    def of_cells(self) -> bool:
+        return of_cells(self.plan)
 
 
 Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members | Part
@@ -111,4 +120,37 @@ def kinds(plan: Plan) -> frozenset[type]:
         case First(options):
             return frozenset().union(*map(kinds, options))
         case Part():
-            return kinds(plan.plan)
+            return plan.kinds
+
+
+def of_cells(plan: Plan) -> bool:
+    """Whether nothing is read of the node at hand but by cells that take it bare."""
+    match plan:
+        case Fixed():
+            return True
+        case Read(expression):
+            return _of_cells(expression)
+        case Each() | With():
+            return plan.of_root
+        case Lets(values, body):
+            return all(of_cells(value) for _, value in values) and of_cells(body)
+        case When(entries, body, other):
+            return all(map(_asks_cells, entries)) and of_cells(body) and of_cells(other)
+        case First(parts) | Join(parts) | Items(parts):
+            return all(map(of_cells, parts))
+        case Members(members):
+            return all(of_cells(value) for _, value in members)
+        case Part():
+            return plan.of_cells
+
+
+def _of_cells(expression: Expression) -> bool:
+    if expression.read is None or expression.of_root:
+        return True
+    return expression.cell is not None and expression.cell.bare_row is not None
+
+
+def _asks_cells(entry: Entry) -> bool:
+    if entry.expression is not None:
+        return _of_cells(entry.expression)
+    return all(_asks_cells(inner) for option in entry.options for inner in option)

@@ -6,15 +6,13 @@ closures, which say the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from schemas.base import Cell
+from schemas.base import Cell, Row
 from schemas.hl7.message import Hl7Message
-from schemas.hl7.nodes import HEADERS, Piece, Segment, repetitions
+from schemas.hl7.nodes import HEADERS, MAX_REPETITIONS, Piece, Segment, node_of, repetitions
 from schemas.hl7.where import Where, index_of
-
-_Row = Callable[[Any, int], list[Any]]
 
 
 class _Verbatim(str):
@@ -29,59 +27,107 @@ def cell_of(where: Where) -> Cell | None:
     plain = not where.following and where.nth != 0 and where.rep is None and where.sub in (None, 1)
     if not where.field or not plain or (where.name in HEADERS and where.field < 3):
         return None
-    nodes = None
-    if where.comp is None:
-        nodes = _nodes if where.field < 3 else repetitions
-    nth = where.nth or 1
+    head = where.field < 3  # where MSH-1 and MSH-2 may stand
+    nth, bare = where.nth or 1, None
+    nodes = None if where.comp else _nodes if head else repetitions
+    if nodes is repetitions:
+        bare = _bare
     row = _row_of(where.name, nth) if where.name else _item_row
-    text = _first if where.comp in (None, 1) else _component(where.comp or 1)
+    first = where.comp in (None, 1)
+    text = (_head if head else _first) if first else _component(where.comp or 1)
     key = f"{where.name}[{nth}]" if where.name else "-"
-    return Cell(key, row, index_of(where.name, where.field), text, text is _first, nodes)
+    return Cell(key, row, index_of(where.name, where.field), text, first, nodes, bare)
 
 
 def _cell_of_part(number: int, sub: int) -> Cell:
     if sub == 1:
-        return Cell(".", _texts, number - 1, None)
-    return Cell(".&", _parts, number - 1, _sub_component(sub))
+        return Cell(".", _texts, number - 1, None, bare_row=_bare_texts)
+    return Cell(".&", _parts, number - 1, _sub_component(sub), bare_row=_bare_parts)
 
 
-# Rows.
+# Rows: exactly as many items as are wanted, for generated code unpacks them. What is missing is "".
 
 
-def _row_of(name: str, nth: int) -> _Row:
+def _row_of(name: str, nth: int) -> Callable[[int], Row]:
     key = name if nth == 1 else f"{name}[{nth}]"
 
-    def row(tree: Hl7Message, width: int) -> list[str]:
-        return _padded(tree.rows.get(key) or tree.find(key, name, nth), width)
+    def of(width: int) -> Row:
+        fit = _fit(width)
+        return lambda node, tree: fit(tree.rows.get(key) or tree.find(key, name, nth))
+
+    return of
+
+
+def _fit(width: int) -> Callable[[list[str]], list[str]]:
+    width += 1
+    missing = [[""] * count for count in range(width, 0, -1)]  # by how many there are
+
+    def fit(row: list[str]) -> list[str]:
+        count = len(row)
+        return row[:width] if count >= width else row + missing[count]
+
+    return fit
+
+
+def _item_row(width: int) -> Row:
+    fit = _fit(width)
+
+    def row(node: Any, tree: Hl7Message) -> list[str]:
+        if node.__class__ is not Segment:
+            return fit([])
+        if node.header:
+            name, marks, *rest = [*node.row, ""][: max(len(node.row), 2)]
+            return fit([name, _Verbatim(node.tree.marks.field), _Verbatim(marks), *rest])
+        return fit(node.row)
 
     return row
 
 
-def _item_row(node: Any, width: int) -> list[str]:
-    if node.__class__ is not Segment:
-        return [""] * width
-    if node.header:
-        name, marks, *rest = [*node.row, ""][: max(len(node.row), 2)]
-        return _padded([name, _Verbatim(node.tree.marks.field), _Verbatim(marks), *rest], width)
-    return _padded(node.row, width)
-
-
-def _padded(row: list[str], width: int) -> list[str]:
-    return row if len(row) >= width else row + [""] * (width - len(row))
-
-
-def _texts(node: Any, width: int) -> list[str]:
+def _texts(width: int) -> Row:
     """The first text of each component of a repetition, or of each sub-component of a component."""
-    if node.__class__ is Piece:
-        return _padded(node.texts, width)
-    return [node if node.__class__ is str else ""] + [""] * (width - 1)
+    fit = _fit(width)
+
+    def row(node: Any, tree: Hl7Message) -> list[str]:
+        if node.__class__ is Piece:
+            return fit(node.texts)
+        return fit([node if node.__class__ is str else ""])
+
+    return row
 
 
-def _parts(node: Any, width: int) -> list[str]:
+def _parts(width: int) -> Row:
     """The components of a repetition in which there are sub-components, still escaped."""
-    if node.__class__ is Piece and node.subs and not node.deep:
-        return _padded(node.parts, width)
-    return [""] * width
+    fit = _fit(width)
+    return lambda node, tree: fit(
+        node.parts if node.__class__ is Piece and node.subs and not node.deep else []
+    )
+
+
+# Bare nodes: repetitions as they stand in the field. A Piece of one costs more than reading all its components.
+
+
+def _bare(text: str, tree: Hl7Message) -> Sequence[str]:
+    mark = tree.delimiters[1]
+    if mark not in text:
+        return (text,)
+    return [part for part in text.split(mark, MAX_REPETITIONS) if part]
+
+
+def _bare_texts(width: int) -> Row:
+    of_node = _texts(width)
+
+    def row(text: str, tree: Hl7Message) -> list[str]:
+        component, _, escape, sub = tree.delimiters
+        if sub in text or escape in text:
+            return of_node(node_of(text, tree), tree)
+        return (text + component * width).split(component, width)
+
+    return row
+
+
+def _bare_parts(width: int) -> Row:
+    of_node, nothing = _parts(width), [""] * (width + 1)
+    return lambda text, tree: of_node(node_of(text, tree), tree) if tree.delimiters[3] in text else nothing
 
 
 # What a cell says.
@@ -91,13 +137,16 @@ def _nodes(text: str, tree: Hl7Message) -> list[str]:
     return repetitions(text, tree) if text.__class__ is str else [str(text)]
 
 
+def _head(text: str, tree: Hl7Message) -> str | None:
+    return str(text) if text.__class__ is _Verbatim else _first(text, tree)
+
+
 def _first(text: str, tree: Hl7Message) -> str | None:
     """The first part of the first repetition."""
-    if text.__class__ is _Verbatim:
-        return str(text)
-    _, component, repetition, escape, sub, _ = tree.marks
-    if component in text:
-        text = text.split(component, 1)[0]
+    component, repetition, escape, sub = tree.delimiters
+    text = text.split(component, 1)[0]
+    if text.isalnum():
+        return text
     if repetition in text:
         text = text.lstrip(repetition).split(repetition, 1)[0]
     if sub in text:
@@ -110,15 +159,17 @@ def _component(number: int) -> Callable[[str, Hl7Message], str | None]:
     at = number - 1
 
     def read(text: str, tree: Hl7Message) -> str | None:
-        _, component, repetition, escape, sub, _ = tree.marks
-        if component not in text or text.__class__ is _Verbatim:
+        component, repetition, escape, sub = tree.delimiters
+        if text.__class__ is _Verbatim:
             return None
         if repetition in text:
             text = text.lstrip(repetition).split(repetition, 1)[0]
         parts = text.split(component, number)
-        if at >= len(parts):
+        if len(parts) < number:
             return None
         text = parts[at]
+        if text.isalnum():
+            return text
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
@@ -128,7 +179,7 @@ def _component(number: int) -> Callable[[str, Hl7Message], str | None]:
 
 def _sub_component(number: int) -> Callable[[str, Hl7Message], str | None]:
     def read(text: str, tree: Hl7Message) -> str | None:
-        found = text.split(tree.marks.sub, number)
+        found = text.split(tree.delimiters[3], number)
         return tree.unescape(found[number - 1]) or None if number <= len(found) else None
 
     return read

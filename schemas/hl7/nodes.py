@@ -38,7 +38,7 @@ class Piece(str):
 
 def node_of(text: str, tree: Hl7Message, deep: bool = False, leaf: bool = False) -> str:
     """A plain string where there is nothing more to split, a Piece where there is."""
-    _, component, _, escape, sub, _ = tree.marks
+    component, _, escape, sub = tree.delimiters
     has_sub = not leaf and sub in text
     if not has_sub and (deep or component not in text):
         return tree.unescape(text) if escape in text else text
@@ -52,7 +52,7 @@ def node_of(text: str, tree: Hl7Message, deep: bool = False, leaf: bool = False)
 
 def repetitions(text: str, tree: Hl7Message) -> list[str]:
     """The repetitions of a field; those that are empty are left out."""
-    mark = tree.marks.repetition
+    mark = tree.delimiters[1]
     if mark not in text:
         return [node_of(text, tree)]
     return [node_of(part, tree) for part in text.split(mark, MAX_REPETITIONS) if part]

@@ -99,9 +99,10 @@ def _field_reader(where: Where) -> Read:
         text = row[index]
         if not text or text.isalnum():
             return text or None
-        _, component, repetition, escape, sub, _ = tree.marks
-        if component in text:
-            text = text.split(component, 1)[0]
+        component, repetition, escape, sub = tree.delimiters
+        text = text.split(component, 1)[0]
+        if text.isalnum():
+            return text
         if repetition in text:
             text = text.lstrip(repetition).split(repetition, 1)[0]
         if sub in text:
@@ -122,13 +123,15 @@ def _component_reader(where: Where) -> Read:
         if index >= len(row):
             return None
         text = row[index]
-        _, component, repetition, escape, sub, _ = tree.marks
+        component, repetition, escape, sub = tree.delimiters
         if repetition in text:
             text = text.lstrip(repetition).split(repetition, 1)[0]
         parts = text.split(component, number)
         if at >= len(parts):
             return None
         text = parts[at]
+        if text.isalnum():
+            return text
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
@@ -145,7 +148,7 @@ def _repetition_reader(where: Where) -> Read:
         row = tree.rows.get(key) or tree.find(key, name, nth)
         if index >= len(row):
             return None
-        _, component, repetition, escape, sub, _ = tree.marks
+        component, repetition, escape, sub = tree.delimiters
         repetitions = row[index].split(repetition, rep)
         if len(repetitions) < rep:
             return None
@@ -174,13 +177,15 @@ def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
         if not text or text.isalnum():
             return (text or None) if at == 0 else None
         tree = node.tree
-        _, component, repetition, escape, sub, _ = tree.marks
+        component, repetition, escape, sub = tree.delimiters
         if repetition in text:
             text = text.lstrip(repetition).split(repetition, 1)[0]
         parts = text.split(component, at + 1)
         if at >= len(parts):
             return None
         text = parts[at]
+        if text.isalnum():
+            return text
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None

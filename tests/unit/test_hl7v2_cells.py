@@ -9,6 +9,7 @@ import pytest
 
 from config import registry
 from config.errors import Problem
+from schemas.base import Cell
 from transforms.library import Library
 from transforms.mapping import compile_map
 
@@ -27,7 +28,12 @@ def read(path: str, node: Any) -> Any:
     compiled = HL7.path(path)
     cell = compiled.cell
     assert cell is not None, path
-    item = cell.row(node, cell.index + 1)[cell.index]
+    return said(cell, cell.row(cell.index + 1)(node, MESSAGE))
+
+
+def said(cell: Cell, row: list[Any]) -> Any:
+    assert len(row) == cell.index + 2
+    item = row[cell.index]
     if not item or cell.text is None or (cell.plain and item.isalnum()):
         return item or None
     return cell.text(item, MESSAGE)
@@ -60,8 +66,28 @@ def test_the_nodes_of_a_cell_are_those_of_its_path() -> None:
     for name, node in starts:
         for field in range(1, 12):
             path = HL7.path(f"{name}-{field}")
-            item = path.cell.row(node, field + 1)[path.cell.index]
+            item = path.cell.row(field + 1)(node, MESSAGE)[path.cell.index]
             assert (path.cell.nodes(item, MESSAGE) if item else []) == path.many(node), path.text
+
+
+def test_a_bare_repetition_says_what_the_repetition_says() -> None:
+    for field in range(3, 12):
+        path = HL7.path(f"PID-{field}")
+        item = path.cell.row(field + 1)(MESSAGE, MESSAGE)[field]
+        bare = path.cell.bare(item, MESSAGE) if item else []
+        assert len(bare) == len(path.many(MESSAGE))
+        for text, node in zip(bare, path.many(MESSAGE), strict=True):
+            for part in map(HL7.path, PARTS):
+                row = part.cell.bare_row(part.cell.index + 1)(text, MESSAGE)
+                assert said(part.cell, row) == part.one(node), (path.text, part.text)
+
+
+def test_a_map_reads_the_same_of_a_repetition_whether_it_needs_all_of_it_or_only_its_parts() -> None:
+    parts = {f"p{number}": f"${path}" for number, path in enumerate(PARTS)}
+    for field in range(1, 12):
+        bare, whole = ({"each": f"$PID-{field}", "make": make} for make in (parts, {**parts, "all": "$"}))
+        found = made(whole)
+        assert made(bare) == (found and [{k: v for k, v in item.items() if k != "all"} for item in found])
 
 
 @pytest.mark.parametrize("part", ["", ".1", ".2", ".1.2"])

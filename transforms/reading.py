@@ -1,0 +1,144 @@
+"""Writes how a generated function reads: what a path or a name says, its pipes, and conditions on it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from schemas.base import Cell
+from transforms.conditions import Entry
+from transforms.expression import Expression, failure, pipes_of, step_of
+from transforms.plans import TRUTHY, Plan, Read
+from transforms.writer import Node, Writer
+
+Kind = type  # of a value; `object` is any
+
+
+class Let(NamedTuple):
+    """The variable of a `let`. `sure`: what is not something is None."""
+
+    name: str
+    kind: Kind
+    sure: bool
+
+
+class Found(NamedTuple):
+    """Where a value is: `test` is true where it is something, and then it is `value`. No test: it is something."""
+
+    test: str
+    value: str
+    kind: Kind
+
+
+def filled_test(value: str, kind: Kind = object) -> str:
+    """What counts as something: zero and false do, None, "", [] and {} do not."""
+    return value if kind in TRUTHY else f"{value} or ({value} is not None and {value} == 0)"
+
+
+class Reading(Writer):
+    def __init__(self, names: dict[str, Any]) -> None:
+        super().__init__(names)
+        self.root = Node("root")
+        self.lets: dict[int, Let] = {}  # by slot: those of this function
+        # The variables of texts that are there for sure, by node, row, place and what makes the text.
+        self.held: dict[tuple[Node, str, int, Any], str] = {}
+
+    def found(self, expression: Expression, node: Node) -> Found | None:
+        """What an expression starts from, where that is a cell or a `let` of this function."""
+        cell = expression.cell
+        if cell is None:
+            let = self.lets.get(expression.slot or 0)
+            return Found(filled_test(let.name, let.kind), let.name, let.kind) if let and let.sure else None
+        held = self.held.get(self._key(expression, node))
+        if held:
+            return Found("", held, str)
+        item = self._item(expression, node)
+        if cell.text is None:
+            return Found(item, item, str)
+        into = self.fresh()
+        return Found(f"{item} and ({into} := {self._text(cell, item)})", into, str)
+
+    def plain(self, plan: Plan, node: Node) -> str | None:
+        """A plan as one Python expression that is a text, or false where there is nothing."""
+        if not isinstance(plan, Read) or plan.expression.stages:
+            return None
+        with self.variables():
+            found = self.found(plan.expression, node)
+        if found is None or found.kind is not str:
+            return None
+        cell = plan.expression.cell
+        if cell is None or cell.text is None or not found.test:
+            return found.value
+        item = self._item(plan.expression, node)
+        return f"{item} and ({self._text(cell, item)})"
+
+    def _item(self, expression: Expression, node: Node) -> str:
+        assert expression.cell is not None
+        return self.item(expression.cell, self.root if expression.of_root else node)
+
+    def _key(self, expression: Expression, node: Node) -> tuple[Node, str, int, Any]:
+        cell = expression.cell
+        assert cell is not None
+        return self.root if expression.of_root else node, cell.key, cell.index, cell.text
+
+    def _text(self, cell: Cell, item: str) -> str:
+        text = f"{self.give(cell.text)}({item}, root)"
+        return f"{item} if {item}.isalnum() else {text}" if cell.plain else text
+
+    def kind(self, expression: Expression) -> Kind:
+        """Of what an expression without a cell starts from."""
+        let = self.lets.get(expression.slot or 0)
+        return let.kind if let else object
+
+    def source(self, expression: Expression, node: Node) -> str:
+        if expression.slot is not None:
+            let = self.lets.get(expression.slot)
+            return let.name if let else f"env[{expression.slot}]"
+        if expression.read is None:
+            return f"{self.give(expression.other)}({node.name}, env)"
+        return f"{self.give(expression.read)}({'root' if expression.of_root else node.name})"
+
+    def pipes(self, expression: Expression, value: str, into: str, kind: Kind, known: bool = False) -> Kind:
+        """`into` becomes what the pipes make of `value`. `known`: it is something; else it must be `into`."""
+        if not expression.stages:
+            return kind
+        with self.block("try:"):
+            for stage in expression.stages:
+                call, step = self.give(stage.call), self.give(step_of(stage))
+                made = f"{step}({value})"
+                if stage.takes == "text" and not stage.asked_of_nothing:
+                    plain = f"{call}({value})"
+                    made = plain if kind is str else f"{plain} if {value}.__class__ is str else {made}"
+                head = "" if known or stage.asked_of_nothing else f"if {value} is not None: "
+                self.line(f"{head}{into} = {made}")
+                value = into
+                kind = str if kind is str and stage.takes == "text" and stage.gives_text else object
+                known = known and kind is str and not stage.may_give_nothing
+        with self.block("except (ValueError, ArithmeticError) as error:"):
+            details = self.give((expression.path, expression.where, expression.stages))
+            self.line(f"raise {self.give(failure)}(error, *{details}) from None")
+        return kind
+
+    def conditions(self, entries: tuple[Entry, ...], node: Node, hold: bool = False) -> str:
+        """A test of whether all entries hold; with `hold`, what they found is known from then on."""
+        return " and ".join([self._entry(entry, node, hold) for entry in entries])
+
+    def _entry(self, entry: Entry, node: Node, hold: bool) -> str:
+        if entry.options:
+            options = " or ".join(f"({self.conditions(option, node)})" for option in entry.options)
+            return f"({options})" if entry.holds else f"not ({options})"
+        expression = entry.expression
+        found = self.found(expression, node) if expression else None
+        if expression is None or found is None:
+            return f"{self.give(entry.test)}({node.name}, env)"
+        value = f"{found.test or True} and {found.value} or None"
+        if expression.stages:
+            pipes, judge = pipes_of(expression), entry.judge
+            assert judge is not None
+            return f"{self.give(lambda value: judge(pipes(value)))}({value})"
+        if hold and expression.cell and (entry.exists or entry.among is not None):
+            self.held[self._key(expression, node)] = found.value
+        if entry.exists is not None:
+            return f"({found.test or True})" if entry.exists else f"not ({found.test or True})"
+        if entry.among is not None and found.kind is str:
+            return f"{found.test or True} and {found.value} in {self.give(entry.among)}"
+        return f"{self.give(entry.judge)}({value})"

@@ -1,0 +1,111 @@
+"""Writes the source of a Python function: lines, variables, and the rows that its nodes are split into.
+
+No text of a map goes into the source: keys, literals, paths and functions are handed over as globals named
+`g0`, `g1`, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.base import Cell
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """What a node is split into. Its items are variables: `r3_8` is the item at 8 of row 3."""
+
+    name: str
+    cell: Cell
+    read: set[int] = field(default_factory=set)
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A variable that holds the root, or the item of an `each` or a `from`; `bare`: as text that only rows read."""
+
+    name: str
+    bare: bool = False
+    rows: dict[str, Row] = field(default_factory=dict)
+
+
+class Writer:
+    """Variables are named by how deep they live: a function of thousands of lines needs some dozens of them."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.lines: list[str] = []
+        self.names = names
+        self.indent = 0
+        self._live = 0
+        self._rows = 0
+        self._known: dict[int, str] = {}
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.indent + text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """What stands under `head`; without a head, what stands here."""
+        if not head:
+            yield
+            return
+        self.line(head)
+        self.indent += 1
+        before = len(self.lines)
+        yield
+        if len(self.lines) == before:
+            self.line("pass")
+        self.indent -= 1
+
+    @contextmanager
+    def variables(self) -> Iterator[None]:
+        """What is named inside is free again after it."""
+        before = self._live
+        yield
+        self._live = before
+
+    def fresh(self) -> str:
+        self._live += 1
+        return f"v{self._live}"
+
+    def give(self, thing: Any) -> str:
+        """The name under which the function finds a thing."""
+        if id(thing) not in self._known:
+            name = self._known[id(thing)] = f"g{len(self._known)}"
+            self.names[name] = thing  # which keeps it alive, and its id its own
+        return self._known[id(thing)]
+
+    @contextmanager
+    def at(self, node: Node) -> Iterator[None]:
+        """The rows that are read of a node are made where it begins, once it is known what is read of them."""
+        place = len(self.lines)
+        yield
+        indent = "    " * self.indent
+        self.lines[place:place] = [
+            indent + line for row in node.rows.values() for line in self._split(node, row)
+        ]
+
+    def _split(self, node: Node, row: Row) -> list[str]:
+        width = max(row.read) + 1
+        make = row.cell.bare_row if node.bare else row.cell.row
+        assert make is not None
+        made = f"{self.give(make(width))}({node.name}, root)"
+        if width > 4 * len(row.read):  # unpacking costs one step for each item, an index four
+            return [
+                f"{row.name} = {made}",
+                *(f"{row.name}_{at} = {row.name}[{at}]" for at in sorted(row.read)),
+            ]
+        names = (f"{row.name}_{at}" if at in row.read else "_" for at in range(width))
+        return [f"{', '.join(names)}, _ = {made}"]
+
+    def item(self, cell: Cell, node: Node) -> str:
+        """The variable of a cell's item."""
+        if cell.key not in node.rows:
+            self._rows += 1
+            node.rows[cell.key] = Row(f"r{self._rows}", cell)
+        row = node.rows[cell.key]
+        row.read.add(cell.index)
+        return f"{row.name}_{cell.index}"
