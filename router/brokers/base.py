@@ -6,6 +6,8 @@
 * A delivery that was neither acknowledged nor released comes back after a crash, flagged `redelivered`.
 * What a cancelled consumer had not acknowledged returns to the head of its queue, in its old order, flagged.
 * `publish(..., delay_s=...)` makes the body appear in the queues after that time: the wait is durable too.
+* A stream is a queue that is read, not emptied: who follows it hears every entry, from the first on, in the one order
+  that all who follow it hear.
 * `Delivered.deliveries` counts how often a message was handed out, also where it was only held ahead: more than
   one makes a message worth watching, and it takes `POISON_AFTER` tries that ended the process to park it.
 All methods are called from the event loop's thread; none blocks it.
@@ -35,10 +37,14 @@ class QueueFull(BrokerDown):
 
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
-    """A durable queue. `single` gives it one active consumer at a time (a lane)."""
+    """A durable queue. `single` gives it one active consumer at a time (a lane).
+
+    A `stream` is followed instead of consumed; at its limit it forgets its oldest entries.
+    """
 
     name: str
     single: bool = False
+    stream: bool = False
     max_length: int = 1_000_000  # messages
     max_bytes: int = 2_000_000_000
 
@@ -91,6 +97,9 @@ class Broker(Protocol):
 
     async def consume(self, queue: str, on_delivery: Callable[[Delivered], None], prefetch: int) -> Consumer:
         """Calls `on_delivery` from the event loop; at most `prefetch` unacknowledged at once."""
+
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
+        """Calls `on_entry` for every entry of a stream, from its first on, also over a reconnect; once a process."""
 
     def ack(self, delivered: Delivered) -> None:
         """Done with it. Batched; one of a lost connection is silently forgotten (it comes back)."""

@@ -14,6 +14,7 @@ import asyncio
 import math
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,19 @@ class EmbeddedBroker:
         consumer = EmbeddedConsumer(state, on_delivery, prefetch)
         state.add(consumer)
         return consumer
+
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
+        """What is never acknowledged is handed out again at each start."""
+        spec = self._queue(stream).spec
+        kept: deque[Delivered] = deque()
+
+        def came(delivered: Delivered) -> None:
+            kept.append(delivered)
+            if len(kept) * 2 > spec.max_length:
+                self.ack(kept.popleft())
+            on_entry(delivered.body)
+
+        await self.consume(stream, came, spec.max_length)
 
     def ack(self, delivered: Delivered) -> None:
         consumer, item = delivered.tag

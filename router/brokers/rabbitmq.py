@@ -20,6 +20,7 @@ import structlog
 
 from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec
 from router.brokers.rabbitmq_consume import RabbitConsumer, Returned
+from router.brokers.rabbitmq_follow import Follower
 from router.brokers.rabbitmq_link import LinkLost
 from router.brokers.rabbitmq_mail import Mailbox
 from router.brokers.rabbitmq_session import Session
@@ -51,7 +52,7 @@ class RabbitBroker:
         self._check_s = check_s
         self._specs: dict[str, QueueSpec] = {}
         self._consumers: list[RabbitConsumer] = []
-        self._mailbox: Mailbox | None = None
+        self._listeners: list[Mailbox | Follower] = []  # each is attached to every session
         self._returned: defaultdict[str, Returned] = defaultdict(Returned)
         self._full: set[str] = set()
         self._tell: list[Callable[[bool], None]] = []
@@ -121,6 +122,16 @@ class RabbitBroker:
                 session.end(lost)  # the next session attaches it
         return consumer
 
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
+        if stream not in self._specs:
+            raise _unknown(stream)
+        await self._listen(Follower(stream, on_entry))
+
+    async def _listen(self, listener: Mailbox | Follower) -> None:
+        self._listeners.append(listener)
+        with contextlib.suppress(BrokerDown):  # the next session attaches it
+            await self._ask(lambda session: listener.attach(session.consuming, session.end))
+
     def ack(self, delivered: Delivered) -> None:
         held, tag = delivered.tag
         held.ack(tag)
@@ -130,9 +141,8 @@ class RabbitBroker:
         return tag in held.tags
 
     async def mailbox(self, on_mail: Callable[[bytes], None]) -> str:
-        mailbox = self._mailbox = Mailbox(self._prefix, on_mail)
-        with contextlib.suppress(BrokerDown):  # the next session attaches it
-            await self._ask(lambda session: mailbox.attach(session.consuming, session.end))
+        mailbox = Mailbox(self._prefix, on_mail)
+        await self._listen(mailbox)
         return mailbox.address
 
     def post(self, address: str, body: bytes) -> None:
@@ -188,18 +198,18 @@ class RabbitBroker:
         self._blocked = False
         await session.open(url, self._on_blocked)
         # Others may declare and consume meanwhile: it is complete when nothing is left to do.
-        mailbox: Mailbox | None = None
+        listening = 0
         while True:
             specs = [spec for name, spec in self._specs.items() if name not in session.verified]
             detached = [consumer for consumer in self._consumers if consumer.held is None]
-            if not specs and not detached and mailbox is self._mailbox:
+            if not specs and not detached and listening == len(self._listeners):
                 break
             await session.declare(specs)
             for consumer in detached:
                 await consumer.attach(session.consuming, session.end)
-            if self._mailbox is not None and mailbox is not self._mailbox:
-                mailbox = self._mailbox
-                await mailbox.attach(session.consuming, session.end)
+            for listener in self._listeners[listening:]:
+                listening += 1
+                await listener.attach(session.consuming, session.end)
         if session.lost is not None:
             raise session.lost
         log.info("rabbitmq open", host=urlsplit(url).hostname)
@@ -294,7 +304,7 @@ class RabbitBroker:
             if spec is not None:
                 session.end(LinkLost(f"queue {name} was deleted"))
             raise _unknown(name)
-        if ready >= spec.max_length:
+        if ready >= spec.max_length and not spec.stream:
             self._full.add(name)
         else:
             self._full.discard(name)

@@ -40,7 +40,16 @@ _SECONDS = (
 DELAYS_MS = (100, 250, 500, *(s * 1000 for s in _SECONDS))
 
 
+STREAM_SEGMENT_BYTES = 1_000_000  # a stream forgets whole segments
+
+
 def queue_arguments(spec: QueueSpec) -> dict[str, Any]:
+    if spec.stream:
+        return {
+            "x-queue-type": "stream",
+            "x-max-length-bytes": spec.max_bytes,
+            "x-stream-max-segment-size-bytes": STREAM_SEGMENT_BYTES,
+        }
     arguments: dict[str, Any] = {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,

@@ -6,9 +6,9 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from amqp_proxy import Proxy, way_through
 from inbox import Inbox
 
 from router.brokers.base import BrokerDown, QueueSpec
@@ -19,56 +19,6 @@ from router.brokers.rabbitmq_topology import DELAYS_MS, delay_step_ms
 
 pytestmark = pytest.mark.rabbitmq
 WAIT_S = 20
-
-
-class Proxy:
-    """A TCP way to the server that can be cut, or go silent towards the client."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._to = (host, port)
-        self._writers: list[asyncio.StreamWriter] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.silent = False
-        self.refusing = False
-        self.connections = 0
-        self.given = 0  # bytes to the client
-
-    async def start(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        if self.refusing:
-            writer.close()
-            return
-        up_reader, up_writer = await asyncio.open_connection(*self._to)
-        self._writers += [writer, up_writer]
-        for source, sink, back in ((reader, up_writer, False), (up_reader, writer, True)):
-            task = asyncio.create_task(self._pipe(source, sink, back))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pipe(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, back: bool) -> None:
-        try:
-            while data := await source.read(65536):
-                if not (back and self.silent):
-                    self.given += len(data) if back else 0
-                    sink.write(data)
-        except OSError:
-            pass
-        finally:
-            sink.close()
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def stop(self) -> None:
-        self._server.close()
-        self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class Rig:
@@ -107,11 +57,7 @@ class Rig:
 
 @pytest.fixture
 async def rig(amqp_url: str) -> AsyncIterator[Rig]:
-    parts = urlsplit(amqp_url)
-    proxy = Proxy(parts.hostname or "127.0.0.1", parts.port or 5672)
-    port = await proxy.start()
-    login = parts.netloc.rpartition("@")[0]
-    through = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}"))
+    through, proxy = await way_through(amqp_url)
     rig = Rig(amqp_url, through, proxy)
     yield rig
     await rig.clean("a", "b")
@@ -141,6 +87,35 @@ async def test_a_cut_connection_fails_open_publishes_and_comes_back_by_itself(ri
         while b"after" not in [delivered.body for delivered in box.got]:
             await box.until(len(box.got) + 1)
     assert b"while it is away" not in [delivered.body for delivered in box.got]
+
+
+async def test_a_stream_is_read_on_where_it_was_when_the_connection_broke(rig: Rig) -> None:
+    broker = await rig.broker()
+    a = rig.name("a")
+    await broker.declare([QueueSpec(a, stream=True)])
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    await broker.follow(a, heard.put_nowait)
+    await broker.publish([a], b"before")
+    assert await asyncio.wait_for(heard.get(), WAIT_S) == b"before"
+    await rig.told(True)
+    rig.proxy.cut()
+    await rig.told(False)
+    await rig.told(True)
+    await broker.publish([a], b"after")
+    assert await asyncio.wait_for(heard.get(), WAIT_S) == b"after"
+
+
+async def test_two_processes_that_follow_a_stream_hear_the_same_in_the_same_order(rig: Rig) -> None:
+    one, other = await rig.broker(), await rig.broker()
+    a = rig.name("a")
+    heard: list[asyncio.Queue[bytes]] = [asyncio.Queue(), asyncio.Queue()]
+    for broker, inbox in zip((one, other), heard, strict=True):
+        await broker.declare([QueueSpec(a, stream=True)])
+        await broker.follow(a, inbox.put_nowait)
+    await asyncio.gather(*(broker.publish([a], b"%d" % n) for n in range(20) for broker in (one, other)))
+    async with asyncio.timeout(WAIT_S):
+        first, second = [[await inbox.get() for _ in range(40)] for inbox in heard]
+    assert first == second
 
 
 async def test_what_was_held_comes_back_in_order_and_old_tags_are_forgotten(rig: Rig) -> None:
