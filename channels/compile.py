@@ -168,7 +168,7 @@ class _Compiler:
             format=mapped.target_format if mapped else self.text.format,
             when=when,
             map=mapped.run if mapped else None,
-            retry=Retry(retry.first, retry.factor, retry.max, retry.for_),
+            retry=Retry(retry.first, retry.factor, retry.max, retry.for_, retry.then),
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,
             reply_format=reply_map.source_format if reply_map else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,7 +22,11 @@ class RetryText(_Text):
     first: Seconds = Field(default=1.0, description="the wait after the first failure")
     factor: float = Field(default=2.0, ge=1, le=10, description="how much longer each wait is than the last")
     max: Seconds = Field(default=300.0, description="the longest wait")
-    for_: Seconds = Field(default=86400.0, alias="for", description="give up (dead letter) after this time")
+    for_: Seconds = Field(default=86400.0, alias="for", description="give up after this time")
+    then: Literal["dead", "hold"] = Field(
+        default="dead",
+        description="what is given up: a dead letter, or (`hold`) its lane waits for an operator",
+    )
 
 
 class OrderText(_Text):
@@ -99,6 +103,7 @@ class Retry:
     factor: float = 2.0
     max_s: float = 300.0
     for_s: float = 86400.0
+    then: str = "dead"  # or hold
 
     def delay_s(self, attempt: int) -> float:
         """How long to wait after try number `attempt` failed.

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from fastapi.responses import JSONResponse
 
 from config.errors import JingluoError
+from router.board import Board
 from router.clock import now_ms
 from router.engine import Engine
 from router.metrics import CONTENT_TYPE
@@ -77,7 +78,6 @@ def health(engine: Engine) -> dict[str, Any]:
     """
     names = [channel.name for channel in engine.site.channels]
     closed = dict(engine.doors.closed)
-    paused = {name: f"paused, {queue} is nearly full" for name, queue in engine.pressure.paused.items()}
     refused = sorted({f.file for f in engine.site.findings if f.severity == "error"})
     has_doors = "intake" in engine.roles
     ready = engine.started and engine.broker.open and (not has_doors or len(closed) < len(names))
@@ -87,7 +87,8 @@ def health(engine: Engine) -> dict[str, Any]:
         "digest": engine.site.digest,
         "broker": "open" if engine.broker.open else "down",
         **(_journal(engine) if "journal" in engine.roles else {}),
-        "channels": dict.fromkeys(names, "open") | paused | closed if has_doors else {},
+        "channels": dict.fromkeys(names, "open") | engine.paused() | closed if has_doors else {},
+        **stopped(engine.board),
         "refused_files": refused,
     }
 
@@ -97,6 +98,13 @@ def _journal(engine: Engine) -> dict[str, Any]:
         "journal": "writing" if engine.journal.ok else "waiting for its database",
         "journal_parked": engine.journal.parked,
     }
+
+
+def stopped(board: Board) -> dict[str, Any]:
+    """What operators stopped, and what waits for them: no reason to send this engine nothing more."""
+    modes = {"/".join(way): f"{mode.state}: {mode.reason}".rstrip(": ") for way, mode in board.modes.items()}
+    held = {held.queue: f"{held.code} at message {held.id}" for held in board.held.values()}
+    return {"destinations": modes, "held_lanes": held}
 
 
 def _operate(engine: Engine) -> APIRouter:

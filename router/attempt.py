@@ -95,6 +95,11 @@ class Attempter:
         )
         return self._outcome(envelope, envelope.attempt, self._now_ms(), "dead", error=error)
 
+    def skipped(self, envelope: Envelope, number: int, code: str, reason: str) -> Outcome:
+        """What an operator has taken out of its lane: a dead letter for the reason that it was held for."""
+        error = JingluoError(code, f"{reason} (skipped by an operator 操作员跳过)")
+        return self._outcome(envelope, max(number, 1), self._now_ms(), "dead", error=error)
+
     def _mapped(self, message: Message) -> Message:
         branch = self._branch
         if branch.map is None:

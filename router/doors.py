@@ -77,6 +77,10 @@ class Doors:
             *(door.source.stop() for name, door in self._doors.items() if name not in self.closed)
         )
 
+    @property
+    def channels(self) -> Collection[str]:
+        return self._doors.keys()
+
     def pause(self, channel: str) -> None:
         """Takes nothing new there until `resume`."""
         self._paused.add(channel)

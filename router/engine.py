@@ -18,6 +18,7 @@ from channels.loader import Site
 from config.errors import JingluoError
 from config.settings import Settings
 from endpoints.web import WebServer
+from router.board import Board
 from router.brokers import open_broker
 from router.brokers.base import Depth, QueueSpec
 from router.clock import now_ms as wall_ms
@@ -27,6 +28,7 @@ from router.envelope import JOURNAL, Envelope, encode
 from router.gauges import Gauges
 from router.journal import Journal
 from router.metrics import Metrics
+from router.orders import begin
 from router.pressure import Pressure
 from router.scribe import Scribe
 from router.store import Store, open_store
@@ -54,16 +56,18 @@ class Engine:
         self.scribe = Scribe(settings)
         self._journal = Journal(self.scribe.write, self.broker) if self._store else None
         self.when_started: list[Callable[[], None]] = []
-        self.makers = Makers(settings, self.broker, self.metrics, self._tries, now_ms)
+        self.board = Board(self.broker)
+        self.makers = Makers(settings, self.broker, self.board, self.metrics, self._tries, now_ms)
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
         self.doors = Doors(ways_in, self.web, str(settings.site), now_ms)
+        self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
         self.pressure = Pressure(taking)
         self.gauges = Gauges(
             self.broker, lambda: self.outlets, now_ms, lambda: self.pressure.queues, self._steer
         )
-        self.metrics.watch(lambda: self.gauges.snapshot(self._journal, self.web, self.pressure.paused))
+        self.metrics.watch(lambda: self.gauges.snapshot(self._journal, self.web, self.board, self.paused()))
 
     @property
     def outlets(self) -> list[Outlet]:
@@ -87,6 +91,9 @@ class Engine:
         await self.broker.start()
         works = self.works.values()
         await self.broker.declare([QueueSpec(JOURNAL), *(spec for work in works for spec in work.queues)])
+        await self.board.start()
+        if self.roles & {"intake", "delivery"}:
+            await begin(self.site.channels, self.board, self.broker)
         if self._journal is not None:
             await self._journal.start()
         await self.makers.replies.open()
@@ -95,6 +102,8 @@ class Engine:
         for outlet in self.outlets:
             await outlet.start()
         self.gauges.start()
+        self.board.listen(self._hold_back)
+        self._hold_back()
         await self.doors.open()
         self.started = True
         for tell in self.when_started:
@@ -141,12 +150,24 @@ class Engine:
         except Exception:
             log.exception("engine.stop_failed", part=name)
 
+    def paused(self) -> dict[str, str]:
+        """The channels whose doors take nothing new, and why."""
+        why = {name: f"paused, {queue} is nearly full" for name, queue in self.pressure.paused.items()}
+        for channel, destination in self.board.ways("draining"):
+            why[channel] = f"paused, {destination} is being drained"
+        return {name: reason for name, reason in why.items() if name in self.doors.channels}
+
     def _steer(self, depths: Mapping[str, Depth]) -> None:
-        pause, resume = self.pressure.judge(depths)
-        for channel in pause:
-            self.doors.pause(channel)
-        for channel in resume:
-            self.doors.resume(channel)
+        self.pressure.judge(depths)
+        self._hold_back()
+
+    def _hold_back(self) -> None:
+        paused = self.paused().keys()
+        for name in paused - self._held_back:
+            self.doors.pause(name)
+        for name in self._held_back - paused:
+            self.doors.resume(name)
+        self._held_back = set(paused)
 
     async def resend(self, envelope: Envelope) -> None:
         """Makes a message of the operator's durable, as if its channel had accepted it. Raises JingluoError."""

@@ -55,15 +55,30 @@ class Attempts(msgspec.Struct, frozen=True, tag="a", array_like=True):
     attempts: tuple[Attempt, ...]
 
 
+class Fence(msgspec.Struct, frozen=True, tag="f", array_like=True):
+    """In a destination's queue: what came before it belongs to an older era of its order (orders.py)."""
+
+    era: int
+
+
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Envelope | Attempts)
 
 encode = _encoder.encode
-decode = _decoder.decode
+decode = msgspec.msgpack.Decoder(Envelope | Attempts).decode  # of the journal's queue
+decode_work = msgspec.msgpack.Decoder(Envelope | Fence).decode  # of a destination's
 copy = msgspec.structs.replace  # frozen values travel: a change is a copy
 
 
-def queue_name(channel: str, destination: str, lane: int | None = None) -> str:
-    """`jl.his-adt.lis`, or a lane's `jl.his-adt.lis.3`."""
+def queues_of(channel: str, destination: str, lanes: int) -> tuple[str, ...]:
+    """A destination's queues: `jl.his-adt.lis`, or one a lane, `jl.his-adt.lis.0of8` and so on.
+
+    Another number of lanes has other queues, so that what was put into the old ones is told from what is new.
+    """
     base = f"jl.{channel}.{destination}"
-    return base if lane is None else f"{base}.{lane}"
+    return tuple(f"{base}.{lane}of{lanes}" for lane in range(lanes)) or (base,)
+
+
+def way_of(queue: str) -> tuple[str, str]:
+    """The channel and the destination of a queue: neither name has a dot in it."""
+    _, channel, destination, *_ = queue.split(".")
+    return channel, destination

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from config.errors import JingluoError
 from endpoints.web import WebServer
+from router.board import Board
 from router.brokers.base import Broker, Depth
 from router.delivery import Outlet
-from router.envelope import JOURNAL
+from router.envelope import JOURNAL, way_of
 from router.journal import Journal
 from router.metrics import Snapshot, Waiting
 
@@ -68,7 +70,9 @@ class Gauges:
             found.append(Waiting(outlet.channel.name, outlet.branch.name, depth, oldest_s))
         return tuple(found)
 
-    def snapshot(self, journal: Journal | None, web: WebServer, paused: Collection[str] = ()) -> Snapshot:
+    def snapshot(
+        self, journal: Journal | None, web: WebServer, board: Board, paused: Collection[str] = ()
+    ) -> Snapshot:
         return Snapshot(
             waiting=self.waiting(),
             delayed=self._delayed,
@@ -77,6 +81,8 @@ class Gauges:
             broker_open=self._broker.open,
             connections=web.connections,
             paused=tuple(paused),
+            stopped=tuple((*way, mode.state) for way, mode in board.modes.items()),
+            held=tuple(Counter(way_of(queue) for queue in board.held).items()),
         )
 
     async def _sample(self) -> None:

@@ -19,7 +19,7 @@ from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
 from router.brokers.base import Broker, BrokerDown
 from router.duplicates import Duplicates, First
-from router.envelope import JOURNAL, Envelope, encode, queue_name
+from router.envelope import JOURNAL, Envelope, encode, queues_of
 from router.ids import new_id
 from router.metrics import Metrics
 from router.replies import Replies, pending
@@ -257,6 +257,4 @@ def _failed(message_id: str, problem: BaseException) -> Reply:
 
 def queues_of_branch(channel: Channel, branch: Branch) -> tuple[str, ...]:
     """A destination's queues: one, or one a lane."""
-    if channel.order_by is None:
-        return (queue_name(channel.name, branch.name),)
-    return tuple(queue_name(channel.name, branch.name, lane) for lane in range(channel.lanes))
+    return queues_of(channel.name, branch.name, channel.lanes)

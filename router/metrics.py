@@ -40,7 +40,11 @@ class Snapshot:
     journal_ok: bool = True
     broker_open: bool = True
     connections: int = 0
-    paused: tuple[str, ...] = ()  # channels that take nothing new, for their queues are nearly full
+    paused: tuple[str, ...] = ()  # channels that take nothing new: a queue is nearly full, or drained
+    stopped: tuple[tuple[str, str, str], ...] = ()  # channel, destination, paused or draining
+    held: tuple[
+        tuple[tuple[str, str], int], ...
+    ] = ()  # channel and destination: lanes that wait for an operator
 
 
 class ChannelMetrics:
@@ -140,6 +144,20 @@ class _Gauges(Collector):
         )
         for name in now.paused:
             paused.add_metric((name,), 1)
+        by_hand = GaugeMetricFamily(
+            "jingluo_destination_stopped",
+            "1 while an operator keeps the destination so",
+            labels=(*way, "state"),
+        )
+        for place in now.stopped:
+            by_hand.add_metric(place, 1)
+        held = GaugeMetricFamily(
+            "jingluo_lanes_held", "Lanes that wait for an operator's decision", labels=way
+        )
+        for place_held, count in now.held:
+            held.add_metric(place_held, count)
+        yield by_hand
+        yield held
         yield depth
         yield oldest
         yield paused

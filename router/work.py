@@ -13,11 +13,13 @@ from channels.model import Branch, Channel
 from config import registry
 from config.settings import Settings
 from endpoints.base import Ground
+from router.board import Board
 from router.brokers.base import Broker, QueueSpec
 from router.delivery import Outlet
 from router.duplicates import Duplicates, Seen
-from router.intake import Intake, queues_of_branch
+from router.intake import Intake
 from router.metrics import Metrics
+from router.orders import specs
 from router.recorder import Recorder
 from router.replies import Replies
 from router.suspects import Suspects
@@ -36,19 +38,28 @@ class Work:
     @property
     def queues(self) -> list[QueueSpec]:
         """Every destination's, whoever delivers: what is accepted must be durable in all of them."""
-        return queues_of(self.channel)
+        channel = self.channel
+        own = [specs(channel, (channel.name, branch.name), channel.lanes) for branch in channel.branches]
+        return [spec for some in own for spec in some]
 
 
 class Makers:
     """What all channels of one engine are put to work with. `work` makes one; nothing of it runs yet."""
 
     def __init__(
-        self, settings: Settings, broker: Broker, metrics: Metrics, tries: Tries, now_ms: Callable[[], int]
+        self,
+        settings: Settings,
+        broker: Broker,
+        board: Board,
+        metrics: Metrics,
+        tries: Tries,
+        now_ms: Callable[[], int],
     ) -> None:
         self.replies = Replies(broker)
         self.seen = Seen(settings.var / "seen.db", now_ms)
         self._settings = settings
         self._broker = broker
+        self._board = board
         self._metrics = metrics
         self._recorder = Recorder(broker)
         self._suspects = Suspects(settings.var / "suspects")
@@ -75,6 +86,7 @@ class Makers:
             branch,
             kind(branch.options, ground),
             self._broker,
+            self._board,
             self._recorder,
             self.replies,
             self._metrics,
@@ -82,11 +94,3 @@ class Makers:
             self._tries,
             self._now_ms,
         )
-
-
-def queues_of(channel: Channel) -> list[QueueSpec]:
-    return [
-        QueueSpec(name, channel.order_by is not None, channel.max_messages, channel.max_bytes)
-        for branch in channel.branches
-        for name in queues_of_branch(channel, branch)
-    ]

@@ -99,7 +99,7 @@ async def _settle(engine: Engine, hospital: Hospital, say: Callable[[str], None]
     fewest = sys.maxsize
     while True:
         await engine.gauges.sample()
-        seen = engine.gauges.snapshot(engine.journal, engine.web)
+        seen = engine.gauges.snapshot(engine.journal, engine.web, engine.board)
         waiting = sum(way.depth for way in seen.waiting)
         fewest = min(fewest, waiting)  # a failing try goes from queue to queue, which moves nothing
         left = (waiting, hospital.lis.owed, len(hospital.folders.look()))

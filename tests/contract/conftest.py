@@ -14,9 +14,11 @@ import pika
 import pytest
 from broker_parts import Site
 
+from router.board import BOARD
 from router.brokers.base import Broker
 from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
+from router.envelope import JOURNAL, queues_of
 
 _NAME = f"jingluo-test-{os.getpid()}"
 _NODES: tuple[dict[str, str], ...] = ({"RABBITMQ_NODENAME": "jingluo@localhost"}, {})
@@ -52,7 +54,8 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
     yield _vhost
     with pika.BlockingConnection(pika.URLParameters(_vhost)) as connection:
         queues = connection.channel()
-        for name in ("jl.journal", "jl.adt.lis", "jl.adt.lis.0", "jl.adt.lis.1"):
+        lanes = [queue for lanes in range(5) for queue in queues_of("adt", "lis", lanes)]
+        for name in (JOURNAL, BOARD.name, *lanes):
             queues.queue_delete(name)
 
 

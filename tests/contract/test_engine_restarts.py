@@ -83,7 +83,7 @@ async def test_the_age_of_the_oldest_counts_on_after_a_restart(tmp_path: Path) -
     async with running(site) as engine:
         assert engine.outlets[0].oldest_ms() == since
         await engine.gauges.sample()
-        now = engine.gauges.snapshot(engine.journal, engine.web)
+        now = engine.gauges.snapshot(engine.journal, engine.web, engine.board)
         assert (now.delayed, now.waiting[0].depth, now.waiting[0].oldest_s > 0) == (2, 2, True)
         await engine.broker.delete(engine.outlets[0].queues)  # somebody else took them
         await engine.broker.declare([QueueSpec(name) for name in engine.outlets[0].queues])

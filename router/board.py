@@ -1,0 +1,171 @@
+"""What all processes of a site agree on: what operators decided, which lanes are held, which orders a destination had.
+
+One stream of the broker: an entry counts once it is durable there, every process hears all of them in the same order,
+and at its start those of before. So a pause outlives restarts and reaches every process that delivers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from router.brokers.base import Broker, BrokerDown, QueueSpec
+from router.envelope import queues_of
+
+BOARD = QueueSpec("jl.board", stream=True, max_length=1_000_000, max_bytes=200_000_000)
+
+_HEARD_WITHIN_S = 15.0
+
+Way = tuple[str, str]  # a channel and one of its destinations
+State = Literal["running", "paused", "draining"]
+
+
+class Mode(msgspec.Struct, frozen=True, tag="mode", array_like=True):
+    """An operator's word on a destination. `paused`: nothing is sent. `draining`: its channel takes nothing new."""
+
+    channel: str
+    destination: str
+    state: State
+    at_ms: int
+    reason: str = ""
+
+
+class Held(msgspec.Struct, frozen=True, tag="held", array_like=True):
+    """A lane waits for an operator: the message `id` at its head was given up for `code`."""
+
+    queue: str
+    id: str
+    code: str
+    reason: str
+    at_ms: int
+
+
+class Decided(msgspec.Struct, frozen=True, tag="decided", array_like=True):
+    """What shall become of the head of a held lane: another try, or (`skip`) a dead letter."""
+
+    queue: str
+    id: str
+    skip: bool
+    at_ms: int
+
+
+class Ordered(msgspec.Struct, frozen=True, tag="ordered", array_like=True):
+    """From here on a destination has so many lanes; 0: no order."""
+
+    channel: str
+    destination: str
+    lanes: int
+
+
+class Drained(msgspec.Struct, frozen=True, tag="drained", array_like=True):
+    """A queue has delivered all that came into it in one era (the number of an `Ordered` of its destination)."""
+
+    queue: str
+    era: int
+
+
+class Mark(msgspec.Struct, frozen=True, tag="mark", array_like=True):
+    """Who hears its own has heard all that was said before."""
+
+    id: str
+
+
+Entry = Mode | Held | Decided | Ordered | Drained | Mark
+_decoder = msgspec.msgpack.Decoder(Entry)
+
+
+class Board:
+    """The state that all entries together make. `start` returns when everything said before is known."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.modes: dict[Way, Mode] = {}  # of those that do not simply run
+        self.held: dict[str, Held] = {}  # by queue
+        self.skipped: dict[str, Held] = {}  # by queue: the hold that its operator ended with `skip`
+        self._eras: dict[
+            Way, list[int]
+        ] = {}  # the numbers of lanes that a destination had, one after the other
+        self._drained: set[tuple[str, int]] = set()
+        self._broker = broker
+        self._listeners: list[Callable[[], None]] = []
+        self._unheard: dict[bytes, asyncio.Future[None]] = {}
+
+    async def start(self) -> None:
+        await self._broker.declare([BOARD])
+        await self._broker.follow(BOARD.name, self._heard)
+        await self.say(Mark(uuid.uuid4().hex))
+
+    def listen(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """`tell()` after each entry, until what this returns is called."""
+        self._listeners.append(tell)
+        return lambda: self._listeners.remove(tell)
+
+    async def say(self, entry: Entry) -> None:
+        """Returns when it is durable, and known here. Raises BrokerDown."""
+        body = msgspec.msgpack.encode(entry)
+        heard = self._unheard.setdefault(body, asyncio.get_running_loop().create_future())
+        await self._broker.publish((BOARD.name,), body)
+        try:
+            async with asyncio.timeout(_HEARD_WITHIN_S):
+                await asyncio.shield(heard)
+        except TimeoutError:
+            raise BrokerDown("JL-B001", "the broker took a decision and does not tell it") from None
+
+    # Operators
+
+    def state(self, way: Way) -> State:
+        mode = self.modes.get(way)
+        return mode.state if mode else "running"
+
+    def ways(self, state: State) -> list[Way]:
+        return sorted(way for way, mode in self.modes.items() if mode.state == state)
+
+    def skips(self, queue: str, id: str) -> Held | None:
+        """Why the message was held, where its operator wants it to become a dead letter."""
+        held = self.skipped.get(queue)
+        return held if held is not None and held.id == id else None
+
+    # Orders
+
+    def eras(self, way: Way) -> list[int]:
+        return self._eras.get(way, [])
+
+    def undrained(self, way: Way, era: int) -> list[str]:
+        """The queues that may hold messages of an era of before."""
+        queues = queues_of(*way, self.eras(way)[era])
+        return [queue for queue in queues if (queue, era) not in self._drained]
+
+    def in_turn(self, way: Way, queue: str, lanes: int) -> bool:
+        """Whether all that came to the destination before what is now at the head of this queue is delivered."""
+        eras = self.eras(way)
+        now = [e for e, had in enumerate(eras) if had == lanes and (queue, e) not in self._drained][:1]
+        return not any(self.undrained(way, era) for end in now for era in range(end) if eras[era] != lanes)
+
+    def _heard(self, body: bytes) -> None:
+        entry = _decoder.decode(body)
+        match entry:
+            case Mode(channel, destination, state):
+                self.modes[channel, destination] = entry
+                if state == "running":
+                    del self.modes[channel, destination]
+            case Held(queue):
+                self.held[queue] = entry
+            case Decided(queue, id, skip):
+                held = self.held.get(queue)
+                if held is not None and held.id == id:
+                    del self.held[queue]
+                    if skip:
+                        self.skipped[queue] = held
+            case Ordered(channel, destination, lanes):
+                eras = self._eras.setdefault((channel, destination), [])
+                if not eras or eras[-1] != lanes:  # two processes may say it at once
+                    eras.append(lanes)
+            case Drained(queue, era):
+                self._drained.add((queue, era))
+        if (waits := self._unheard.pop(body, None)) is not None and not waits.done():
+            waits.set_result(None)
+        for tell in list(self._listeners):
+            tell()

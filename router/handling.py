@@ -1,0 +1,131 @@
+"""What is done with one delivery of a destination, in a lane or in parallel: one try, and what its outcome sets going.
+
+Acknowledged means recorded: the outcome is durable in the journal's queue before the work leaves its own queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from channels.model import Branch, Channel
+from config.errors import JingluoError
+from endpoints.base import Destination
+from router import envelope as wire
+from router.attempt import Attempter, Outcome
+from router.brokers.base import POISON_AFTER, Broker, Delivered
+from router.metrics import Metrics
+from router.recorder import Recorder
+from router.replies import Replies
+from router.suspects import Suspects
+
+log = structlog.get_logger()
+
+OLDEST_TRACKED = 10_000
+
+
+class Handling:
+    """One destination's deliveries, whichever of its queues they come from."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        branch: Branch,
+        destination: Destination,
+        broker: Broker,
+        recorder: Recorder,
+        replies: Replies,
+        metrics: Metrics,
+        suspects: Suspects,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.channel = channel
+        self.branch = branch
+        self.broker = broker
+        self.now_ms = now_ms
+        self.attempter = Attempter(channel, branch, destination, now_ms)
+        self.flush = recorder.flush
+        self.waiting: dict[str, int] = {}  # id -> received_ms
+        self._recorder = recorder
+        self._replies = replies
+        self._count = metrics.delivery(channel.name, branch.name)
+        self._suspects = suspects
+
+    def open(self, delivered: Delivered) -> wire.Envelope | wire.Fence | None:
+        """What travels, unpacked; from now on it is one of those that wait here.
+
+        None where the connection was lost, or its consumer ended, while it waited here: then it comes again.
+        """
+        if not self.broker.holds(delivered):
+            return None
+        found: wire.Envelope | wire.Fence = wire.decode_work(delivered.body)
+        if isinstance(found, wire.Envelope):
+            self.seen(found)
+        return found
+
+    def seen(self, envelope: wire.Envelope) -> None:
+        if len(self.waiting) < OLDEST_TRACKED:
+            self.waiting.setdefault(envelope.id, envelope.received_ms)
+
+    async def attempt(self, envelope: wire.Envelope, delivered: Delivered, number: int) -> Outcome:
+        """One try; or none, where the last tries of this message each ended the process."""
+        if delivered.deliveries == 1:
+            return await self.attempter.attempt(envelope, number, redelivered=delivered.redelivered)
+        # Its first try left no mark: with two that have no end it is the third.
+        if self._suspects.unended(envelope.id, self.branch.name) >= POISON_AFTER - 1:
+            self._suspects.forget(envelope.id, self.branch.name)
+            return self.attempter.poisoned(envelope, delivered.deliveries)
+        with self._suspects.trying(envelope.id, self.branch.name):
+            return await self.attempter.attempt(envelope, number, redelivered=True)
+
+    def settle(self, envelope: wire.Envelope, delivered: Delivered, outcome: Outcome) -> None:
+        """The outcome goes to the journal, and then the work out of its queue; a waiting sender hears at once."""
+        record = outcome.record
+        if record.outcome != "sent":
+            self._say(record, record.outcome)
+        if self.channel.reply == self.branch.name:
+            if outcome.receipt is not None and outcome.error is None:
+                self._replies.answered(envelope, outcome.receipt, outcome.reply_body, outcome.reply_format)
+            elif outcome.error is not None and record.outcome != "retry":
+                self._replies.failed(envelope, outcome.error)
+        self._recorder.record(record, delivered, lambda: self._recorded(envelope, delivered, record.outcome))
+
+    def failed(self, delivered: Delivered, record: wire.Attempt) -> None:
+        """A try of a message that stays where it is: recorded, not acknowledged."""
+        self._say(record, "retry")
+        self._count.failed.inc()
+        self._recorder.record(record, delivered, _nothing)
+
+    def held(self, envelope: wire.Envelope, delivered: Delivered, outcome: Outcome) -> None:
+        """Given up, and yet not over: it stays at the head of its lane until an operator decides."""
+        record = wire.copy(outcome.record, outcome="retry")
+        self.failed(delivered, record)
+        if self.channel.reply == self.branch.name:
+            self._replies.failed(envelope, JingluoError(record.code, record.reason))
+
+    def _say(self, record: wire.Attempt, what: str) -> None:
+        log.info(
+            "delivery." + what,
+            channel=record.channel,
+            destination=record.destination,
+            message=record.id,
+            attempt=record.attempt,
+            code=record.code,
+        )
+
+    def _recorded(self, envelope: wire.Envelope, delivered: Delivered, outcome: str) -> None:
+        self.broker.ack(delivered)
+        if outcome == "retry":
+            self._count.failed.inc()
+            return
+        self.waiting.pop(envelope.id, None)
+        if outcome == "sent":
+            self._count.delivered.inc()
+            self._count.delivery_seconds.observe(max(self.now_ms() - envelope.received_ms, 0) / 1000)
+        else:
+            self._count.dead.inc()
+
+
+def _nothing() -> None:
+    """A try that leaves its message where it is has nothing to acknowledge."""

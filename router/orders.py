@@ -1,0 +1,51 @@
+"""A destination whose number of lanes changed: what its old queues hold is delivered before what comes into the new.
+
+Each number of lanes has queues of its own, and an era on the board. When another begins, a fence goes into every queue
+of the one before; what delivers that queue says on the board when it has come to it. Until all have, the new queues
+wait. A key's messages may have been in any of the old lanes, so each waits for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from channels.model import Channel
+from router.board import Board, Ordered, Way
+from router.brokers.base import Broker, QueueSpec
+from router.envelope import Fence, encode, queues_of
+
+
+async def begin(channels: Sequence[Channel], board: Board, broker: Broker) -> None:
+    """Makes known which lanes the channels have now, before a door opens. Raises BrokerDown."""
+    await asyncio.gather(*(_begin(c, (c.name, b.name), board, broker) for c in channels for b in c.branches))
+
+
+async def _begin(channel: Channel, way: Way, board: Board, broker: Broker) -> None:
+    if (board.eras(way) or [-1])[-1] != channel.lanes:
+        await board.say(Ordered(*way, channel.lanes))
+    last = len(board.eras(way)) - 1
+    for era in range(last):  # fences that are there already, after a crash, harm nothing
+        if queues := board.undrained(way, era):
+            await broker.declare(specs(channel, way, board.eras(way)[era]))
+            await broker.publish(queues, encode(Fence(era)))
+
+
+def older(way: Way, board: Board, lanes: int) -> list[tuple[int, str]]:
+    """The queues that are to be delivered besides those of today: (number of lanes, queue).
+
+    One without an order is always among them: a message may come back into it from a delay of up to a day.
+    """
+    eras = board.eras(way)
+    waiting = {
+        had for era, had in enumerate(eras) if had != lanes and (had == 0 or board.undrained(way, era))
+    }
+    return [(had, queue) for had in sorted(waiting) for queue in queues_of(*way, had)]
+
+
+def specs(channel: Channel, way: Way, lanes: int) -> list[QueueSpec]:
+    """The queues of a destination with so many lanes, with the limits of its channel."""
+    return [
+        QueueSpec(name, single=lanes > 0, max_length=channel.max_messages, max_bytes=channel.max_bytes)
+        for name in queues_of(*way, lanes)
+    ]
