@@ -11,21 +11,15 @@ from collections.abc import Callable
 
 import structlog
 
-from channels.model import Branch, Channel
 from endpoints.base import Destination
 from router import envelope as wire
 from router.board import Board
-from router.brokers.base import Broker
 from router.gate import Gate
 from router.handling import OLDEST_TRACKED, Handling
 from router.intake import queues_of_branch
 from router.lane import Lane
-from router.metrics import Metrics
 from router.orders import older, specs
 from router.parallel import Parallel
-from router.recorder import Recorder
-from router.replies import Replies
-from router.suspects import Suspects
 
 log = structlog.get_logger()
 
@@ -39,30 +33,21 @@ class Outlet:
 
     def __init__(
         self,
-        channel: Channel,
-        branch: Branch,
+        handling: Handling,
         destination: Destination,
-        broker: Broker,
         board: Board,
-        recorder: Recorder,
-        replies: Replies,
-        metrics: Metrics,
-        suspects: Suspects,
         tries: Callable[[str, str], tuple[int, int]],
-        now_ms: Callable[[], int],
     ) -> None:
         """`tries` is the journal's: of a message and a destination, the last number and the first time."""
-        self.channel = channel
-        self.branch = branch
-        self.way = (channel.name, branch.name)
-        self.queues = queues_of_branch(channel, branch)
+        self.channel = handling.channel
+        self.branch = handling.branch
+        self.way = (self.channel.name, self.branch.name)
+        self.queues = queues_of_branch(self.channel, self.branch)
+        self._handling = handling
         self._destination = destination
-        self._broker = broker
+        self._broker = handling.broker
         self._board = board
         self._tries = tries
-        self._handling = Handling(
-            channel, branch, destination, broker, recorder, replies, metrics, suspects, now_ms
-        )
         self._gates: list[Gate] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._deaf: Callable[[], None] = lambda: None

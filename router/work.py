@@ -17,6 +17,7 @@ from router.board import Board
 from router.brokers.base import Broker, QueueSpec
 from router.delivery import Outlet
 from router.duplicates import Duplicates, Seen
+from router.handling import Handling
 from router.intake import Intake
 from router.metrics import Metrics
 from router.orders import specs
@@ -81,16 +82,16 @@ class Makers:
             base_dir=str(self._settings.site),
             now=lambda: self._now_ms() / 1000,
         )
-        return Outlet(
+        destination = kind(branch.options, ground)
+        handling = Handling(
             channel,
             branch,
-            kind(branch.options, ground),
+            destination,
             self._broker,
-            self._board,
             self._recorder,
             self.replies,
             self._metrics,
             self._suspects,
-            self._tries,
             self._now_ms,
         )
+        return Outlet(handling, destination, self._board, self._tries)
