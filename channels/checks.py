@@ -61,6 +61,8 @@ def across(drafts: list[Draft], settings: Settings) -> None:
     _once(drafts, "JL-C024", ("from", "http", "path"), "method and path", _route)
     _once(drafts, "JL-C025", ("from", "file", "folder"), "folder", lambda made: _folder(made, settings.site))
     loops(drafts, settings)
+    for made in drafts:
+        _callers(made, settings)
 
 
 def _reply(text: ChannelText, problems: list[Problem]) -> None:
@@ -148,6 +150,17 @@ def _own_path(made: Draft) -> None:
     ):
         what = f"the engine answers {options.path} itself: no message would reach this channel"
         made.problems.append(Problem(("from", "http", "path"), "JL-C043", what, "begin it with /v1"))
+
+
+def _callers(made: Draft, settings: Settings) -> None:
+    """An HTTP door sees the certificates that the engine's web server asks for, and no others."""
+    kind, options = made.source or _NO_SOURCE
+    if kind != "http" or options is None or options.tls.client == "none":
+        return
+    if settings.http.tls is None or settings.http.tls.client == "none":
+        what = "the engine's HTTP server asks no caller for a certificate"
+        hint = "jingluo.yaml: `http: {tls: {client: optional, ca: ...}}`"
+        made.problems.append(Problem(("from", "http", "tls", "client"), "JL-C068", what, hint))
 
 
 def _route(made: Draft) -> tuple[str, Any] | None:

@@ -101,6 +101,7 @@ def _systems(settings: Settings, env: Mapping[str, str], findings: list[Finding]
         findings += error.findings
         secrets = Secrets("a place that cannot be read")
     systems = read_systems(settings.systems, name, secrets, env)
+    systems.site = settings.site
     systems.here = frozenset(_END[role].what for role in settings.roles if role in _END)
     return systems
 

@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from config.errors import ConfigError, Finding, Problem
 from config.models import did_you_mean, problems_of
 from config.registry import Names, Unknown, destinations, nearest, sources
-from config.secrets import NoSecret, Secrets, Unneeded, written_inline
+from config.secrets import NoSecret, Secrets, Unneeded, inline_secrets
 from config.text import At, Document, read
+from config.tls import Identity
+from config.tls_files import problems_of_files
 
 BOTH = frozenset((sources.what, destinations.what))
 
@@ -29,6 +31,7 @@ class Systems:
     problems: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     unreadable: tuple[Finding, ...] = ()
+    site: Path = Path()  # what files' names are relative to
 
     def findings(self) -> list[Finding]:
         unused = [
@@ -175,9 +178,19 @@ def _options(
         options = found.Options.model_validate(filled)
     except ValidationError as error:
         noted += [p for p in problems_of(error, found.Options) if p.at not in unanswered]
+    else:
+        noted += _tls_files(options, secrets, systems.site)
     for problem in noted:
         note(problem)
     return None if options is None or unanswered else (kind, options)
+
+
+def _tls_files(options: Any, secrets: Secrets, site: Path) -> list[Problem]:
+    tls = getattr(options, "tls", None)
+    if not isinstance(tls, Identity) or isinstance(secrets, Unneeded):
+        return []
+    found = problems_of_files(tls, site, getattr(options, "host", ""))
+    return [replace(problem, at=("tls", *problem.at)) for problem in found]
 
 
 def _filled(value: Any, secrets: Secrets, at: At, problems: list[Problem]) -> Any:
@@ -192,14 +205,3 @@ def _filled(value: Any, secrets: Secrets, at: At, problems: list[Problem]) -> An
     except NoSecret as error:
         problems.append(Problem(at, "JL-C032", str(error)))
         return value
-
-
-def inline_secrets(value: Any, at: At) -> list[Problem]:
-    """A finding for every password that stands in the text itself."""
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return [problem for key, inner in items for problem in inline_secrets(inner, (*at, key))]
-    if at and written_inline(at[-1], value):
-        hint = "write secret://name in its place"
-        return [Problem(at, "JL-C031", f"{at[-1]}: a secret stands in the file", hint)]
-    return []

@@ -90,15 +90,16 @@ def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseMo
         field = next((f for name, f in model.model_fields.items() if key in (f.alias or name, name)), None)
         if field is None:
             continue  # the name of an entry in a mapping, an index, the arm of a union
-        inner = next(_models_in(field.annotation), None)
+        inner = next(models_in(field.annotation), None)
         if inner is None:
             return None
         model = inner
     return model
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a field's type names."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
-        yield from _models_in(part)
+        yield from models_in(part)

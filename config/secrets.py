@@ -15,8 +15,8 @@ from urllib.parse import quote
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
-from config.errors import ConfigError, Finding
-from config.text import read
+from config.errors import ConfigError, Finding, Problem
+from config.text import At, read
 
 PREFIX = "JINGLUO_SECRET_"
 MAX_SECRET = 64_000  # bytes: a certificate with its key is far below
@@ -116,9 +116,22 @@ def written_inline(key: object, value: object) -> bool:
     """
     if not isinstance(value, str) or not value:
         return False
+    if "PRIVATE KEY-----" in value:
+        return True
     if isinstance(key, str) and _NAMES.fullmatch(key):
         return _REFERENCE.search(value) is None
     return _IN_URL.match(value) is not None
+
+
+def inline_secrets(value: Any, at: At) -> list[Problem]:
+    """A finding for every password that stands in the text itself."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [problem for key, inner in items for problem in inline_secrets(inner, (*at, key))]
+    if at and written_inline(at[-1], value):
+        hint = "write secret://name in its place"
+        return [Problem(at, "JL-C031", f"{at[-1]}: a secret stands in the file", hint)]
+    return []
 
 
 def _flat(name: str) -> str:

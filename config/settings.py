@@ -10,19 +10,25 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from config.errors import ConfigError, Finding, JingluoError, Problem
-from config.models import problems_of
-from config.secrets import NoSecret, Secret, Secrets, written_inline
+from config.models import models_in, problems_of
+from config.secrets import NoSecret, Secret, Secrets, inline_secrets
 from config.text import At, Document, read
+from config.tls import ClientTls, Identity, ServerTls
+from config.tls_files import problems_of_files
 from config.units import Seconds, Size
 
 Role = Literal["intake", "delivery", "journal"]
 ROLES: tuple[Role, ...] = get_args(Role)
+
+Tls = TypeVar("Tls", bound=Identity)
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("config", "schemas", "transforms", "endpoints", "channels", "router")
@@ -37,6 +43,7 @@ class HttpSettings(_Part):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535, description="0 takes any free port")
+    tls: ServerTls | None = Field(default=None, description="without it, plain HTTP")
 
 
 class LimitSettings(_Part):
@@ -90,8 +97,12 @@ class SettingsText(_Part):
     broker: Secret = Field(
         default=Secret("embedded"), description="`embedded`, or AMQP URLs with commas between"
     )
+    broker_tls: ClientTls = Field(default=ClientTls(), description="of amqps:// addresses")
     database: Secret = Field(
         default=Secret(""), description="an SQLAlchemy URL; by default jingluo.db in `var`"
+    )
+    database_tls: Identity | None = Field(
+        default=None, description="PostgreSQL only by TLS, its certificate and name verified"
     )
     var: str = Field(default="var", description="folder of what the engine writes, relative to the site")
     journal: JournalSettings = JournalSettings()
@@ -118,7 +129,9 @@ class Settings(_Part):
     maps: tuple[Path, ...]
     tables: tuple[Path, ...]
     broker: Secret
+    broker_tls: ClientTls
     database: Secret
+    database_tls: Identity | None
     journal: JournalSettings
     var: Path
     http: HttpSettings
@@ -126,7 +139,7 @@ class Settings(_Part):
     stop_within: float  # seconds
     log: LogSettings
     secrets: SecretSettings
-    findings: tuple[Finding, ...] = ()  # warnings about jingluo.yaml
+    findings: tuple[Finding, ...] = ()  # warnings about jingluo.yaml, and all about its certificates
 
     def open_secrets(self, env: Mapping[str, str] = os.environ) -> Secrets:
         """Raises ConfigError where the secrets' file cannot be read."""
@@ -147,7 +160,15 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
     text, warnings = _settings_text(document, env)
     secrets = _open_secrets(text.secrets, base, env)
     var = base / text.var
-    database = text.database if "journal" in text.roles else Secret("")
+    database, database_tls = text.database, text.database_tls
+    if "journal" not in text.roles:
+        database, database_tls = Secret(""), None
+    tls = _Tls(base, document, secrets)
+    http = text.http
+    if http.tls is not None:
+        http = http.model_copy(update={"tls": tls.ready(http.tls, ("http", "tls"), http.host)})
+    if database_tls is not None:
+        database_tls = tls.ready(database_tls, ("database_tls",))
     return Settings(
         roles=text.roles,
         site=base,
@@ -156,15 +177,17 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         maps=_with_own(site and base / "maps", ROOT / "transforms" / "maps"),
         tables=_with_own(site and base / "tables", ROOT / "schemas" / "tables"),
         broker=_filled(text.broker, ("broker",), document, secrets),
+        broker_tls=tls.ready(text.broker_tls, ("broker_tls",)),
         database=_database(_filled(database, ("database",), document, secrets), base, var),
+        database_tls=database_tls,
         journal=_journal(text, document, secrets),
         var=var,
-        http=text.http,
+        http=http,
         limits=text.limits,
         stop_within=text.stop_within,
         log=text.log,
         secrets=text.secrets,
-        findings=tuple(warnings),
+        findings=(*warnings, *document.findings(tls.problems)),
     )
 
 
@@ -192,11 +215,7 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
     data = document.data
     if not isinstance(data, dict):
         raise ConfigError([document.finding(Problem((), "JL-C012", "must be a mapping of settings"))])
-    problems += [
-        Problem((name,), "JL-C031", "a password stands in the file", "write secret://name in its place")
-        for name in ("broker", "database")
-        if written_inline(name, data.get(name))
-    ]
+    problems += inline_secrets(data, ())
     problems += _keys_inline(data.get("journal"))
     data, outside = _with_environment(data, env)
     made = None
@@ -208,6 +227,9 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
         if made.broker == "embedded" and set(made.roles) != set(ROLES):
             what = "the embedded broker is one process's own: that process has every role"
             problems.append(Problem(("roles",), "JL-C044", what, "several processes need RabbitMQ"))
+        if made.http.tls is None and made.http.host not in _THIS_MACHINE:
+            what = "who operates the engine from another machine sends the token in clear"
+            problems.append(Problem(("http", "host"), "JL-C069", what, "give `http` a `tls`", "warning"))
     findings = sorted({_finding(document, problem, outside) for problem in problems})
     if made is None or any(finding.severity == "error" for finding in findings):
         raise ConfigError(findings)
@@ -234,7 +256,10 @@ def _with_environment(data: dict[str, Any], env: Mapping[str, str]) -> tuple[dic
         outside[at] = variable
         spot: Any = merged
         for key in at[:-1]:
-            spot = spot.setdefault(key, {})
+            if not isinstance(spot.get(key), dict | None):
+                break
+            spot[key] = dict(spot.get(key) or {})
+            spot = spot[key]
         if isinstance(spot, dict):
             spot[at[-1]] = env[variable]
     return merged, outside
@@ -244,8 +269,8 @@ def _keys(model: type[BaseModel]) -> list[tuple[str, ...]]:
     """The way to every single setting: ("broker",), ("http", "host"), ..."""
     found: list[tuple[str, ...]] = []
     for name, field in model.model_fields.items():
-        part = field.annotation
-        if isinstance(part, type) and issubclass(part, BaseModel):
+        part = next(models_in(field.annotation), None)
+        if part is not None:
             found += [(name, *rest) for rest in _keys(part)]
         else:
             found.append((name,))
@@ -285,6 +310,25 @@ def _journal(text: SettingsText, document: Document, secrets: Secrets) -> Journa
             _filled(key, ("journal", "old_keys", n), document, secrets) for n, key in enumerate(said.old_keys)
         ),
     )
+
+
+class _Tls:
+    """Makes the settings' TLS ready for use, and gathers what is wrong with its files."""
+
+    def __init__(self, base: Path, document: Document, secrets: Secrets) -> None:
+        self._base, self._document, self._secrets = base, document, secrets
+        self.problems: list[Problem] = []
+
+    def ready(self, tls: Tls, at: At, host: str = "") -> Tls:
+        """With its secrets answered and its files' names absolute."""
+        secret = {
+            name: _filled(getattr(tls, name), (*at, name), self._document, self._secrets)
+            for name in ("key", "key_password")
+        }
+        made = tls.model_copy(update=secret)
+        for problem in problems_of_files(made, self._base, host):
+            self.problems.append(replace(problem, at=(*at, *problem.at)))
+        return made.within(self._base)
 
 
 def _filled(text: str, at: At, document: Document, secrets: Secrets) -> Secret:

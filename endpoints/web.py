@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import http
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -26,7 +28,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.settings import LimitSettings
+from config.tls import Peer, ServerTls, peer_of
 from endpoints.base import HEAD_SIZE
+from endpoints.secure import Gate, listening
 
 log = structlog.get_logger()
 
@@ -147,9 +151,11 @@ class _Connection(HttpToolsProtocol):
     web: WebServer
     _head_size = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _peer: Peer | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._peer = peer_of(transport.get_extra_info("ssl_object"))
         self._await_head()
         if len(self.connections) > self.web.limits.connections + _SPARE:
             log.warning("http.too_many_connections", limit=self.web.limits.connections)
@@ -166,6 +172,11 @@ class _Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._head_timer is not None and self._head_size > self.web.max_head:
             self._refuse(431, "JL-E202")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._peer is not None:
+            self.scope["state"]["peer"] = self._peer
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
@@ -198,23 +209,49 @@ _SPARE = 64  # connections over the limit that are still told so
 class _Server(uvicorn.Server):
     """uvicorn that leaves signals to the engine and says when it has started."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, gate: Gate | None) -> None:
         super().__init__(config)
+        self._gate = gate
         self.up = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._gate is not None:
+            self._gate.close()
+        await super().shutdown(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._gate is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            facts = {
+                "config": self.config,
+                "server_state": self.server_state,
+                "app_state": self.lifespan.state,
+            }
+            make: Any = self.config.http_protocol_class
+            self._gate.open((sockets or [])[0], functools.partial(make, **facts))
         self.up.set()
 
 
 class WebServer:
     """`app` takes further routers; `port` is the real one once started, also where 0 was asked for."""
 
-    def __init__(self, host: str, port: int, limits: LimitSettings) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        limits: LimitSettings,
+        tls: ServerTls | None = None,
+        base: Path | str = ".",
+    ) -> None:
+        """Files of `tls` are relative to `base`."""
+        self.tls = tls
+        self._base = base
         self.host = host
         self.port = port
         self.limits = limits
@@ -234,9 +271,9 @@ class WebServer:
         return len(self._server.server_state.connections) if self._server else 0
 
     async def start(self) -> None:
-        """Raises OSError where the port is taken."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
+        """Raises OSError where the port is taken, or a file of TLS cannot be used."""
+        gate = Gate(self.tls, self._base, "http", self.limits.connections) if self.tls is not None else None
+        listener = listening(self.host, self.port)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
             self.app,
@@ -250,7 +287,7 @@ class WebServer:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_WITHIN_S,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, gate)
         self._running = asyncio.create_task(self._server.serve(sockets=[listener]), name="web")
         await self._server.up.wait()
 

@@ -49,10 +49,12 @@ class Engine:
         self.metrics = Metrics()
         self.started = False
         settings.var.mkdir(parents=True, exist_ok=True)
-        self.web = WebServer(settings.http.host, settings.http.port, settings.limits)
-        self.broker = open_broker(settings.broker, settings.var)
+        self.web = WebServer(settings.http.host, settings.http.port, settings.limits, settings.http.tls)
+        self.broker = open_broker(settings.broker, settings.var, settings.broker_tls)
         self.roles = frozenset(settings.roles)
-        self._store = open_store(settings.database) if "journal" in self.roles else None
+        self._store = (
+            open_store(settings.database, settings.database_tls) if "journal" in self.roles else None
+        )
         self.scribe = Scribe(settings)
         self._journal = Journal(self.scribe.write, self.broker) if self._store else None
         self.when_started: list[Callable[[], None]] = []

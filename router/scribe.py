@@ -89,7 +89,7 @@ def _begin(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_owner, daemon=True).start()
     setup(settings.log.level, settings.log.format)
-    _store = open_store(settings.database)
+    _store = open_store(settings.database, settings.database_tls)
 
 
 def _end_with_owner() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import functools
 import select
+import ssl
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from config.errors import Refused, Unreachable
+from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
 from endpoints.base import HEAD_SIZE, Ground, Options
 from endpoints.hl7.answers import control_id
 from endpoints.hl7.framing import END, Frame, framed
 from endpoints.hl7.line import Line
+from endpoints.secure import SHUTDOWN_S
 from schemas.hl7.ack import read_ack
 from schemas.message import Message, Receipt
 
@@ -35,6 +38,7 @@ class DestinationOptions(Options):
     idle: Seconds = Field(60.0, description="a connection that nobody used for so long is not used again")
     expect_answer: bool = Field(True, description="false: written is delivered")
     max_answer: Size = Field(10_000_000, description="of an answer")
+    tls: ClientTls | None = Field(None, description="without it, what is sent can be read on the way")
 
 
 class _Outbound(Line):
@@ -92,6 +96,8 @@ class _Outbound(Line):
             self._patience.cancel()
         if self.asked and not self.asked.done():
             why = "the receiver closed the connection before it answered"
+            if isinstance(error, ssl.SSLError):
+                why = f"the receiver ended TLS: {refusal(error)}"
             if self.framer.stray:
                 why = "the receiver answered with something that is not MLLP"
             self.asked.set_exception(Unreachable("JL-E112", why, maybe_done=True))
@@ -107,6 +113,7 @@ class MllpDestination:
         self.ground = ground
         self._free: list[_Outbound] = []
         self._room = asyncio.Semaphore(options.connections)
+        self._context: ssl.SSLContext | None = None
 
     async def start(self) -> None:
         """Nothing to do: a connection is made when there is something to send."""
@@ -140,12 +147,25 @@ class MllpDestination:
             line.transport.abort()
         return None
 
+    def _secure(self) -> dict[str, Any]:
+        """What `create_connection` needs for TLS. Made when first needed: a file may be there by then."""
+        if self.options.tls is None:
+            return {}
+        try:
+            self._context = self._context or client_context(self.options.tls, self.ground.base_dir)
+        except OSError as error:
+            raise Unreachable("JL-E116", f"TLS: {error.strerror}") from None
+        return {"ssl": self._context, "ssl_shutdown_timeout": SHUTDOWN_S}
+
     async def _connect(self) -> _Outbound:
         host, port = self.options.host, self.options.port
+        secure = self._secure()
         make: Callable[[], Any] = functools.partial(_Outbound, self.options.max_answer)
         try:
             async with asyncio.timeout(self.options.connect_within):
-                _, line = await asyncio.get_running_loop().create_connection(make, host, port)
+                _, line = await asyncio.get_running_loop().create_connection(make, host, port, **secure)
+        except ssl.SSLError as error:
+            raise Unreachable("JL-E116", f"{host}:{port}: TLS: {refusal(error)}") from None
         except (OSError, TimeoutError) as error:
             why = (
                 getattr(error, "strerror", None) or f"no connection within {self.options.connect_within:g} s"

@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 import structlog
 from pydantic import Field
 
+from config.tls import ServerTls, peer_of
 from config.units import Seconds, Size
 from endpoints.base import Deliver, Ground, Options
 from endpoints.hl7.answers import Answers, head
 from endpoints.hl7.framing import Frame, framed
 from endpoints.hl7.line import Line
-from schemas.message import Message, Reply
+from endpoints.secure import Gate, listening
+from schemas.message import NOTHING, Message, Reply
 
 log = structlog.get_logger()
 
@@ -38,6 +40,7 @@ class SourceOptions(Options):
         64_000, description="bytes outside frames, in a row, before the connection is closed"
     )
     stop_within: Seconds = Field(10.0, description="how long a stop waits for the answers still owed")
+    tls: ServerTls | None = Field(None, description="without it, what is sent can be read on the way")
 
 
 class _Owed:
@@ -66,6 +69,7 @@ class _Inbound(Line):
         self.full_since = 0.0  # when the sender stopped reading its answers
         self.reading = True
         self.ended = False  # the sender has sent its last byte
+        self.headers = NOTHING  # of each message: whose certificate the sender has shown
         self.stray_seen = False
         self.gone = self.loop.create_future()
 
@@ -74,6 +78,8 @@ class _Inbound(Line):
         host, port = transport.get_extra_info("peername")[:2]
         self.name = f"mllp {host}:{port}"
         self.log = log.bind(channel=self.source.ground.name, peer=self.name)
+        if (peer := peer_of(transport.get_extra_info("ssl_object"))) is not None:
+            self.headers = {"tls.subject": peer.subject}
         if not self.source.admit(self):
             self.reading = False
             self.transport.pause_reading()
@@ -98,6 +104,8 @@ class _Inbound(Line):
             frames.append(Frame(rest, "cut"))
         self.waiting.extend(frames)
         self._take()
+        if self.transport.get_extra_info("ssl_object") is not None:
+            return False  # TLS has no halves: what is not answered yet can no longer be
         return bool(self.owed or self.waiting)  # True keeps our half open for the answers
 
     def pause_writing(self) -> None:
@@ -131,7 +139,8 @@ class _Inbound(Line):
 
     def _hand_over(self, owed: _Owed, frame: Frame) -> None:
         code, text = self._fault(frame.fault) if frame.fault else ("", "")
-        message = Message(frame.body, self.name, charset=self.options.charset, fault=text, fault_code=code)
+        charset = self.options.charset
+        message = Message(frame.body, self.name, self.headers, charset=charset, fault=text, fault_code=code)
         owed.future = future = self.source.deliver(message)
         if future.done():
             self._settle(owed, future)
@@ -235,7 +244,7 @@ class MllpSource:
         self.port = options.port  # the real one, once started
         self.lines: set[_Inbound] = set()
         self.deliver: Deliver
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | Gate | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._answers = Answers(options.charset, ground.now)
 
@@ -243,7 +252,12 @@ class MllpSource:
         self.deliver = deliver
         loop = asyncio.get_running_loop()
         listen = functools.partial(_Inbound, self)
-        self._server = await loop.create_server(listen, self.options.host, self.options.port, backlog=1024)
+        host, port, tls = self.options.host, self.options.port, self.options.tls
+        if tls is None:
+            self._server = await loop.create_server(listen, host, port, backlog=1024)
+        else:
+            self._server = Gate(tls, self.ground.base_dir, self.ground.name, self.options.connections)
+            self._server.open(listening(host, port), listen)
         self.port = self._server.sockets[0].getsockname()[1]
         self._check_lines()
 

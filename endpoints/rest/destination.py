@@ -8,7 +8,6 @@ import re
 import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config.errors import Refused, Unreachable
+from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
 from endpoints.base import Ground, Options
 from endpoints.rest.media import format_of, media_type
@@ -41,8 +41,7 @@ class DestinationOptions(Options):
     content_type: str = Field("", description="of what is sent; by default that of its format")
     headers: Mapping[str, str] = Field({}, description="sent with each message")
     auth: Auth | None = None
-    verify: bool = Field(True, description="false: the receiver's certificate is not checked")
-    ca_file: str = Field("", description="PEM of the authority that signed the receiver's certificate")
+    tls: ClientTls = Field(ClientTls(), description="of an https url: whom we trust, and what we show")
     timeout: Seconds = Field(30.0, description="from the request to the end of its answer")
     connect_within: Seconds = 10.0
     connections: int = Field(16, ge=1, description="at once; further messages wait for one")
@@ -54,6 +53,8 @@ class DestinationOptions(Options):
             raise ValueError("GET sends no body: write query: true")
         if "{" in self.url and not self.query:
             raise ValueError("a {field} in the url needs query: true")
+        if self.tls != ClientTls() and not self.url.startswith("https:"):
+            raise ValueError("tls needs an https url")
         return self
 
 
@@ -72,11 +73,13 @@ class HttpDestination:
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
         self.options = options
         self.ground = ground
-        self._client: httpx2.AsyncClient
+        self._client: httpx2.AsyncClient | None = None
 
     async def start(self) -> None:
-        """Raises OSError where the authority's file cannot be read."""
-        self._client = httpx2.AsyncClient(
+        """Nothing to do: the client is made when there is something to send."""
+
+    def _opened(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
             headers=self._fixed_headers(),
             auth=self._basic(),
             verify=self._tls(),
@@ -86,7 +89,8 @@ class HttpDestination:
         )
 
     async def stop(self) -> None:
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def send(self, message: Message) -> Receipt:
         headers = {"idempotency-key": message.id} if message.id else {}
@@ -95,11 +99,14 @@ class HttpDestination:
             url, body = _filled(url, body), b""
         else:
             headers["content-type"] = self._media_type(message)
-        request = self._client.build_request(self.options.method, url, content=body or None, headers=headers)
+        client = self._client = self._client or self._opened()
+        request = client.build_request(self.options.method, url, content=body or None, headers=headers)
         try:
             async with asyncio.timeout(self.options.timeout + self.options.connect_within):
-                return await self._exchange(request)
+                return await self._exchange(client, request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            if (tls := _tls_error(error)) is not None:
+                raise Unreachable("JL-E227", f"TLS: {refusal(tls)}") from None
             raise Unreachable("JL-E220", f"no connection: {type(error).__name__}") from None
         except (httpx2.TimeoutException, TimeoutError):
             text = f"no answer within {self.options.timeout:g} s"
@@ -108,8 +115,8 @@ class HttpDestination:
             text = f"the exchange broke off: {type(error).__name__}"
             raise Unreachable("JL-E222", text, maybe_done=True) from None
 
-    async def _exchange(self, request: httpx2.Request) -> Receipt:
-        response = await self._client.send(request, stream=True)
+    async def _exchange(self, client: httpx2.AsyncClient, request: httpx2.Request) -> Receipt:
+        response = await client.send(request, stream=True)
         try:
             answer = await self._answer(response)
         finally:
@@ -152,10 +159,12 @@ class HttpDestination:
         return httpx2.BasicAuth(auth.user, auth.password) if auth and auth.user else None
 
     def _tls(self) -> ssl.SSLContext | bool:
-        if not self.options.url.startswith("https:") or not self.options.verify:
+        if not self.options.url.startswith("https:"):
             return False
-        file = self.options.ca_file
-        return ssl.create_default_context(cafile=str(Path(self.ground.base_dir, file)) if file else None)
+        try:
+            return client_context(self.options.tls, self.ground.base_dir)
+        except OSError as error:
+            raise Unreachable("JL-E227", f"TLS: {error.strerror}") from None
 
     def _retry_after(self, header: str) -> float | None:
         """Seconds or a date, as seconds from now; None where the receiver has no wish we can read."""
@@ -167,6 +176,13 @@ class HttpDestination:
 
     def _until(self, date: str) -> float:
         return parsedate_to_datetime(date).timestamp() - self.ground.now()
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+    """What stands behind a failed connection, where that is TLS."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _filled(url: str, body: bytes) -> str:

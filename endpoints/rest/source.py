@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from pydantic import Field, field_validator
 from starlette.requests import ClientDisconnect
 
+from config.tls import Callers, Peer
 from config.units import Seconds, Size
 from endpoints.base import Deliver, Ground, Options
 from endpoints.rest.media import MEDIA_TYPES, content_type, media_type
@@ -42,6 +43,9 @@ class SourceOptions(Options):
     requests: int = Field(200, ge=1, description="at once; a further one is answered 503")
     body_within: Seconds = Field(BODY_WITHIN_S, description="a body that takes longer is answered 408")
     stop_within: Seconds = Field(10.0, description="how long a stop waits for the answers still owed")
+    tls: Callers = Field(
+        Callers(), description="who may come in; `http.tls` of jingluo.yaml is the door's own"
+    )
 
     @field_validator("headers")
     @classmethod
@@ -49,6 +53,8 @@ class SourceOptions(Options):
         lower = tuple(name.lower() for name in names)
         if secret := _SECRET_HEADERS & set(lower):
             raise ValueError(f"{min(secret)} holds a credential and is never kept")
+        if ours := [name for name in lower if "." in name]:
+            raise ValueError(f"{ours[0]}: names with a dot are the engine's own")
         return lower
 
 
@@ -97,6 +103,10 @@ class HttpSource:
         if self._paused or self._open >= self.options.requests:
             text = "the channel is paused 通道已暂停" if self._paused else _TOO_MANY
             return problem(503, "JL-E211", detail=text, headers={"retry-after": "5"})
+        if not self._may_come_in(_peer(request)):
+            return problem(
+                403, "JL-E213", detail="this needs a certificate that may come in 需要受信任的客户端证书"
+            )
         self._open += 1
         self._none_open.clear()
         try:
@@ -107,6 +117,11 @@ class HttpSource:
             self._open -= 1
             if not self._open:
                 self._none_open.set()
+
+    def _may_come_in(self, peer: Peer | None) -> bool:
+        if peer is None:
+            return self.options.tls.client != "required"
+        return peer.among(self.options.tls.names)
 
     async def _answer(self, request: Request) -> Response:
         kind, charset = content_type(request.headers.get("content-type", ""))
@@ -153,6 +168,8 @@ class HttpSource:
         kept |= {f"query.{name}": value for name, value in request.query_params.items()}
         kept |= {f"param.{name}": str(value) for name, value in request.path_params.items()}
         kept |= {"method": request.method, "path": request.url.path}
+        if (peer := _peer(request)) is not None:
+            kept["tls.subject"] = peer.subject
         return kept | ({"content-type": kind} if kind else {})
 
     def _respond(self, reply: Reply) -> Response:
@@ -177,6 +194,10 @@ class HttpSource:
         if self.options.method != "GET":
             facts["requestBody"] = {"content": {t if t != "*" else "*/*": {} for t in self._taken}}
         return facts
+
+
+def _peer(request: Request) -> Peer | None:
+    return getattr(request.state, "peer", None)
 
 
 def _parameters(request: Request) -> bytes:

@@ -6,12 +6,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from config.errors import JingluoError
+from config.tls import ClientTls
 from router.brokers.base import Broker
 
 
-def open_broker(setting: str, var: Path) -> Broker:
+def open_broker(setting: str, var: Path, tls: ClientTls | None = None) -> Broker:
     """`embedded` keeps its file in `var`; `amqp://user:password@host/vhost` is RabbitMQ (a comma between
-    several).
+    several); `amqps://` is the same by TLS.
 
     Nothing is opened yet: that is `await broker.start()`. JingluoError JL-B008 for any other setting.
     """
@@ -27,7 +28,7 @@ def open_broker(setting: str, var: Path) -> Broker:
             )
         from router.brokers.rabbitmq import RabbitBroker
 
-        return RabbitBroker(urls)
+        return RabbitBroker(urls, tls=tls)
     raise JingluoError(
         "JL-B008", "broker: expected `embedded`, or amqp://user@host/vhost (several with commas between)"
     )

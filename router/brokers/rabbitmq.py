@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import TypeVar
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from config.tls import ClientTls, client_context
 from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec
 from router.brokers.rabbitmq_consume import RabbitConsumer, Returned
 from router.brokers.rabbitmq_follow import Follower
@@ -43,11 +45,14 @@ class RabbitBroker:
         urls: Sequence[str],
         prefix: str = "jl",
         *,
+        tls: ClientTls | None = None,
         confirm_timeout_s: float = CONFIRM_TIMEOUT_S,
         check_s: float = CHECK_S,
     ) -> None:
         self._urls = list(urls)
         self._prefix = prefix
+        self._tls = tls or ClientTls()
+        self._context: ssl.SSLContext | None = None
         self._confirm_timeout_s = confirm_timeout_s
         self._check_s = check_s
         self._specs: dict[str, QueueSpec] = {}
@@ -196,7 +201,7 @@ class RabbitBroker:
 
     async def _begin(self, session: Session, url: str) -> None:
         self._blocked = False
-        await session.open(url, self._on_blocked)
+        await session.open(url, self._secure(url), self._on_blocked)
         # Others may declare and consume meanwhile: it is complete when nothing is left to do.
         listening = 0
         while True:
@@ -216,6 +221,16 @@ class RabbitBroker:
         self._session = session
         self._full.clear()
         self._update()
+
+    def _secure(self, url: str) -> ssl.SSLContext | None:
+        """Raises LinkLost where a file of TLS cannot be used; it may be there at the next try."""
+        if not url.startswith("amqps:"):
+            return None
+        try:
+            self._context = self._context or client_context(self._tls)
+        except OSError as error:
+            raise LinkLost(f"TLS: {error.strerror}") from error
+        return self._context
 
     async def _watch(self, session: Session) -> LinkLost:
         """Until it is lost: late confirms, queues that are gone, queues that are full."""

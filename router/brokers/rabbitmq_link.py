@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -123,11 +124,14 @@ class Link:
         raw.add_on_close_callback(self._ended)
 
     @classmethod
-    async def open(cls, url: str, on_lost: Callable[[LinkLost], None]) -> Link:
-        """Connects. Raises LinkLost."""
+    async def open(
+        cls, url: str, on_lost: Callable[[LinkLost], None], context: ssl.SSLContext | None = None
+    ) -> Link:
+        """Connects; by TLS where there is a `context`. Raises LinkLost."""
         loop = asyncio.get_running_loop()
         parameters = pika.URLParameters(url)
         parameters.heartbeat = HEARTBEAT_S
+        parameters.ssl_options = pika.SSLOptions(context, parameters.host) if context else None
         parameters.connection_attempts = 1
         parameters.socket_timeout = parameters.stack_timeout = CONNECT_TIMEOUT_S
         done: asyncio.Future[Any] = loop.create_future()

@@ -7,6 +7,7 @@ acknowledgements on the same one would be stuck behind it, and the queues could 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,10 +44,12 @@ class Session:
         self._admin: Channel | None = None
         self._lock = asyncio.Lock()  # of the admin channel
 
-    async def open(self, url: str, on_blocked: Callable[[bool], None]) -> None:
+    async def open(
+        self, url: str, context: ssl.SSLContext | None, on_blocked: Callable[[bool], None]
+    ) -> None:
         """Connects and makes the exchange. Raises LinkLost."""
         for _ in range(2):
-            self._links.append(await Link.open(url, self.end))
+            self._links.append(await Link.open(url, self.end, context))
         publishing = self._links[0]
         publishing.watch_blocked(on_blocked)
         channel = await publishing.channel(self.end)

@@ -205,7 +205,8 @@ def _ask(question: Callable[[Store], Any]) -> Any:
     from router.cli import settings
     from router.store import open_store
 
-    store = open_store(str(settings().database))
+    chosen = settings()
+    store = open_store(chosen.database, chosen.database_tls)
     try:
         return question(store)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ import typer
 
 from config.errors import JingluoError
 from config.settings import Settings
+from config.tls import pinned_context
 from router.replay import ReplayResult
 
 TOKEN_FILE = "operator-token"
@@ -26,12 +28,15 @@ def run(settings: Settings, ask: dict[str, Any], body: bytes | None, *, yes: boo
     if body is not None:
         ask["body"] = base64.b64encode(body).decode()
     host = settings.http.host if settings.http.host not in ("0.0.0.0", "::") else "127.0.0.1"
-    address = f"http://[{host}]" if ":" in host else f"http://{host}"
+    tls = settings.http.tls
+    scheme = "https" if tls else "http"
+    address = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
     token = _token(settings)
     with httpx2.Client(
         base_url=f"{address}:{settings.http.port}",
         headers={"Authorization": f"Bearer {token}"},
         timeout=_TIMEOUT_S,
+        verify=pinned_context(Path(tls.certificate)) if tls else False,
         trust_env=False,
     ) as client:
         plan = _post(client, {**ask, "plan": True})

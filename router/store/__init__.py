@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from config.tls import Identity
 from router.envelope import Attempt, Envelope
 from router.search import PAGE, Count, Dead, Page, Query, Story
 from router.store import read
@@ -58,6 +59,6 @@ class Store:
         self._database.close()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, tls: Identity | None = None) -> Store:
     """`sqlite:///var/jingluo.db`, `postgresql://user@host/name`. Touches nothing yet. Raises StoreError."""
-    return Store(Database(url))
+    return Store(Database(url, tls))

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from config.errors import JingluoError
+from config.tls import Identity, libpq_options
 from router.store.tables import SCHEMA_VERSION, metadata, schema_version
 
 _SQLITE = {"timeout": 5.0}  # seconds to wait for another writer
@@ -37,7 +38,8 @@ class StoreDown(StoreError):
 class Database:
     """One database. `sqlite:///file` or `postgresql://user@host/name`. Opened at first use."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: Identity | None = None) -> None:
+        """`tls`, where there is one, goes before what the URL says of it."""
         try:
             parsed = make_url(url)
         except ArgumentError:
@@ -48,7 +50,9 @@ class Database:
         self._file = Path(parsed.database) if kind == "sqlite" and parsed.database else None
         if kind == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _POSTGRESQL))
+            secure = libpq_options(tls) if tls is not None else {}
+            parsed = parsed.difference_update_query(secure)
+            self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _POSTGRESQL) | secure)
         elif self._file is not None and parsed.database != ":memory:":
             self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _SQLITE))
             event.listen(self.engine, "connect", _sqlite_manners)
