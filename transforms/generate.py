@@ -28,6 +28,7 @@ from transforms.plans import (
     When,
     With,
     of_cells,
+    uses,
 )
 from transforms.reading import Kind, Let, Reading, filled_test
 from transforms.writer import Node
@@ -36,6 +37,7 @@ from transforms.writer import Node
 def generate(plan: Plan) -> Value:
     """The function `(root, env) -> value` of a plan; None where there is nothing."""
     made = _Generator({"add_text": add_text})
+    uses(plan, made.uses)
     made.function("make", plan, "root, env", made.root)
     while made.waiting:
         part, name, bare = made.waiting.pop()
@@ -62,8 +64,9 @@ class _Generator(Reading):
 
     def function(self, name: str, plan: Plan, parameters: str, node: Node) -> None:
         self.root = node if node.name == "root" else Node("root")
-        self.lets, self.held = {}, {}
-        with self.block(f"def {name}({parameters}):"), self.variables(), self.at(self.root), self.at(node):
+        self.lets, self.held, self.there, self.guards = {}, {}, frozenset(), []
+        nodes = [self.root] if node is self.root else [self.root, node]
+        with self.block(f"def {name}({parameters}):"), self.variables(), self.at(*nodes):
             self.value(plan, node, lambda made, kind: self.line(f"return {made}"))
             self.line("return None")
 
@@ -90,16 +93,20 @@ class _Generator(Reading):
                 case When():
                     self._when(plan, node, then)
                 case First(options):
-                    self._first(options, node, then)
+                    with self.guard(plan, node):
+                        self._first(options, node, then)
                 case Join(parts, between):
-                    self._join(parts, between, node, then)
+                    with self.guard(plan, node):
+                        self._join(parts, between, node, then)
                 case Each():
                     made = self.fresh()
                     self._loop(plan, node, made, lambda: self._if(made, made, list, then))
                 case Items(items):
-                    self._items(items, node, then)
+                    with self.guard(plan, node):
+                        self._items(items, node, then)
                 case Members(members):
-                    self._members(members, node, then)
+                    with self.guard(plan, node):
+                        self._members(members, node, then)
 
     def _if(self, test: str, value: str, kind: Kind, then: Then) -> None:
         with self.block(test and f"if {test}:"):
@@ -150,6 +157,10 @@ class _Generator(Reading):
     # Fragments, nodes and choices.
 
     def _part(self, part: Part, node: Node, then: Then) -> None:
+        """What is used once stands where it is used: no call, and its rows are those of the whole function."""
+        if self.uses[id(part)] == 1:
+            self.value(part.plan, node, then)
+            return
         key = id(part), node.bare
         if key not in self._parts:
             self._parts[key] = f"part{len(self._parts)}", part
@@ -169,7 +180,8 @@ class _Generator(Reading):
             test = into
         else:
             item = self.item(cell, of)
-            test = f"{item} and ({into} := {self.give(cell.bare if bare else cell.nodes)}({item}, root))"
+            nodes = f"({into} := {self.give(cell.bare if bare else cell.nodes)}({item}, root))"
+            test = self.also(item, nodes)
         with self.block(f"if {test}:"):
             yield bare
 

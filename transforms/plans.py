@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,25 +124,45 @@ def kinds(plan: Plan) -> frozenset[type]:
             return plan.kinds
 
 
+def inside(plan: Plan) -> tuple[Plan, ...]:
+    """The plans that stand in a plan."""
+    match plan:
+        case Fixed() | Read():
+            return ()
+        case Each(body=body) | With(body=body) | Part(plan=body):
+            return (body,)
+        case Lets(values, body):
+            return (*(value for _, value in values), body)
+        case When(_, body, other):
+            return body, other
+        case First(plans) | Join(plans) | Items(plans):
+            return plans
+        case Members(members):
+            return tuple(value for _, value in members)
+
+
+def uses(plan: Plan, found: Counter[int]) -> None:
+    """Counts at how many places each part (by its id) is used."""
+    if isinstance(plan, Part):
+        found[id(plan)] += 1
+        if found[id(plan)] > 1:
+            return
+    for inner in inside(plan):
+        uses(inner, found)
+
+
 def of_cells(plan: Plan) -> bool:
     """Whether nothing is read of the node at hand but by cells that take it bare."""
     match plan:
-        case Fixed():
-            return True
         case Read(expression):
             return _of_cells(expression)
         case Each() | With():
             return plan.of_root
-        case Lets(values, body):
-            return all(of_cells(value) for _, value in values) and of_cells(body)
-        case When(entries, body, other):
-            return all(map(_asks_cells, entries)) and of_cells(body) and of_cells(other)
-        case First(parts) | Join(parts) | Items(parts):
-            return all(map(of_cells, parts))
-        case Members(members):
-            return all(of_cells(value) for _, value in members)
         case Part():
             return plan.of_cells
+        case When(entries) if not all(map(_asks_cells, entries)):
+            return False
+    return all(map(of_cells, inside(plan)))
 
 
 def _of_cells(expression: Expression) -> bool:

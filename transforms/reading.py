@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from schemas.base import Cell
 from transforms.conditions import Entry
-from transforms.expression import Expression, failure, pipes_of, step_of
-from transforms.plans import TRUTHY, Plan, Read
+from transforms.expression import Expression, failure, filled, pipes_of, step_of
+from transforms.plans import (
+    TRUTHY,
+    Each,
+    First,
+    Fixed,
+    Items,
+    Join,
+    Members,
+    Part,
+    Plan,
+    Read,
+    When,
+    With,
+    inside,
+)
 from transforms.writer import Node, Writer
 
 Kind = type  # of a value; `object` is any
+
+_MAX_GUARD = 3  # items
 
 
 class Let(NamedTuple):
@@ -41,6 +60,9 @@ class Reading(Writer):
         self.lets: dict[int, Let] = {}  # by slot: those of this function
         # The variables of texts that are there for sure, by node, row, place and what makes the text.
         self.held: dict[tuple[Node, str, int, Any], str] = {}
+        self.there: frozenset[str] = frozenset()  # the items that are something for sure
+        self.guards: list[frozenset[str]] = []  # of each, one item is something
+        self.uses = Counter[int]()  # how often each part is used, by id
 
     def found(self, expression: Expression, node: Node) -> Found | None:
         """What an expression starts from, where that is a cell or a `let` of this function."""
@@ -53,9 +75,13 @@ class Reading(Writer):
             return Found("", held, str)
         item = self._item(expression, node)
         if cell.text is None:
-            return Found(item, item, str)
+            return Found("" if item in self.there else item, item, str)
         into = self.fresh()
-        return Found(f"{item} and ({into} := {self._text(cell, item)})", into, str)
+        return Found(self.also(item, f"({into} := {self._text(cell, item)})"), into, str)
+
+    def also(self, item: str, test: str) -> str:
+        """A test that makes sense only where an item is something."""
+        return test if item in self.there else f"{item} and {test}"
 
     def plain(self, plan: Plan, node: Node) -> str | None:
         """A plan as one Python expression that is a text, or false where there is nothing."""
@@ -69,7 +95,7 @@ class Reading(Writer):
         if cell is None or cell.text is None or not found.test:
             return found.value
         item = self._item(plan.expression, node)
-        return f"{item} and ({self._text(cell, item)})"
+        return self.also(item, f"({self._text(cell, item)})")
 
     def _item(self, expression: Expression, node: Node) -> str:
         assert expression.cell is not None
@@ -142,3 +168,57 @@ class Reading(Writer):
         if entry.among is not None and found.kind is str:
             return f"{found.test or True} and {found.value} in {self.give(entry.among)}"
         return f"{self.give(entry.judge)}({value})"
+
+    # Guards: what needs one of a few items is not begun where none of them is something.
+
+    @contextmanager
+    def guard(self, plan: Plan, node: Node) -> Iterator[None]:
+        needs = self._needs(plan, node) or frozenset()
+        known = any(guard <= needs for guard in self.guards)
+        if known or not 0 < len(needs) <= _MAX_GUARD:
+            yield
+            return
+        there = self.there
+        self.guards.append(needs)
+        with self.block(f"if {' or '.join(sorted(needs))}:"):
+            if len(needs) == 1:
+                self.there |= needs
+            yield
+        self.there = there
+        self.guards.pop()
+
+    def _needs(self, plan: Plan, node: Node) -> frozenset[str] | None:
+        """The items one of which must be something where the plan is to be; None where that is not known."""
+        match plan:
+            case Fixed(value):
+                return None if filled(value) else frozenset()
+            case Read(Expression(cell=Cell() as cell) as expression):
+                asked_of_nothing = any(stage.asked_of_nothing for stage in expression.stages)
+                return None if asked_of_nothing else frozenset((self._item(expression, node),))
+            case Each(cell=Cell() as cell) | With(cell=Cell() as cell) if cell.nodes:
+                return frozenset((self.item(cell, self.root if plan.of_root else node),))
+            case Part() if self.uses[id(plan)] == 1:
+                return self._needs(plan.plan, node)
+            case When(entries, body, other) if not any(map(_may_fail, entries)):
+                return self._all_need((body, other), node)
+            case First(options):
+                return self._all_need(options, node)
+            case Join() | Items() | Members():
+                return self._all_need([part for part in inside(plan) if not isinstance(part, Fixed)], node)
+        return None
+
+    def _all_need(self, plans: Sequence[Plan], node: Node) -> frozenset[str] | None:
+        needs = frozenset[str]()
+        for plan in plans:
+            more = self._needs(plan, node)
+            if more is None:
+                return None
+            needs |= more
+        return needs
+
+
+def _may_fail(entry: Entry) -> bool:
+    """Whether it says something of a message that its test is not asked."""
+    if entry.expression is None:
+        return not entry.options or any(_may_fail(inner) for option in entry.options for inner in option)
+    return bool(entry.expression.stages)

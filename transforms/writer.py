@@ -79,14 +79,13 @@ class Writer:
         return self._known[id(thing)]
 
     @contextmanager
-    def at(self, node: Node) -> Iterator[None]:
-        """The rows that are read of a node are made where it begins, once it is known what is read of them."""
+    def at(self, *nodes: Node) -> Iterator[None]:
+        """The rows that are read of nodes are made where these begin, once it is known what is read of them."""
         place = len(self.lines)
         yield
+        rows = [(node, row) for node in nodes for row in node.rows.values()]
         indent = "    " * self.indent
-        self.lines[place:place] = [
-            indent + line for row in node.rows.values() for line in self._split(node, row)
-        ]
+        self.lines[place:place] = [indent + line for node, row in rows for line in self._split(node, row)]
 
     def _split(self, node: Node, row: Row) -> list[str]:
         width = max(row.read) + 1

@@ -27,7 +27,7 @@ def cell_of(where: Where) -> Cell | None:
     plain = not where.following and where.nth != 0 and where.rep is None and where.sub in (None, 1)
     if not where.field or not plain or (where.name in HEADERS and where.field < 3):
         return None
-    head = where.field < 3  # where MSH-1 and MSH-2 may stand
+    head = where.field < 3 and not where.name  # where MSH-1 and MSH-2 may stand
     nth, bare = where.nth or 1, None
     nodes = None if where.comp else _nodes if head else repetitions
     if nodes is repetitions:
@@ -52,55 +52,61 @@ def _row_of(name: str, nth: int) -> Callable[[int], Row]:
     key = name if nth == 1 else f"{name}[{nth}]"
 
     def of(width: int) -> Row:
-        fit = _fit(width)
-        return lambda node, tree: fit(tree.rows.get(key) or tree.find(key, name, nth))
+        missing = _missing(width)
+
+        def row(node: Hl7Message, tree: Hl7Message) -> list[str]:
+            found = tree.rows.get(key) or tree.find(key, name, nth)
+            count = len(found)
+            return found[: width + 1] if count > width else found + missing[count]
+
+        return row
 
     return of
 
 
-def _fit(width: int) -> Callable[[list[str]], list[str]]:
-    width += 1
-    missing = [[""] * count for count in range(width, 0, -1)]  # by how many there are
+def _missing(width: int) -> list[list[str]]:
+    """What a row lacks to be full, by how many items there are."""
+    return [[""] * count for count in range(width + 1, -1, -1)]
 
-    def fit(row: list[str]) -> list[str]:
-        count = len(row)
-        return row[:width] if count >= width else row + missing[count]
 
-    return fit
+def _fit(row: list[str], width: int) -> list[str]:
+    return row[: width + 1] + [""] * (width + 1 - len(row))
 
 
 def _item_row(width: int) -> Row:
-    fit = _fit(width)
+    missing = _missing(width)
 
     def row(node: Any, tree: Hl7Message) -> list[str]:
         if node.__class__ is not Segment:
-            return fit([])
+            return _fit([], width)
         if node.header:
             name, marks, *rest = [*node.row, ""][: max(len(node.row), 2)]
-            return fit([name, _Verbatim(node.tree.marks.field), _Verbatim(marks), *rest])
-        return fit(node.row)
+            return _fit([name, _Verbatim(node.tree.marks.field), _Verbatim(marks), *rest], width)
+        found: list[str] = node.row
+        count = len(found)
+        return found[: width + 1] if count > width else found + missing[count]
 
     return row
 
 
 def _texts(width: int) -> Row:
     """The first text of each component of a repetition, or of each sub-component of a component."""
-    fit = _fit(width)
 
     def row(node: Any, tree: Hl7Message) -> list[str]:
         if node.__class__ is Piece:
-            return fit(node.texts)
-        return fit([node if node.__class__ is str else ""])
+            return _fit(node.texts, width)
+        return _fit([node if node.__class__ is str else ""], width)
 
     return row
 
 
 def _parts(width: int) -> Row:
     """The components of a repetition in which there are sub-components, still escaped."""
-    fit = _fit(width)
-    return lambda node, tree: fit(
-        node.parts if node.__class__ is Piece and node.subs and not node.deep else []
-    )
+
+    def row(node: Any, tree: Hl7Message) -> list[str]:
+        return _fit(node.parts if node.__class__ is Piece and node.subs and not node.deep else [], width)
+
+    return row
 
 
 # Bare nodes: repetitions as they stand in the field. A Piece of one costs more than reading all its components.
@@ -114,13 +120,15 @@ def _bare(text: str, tree: Hl7Message) -> Sequence[str]:
 
 
 def _bare_texts(width: int) -> Row:
-    of_node = _texts(width)
+    of_node, missing = _texts(width), _missing(width)
 
     def row(text: str, tree: Hl7Message) -> list[str]:
         component, _, escape, sub = tree.delimiters
         if sub in text or escape in text:
             return of_node(node_of(text, tree), tree)
-        return (text + component * width).split(component, width)
+        made = text.split(component, width)
+        made += missing[len(made)]
+        return made
 
     return row
 
