@@ -31,7 +31,7 @@ from router.metrics import Metrics
 from router.orders import begin
 from router.pressure import Pressure
 from router.scribe import Scribe
-from router.store import Store, open_store
+from router.store import Store, StoreDown, open_journal
 from router.work import Makers
 
 log = structlog.get_logger()
@@ -52,9 +52,7 @@ class Engine:
         self.web = WebServer(settings.http.host, settings.http.port, settings.limits, settings.http.tls)
         self.broker = open_broker(settings.broker, settings.var, settings.broker_tls)
         self.roles = frozenset(settings.roles)
-        self._store = (
-            open_store(settings.database, settings.database_tls) if "journal" in self.roles else None
-        )
+        self._store = open_journal(settings) if "journal" in self.roles else None
         self.scribe = Scribe(settings)
         self._journal = Journal(self.scribe.write, self.broker) if self._store else None
         self.when_started: list[Callable[[], None]] = []
@@ -97,6 +95,7 @@ class Engine:
         if self.roles & {"intake", "delivery"}:
             await begin(self.site.channels, self.board, self.broker)
         if self._journal is not None:
+            await self._check_keys()
             await self._journal.start()
         await self.makers.replies.open()
         if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
@@ -145,6 +144,13 @@ class Engine:
         if self._store is not None:
             self._store.close()
         log.info("engine.stopped")
+
+    async def _check_keys(self) -> None:
+        """A key that does not open the journal's rows is refused now, not with the first batch."""
+        try:
+            await asyncio.to_thread(self.store.check)
+        except StoreDown as error:
+            log.warning("journal.keys_not_checked", code=error.code, error=error.text)
 
     async def _step(self, name: str, stopping: Awaitable[None]) -> None:
         try:

@@ -6,8 +6,12 @@ The first 12 digits are the Unix time in milliseconds: ids sort by time, and a s
 from __future__ import annotations
 
 import secrets
+from datetime import date
+from functools import lru_cache
 from threading import Lock
 
+DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1).toordinal()
 _RANDOM_BITS = 74
 _VERSION, _VARIANT = 0x7 << 76, 0b10 << 62
 _LOW = (1 << 62) - 1
@@ -41,3 +45,27 @@ def first_id(at_ms: int) -> str:
 def time_ms(message_id: str) -> int:
     """The Unix time in milliseconds that an id was made at."""
     return int(message_id[:12], 16)
+
+
+def day_of(message_id: str) -> str:
+    """The day (UTC) that an id was made on. Raises ValueError where it is no id, or of no year that there is.
+
+    >>> day_of("019f5c3a0c00" + "0" * 20)
+    '20260713'
+    """
+    return day_at(time_ms(message_id))
+
+
+def day_at(at_ms: int) -> str:
+    """Raises ValueError beyond the year 9999."""
+    return _day(at_ms // DAY_MS)
+
+
+def day_start_ms(day: str) -> int:
+    """The first millisecond of a day."""
+    return (date(int(day[:4]), int(day[4:6]), int(day[6:])).toordinal() - _EPOCH) * DAY_MS
+
+
+@lru_cache(maxsize=1024)
+def _day(number: int) -> str:
+    return f"{date.fromordinal(_EPOCH + number):%Y%m%d}"

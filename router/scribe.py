@@ -22,7 +22,7 @@ import structlog
 
 from config.logs import setup
 from config.settings import Settings
-from router.store import Store, StoreDown, StoreError, open_store
+from router.store import Store, StoreDown, StoreError, open_journal
 
 log = structlog.get_logger()
 
@@ -89,7 +89,7 @@ def _begin(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_owner, daemon=True).start()
     setup(settings.log.level, settings.log.format)
-    _store = open_store(settings.database, settings.database_tls)
+    _store = open_journal(settings)
 
 
 def _end_with_owner() -> None:

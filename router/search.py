@@ -24,7 +24,8 @@ class Query:
 
     `state`: accepted, filtered and refused are what intake decided about the message; waiting (no end yet),
     sent, retrying and dead are about its deliveries: one of them (the one to `destination`, if given) is so.
-    A value with `*` at its end is a prefix. Times are Unix milliseconds; `until_ms` is not included.
+    Searchable values are encrypted in the journal: only a whole one is found. A kind with `*` at its end is a prefix.
+    Times are Unix milliseconds; `until_ms` is not included.
     """
 
     text: str = ""  # one box: the id or its first 8 digits and more, or any searchable value
@@ -44,6 +45,10 @@ class Query:
         values = [*self.index.values(), *([self.text] if self.text else [])]
         if any(not value.rstrip("*") for value in values):
             raise BadQuery("JL-J004", "a searchable value cannot be empty, or * alone")
+        if any(value.endswith("*") for value in values):
+            raise BadQuery(
+                "JL-J014", "searchable values are encrypted, only whole ones are found: leave the * off"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ class Story:
     headers: Mapping[str, str]
     body: bytes
     tries: tuple[Try, ...]
+    body_over: bool = False  # the channel keeps no body for so long: `body` is empty
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
 

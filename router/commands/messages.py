@@ -23,15 +23,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What became of every message. 消息查询与重发", no_args_is_help=True)
 
-Text = Annotated[
-    str, typer.Argument(help="An id (or its first 8 digits), or any searchable value; * ends a prefix.")
-]
+Text = Annotated[str, typer.Argument(help="An id (or its first 8 digits), or any searchable value, whole.")]
 Channel = Annotated[str, typer.Option("--channel", "-c")]
 Destination = Annotated[str, typer.Option("--to", help="A destination.")]
 State = Annotated[str, typer.Option("--state", help="accepted filtered refused waiting sent retrying dead")]
-Index = Annotated[
-    list[str] | None, typer.Option("--index", "-i", help="name=value or name=prefix*; repeatable.")
-]
+Index = Annotated[list[str] | None, typer.Option("--index", "-i", help="name=value; repeatable.")]
 Kind = Annotated[str, typer.Option("--kind", help="ADT^A01, or ADT*.")]
 Code = Annotated[str, typer.Option("--code", help="An error's code.")]
 Since = Annotated[str, typer.Option("--since", help="30m, 24h, 7d ago, or 2026-01-31[T08:00].")]
@@ -203,10 +199,9 @@ def _time_ms(text: str) -> int | None:
 
 def _ask(question: Callable[[Store], Any]) -> Any:
     from router.cli import settings
-    from router.store import open_store
+    from router.store import open_journal
 
-    chosen = settings()
-    store = open_store(chosen.database, chosen.database_tls)
+    store = open_journal(settings())
     try:
         return question(store)
     finally:

@@ -1,18 +1,23 @@
-"""The journal's store: one database, rows only ever inserted. SQLAlchemy lives in this folder only."""
+"""The journal's store: one database, rows only ever inserted, by day. SQLAlchemy lives in this folder only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+from config.crypto import SiteKeys, site_keys
+from config.settings import Settings
 from config.tls import Identity
 from router.envelope import Attempt, Envelope
 from router.search import PAGE, Count, Dead, Page, Query, Story
-from router.store import read
-from router.store.database import Database, StoreDown, StoreError
-from router.store.read import NotFound
+from router.store.database import CATALOGUE, Database, StoreDown, StoreError
+from router.store.days import Days
+from router.store.read import NotFound, Reader
 from router.store.write import Writer
 
-__all__ = ["NotFound", "Store", "StoreDown", "StoreError", "open_store"]
+__all__ = ["NotFound", "Store", "StoreDown", "StoreError", "journal_keys", "open_journal", "open_store"]
+
+KEY_FILE = "site.key"
 
 
 class Store:
@@ -21,9 +26,19 @@ class Store:
     All methods raise StoreDown (try again) and StoreError (it will not get better by itself).
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: SiteKeys) -> None:
         self._database = database
-        self._writer = Writer(database)
+        self._days = Days(database, keys)
+        self._writer = Writer(database, self._days)
+
+    def check(self) -> None:
+        """Raises StoreError where there is a journal that this site's keys do not open (JL-J012)."""
+        try:
+            with self._database.reading() as reading:
+                self._days.listed(reading.at(CATALOGUE))
+        except StoreError as error:
+            if error.code != "JL-J003":  # none yet
+                raise
 
     def write(self, envelopes: Iterable[Envelope], attempts: Iterable[Attempt]) -> int:
         """Durable when it returns; what is there already is left as it is. Returns how many were parked."""
@@ -33,32 +48,51 @@ class Store:
         """The same for bodies of the journal's queue."""
         return self._writer.bodies(bodies)
 
+    def note(self, what: str, about: str) -> None:
+        """Writes down what is done with the journal itself (`viewed`), and by whom."""
+        self._writer.note(what, about)
+
     def search(self, query: Query, limit: int = PAGE, cursor: str = "") -> Page:
-        with self._database.reading() as connection:
-            return read.search(connection, query, limit, cursor)
+        with self._reader() as reader:
+            return reader.search(query, limit, cursor)
 
     def show(self, id: str) -> Story:
         """`id` may be cut short. Raises NotFound too."""
-        with self._database.reading() as connection:
-            return read.show(connection, id)
+        with self._reader() as reader:
+            return reader.show(id)
 
     def tries(self, id: str, destination: str) -> tuple[int, int]:
         """The number of a delivery's last try and when its first was (Unix ms); 0, 0 where there was none."""
-        with self._database.reading() as connection:
-            return read.tries(connection, id, destination)
+        with self._reader() as reader:
+            return reader.tries(id, destination)
 
     def dead(self, channel: str = "", destination: str = "") -> tuple[Dead, ...]:
-        with self._database.reading() as connection:
-            return read.dead(connection, channel, destination)
+        with self._reader() as reader:
+            return reader.dead(channel, destination)
 
     def counts(self, since_ms: int = 0) -> tuple[Count, ...]:
-        with self._database.reading() as connection:
-            return read.counts(connection, since_ms)
+        with self._reader() as reader:
+            return reader.counts(since_ms)
 
     def close(self) -> None:
         self._database.close()
 
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        with self._database.reading() as reading:
+            yield Reader(reading, self._days)
 
-def open_store(url: str, tls: Identity | None = None) -> Store:
+
+def open_store(url: str, keys: SiteKeys, tls: Identity | None = None) -> Store:
     """`sqlite:///var/jingluo.db`, `postgresql://user@host/name`. Touches nothing yet. Raises StoreError."""
-    return Store(Database(url, tls))
+    return Store(Database(url, tls), keys)
+
+
+def open_journal(settings: Settings) -> Store:
+    """The site's. Touches nothing but the key's file. Raises StoreError, KeyTrouble."""
+    return open_store(settings.database, journal_keys(settings), settings.database_tls)
+
+
+def journal_keys(settings: Settings) -> SiteKeys:
+    """Raises KeyTrouble."""
+    return site_keys(settings.journal.key, settings.journal.old_keys, settings.var / KEY_FILE)

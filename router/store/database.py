@@ -1,19 +1,26 @@
-"""The journal's database: opening it, its schema, and what its errors mean."""
+"""The journal's database: opening it, its schema, its days, and what its errors mean.
+
+On PostgreSQL a day is a set of tables, on SQLite two files: a dropped table and a removed file give their space back
+at once. A statement names a day's tables with `yyyymmdd`; the connection of a day puts the day in its place.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import URL, Connection, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from config.errors import JingluoError
 from config.tls import Identity, libpq_options
-from router.store.tables import SCHEMA_VERSION, metadata, schema_version
+from router.store import tables
+from router.store.tables import SCHEMA_VERSION, named, schema_version
 
 _SQLITE = {"timeout": 5.0}  # seconds to wait for another writer
 # A database that went away without a word is noticed after this, not after the system's two hours.
@@ -25,14 +32,29 @@ _POSTGRESQL = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+_HELD = 4  # SQLite files that the writer keeps open: two of a day
 
 
 class StoreError(JingluoError):
-    """The journal cannot be used as asked: JL-J001 newer schema, J002 address, J003 no journal yet."""
+    """The journal cannot be used as asked.
+
+    JL-J001 newer schema, J002 address, J003 no journal yet, J012 another site's key, J013 older schema.
+    """
 
 
 class StoreDown(StoreError):
     """JL-J010: the database cannot be reached, or refuses everybody. Worth another try."""
+
+
+class Place(NamedTuple):
+    """Where tables lie: the catalogue, or a day's rows or bodies."""
+
+    day: str = ""
+    part: str = ""  # rows | bodies
+
+
+CATALOGUE = Place()
+_TABLES = {"rows": tables.rows, "bodies": tables.bodies}
 
 
 class Database:
@@ -48,41 +70,115 @@ class Database:
             ) from None
         kind = parsed.get_backend_name()
         self._file = Path(parsed.database) if kind == "sqlite" and parsed.database else None
+        self._wanted = threading.local()  # the file that this thread opens next
+        self._held: dict[Place, Connection] = {}
         if kind == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
             secure = libpq_options(tls) if tls is not None else {}
             parsed = parsed.difference_update_query(secure)
             self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _POSTGRESQL) | secure)
         elif self._file is not None and parsed.database != ":memory:":
-            self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _SQLITE))
+            self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _SQLITE), poolclass=NullPool)
+            event.listen(self.engine, "do_connect", self._choose_file)
             event.listen(self.engine, "connect", _sqlite_manners)
         else:
             raise StoreError("JL-J002", f"no journal on {kind}; write sqlite:///FILE or postgresql://...")
+        event.listen(self.engine, "before_cursor_execute", _name_the_day, retval=True)
         self._ready = False
 
     @property
     def dbapi(self) -> Any:
         return self.engine.dialect.loaded_dbapi
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction, with the tables made. Errors come as they are: `raise_unless_own` judges them."""
-        self._make()
-        with self.engine.begin() as connection:
-            yield connection
+    @property
+    def files(self) -> bool:
+        """Whether a day is files (SQLite) and not tables."""
+        return self._file is not None
+
+    def make(self) -> None:
+        """The catalogue, where there is none yet. Raises StoreError."""
+        if self._ready:
+            return
+        try:
+            self._create()
+        except DBAPIError:
+            try:
+                self._create()  # another process was perhaps making the same tables at the same moment
+            except DBAPIError as error:
+                raise self.down(error) from error
+        self._ready = True
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def writing(self, place: Place = CATALOGUE) -> Iterator[Connection]:
+        """A transaction, with the tables made. Errors come as they are: `raise_unless_own` judges them."""
+        self.make()
+        if self._file is None:
+            with self.engine.connect() as connection:
+                connection.execution_options(day=place.day)
+                with connection.begin():
+                    yield connection
+        else:
+            with self._holding(place).begin() as transaction:
+                yield transaction.connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
         """Raises StoreDown, or StoreError where there is no journal (reading never makes one)."""
         try:
             if not self._ready and self._file is not None and not self._file.exists():
                 raise StoreError("JL-J003", f"there is no journal at {self._file}")
-            with self.engine.connect() as connection:
-                if not self._ready and not self._known(connection):
+            reading = Reading(self)
+            try:
+                if not self._ready and not self._known(reading.at(CATALOGUE)):
                     raise StoreError("JL-J003", "the database has no journal yet")
-                yield connection
+                yield reading
+            finally:
+                reading.close()
         except SQLAlchemyError as error:
             raise self.down(error) from error
+
+    def connect(self, place: Place) -> Connection:
+        """For reading: each statement sees what is committed before it."""
+        self._wanted.path = self.path(place) if self._file is not None else None
+        connection = self.engine.connect()
+        return connection.execution_options(day=place.day, isolation_level="AUTOCOMMIT")
+
+    def path(self, place: Place) -> Path:
+        """The file of a place (SQLite)."""
+        assert self._file is not None
+        if not place.day:
+            return self._file
+        return self._file.with_name(f"{self._file.stem}.days") / f"{place.day}.{place.part}.db"
+
+    def create(self, connection: Connection, day: str) -> None:
+        """The tables of a new day, in the catalogue's transaction: a day that is listed has them."""
+        if self._file is not None:
+            for part in _TABLES:
+                self._holding(Place(day, part))
+        else:
+            connection.execution_options(day=day)
+            for metadata in _TABLES.values():
+                metadata.create_all(connection, checkfirst=False)
+
+    def drop(self, connection: Connection, place: Place) -> None:
+        """All of a day's rows, or all of its bodies; on SQLite call `remove` after the commit."""
+        if self._file is None:
+            connection.execution_options(day=place.day)
+            if place.part == "bodies":
+                connection.exec_driver_sql(f"TRUNCATE TABLE {tables.body.name}")
+            else:
+                tables.rows.drop_all(connection, checkfirst=False)
+                tables.bodies.drop_all(connection, checkfirst=False)
+
+    def remove(self, place: Place) -> None:
+        """The file of what was dropped (SQLite)."""
+        if self._file is None:
+            return
+        if (held := self._held.pop(place, None)) is not None:
+            held.close()
+        path = self.path(place)
+        for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            name.unlink(missing_ok=True)
 
     def raise_unless_own(self, error: Exception) -> None:
         """Raises StoreDown or StoreError where every row would fail; returns where one row is at fault."""
@@ -103,33 +199,48 @@ class Database:
     def down(self, error: Exception) -> StoreDown:
         """Forgets the connections and what was known of the tables. Its first line names no row's values."""
         self._ready = False
-        self.engine.dispose()
+        self.close()
         cause = error.orig if isinstance(error, DBAPIError) else error
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         return StoreDown("JL-J010", f"database: {type(cause).__name__}: {first[:200]}")
 
     def close(self) -> None:
+        while self._held:
+            self._held.popitem()[1].close()
         self.engine.dispose()
 
-    def _make(self) -> None:
-        if self._ready:
-            return
-        if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._create()
-        except DBAPIError:
-            self._create()  # another process was perhaps making the same tables at the same moment
-        self._ready = True
+    def _holding(self, place: Place) -> Connection:
+        """The writer's own connection to a file: the last to close a file would copy its log into it each time."""
+        held = self._held.pop(place, None)
+        if held is None:
+            path = self.path(place)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._wanted.path = path
+            held = self.engine.connect().execution_options(day=place.day)
+            if place.day:
+                with held.begin():
+                    _TABLES[place.part].create_all(held)
+        self._held[place] = held  # the latest is last
+        while len(self._held) > _HELD:
+            self._held.pop(next(iter(self._held))).close()
+        return held
+
+    def _choose_file(self, _dialect: Any, _record: Any, arguments: list[Any], _named: Any) -> None:
+        path = getattr(self._wanted, "path", None)
+        if path is not None:
+            arguments[0] = str(path)
 
     def _create(self) -> None:
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._wanted.path = self._file
         with self.engine.begin() as connection:
             if not self._known(connection):
-                metadata.create_all(connection)
+                tables.catalogue.create_all(connection)
                 connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
 
     def _known(self, connection: Connection) -> bool:
-        """True where this engine's tables are there. Raises StoreError where they are a newer engine's."""
+        """True where this engine's tables are there. Raises StoreError where they are another version's."""
         if not inspect(connection).has_table(schema_version.name):
             return False
         found = connection.execute(select(schema_version.c.version)).scalar()
@@ -138,12 +249,66 @@ class Database:
                 "JL-J001",
                 f"the journal's schema is version {found}; this engine knows {SCHEMA_VERSION}: too old",
             )
+        if found is not None and found < SCHEMA_VERSION:
+            raise StoreError(
+                "JL-J013",
+                f"the journal's schema is version {found}, from before the first release; this engine makes "
+                f"{SCHEMA_VERSION}: move the old one away",
+            )
         return found is not None
+
+
+class Reading:
+    """One reader's way through the places, one after the other: on SQLite it has two files open at the most."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._open: dict[str, tuple[Place, Connection]] = {}  # by part
+
+    def at(self, place: Place) -> Connection:
+        """A connection to that place. The one for another day of the same part is no longer to be used."""
+        slot = place.part if self._database.files else ""
+        at, connection = self._open.get(slot, (None, None))
+        if connection is not None and at == place:
+            return connection
+        if connection is not None and not self._database.files:
+            connection.execution_options(day=place.day)
+        else:
+            if connection is not None:
+                connection.close()
+            connection = self._database.connect(place)
+        self._open[slot] = (place, connection)
+        return connection
+
+    def rows(self, day: str) -> Connection | None:
+        """None where the day has just been dropped."""
+        return self._there(Place(day, "rows"))
+
+    def bodies(self, day: str) -> Connection | None:
+        """None where the day has none (any more)."""
+        return self._there(Place(day, "bodies"))
+
+    def _there(self, place: Place) -> Connection | None:
+        if self._database.files and not self._database.path(place).exists():  # opening it would make it
+            return None
+        return self.at(place)
+
+    def close(self) -> None:
+        for _, connection in self._open.values():
+            connection.close()
+        self._open.clear()
 
 
 def _unsaid(url: URL, defaults: dict[str, Any]) -> dict[str, Any]:
     """What the address says itself (`?timeout=1`) goes before our defaults."""
     return {name: value for name, value in defaults.items() if name not in url.query}
+
+
+def _name_the_day(
+    connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+) -> tuple[str, Any]:
+    day = connection.get_execution_options().get("day")
+    return named(statement, day) if day else statement, parameters
 
 
 def _sqlite_manners(connection: Any, _record: Any) -> None:

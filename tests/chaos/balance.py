@@ -12,15 +12,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from peers import number_of
+from processes import JOURNAL_KEY
 from verdict import Copy, Number, Sent
 
+from config.crypto import SiteKeys, key_bytes
 from router.search import Count, Query
 from router.store import Store, StoreError, open_store
+
+KEYS = SiteKeys(key_bytes(JOURNAL_KEY))
 
 
 def wait_for_end(database: str, within_s: float) -> None:
     """Until no delivery is without an end in the journal, at most so long. Blocks."""
-    store = open_store(database)
+    store = open_store(database, KEYS)
     until = time.monotonic() + within_s
     while time.monotonic() < until:
         with contextlib.suppress(StoreError):
@@ -32,7 +36,7 @@ def wait_for_end(database: str, within_s: float) -> None:
 
 def unbalanced(database: str, book: Sequence[Sent], copies: Mapping[str, Sequence[Copy]]) -> list[str]:
     """What does not add up, a line each. Blocks."""
-    store = open_store(database)
+    store = open_store(database, KEYS)
     try:
         return list(_unbalanced(store, {sent.of: sent for sent in book}, copies))
     finally:

@@ -15,6 +15,7 @@ import children
 from bench.site import environment, jingluo
 
 OPEN_WITHIN_S = 60.0
+JOURNAL_KEY = "0" * 32  # the site's, between processes that each have a `var` of their own
 STOP_WITHIN_S = 45.0  # the engine's own limit is 30 s
 
 
@@ -27,6 +28,7 @@ class Process:
         self._command = [sys.executable, jingluo(), "--site", str(site), "run"]
         self._env = environment(broker, database, roles) | {
             "JINGLUO_HTTP_PORT": "0",
+            "JINGLUO_JOURNAL_KEY": JOURNAL_KEY,
             "JINGLUO_VAR": f"var/{roles or 'all'}",
         }
         self._child: subprocess.Popen[bytes] | None = None

@@ -1,24 +1,28 @@
-"""Brokers of each kind for the contract suites, and a RabbitMQ virtual host of the engine tests' own: their queues
-have the product's names.
+"""Brokers and databases of each kind for the contract suites, and a RabbitMQ virtual host of the engine tests' own:
+their queues have the product's names.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pika
+import psycopg
 import pytest
 from broker_parts import Site
+from journal_parts import KEYS
 
 from router.board import BOARD
 from router.brokers.base import Broker
 from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
 from router.envelope import JOURNAL, queues_of
+from router.store import Store, open_store
 
 _NAME = f"jingluo-test-{os.getpid()}"
 _NODES: tuple[dict[str, str], ...] = ({"RABBITMQ_NODENAME": "jingluo@localhost"}, {})
@@ -70,3 +74,24 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     site = Site(make)
     yield site
     await site.clean()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def journal_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database: a file, or a schema of the test's own."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/journal.db"
+        return
+    server = request.getfixturevalue("postgresql_url")
+    schema = f"journal_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        yield f"{server}?options=-csearch_path%3D{schema}"
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def store(journal_url: str) -> Iterator[Store]:
+    opened = open_store(journal_url, KEYS)
+    yield opened
+    opened.close()

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from config.crypto import SiteKeys
 from deploy.sandbox.balance import balance
 from deploy.sandbox.demo import run_demo
 from deploy.sandbox.hospital import Hospital
@@ -49,7 +50,7 @@ async def test_a_word_that_nobody_understands_ends_the_demo_before_it_begins(cap
 
 @pytest.fixture
 def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path}/journal.db")
+    opened = open_store(f"sqlite:///{tmp_path}/journal.db", SiteKeys(bytes(16)))
     opened.write([], [])
     yield opened
     opened.close()

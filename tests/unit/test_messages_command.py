@@ -16,12 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from config.errors import JingluoError
+from config.settings import load_settings
 from router import cli
 from router.commands.messages import app
 from router.commands.tables import readable
 from router.envelope import Attempt, Envelope
 from router.replay import Replayer, ReplayRequest
-from router.store import Store, open_store
+from router.store import Store, open_journal
 
 NOW = 1_790_000_000_000
 BODY = "MSH|^~\\&|HIS|WARD\rPID|1||P0007||测试^甲\r".encode("gb18030")
@@ -65,7 +66,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def store(site: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{site}/var/jingluo.db")
+    opened = open_journal(load_settings(site, {}))
     for number in range(12):
         e, tries = stored(number, {7: "dead", 8: "sent"}.get(number, ""))
         opened.write([e], tries)
@@ -132,7 +133,7 @@ def test_a_list_is_narrowed_by_everything_that_is_given(run: Run) -> None:
         return [m["id"] for m in json.loads(run("search", "--json", *words)[1])["found"]]
 
     assert ids("--state", "dead", "--to", "lis", "--code", "AR") == [stored(7)[0].id]
-    assert ids("--index", "patient=P000*", "-i", "name=测试[甲]", "--kind", "ADT*", "--state", "sent") == [
+    assert ids("--index", "patient=P0008", "-i", "name=测试[甲]", "--kind", "ADT*", "--state", "sent") == [
         stored(8)[0].id
     ]
     assert ids("--until", "2026-01-01") == []

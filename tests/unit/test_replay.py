@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from config.crypto import SiteKeys
 from router.brokers.base import BrokerDown
 from router.envelope import Attempt, Envelope
 from router.replay import CannotReplay, Replayer, ReplayRequest, replay_envelope
@@ -42,7 +43,7 @@ def tried(e: Envelope, destination: str, outcome: str) -> Attempt:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/journal.db")
+    opened = open_store(f"sqlite:///{tmp_path}/journal.db", SiteKeys(bytes(16)))
     yield opened
     opened.close()
 

@@ -1,0 +1,158 @@
+"""One day's question: what is asked of the journal, as a statement about that day's tables.
+
+Searchable values stand in the index as tags that only the day's key makes, so only a whole value is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, and_, func, literal_column, select, union_all
+from sqlalchemy.sql import ColumnElement
+
+from router.ids import first_id
+from router.search import BadQuery, Query
+from router.store.days import DayKey
+from router.store.rows import clean, clean_value
+from router.store.tables import DAY, attempt, message, message_index
+
+LAST = "\U0010ffff"  # sorts after every text that begins the same way
+_HEX = frozenset("0123456789abcdef")
+_ID_DIGITS = 8  # of an id, to be taken for one in the one box
+
+m, a, x = message.c, attempt.c, message_index.c
+# The partial indexes are only used where the condition stands in the question word by word.
+_NOT_ACCEPTED: ColumnElement[bool] = literal_column(f"message_{DAY}.state <> 'accepted'")
+_NOT_SENT: ColumnElement[bool] = literal_column(f"delivery_attempt_{DAY}.outcome <> 'sent'")
+HAS_PARENT: ColumnElement[bool] = literal_column(f"message_{DAY}.parent <> ''")
+LISTED = (
+    m.id,
+    m.channel,
+    m.received_ms,
+    m.state,
+    m.kind,
+    m.code,
+    m.parent,
+    m.size,
+    m.sealed,
+    m.filtered,
+    m.destinations,
+)
+
+
+def question(query: Query, key: DayKey, cursor: str) -> Select[Any]:
+    """Newest first, from below the id `cursor` where there is one. Raises BadQuery."""
+    statement = select(*LISTED)
+    first: ColumnElement[str] = m.id  # what the list is sorted by: the leading column of the index in use
+    # The first value leads, in the order of its index; the others are looked up once, whatever they find.
+    for number, (name, value) in enumerate(query.index.items()):
+        if number == 0:
+            statement = statement.join(message_index, x.message_id == m.id)
+            statement = statement.where(x.tag == _tag(key, value), x.name == clean_value(name))
+            first = x.message_id
+        else:
+            other = message_index.alias()
+            same = (other.c.tag == _tag(key, value), other.c.name == clean_value(name))
+            statement = statement.where(m.id.in_(select(other.c.message_id).where(*same)))
+    if query.text:
+        statement = statement.where(_box(query.text, key))
+    if query.id:
+        statement = statement.where(starts(m.id, hex_digits(query.id)))
+    if query.channel:
+        statement = statement.where(m.channel == query.channel)
+    if query.kind:
+        statement = statement.where(_like(m.kind, query.kind))
+    if query.code:
+        statement = statement.where(m.id.in_(_with_code(query.code)))
+    if query.since_ms is not None:
+        statement = statement.where(first >= first_id(query.since_ms))
+    if query.until_ms is not None:
+        statement = statement.where(first < first_id(query.until_ms))
+    if cursor:
+        statement = statement.where(first < hex_digits(cursor))
+    return statement.where(*_in_state(query)).order_by(first.desc())
+
+
+def _in_state(query: Query) -> list[ColumnElement[bool]]:
+    """The message is in that state, or one of its deliveries (the one to `destination`)."""
+    state, to = query.state, query.destination
+    goes: list[ColumnElement[bool]] = [m.destinations.contains(f" {to} ", autoescape=True)] if to else []
+    mine = attempt.alias("mine")
+    of = mine.c.message_id == m.id
+    only = [mine.c.destination == to] if to else []
+    ended = mine.c.outcome.in_(("sent", "dead"))
+    if state in ("", "accepted"):
+        return goes + ([m.state == state] if state else [])
+    if state in ("filtered", "refused"):
+        skips: list[ColumnElement[bool]] = [m.filtered.contains(f" {to} ", autoescape=True)] if to else []
+        return [*skips, m.state == state, _NOT_ACCEPTED]
+    if state == "sent":
+        return [select(mine.c.message_id).where(of, mine.c.outcome == "sent", *only).exists()]
+    if state == "dead":
+        return [m.id.in_(select(a.message_id).where(*died(query.channel, to)))]
+    if state == "retrying":
+        return [m.id.in_(select(a.message_id).where(*_open("retry", query.channel, to, ("sent", "dead"))))]
+    if to:
+        return [*goes, ~select(mine.c.message_id).where(of, ended, *only).exists()]
+    done = select(func.count(mine.c.destination.distinct())).where(of, ended).scalar_subquery()
+    return [m.fanout > done]
+
+
+def died(channel: str = "", destination: str = "") -> list[ColumnElement[bool]]:
+    """Attempts that are their delivery's bad end. A redelivery that got through after all makes it good."""
+    return _open("dead", channel, destination, ("sent",))
+
+
+def _open(outcome: str, channel: str, destination: str, ends: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Attempts with that outcome whose delivery has none of `ends`."""
+    later = attempt.alias("later")
+    same = and_(later.c.message_id == a.message_id, later.c.destination == a.destination)
+    conditions = [
+        a.outcome == outcome,
+        _NOT_SENT,
+        ~select(later.c.message_id).where(same, later.c.outcome.in_(ends)).exists(),
+    ]
+    if channel:
+        conditions.append(a.channel == channel)
+    if destination:
+        conditions.append(a.destination == destination)
+    return conditions
+
+
+def _with_code(code: str) -> Any:
+    tried = select(a.message_id).where(_NOT_SENT, a.code == code)
+    return union_all(tried, select(m.id).where(_NOT_ACCEPTED, m.code == code))
+
+
+def _box(text: str, key: DayKey) -> ColumnElement[bool]:
+    """The one box: any searchable value, or an id."""
+    any_value = message_index.alias()
+    ids = select(any_value.c.message_id).where(any_value.c.tag == _tag(key, text))
+    bare = text.lower()
+    if len(bare) < _ID_DIGITS or set(bare) - _HEX:
+        return m.id.in_(ids)
+    other = message.alias()
+    return m.id.in_(union_all(ids, select(other.c.id).where(starts(other.c.id, bare))))
+
+
+def _tag(key: DayKey, value: str) -> int:
+    return key.tag(clean_value(value))
+
+
+def _like(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
+    """Equal, or a range where the value ends in `*`."""
+    value = clean(value)
+    return starts(column, value[:-1]) if value.endswith("*") else column == value
+
+
+def starts(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    return and_(column >= prefix, column < prefix + LAST)
+
+
+def hex_digits(id: str) -> str:
+    """An id, or the first digits of one. Raises BadQuery."""
+    id = id.lower()
+    if not id or len(id) > 32 or set(id) - _HEX:
+        raise BadQuery("JL-J004", "an id is 32 hexadecimal digits, or the first of them")
+    return id
