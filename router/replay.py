@@ -78,6 +78,8 @@ def replay_envelope(
     """
     old = stored.message
     chosen = tuple(dict.fromkeys(destinations)) or tuple(d.destination for d in old.deliveries)
+    if body is None and stored.body_over:
+        raise CannotReplay("JL-J006", "its body is no longer kept (keep: body)")
     if not chosen:
         raise CannotReplay("JL-J006", f"the message went nowhere ({old.state}): choose its destinations")
     return Envelope(
