@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.compile import Draft
 from channels.loops import loops
-from channels.model import BranchText, ChannelText, RetryText
+from channels.model import LONGEST_SEND_S, BranchText, ChannelText, RetryText
 from config.errors import Problem
 from config.registry import nearest
 from config.settings import Settings
@@ -49,8 +49,13 @@ def alone(made: Draft) -> None:
     if made.absent.isdisjoint({("reply",), ("to",)}):
         _reply(text, problems)
     _own_path(made)
+    _sends(made)
     for name, branch in text.to.items():
         _retry(branch.retry, ("to", name, "retry"), made)
+        if branch.retry.then == "hold" and text.order is None and ("order",) not in made.absent:
+            what = "only a lane can be held, and this channel has none"
+            hint = "say `order: {by, lanes}`, or leave `then` out"
+            problems.append(Problem(("to", name, "retry", "then"), "JL-C045", what, hint))
         _reached(text, name, branch, problems)
 
 
@@ -90,6 +95,14 @@ def _retry(retry: RetryText, at: At, made: Draft) -> None:
         made.problems.append(Problem((*at, "max"), "JL-C030", what))
     if retry.for_ < retry.first and "for" not in wrong:
         made.problems.append(Problem((*at, "for"), "JL-C030", "retrying ends before the first wait is over"))
+
+
+def _sends(made: Draft) -> None:
+    for branch in made.channel.branches if made.channel else ():
+        if branch.longest_send_s > LONGEST_SEND_S:
+            what = f"one send may take {branch.longest_send_s:g} s, and RabbitMQ waits 30 minutes at the most"
+            hint = f"timeout and connect_within together at most {LONGEST_SEND_S / 60:g}m"
+            made.problems.append(Problem(("to", branch.name, "send"), "JL-C046", what, hint))
 
 
 def _reached(text: ChannelText, name: str, branch: BranchText, problems: list[Problem]) -> None:

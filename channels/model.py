@@ -93,6 +93,9 @@ class ChannelText(_Text):
 NOT_YET = ("split", "collect", "validate", "keep", "alert", "batch")
 
 
+# RabbitMQ takes a delivery back that is not acknowledged within 30 minutes: one send must be well below.
+LONGEST_SEND_S = 1200.0
+
 Tree = Any
 Test = Callable[[Tree], bool]
 
@@ -128,6 +131,11 @@ class Branch:
     parallel: int = 8
     reply_map: Callable[[Tree], bytes] | None = None
     reply_format: str = ""
+
+    @property
+    def longest_send_s(self) -> float:
+        """How long one try may take at the most, where its kind has a limit; 0 where nobody knows."""
+        return float(getattr(self.options, "timeout", 0.0) + getattr(self.options, "connect_within", 0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
@@ -77,7 +78,9 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], at: At) -> Problem:
         )
         return Problem(here, "JL-C012", f"{key} must be {_TYPES[kind]}", hint)
     if kind in _RANGES:
-        return Problem(here, "JL-C014", f"{key} {_RANGES[kind].format(**context)}")
+        near = nearest(str(detail["input"]), re.findall("'([^']*)'", context.get("expected", "")))
+        hint = f"did you mean {near!r}?" if near else ""
+        return Problem(here, "JL-C014", f"{key} {_RANGES[kind].format(**context)}", hint)
     said = str(context["error"]) if kind == "value_error" and "error" in context else detail["msg"]
     message, _, hint = said.partition("; ")
     code = "JL-C013" if "a number and a unit" in hint else "JL-C014"

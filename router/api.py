@@ -17,8 +17,10 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from fastapi.responses import JSONResponse
 
 from config.errors import JingluoError
+from router import api_destinations
 from router.board import Board
 from router.clock import now_ms
+from router.destinations import Destinations
 from router.engine import Engine
 from router.metrics import CONTENT_TYPE
 from router.replay import Replayer, ReplayRequest, ReplayResult
@@ -47,7 +49,11 @@ def mount(engine: Engine) -> None:
 
     engine.web.app.include_router(_monitor(engine))
     if "journal" in engine.roles:
-        engine.web.app.include_router(_operate(engine), dependencies=[Depends(operator)])
+        destinations = Destinations(
+            lambda: engine.site.channels, engine.board, engine.broker, engine.store, now_ms
+        )
+        for routes in (_operate(engine), api_destinations.routes(destinations)):
+            engine.web.app.include_router(routes, dependencies=[Depends(operator)])
 
 
 def _monitor(engine: Engine) -> APIRouter:

@@ -152,8 +152,10 @@ def _run_loop(main: Coroutine[Any, Any, int]) -> int:
 
 def main() -> None:
     """Entry point of the command."""
+    from router.commands.destinations import app as destinations
     from router.commands.messages import app as messages
 
+    app.add_typer(destinations, name="destination")
     app.add_typer(messages, name="messages")
     try:
         app()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from channels.model import LONGEST_SEND_S
 from endpoints.base import Destination
 from router import envelope as wire
 from router.board import Board
@@ -22,10 +23,6 @@ from router.orders import older, specs
 from router.parallel import Parallel
 
 log = structlog.get_logger()
-
-# RabbitMQ closes the channel of a delivery that is not acknowledged within 30 minutes: what waits in hand behind slow
-# ones may not wait so long.
-_IN_HAND_S = 1200.0
 
 
 class Outlet:
@@ -90,12 +87,11 @@ class Outlet:
     def _work(self, lanes: int, queue: str) -> Lane | Parallel:
         gate = Gate(lambda: self._allowed(lanes, queue))
         self._gates.append(gate)
-        options = self.branch.options
-        one_s = getattr(options, "timeout", 0.0) + getattr(options, "connect_within", 0.0)
-        ahead = max(int(_IN_HAND_S / max(one_s, 1.0)), 1)
+        # How many sends one after the other fit into that time: what waits in hand behind them waits so long.
+        rounds = int(LONGEST_SEND_S / max(self.branch.longest_send_s, 1.0))
         if not lanes:
-            return Parallel(queue, self._handling, gate, self._board, ahead)
-        return Lane(queue, self._handling, gate, self._board, self._tries, ahead)
+            return Parallel(queue, self._handling, gate, self._board, rounds)
+        return Lane(queue, self._handling, gate, self._board, self._tries, rounds)
 
     def _allowed(self, lanes: int, queue: str) -> bool:
         board = self._board

@@ -46,15 +46,18 @@ class Lane:
         gate: Gate,
         board: Board,
         tries: Callable[[str, str], tuple[int, int]],
-        longest_ahead: int,
+        rounds: int,
     ) -> None:
-        """`tries` is the journal's: of a message and a destination, the last number and the first time."""
+        """`tries` is the journal's: of a message and a destination, the last number and the first time.
+
+        `rounds`: how many sends one after the other nothing in hand may wait for.
+        """
         self._queue = queue
         self._handling = handling
         self._gate = gate
         self._board = board
         self._tries = tries
-        self._ahead = min(_AHEAD, longest_ahead)
+        self._ahead = max(min(_AHEAD, rounds), 1)
         self._head: _Head | None = None
         self._asked = False
         self._hold = handling.branch.retry.then == "hold"

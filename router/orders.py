@@ -43,6 +43,15 @@ def older(way: Way, board: Board, lanes: int) -> list[tuple[int, str]]:
     return [(had, queue) for had in sorted(waiting) for queue in queues_of(*way, had)]
 
 
+def all_specs(channel: Channel, way: Way, board: Board) -> list[QueueSpec]:
+    """Of today's queues, and then of the older ones that are still delivered."""
+    names = {queue for _, queue in older(way, board, channel.lanes)}
+    had = {lanes for lanes, _ in older(way, board, channel.lanes)}
+    return specs(channel, way, channel.lanes) + [
+        spec for lanes in sorted(had) for spec in specs(channel, way, lanes) if spec.name in names
+    ]
+
+
 def specs(channel: Channel, way: Way, lanes: int) -> list[QueueSpec]:
     """The queues of a destination with so many lanes, with the limits of its channel."""
     return [

@@ -22,14 +22,14 @@ _TRY_AGAIN_S = 1.0
 class Parallel:
     """Delivers one queue, `parallel` messages at once, while its gate is open. Nobody sleeps on a delivery."""
 
-    def __init__(self, queue: str, handling: Handling, gate: Gate, board: Board, longest_ahead: int) -> None:
-        """`longest_ahead`: how many may wait in hand for one that is being sent, without waiting too long."""
+    def __init__(self, queue: str, handling: Handling, gate: Gate, board: Board, rounds: int) -> None:
+        """`rounds`: how many sends one after the other nothing in hand may wait for."""
         self._queue = queue
         self._handling = handling
         self._gate = gate
         self._board = board
         self._parallel = handling.branch.parallel
-        self._ahead = min(_AHEAD, self._parallel * longest_ahead)
+        self._ahead = min(_AHEAD, self._parallel * max(rounds - 1, 0))
         self._inbox: asyncio.Queue[Delivered | None] = asyncio.Queue()
         self._fence: tuple[wire.Fence, Delivered] | None = None
 

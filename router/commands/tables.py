@@ -11,8 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from router.destinations import Shown
 from router.search import Count, Dead, Delivery, Found, Page, Story
 
+_STATES = {
+    "running": "running 运行",
+    "paused": "paused 暂停",
+    "draining": "draining 排空中",
+    "drained": "drained 已排空",
+}
 _STYLE = {"sent": "green", "dead": "red", "refused": "red", "retrying": "yellow", "waiting": "yellow"}
 
 
@@ -45,6 +52,19 @@ def print_counts(lines: Sequence[Count]) -> None:
         refused = "" if c.destination else c.refused
         table.add_row(c.channel, c.destination, *map(str, figures), str(c.filtered), str(refused))
     _console().print(table if lines else "no messages 无消息")
+
+
+def print_destinations(shown: Sequence[Shown]) -> None:
+    table = _table("channel", "destination", "state", "waiting", "since", "reason")
+    for d in shown:
+        since = _time(d.since_ms) if d.since_ms else ""
+        state = _STATES[d.state] if d.state == "running" else f"[yellow]{_STATES[d.state]}[/]"
+        table.add_row(d.channel, d.destination, state, str(d.waiting), since, escape(d.reason))
+        for h in d.held:
+            lane = h.queue.rpartition(".")[2].replace("of", "/")
+            what = f"[red]lane {lane} held 挂起[/]"
+            table.add_row("", "", what, "", _time(h.since_ms), escape(f"{h.id}: {h.code}: {h.reason}"))
+    _console().print(table if shown else "no destinations 无目的地")
 
 
 def print_story(story: Story, *, body: bool) -> None:
