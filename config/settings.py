@@ -50,6 +50,10 @@ class LimitSettings(_Part):
     """What one message and one process may take."""
 
     body: Size = Field(default=100_000_000, description="the largest message that is accepted")
+    whole: Size = Field(
+        default=10_000_000,
+        description="the largest body that is held whole: for a map, or a condition on JSON or XML",
+    )
     connections: int = Field(default=1000, ge=1, description="open connections at once, over all doors")
 
 
@@ -76,8 +80,8 @@ def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class JournalSettings(_Part):
-    """The journal's rows are sealed with the site's key."""
+class KeySettings(_Part):
+    """The key that seals what lies on disk, and those before it."""
 
     key: Secret = Field(
         default=Secret(""),
@@ -86,6 +90,20 @@ class JournalSettings(_Part):
     old_keys: Annotated[tuple[Secret, ...], BeforeValidator(_listed)] = Field(
         default=(), description="keys before this one: what they sealed stays readable"
     )
+
+
+class JournalSettings(KeySettings):
+    """The journal's rows are sealed with the site's key."""
+
+
+class BlobSettings(KeySettings):
+    """Where bodies over 1 MB lie, sealed. Processes that share the work share folder and key."""
+
+    folder: str = Field(default="", description="a folder, or a share; by default blobs in `var`")
+    free: Size = Field(default=1_000_000_000, description="of the disk, what large bodies leave to others")
+
+
+K = TypeVar("K", bound=KeySettings)
 
 
 class SettingsText(_Part):
@@ -106,6 +124,7 @@ class SettingsText(_Part):
     )
     var: str = Field(default="var", description="folder of what the engine writes, relative to the site")
     journal: JournalSettings = JournalSettings()
+    blobs: BlobSettings = BlobSettings()
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     stop_within: Seconds = Field(
@@ -133,6 +152,7 @@ class Settings(_Part):
     database: Secret
     database_tls: Identity | None
     journal: JournalSettings
+    blobs: BlobSettings
     var: Path
     http: HttpSettings
     limits: LimitSettings
@@ -180,7 +200,10 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         broker_tls=tls.ready(text.broker_tls, ("broker_tls",)),
         database=_database(_filled(database, ("database",), document, secrets), base, var),
         database_tls=database_tls,
-        journal=_journal(text, document, secrets),
+        journal=_with_keys(text.journal, "journal", document, secrets)
+        if "journal" in text.roles
+        else JournalSettings(),
+        blobs=_blobs(text.blobs, base, var, document, secrets),
         var=var,
         http=http,
         limits=text.limits,
@@ -216,7 +239,7 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
     if not isinstance(data, dict):
         raise ConfigError([document.finding(Problem((), "JL-C012", "must be a mapping of settings"))])
     problems += inline_secrets(data, ())
-    problems += _keys_inline(data.get("journal"))
+    problems += [problem for name in ("journal", "blobs") for problem in _keys_inline(name, data.get(name))]
     data, outside = _with_environment(data, env)
     made = None
     try:
@@ -230,6 +253,11 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
         if made.http.tls is None and made.http.host not in _THIS_MACHINE:
             what = "who operates the engine from another machine sends the token in clear"
             problems.append(Problem(("http", "host"), "JL-C069", what, "give `http` a `tls`", "warning"))
+        apart = ("intake" in made.roles) != ("delivery" in made.roles)
+        if made.broker != "embedded" and apart and not (made.blobs.folder and made.blobs.key):
+            what = "bodies over 1 MB lie in a folder that intake and delivery share, and so must its key be"
+            hint = "write blobs: {folder: ..., key: secret://name}, the same for both"
+            problems.append(Problem(("roles",), "JL-C045", what, hint, "warning"))
     findings = sorted({_finding(document, problem, outside) for problem in problems})
     if made is None or any(finding.severity == "error" for finding in findings):
         raise ConfigError(findings)
@@ -285,13 +313,13 @@ def _open_secrets(where: SecretSettings, site: Path, env: Mapping[str, str]) -> 
     return Secrets.of_env(env)
 
 
-def _keys_inline(journal: Any) -> list[Problem]:
+def _keys_inline(section: str, said: Any) -> list[Problem]:
     """A key that stands in the file, as text or (quotes forgotten) as a number."""
-    said = journal if isinstance(journal, dict) else {}
+    said = said if isinstance(said, dict) else {}
     older = said.get("old_keys")
-    places: list[tuple[At, Any]] = [(("journal", "key"), said.get("key"))]
+    places: list[tuple[At, Any]] = [((section, "key"), said.get("key"))]
     places += [
-        (("journal", "old_keys", n), key) for n, key in enumerate(older if isinstance(older, list) else ())
+        ((section, "old_keys", n), key) for n, key in enumerate(older if isinstance(older, list) else ())
     ]
     return [
         Problem(at, "JL-C031", "a key stands in the file", "write secret://name in its place")
@@ -300,16 +328,18 @@ def _keys_inline(journal: Any) -> list[Problem]:
     ]
 
 
-def _journal(text: SettingsText, document: Document, secrets: Secrets) -> JournalSettings:
-    if "journal" not in text.roles:
-        return JournalSettings()
-    said = text.journal
-    return JournalSettings(
-        key=_filled(said.key, ("journal", "key"), document, secrets),
-        old_keys=tuple(
-            _filled(key, ("journal", "old_keys", n), document, secrets) for n, key in enumerate(said.old_keys)
-        ),
+def _with_keys(said: K, section: str, document: Document, secrets: Secrets) -> K:
+    old_keys = tuple(
+        _filled(key, (section, "old_keys", n), document, secrets) for n, key in enumerate(said.old_keys)
     )
+    key = _filled(said.key, (section, "key"), document, secrets)
+    return said.model_copy(update={"key": key, "old_keys": old_keys})
+
+
+def _blobs(said: BlobSettings, site: Path, var: Path, document: Document, secrets: Secrets) -> BlobSettings:
+    """Every role has a use for it: intake writes them, delivery reads, the journal shows."""
+    folder = site / said.folder if said.folder else var / "blobs"
+    return _with_keys(said, "blobs", document, secrets).model_copy(update={"folder": str(folder)})
 
 
 class _Tls:

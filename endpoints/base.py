@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.message import Message, Receipt, Reply
+from config.errors import JingluoError
+from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
 # Never raises, never blocks: what comes back is a Future of the Reply.
 Deliver = Callable[[Message], "asyncio.Future[Reply]"]
 
+RETRY_AFTER_S = 5  # when to come back, where nobody knows better
 HEAD_SIZE = 4096  # bytes kept of a message that could not be taken whole: enough to know whose it is
 
 
@@ -36,6 +38,20 @@ class Web(Protocol):
     def remove_route(self, path: str, methods: list[str]) -> None: ...
 
 
+class Spool(Protocol):
+    """A body over `LARGE` bytes while it arrives. Ended by `finish`, or by `drop` at any time."""
+
+    size: int
+
+    async def write(self, piece: bytes) -> None:
+        """Returns when there is room for the next. Raises JingluoError: it cannot be kept, the sender is told."""
+
+    async def finish(self) -> Blob:
+        """The body of a `Message`, on disk. Raises as `write` does."""
+
+    async def drop(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a running engine lends its endpoints."""
@@ -45,6 +61,45 @@ class Ground:
     web: Web | None = None
     base_dir: str = "."  # relative paths in a site are relative to this
     now: Callable[[], float] = time.time  # Unix seconds: the router's clock, which a test can stop
+    spool: Callable[[], Spool] | None = (
+        None  # for a source's large bodies; without it they are held in memory
+    )
+
+
+class Arrival:
+    """A body that arrives piece by piece: small ones become `body`, large ones `blob`, where there is a spool.
+
+    All methods raise JingluoError where it cannot be kept.
+    """
+
+    def __init__(self, spool: Callable[[], Spool] | None) -> None:
+        self.body = b""
+        self.blob: Blob | None = None
+        self._place = spool
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._spool: Spool | None = None
+
+    async def take(self, piece: bytes) -> None:
+        self._parts.append(piece)
+        self._size += len(piece)
+        if self._size > LARGE and self._place is not None:
+            self._spool = self._spool or self._place()
+            parts, self._parts = self._parts, []
+            await self._spool.write(b"".join(parts))
+
+    async def end(self) -> None:
+        """That was the last piece."""
+        if self._spool is None:
+            self.body = b"".join(self._parts)
+        else:
+            self.blob = await self._spool.finish()
+            self._spool = None
+
+    async def give_up(self) -> None:
+        """Leaves nothing on disk of what has not ended."""
+        if self._spool is not None:
+            await self._spool.drop()
 
 
 class Source(Protocol):
@@ -63,6 +118,9 @@ class Source(Protocol):
 class Destination(Protocol):
     """Hands messages on. Registered by `@destination("kind")`; `Options` is its YAML.
 
+    One that sets `streams = True` is given large bodies as `message.blob`; without it they come whole in `body`,
+    as far as the engine holds such bodies whole.
+
     `send` is called concurrently, at most `parallel` times at once. It returns when the receiver has
     said yes, and raises `Refused` or `Unreachable` (config.errors) otherwise.
     """
@@ -73,3 +131,15 @@ class Destination(Protocol):
     async def start(self) -> None: ...
     async def send(self, message: Message) -> Receipt: ...
     async def stop(self) -> None: ...
+
+
+async def pieces_of(blob: Blob) -> AsyncIterator[bytes]:
+    """A large body piece by piece, read in a thread. Raises as `Blob.pieces` does."""
+    pieces = blob.pieces()
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+def not_kept(error: JingluoError) -> Reply:
+    """What a sender hears whose large body could not be kept."""
+    return Reply("failed", code=error.code, text=error.text, retry_after_s=RETRY_AFTER_S)

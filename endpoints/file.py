@@ -10,25 +10,26 @@ import fnmatch
 import heapq
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import BinaryIO, ClassVar, Literal
 
 import structlog
 from msgspec.structs import replace
 from pydantic import Field, field_validator
 
 from config import registry
-from config.errors import Refused, Unreachable
+from config.errors import JingluoError, Refused, Unreachable
 from config.units import Seconds, Size
-from endpoints.base import HEAD_SIZE, Deliver, Ground, Options
-from schemas.message import Message, Receipt, Reply
+from endpoints.base import HEAD_SIZE, Arrival, Deliver, Ground, Options, not_kept
+from schemas.message import LARGE, Message, Receipt, Reply
 
 log = structlog.get_logger()
 
 _UNFINISHED = (".part", ".tmp")
+_PIECE = 262_144  # bytes of a large file that are read at once
 _WATCHED = 10  # batches of files that are looked at while they settle
 
 
@@ -41,7 +42,7 @@ class SourceOptions(Options):
     charset: str = Field("", description="what files are written in that do not say so themselves")
     poll: Seconds = Field(1.0, gt=0, description="how often the folder is looked at")
     settle: Seconds = Field(1.0, description="a file is taken when it has not changed for so long")
-    max_size: Size = Field(10_000_000, description="of a file; a larger one goes to failed/")
+    max_size: Size = Field(100_000_000, description="of a file; a larger one goes to failed/")
     batch: int = Field(100, ge=1, description="files taken in one look")
 
 
@@ -179,18 +180,51 @@ class FileSource:
         return True
 
     async def _hand_over(self, seen: _Seen) -> Reply:
-        body = await asyncio.to_thread(self._read, seen.name)
+        arrival = Arrival(self.ground.spool)
+        try:
+            whole = await self._read(seen.name, arrival)
+        except JingluoError as error:
+            log.warning("file.large_not_kept", channel=self.ground.name, code=error.code, reason=error.text)
+            return not_kept(error)
+        finally:
+            await arrival.give_up()
         name = os.fsencode(seen.name).decode("utf-8", "replace")  # some names are GBK
         source = f"file {self.options.folder}/{name}"
-        message = Message(body, source, {"file": name}, charset=self.options.charset)
-        if len(body) > self.options.max_size:  # the engine refuses it, and files its head
+        body, blob = arrival.body, arrival.blob
+        message = Message(body, source, {"file": name}, charset=self.options.charset, blob=blob)
+        if not whole:  # the engine refuses it, and files its head
             fault = f"larger than {self.options.max_size} bytes"
-            message = replace(message, body=body[:HEAD_SIZE], fault=fault, fault_code="JL-E301")
+            message = replace(message, fault=fault, fault_code="JL-E301")
         return await self._deliver(message)
 
-    def _read(self, name: str) -> bytes:
-        with (self.folder / name).open("rb") as file:
-            return file.read(self.options.max_size + 1)
+    async def _read(self, name: str, arrival: Arrival) -> bool:
+        """False where the file is larger than allowed: then there is only its head."""
+        piece, file = await asyncio.to_thread(self._begin, name)
+        size, head = len(piece), piece[:HEAD_SIZE]
+        try:
+            await arrival.take(piece)
+            while file is not None and size <= self.options.max_size:
+                if not (piece := await asyncio.to_thread(file.read, _PIECE)):
+                    break
+                size += len(piece)
+                await arrival.take(piece)
+        finally:
+            if file is not None:
+                file.close()
+        if size > self.options.max_size:
+            arrival.body = head
+            return False
+        await arrival.end()
+        return True
+
+    def _begin(self, name: str) -> tuple[bytes, BinaryIO | None]:
+        """A small file whole; of a large one the beginning, and the file for the rest."""
+        file = (self.folder / name).open("rb")
+        piece = file.read(LARGE + 1)
+        if len(piece) > LARGE:
+            return piece, file
+        file.close()
+        return piece, None
 
     def _put_away(self, name: str, reply: Reply) -> None:
         if reply.state == "refused":
@@ -242,6 +276,7 @@ class FileDestination:
     """Writes each message to a file of its own. The same message again is the same file again."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    streams = True
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
         self.options = options
@@ -253,7 +288,8 @@ class FileDestination:
     async def send(self, message: Message) -> Receipt:
         name = self._name(message)
         try:
-            await asyncio.to_thread(_write, self.folder, name, message.body)
+            pieces = message.blob.pieces() if message.blob else (message.body,)
+            await asyncio.to_thread(_write, self.folder, name, pieces)
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise Refused("JL-E311", "the file's name is too long") from None
@@ -272,17 +308,18 @@ class FileDestination:
         return name
 
 
-def _write(folder: Path, name: str, body: bytes) -> None:
+def _write(folder: Path, name: str, pieces: Iterable[bytes]) -> None:
     """Nobody sees half a file, and a power cut loses none that was reported as written."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{name}.part"
     try:
         with part.open("wb") as file:
-            file.write(body)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         part.replace(folder / name)
-    except OSError:
+    except Exception:
         with contextlib.suppress(OSError):
             part.unlink()
         raise

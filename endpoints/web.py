@@ -31,6 +31,7 @@ from config.settings import LimitSettings
 from config.tls import Peer, ServerTls, peer_of
 from endpoints.base import HEAD_SIZE
 from endpoints.secure import Gate, listening
+from schemas.message import LARGE
 
 log = structlog.get_logger()
 
@@ -68,7 +69,7 @@ class Limit(HTTPException):
 
 
 class Body:
-    """Reads a request's body up to a size and for a time; over either a `Limit` is raised.
+    """Reads a request's body up to a size and for a time, anew for each MB; over either a `Limit` is raised.
 
     `head` is the first that was read, also of what went over the limit.
     """
@@ -80,6 +81,7 @@ class Body:
         self._max_size = max_size
         self._within_s = within_s
         self._size = 0
+        self._next = LARGE  # where the time begins anew
         self.head = b""
         self._ends_at: float | None = None
 
@@ -101,6 +103,8 @@ class Body:
         self._size += len(piece)
         if self._size > self._max_size:
             raise too_large(self._max_size)
+        if self._size > self._next:
+            self._next, self._ends_at = self._size + LARGE, loop.time() + self._within_s
         if not event.get("more_body"):
             self._ends_at = float("inf")  # a handler may wait for the client to go away
         return event

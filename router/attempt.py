@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from channels.model import Branch, Channel
 from config import registry
 from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
-from router.envelope import Attempt, Envelope
+from router.envelope import Attempt, BlobRef, Envelope
+from router.large import Large
 from schemas.message import Message, Receipt
 
 log = structlog.get_logger()
@@ -35,12 +38,19 @@ class Attempter:
     """Tries deliveries of one destination of one channel."""
 
     def __init__(
-        self, channel: Channel, branch: Branch, destination: Destination, now_ms: Callable[[], int]
+        self,
+        channel: Channel,
+        branch: Branch,
+        destination: Destination,
+        now_ms: Callable[[], int],
+        large: Large,
     ) -> None:
         self._channel = channel
         self._branch = branch
         self._destination = destination
         self._now_ms = now_ms
+        self._large = large
+        self._streams = branch.map is None and getattr(destination, "streams", False)
 
     async def attempt(self, envelope: Envelope, number: int, *, redelivered: bool = False) -> Outcome:
         """Try number `number` (from 1). Never raises but CancelledError."""
@@ -59,6 +69,8 @@ class Attempter:
             redelivered=redelivered or number > 1,
         )
         try:
+            if envelope.blob is not None:
+                message = await self._with_large(message, envelope.blob)
             receipt = await self._destination.send(self._mapped(message))
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
@@ -99,6 +111,13 @@ class Attempter:
         """What an operator has taken out of its lane: a dead letter for the reason that it was held for."""
         error = JingluoError(code, f"{reason} (skipped by an operator 操作员跳过)")
         return self._outcome(envelope, max(number, 1), self._now_ms(), "dead", error=error)
+
+    async def _with_large(self, message: Message, ref: BlobRef) -> Message:
+        """As a stream where the destination takes one, else whole. Raises Unreachable and BadMessage."""
+        blob = self._large.blobs.find(ref)
+        if self._streams:
+            return replace(message, blob=blob)
+        return replace(message, body=await asyncio.to_thread(self._large.whole, blob))
 
     def _mapped(self, message: Message) -> Message:
         branch = self._branch

@@ -14,7 +14,7 @@ import structlog
 
 from channels.model import Channel
 from config import registry
-from endpoints.base import Deliver, Ground, Source, Web
+from endpoints.base import Deliver, Ground, Source, Spool, Web
 from schemas.message import Message, Reply
 
 log = structlog.get_logger()
@@ -54,10 +54,18 @@ class Door:
 class Doors:
     """Every channel's way in. A door that cannot open (a port in use) does not hold the others."""
 
-    def __init__(self, ways_in: WaysIn, web: Web, base_dir: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        ways_in: WaysIn,
+        web: Web,
+        base_dir: str,
+        now_ms: Callable[[], int],
+        spool: Callable[[], Spool] | None = None,
+    ) -> None:
         self._web = web
         self._base_dir = base_dir
         self._now_ms = now_ms
+        self._spool = spool
         self._paused: set[str] = set()
         self._doors = {channel.name: self._door(channel, deliver) for channel, deliver in ways_in}
         self.closed = dict.fromkeys(self._doors, "not opened yet")  # channel -> why
@@ -163,7 +171,12 @@ class Doors:
     def _door(self, channel: Channel, deliver: Deliver) -> Door:
         kind = registry.sources.get(channel.kind)
         ground = Ground(
-            channel.name, channel.format.name, self._web, self._base_dir, now=lambda: self._now_ms() / 1000
+            channel.name,
+            channel.format.name,
+            self._web,
+            self._base_dir,
+            now=lambda: self._now_ms() / 1000,
+            spool=self._spool,
         )
         source = kind(channel.options, ground)
         if channel.name in self._paused:

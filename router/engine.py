@@ -61,7 +61,7 @@ class Engine:
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
-        self.doors = Doors(ways_in, self.web, str(settings.site), now_ms)
+        self.doors = Doors(ways_in, self.web, str(settings.site), now_ms, self.makers.blobs.spool)
         self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
         self.pressure = Pressure(taking)
         self.gauges = Gauges(
@@ -182,7 +182,12 @@ class Engine:
         work = self.works.get(envelope.channel)
         if work is None:
             raise JingluoError("JL-J007", f"no channel {envelope.channel} runs here")
-        await self.broker.publish(work.intake.queues(envelope), encode(envelope))
+        queues = (
+            await asyncio.to_thread(work.intake.queues, envelope)
+            if envelope.blob
+            else work.intake.queues(envelope)
+        )
+        await self.broker.publish(queues, encode(envelope))
         self.metrics.channel(envelope.channel).accepted.inc()
 
     def _tries(self, id: str, destination: str) -> tuple[int, int]:

@@ -10,6 +10,14 @@ import msgspec
 JOURNAL = "jl.journal"
 
 
+class BlobRef(msgspec.Struct, frozen=True, array_like=True):
+    """What travels in a large body's place: the name of its file, its size in bytes, SM3 over its chunks' tags."""
+
+    name: str
+    size: int
+    digest: bytes
+
+
 class Envelope(msgspec.Struct, frozen=True, tag="m", array_like=True):
     """A message with all that intake decided about it: the journal's row, and a destination's work."""
 
@@ -32,6 +40,7 @@ class Envelope(msgspec.Struct, frozen=True, tag="m", array_like=True):
     attempt: int = 1  # of the one destination in whose queue this copy waits
     first_ms: int = 0  # when that destination was first tried, Unix ms
     reply_to: str = ""  # the mailbox of the process whose sender waits for a destination's answer
+    blob: BlobRef | None = None  # a large body; then `body` is empty
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):

@@ -15,6 +15,7 @@ from endpoints.base import Destination
 from router import envelope as wire
 from router.attempt import Attempter, Outcome
 from router.brokers.base import POISON_AFTER, Broker, Delivered
+from router.large import Large
 from router.metrics import Metrics
 from router.recorder import Recorder
 from router.replies import Replies
@@ -39,12 +40,13 @@ class Handling:
         metrics: Metrics,
         suspects: Suspects,
         now_ms: Callable[[], int],
+        large: Large,
     ) -> None:
         self.channel = channel
         self.branch = branch
         self.broker = broker
         self.now_ms = now_ms
-        self.attempter = Attempter(channel, branch, destination, now_ms)
+        self.attempter = Attempter(channel, branch, destination, now_ms, large)
         self.flush = recorder.flush
         self.waiting: dict[str, int] = {}  # id -> received_ms
         self._recorder = recorder

@@ -19,11 +19,12 @@ from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
 from router.brokers.base import Broker, BrokerDown
 from router.duplicates import Duplicates, First
-from router.envelope import JOURNAL, Envelope, encode, queues_of
+from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
 from router.ids import new_id
+from router.large import Large, ref_of
 from router.metrics import Metrics
 from router.replies import Replies, pending
-from schemas.message import Message, Reply
+from schemas.message import Blob, Message, Reply
 
 log = structlog.get_logger()
 
@@ -57,6 +58,7 @@ class Intake:
         replies: Replies,
         metrics: Metrics,
         now_ms: Callable[[], int],
+        large: Large,
         duplicates: Duplicates | None = None,
     ) -> None:
         self.channel = channel
@@ -64,6 +66,7 @@ class Intake:
         self._replies = replies
         self._count = metrics.channel(channel.name)
         self._now_ms = now_ms
+        self._large = large
         self._duplicates = duplicates
         self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
         self._names = tuple(b.name for b in channel.branches)
@@ -72,8 +75,24 @@ class Intake:
 
     def deliver(self, message: Message) -> asyncio.Future[Reply]:
         """Takes one message. Never raises; the Future ends in a Reply once the broker has confirmed."""
+        if message.blob is not None:
+            return asyncio.ensure_future(self._deliver_large(message, message.blob))
+        return self._deliver(message, "")
+
+    async def _deliver_large(self, message: Message, blob: Blob) -> Reply:
+        """Its id is its file's name: so who sweeps finds what refers to a file."""
+        try:
+            message = await asyncio.to_thread(self._large.readable, message, blob)
+        except JingluoError as error:
+            self._count.failed.inc()
+            return _failed(blob.name, error)
+        return await self._deliver(message, blob.name)
+
+    def _deliver(self, message: Message, message_id: str) -> asyncio.Future[Reply]:
         now_ms = self._now_ms()
-        arrival = _Arrival(new_id(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter())
+        arrival = _Arrival(
+            message_id or new_id(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter()
+        )
         try:
             envelope, queues = self._decide(message, arrival, now_ms)
             body = encode(envelope)
@@ -115,6 +134,8 @@ class Intake:
     def _read(self, message: Message) -> Any:
         if message.fault:
             raise BadMessage(message.fault_code, message.fault)
+        if message.blob is not None and not message.body:
+            return None  # nothing asks what is in it
         return self.channel.format.decode(message.body, message.charset)
 
     def _route(
@@ -136,8 +157,8 @@ class Intake:
             source=message.source,
             format=channel.format.name,
             charset=message.charset,
-            kind=channel.format.sniff(tree),
-            body=message.body,
+            kind=channel.format.sniff(tree) if tree is not None else "",
+            body=message.body if message.blob is None else b"",
             headers=dict(message.headers),
             index=index,
             destinations=chosen,
@@ -145,6 +166,7 @@ class Intake:
             state="accepted" if chosen else "filtered",
             parent=message.parent,
             reply_to=self._replies.address if self._asks in chosen else "",
+            blob=ref_of(message.blob),
         )
         return envelope, self.queues(envelope, tree)
 
@@ -159,7 +181,7 @@ class Intake:
         lane = 0
         if channel.order_by is not None and envelope.destinations:
             if tree is None:
-                tree = channel.format.decode(envelope.body, envelope.charset)
+                tree = channel.format.decode(self._large.beginning(envelope), envelope.charset)
             lane = zlib.crc32((channel.order_by(tree) or "").encode()) % channel.lanes
         return (*[self._queues[name][lane] for name in envelope.destinations], JOURNAL)
 
@@ -181,7 +203,7 @@ class Intake:
             format=self.channel.format.name,
             charset=message.charset,
             kind="",
-            body=message.body,
+            body=message.body if message.blob is None else b"",
             headers=dict(message.headers),
             index={},
             destinations=(),
@@ -189,6 +211,7 @@ class Intake:
             code=error.code if error else "",
             reason=error.text if error else "",
             parent=parent or message.parent,
+            blob=ref_of(message.blob),
         )
 
     def _answer(self, arrival: _Arrival, envelope: Envelope, confirmed: asyncio.Future[None]) -> None:
@@ -196,6 +219,7 @@ class Intake:
         problem = _problem(confirmed)
         if problem is not None:
             self._count.failed.inc()
+            self._forget(envelope.blob, problem)
             self._replies.forget(envelope.id)
             arrival.waited = None
             self._end(arrival, _failed(envelope.id, problem))
@@ -211,6 +235,10 @@ class Intake:
                     arrival.duplicates.kept(arrival.key, pending(envelope.id))
                 arrival.waited.add_done_callback(lambda future: self._known(arrival, future.result()))
         self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
+
+    def _forget(self, blob: BlobRef | None, problem: BaseException) -> None:
+        if blob is not None:
+            asyncio.get_running_loop().run_in_executor(None, self._large.forget, blob, problem)
 
     def _known(self, arrival: _Arrival, reply: Reply) -> None:
         if arrival.duplicates is not None:

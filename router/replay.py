@@ -95,6 +95,7 @@ def replay_envelope(
         index=dict(old.index),
         destinations=chosen,
         parent=old.id,
+        blob=stored.blob if body is None else None,
     )
 
 

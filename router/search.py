@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from config.errors import JingluoError
+from router.envelope import BlobRef
 
 State = Literal["accepted", "filtered", "refused", "waiting", "sent", "retrying", "dead"]
 STATES: tuple[State, ...] = ("accepted", "filtered", "refused", "waiting", "sent", "retrying", "dead")
@@ -115,6 +116,7 @@ class Story:
     body: bytes
     tries: tuple[Try, ...]
     body_over: bool = False  # the channel keeps no body for so long: `body` is empty
+    blob: BlobRef | None = None  # a large body; then `body` is empty
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
 

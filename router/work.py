@@ -13,12 +13,14 @@ from channels.model import Branch, Channel
 from config import registry
 from config.settings import Settings
 from endpoints.base import Ground
+from router.blobs import open_blobs
 from router.board import Board
 from router.brokers.base import Broker, QueueSpec
 from router.delivery import Outlet
 from router.duplicates import Duplicates, Seen
 from router.handling import Handling
 from router.intake import Intake
+from router.large import Large
 from router.metrics import Metrics
 from router.orders import specs
 from router.recorder import Recorder
@@ -58,6 +60,7 @@ class Makers:
     ) -> None:
         self.replies = Replies(broker)
         self.seen = Seen(settings.var / "seen.db", now_ms)
+        self.blobs = open_blobs(settings, now_ms)
         self._settings = settings
         self._broker = broker
         self._board = board
@@ -69,12 +72,15 @@ class Makers:
 
     def work(self, channel: Channel) -> Work:
         duplicates = Duplicates(channel, self.seen) if channel.duplicates_by else None
-        intake = Intake(channel, self._broker, self.replies, self._metrics, self._now_ms, duplicates)
+        large = Large(channel, self.blobs, self._settings.limits.whole)
+        intake = Intake(channel, self._broker, self.replies, self._metrics, self._now_ms, large, duplicates)
         delivers = "delivery" in self._settings.roles
-        outlets = tuple(self._outlet(channel, branch) for branch in channel.branches) if delivers else ()
+        outlets = (
+            tuple(self._outlet(channel, branch, large) for branch in channel.branches) if delivers else ()
+        )
         return Work(channel, intake, outlets)
 
-    def _outlet(self, channel: Channel, branch: Branch) -> Outlet:
+    def _outlet(self, channel: Channel, branch: Branch, large: Large) -> Outlet:
         kind = registry.destinations.get(branch.kind)
         ground = Ground(
             name=f"{channel.name}.{branch.name}",
@@ -93,5 +99,6 @@ class Makers:
             self._metrics,
             self._suspects,
             self._now_ms,
+            large,
         )
         return Outlet(handling, destination, self._board, self._tries)

@@ -60,7 +60,11 @@ class Path:
 
 
 class Format(Protocol):
-    """One format. Registered by `@format("name")` on a class; used as an instance without state."""
+    """One format. Registered by `@format("name")` on a class; used as an instance without state.
+
+    A format whose beginning can be read by itself also has `beginning(head)`: of the first bytes of a large body those
+    that `decode` can take.
+    """
 
     name: str
 

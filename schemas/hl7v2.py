@@ -43,6 +43,10 @@ class Hl7v2:
     def decode(self, body: bytes, charset: str = "") -> Hl7Message:
         return decode(body, charset)
 
+    def beginning(self, head: bytes) -> bytes:
+        """The segments that are there whole."""
+        return head[: max(head.rfind(b"\r"), head.rfind(b"\n")) + 1] or head
+
     def encode(self, tree: Hl7Message, charset: str = "") -> bytes:
         return encode(tree, charset)
 

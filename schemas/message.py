@@ -5,20 +5,38 @@ msgspec's structs: made in a third of the time of a frozen dataclass, and there 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
+LARGE = 1_000_000  # bytes: a longer body travels as a `Blob`, where the engine has a place for it
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Blob(Protocol):
+    """A large body, kept outside its message: it is read in pieces and never held whole."""
+
+    @property
+    def name(self) -> str: ...  # 32 hex digits
+    @property
+    def size(self) -> int: ...  # bytes
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes in order, in pieces below 1 MB. Blocks: for a thread.
+
+        Raises OSError (JL-L002, gone or out of reach) and JingluoError (JL-L003, changed); whatever came before
+        is then not the whole body.
+        """
 
 
 class Message(Struct, frozen=True):
     """Bytes with an envelope.
 
     A source fills `body`, `source` and `headers`; the router's intake fills the rest. `headers` are the
-    protocol's own facts in lower case (`content-type`, `path`, `query.<name>`, `file`, ...).
+    protocol's own facts in lower case (`content-type`, `path`, `query.<name>`, `file`, ...). Where there is a
+    `blob`, that is the body.
     """
 
     body: bytes
@@ -34,6 +52,7 @@ class Message(Struct, frozen=True):
     redelivered: bool = False  # the receiver may have seen it already
     fault: str = ""  # why its source could not take it whole: it is refused, and filed with what there is
     fault_code: str = ""
+    blob: Blob | None = None
 
 
 class Reply(Struct, frozen=True):

@@ -7,6 +7,7 @@ import functools
 import select
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -14,13 +15,13 @@ from pydantic import Field
 from config.errors import Refused, Unreachable
 from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
-from endpoints.base import HEAD_SIZE, Ground, Options
+from endpoints.base import HEAD_SIZE, Ground, Options, pieces_of
 from endpoints.hl7.answers import control_id
-from endpoints.hl7.framing import END, Frame, framed
+from endpoints.hl7.framing import END, START, TAIL, Frame, framed
 from endpoints.hl7.line import Line
 from endpoints.secure import SHUTDOWN_S
 from schemas.hl7.ack import read_ack
-from schemas.message import Message, Receipt
+from schemas.message import Blob, Message, Receipt
 
 _BUSY_S = 0.1
 _STAYS_OPEN = 3  # answers after which a receiver is known not to close after each
@@ -32,13 +33,24 @@ class DestinationOptions(Options):
     host: str
     port: int = Field(ge=1, le=65535)
     charset: str = Field("", description="what answers are written in that do not say so in MSH-18")
-    timeout: Seconds = Field(30.0, description="from the message to its answer")
+    timeout: Seconds = Field(
+        30.0, description="from the message to its answer; of a large one, for each piece, and for the answer"
+    )
     connect_within: Seconds = 10.0
     connections: int = Field(16, ge=1, description="at once; further messages wait for one")
     idle: Seconds = Field(60.0, description="a connection that nobody used for so long is not used again")
     expect_answer: bool = Field(True, description="false: written is delivered")
     max_answer: Size = Field(10_000_000, description="of an answer")
     tls: ClientTls | None = Field(None, description="without it, what is sent can be read on the way")
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What came of a large message: `whole` where all of it was sent before there was an answer."""
+
+    head: bytes = b""
+    answer: bytes = b""
+    whole: bool = False
 
 
 class _Outbound(Line):
@@ -49,6 +61,8 @@ class _Outbound(Line):
         self.asked: asyncio.Future[bytes] | None = None
         self.answers = 0
         self._patience: asyncio.TimerHandle | None = None
+        self._room = asyncio.Event()
+        self._room.set()
 
     def usable(self, idle_s: float) -> bool:
         """Whether a message may be written. Bytes or an end that wait to be read mean that it may not.
@@ -70,6 +84,51 @@ class _Outbound(Line):
         self._patience = self.loop.call_later(within_s, self._give_up, within_s)
         self.transport.write(framed(body))
         return self.asked
+
+    async def ask_large(self, blob: Blob, within_s: float, answered: bool) -> _Heard:
+        """Sends a message piece by piece, as fast as its receiver reads.
+
+        A receiver may answer before the end, that it is too large: nothing more is sent then, and the connection
+        is of no further use, as after every failure.
+        """
+        self.asked = asked = self.loop.create_future() if answered else None
+        heard = _Heard()
+        try:
+            self.transport.write(START)
+            async for piece in pieces_of(blob):
+                _sendable(piece)
+                heard.head = heard.head or piece[:HEAD_SIZE]
+                self.transport.write(piece)
+                await self._read_away(within_s)
+                if asked and asked.done():
+                    heard.answer = await asked
+                    return heard
+            self.transport.write(END + TAIL)
+            heard.whole = True
+        finally:
+            if not heard.whole:
+                self.asked = None
+                self.transport.abort()
+        if asked:
+            self._patience = self.loop.call_later(within_s, self._give_up, within_s)
+            heard.answer = await asked
+        return heard
+
+    async def _read_away(self, within_s: float) -> None:
+        """Until the receiver has read so much that more may be written."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._room.wait()
+        except TimeoutError:
+            raise Unreachable("JL-E111", f"nothing was read within {within_s:g} s") from None
+        if self.transport.is_closing() and not self.asked:
+            raise Unreachable("JL-E112", "the receiver closed the connection in the midst of the message")
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        self._room.set()
 
     def _give_up(self, within_s: float) -> None:
         if self.asked and not self.asked.done():
@@ -94,6 +153,7 @@ class _Outbound(Line):
     def connection_lost(self, error: Exception | None) -> None:
         if self._patience:
             self._patience.cancel()
+        self._room.set()
         if self.asked and not self.asked.done():
             why = "the receiver closed the connection before it answered"
             if isinstance(error, ssl.SSLError):
@@ -107,6 +167,7 @@ class MllpDestination:
     """Sends over a few connections that stay open, one message at a time on each."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    streams = True
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
         self.options = options
@@ -119,12 +180,15 @@ class MllpDestination:
         """Nothing to do: a connection is made when there is something to send."""
 
     async def send(self, message: Message) -> Receipt:
-        if END in message.body:
-            raise Refused("JL-E115", "the message holds the byte 0x1C, which ends a message in MLLP")
+        if message.blob is None:
+            _sendable(message.body)
         async with self._room:
             line = self._take_free() or await self._connect()
             try:
-                receipt = self._judge(await self._ask(line, message.body), message)
+                if message.blob is None:
+                    receipt = self._judge(await self._ask(line, message.body), message.body, message.charset)
+                else:
+                    receipt = await self._send_large(line, message.blob, message.charset)
             except Refused:
                 self._free.append(line)
                 raise
@@ -133,6 +197,13 @@ class MllpDestination:
                 raise
             self._free.append(line)
             return receipt
+
+    async def _send_large(self, line: _Outbound, blob: Blob, charset: str) -> Receipt:
+        heard = await line.ask_large(blob, self.options.timeout, self.options.expect_answer)
+        receipt = self._judge(heard.answer, heard.head, charset)
+        if not heard.whole:
+            raise Unreachable("JL-E113", "a yes before the message had ended")
+        return receipt
 
     async def stop(self) -> None:
         for line in self._free:
@@ -180,11 +251,11 @@ class MllpDestination:
         line.transport.write(framed(body))
         return b""
 
-    def _judge(self, answer: bytes, message: Message) -> Receipt:
+    def _judge(self, answer: bytes, body: bytes, charset: str) -> Receipt:
         if not self.options.expect_answer:
             return Receipt("sent")
         code, answers_to, text = read_ack(answer, self.options.charset)
-        sent = control_id(message.body, message.charset)
+        sent = control_id(body, charset)
         if answers_to and sent and answers_to != sent:
             raise Unreachable("JL-E114", "the answer is to another message (MSA-2)", maybe_done=True)
         if code in ("AA", "CA"):
@@ -192,3 +263,8 @@ class MllpDestination:
         if code in ("AE", "CE", "AR", "CR"):
             raise Refused("JL-E120", f"{code} {text}".strip(), retry=code[1] == "E", answer=answer)
         raise Unreachable("JL-E113", "an answer without a known code in MSA-1", maybe_done=True)
+
+
+def _sendable(piece: bytes) -> None:
+    if END in piece:
+        raise Refused("JL-E115", "the message holds the byte 0x1C, which ends a message in MLLP")

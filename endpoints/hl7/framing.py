@@ -17,13 +17,17 @@ START, END, TAIL = b"\x0b", b"\x1c", b"\r"
 _AFTER_END = b"\r\n\x0b"  # a 0x1C followed by anything else is part of the message
 _NOISE = b"\r\n\t \0"  # between frames: keep-alives and line ends that nobody need hear of
 _NEW_MESSAGE = re.compile(rb"\x0b(?=MSH|FHS|BHS)")
+_LOOKED_AT = 4  # bytes that tell a new message
 
 
 class Frame(NamedTuple):
-    """A message; or, with a `fault` (`cut`, `too_large`), what there is of one."""
+    """A message; or, with a `fault` (`cut`, `too_large`), what there is of one; or, with `more`, a piece of a large
+    one, whose last piece comes as a message does.
+    """
 
     body: bytes
     fault: str = ""
+    more: bool = False
 
 
 def framed(body: bytes) -> bytes:
@@ -31,14 +35,19 @@ def framed(body: bytes) -> bytes:
 
 
 class Framer:
-    """Bytes in, frames out. `stray` counts bytes that were in no frame, since the last frame."""
+    """Bytes in, frames out. `stray` counts bytes that were in no frame, since the last frame.
 
-    __slots__ = ("_max_size", "_parts", "_size", "hanging", "open", "stray")
+    With a `piece` size, what is longer comes in pieces of about that size.
+    """
 
-    def __init__(self, max_size: int) -> None:
+    __slots__ = ("_held", "_max_size", "_parts", "_piece", "_size", "hanging", "open", "stray")
+
+    def __init__(self, max_size: int, piece: int = 0) -> None:
         self._max_size = max_size
+        self._piece = piece or max_size + 1
         self._parts: list[bytes] = []
-        self._size = 0
+        self._held = 0  # bytes in `_parts`
+        self._size = 0  # of the whole frame so far
         self.open = False
         self.hanging = False
         self.stray = 0
@@ -84,15 +93,31 @@ class Framer:
         if known_too_large:
             return
         self._parts.append(piece)
+        self._held += len(piece)
         if self._size > self._max_size:
             head = b"".join(self._parts)[: min(HEAD_SIZE, self._max_size)]
-            self._parts = []
+            self._parts, self._held = [], 0
             frames.append(Frame(head, "too_large"))
+        elif self._held > self._piece:
+            self._give_piece(frames)
+
+    def _give_piece(self, frames: list[Frame]) -> None:
+        """All that is held but its end, in which a new message could begin."""
+        held = b"".join(self._parts)
+        *cut, held = _NEW_MESSAGE.split(held)
+        if cut:
+            frames.extend(Frame(piece[:HEAD_SIZE], "cut") for piece in cut)
+            self._size = len(held)
+        else:
+            frames.append(Frame(held[:-_LOOKED_AT], more=True))
+            held = held[-_LOOKED_AT:]
+        self._parts, self._held = [held], len(held)
 
     def _complete(self, frames: list[Frame]) -> None:
         too_large = self._size > self._max_size
+        whole = self._size == self._held
         body = b"".join(self._parts)
-        self._parts, self._size, self.stray = [], 0, 0
+        self._parts, self._held, self._size, self.stray = [], 0, 0, 0
         self.open = self.hanging = False
         if too_large:
             return  # reported when it became so
@@ -100,7 +125,8 @@ class Framer:
             # Some senders' texts hold vertical tabs; only before a header is it a new frame in an open one.
             *cut, body = _NEW_MESSAGE.split(body)
             frames.extend(Frame(piece[:HEAD_SIZE], "cut") for piece in cut)
-        if body.strip(_NOISE):  # an empty frame is a keep-alive
+            whole = whole or bool(cut)
+        if not whole or body.strip(_NOISE):  # an empty frame is a keep-alive
             frames.append(Frame(body))
 
 

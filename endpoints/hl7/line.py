@@ -16,9 +16,9 @@ class Line(asyncio.Protocol, ABC):
 
     transport: asyncio.Transport
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int, piece: int = 0) -> None:
         self.loop = asyncio.get_running_loop()
-        self.framer = Framer(max_size)
+        self.framer = Framer(max_size, piece)
         self.last_read = self.loop.time()
         self._flush: asyncio.TimerHandle | None = None
 

@@ -12,12 +12,13 @@ from pydantic import Field
 
 from config.tls import ServerTls, peer_of
 from config.units import Seconds, Size
-from endpoints.base import Deliver, Ground, Options
+from endpoints.base import Deliver, Ground, Options, not_kept
 from endpoints.hl7.answers import Answers, head
 from endpoints.hl7.framing import Frame, framed
+from endpoints.hl7.large import Large
 from endpoints.hl7.line import Line
 from endpoints.secure import Gate, listening
-from schemas.message import NOTHING, Message, Reply
+from schemas.message import LARGE, NOTHING, Blob, Message, Reply
 
 log = structlog.get_logger()
 
@@ -29,11 +30,12 @@ class SourceOptions(Options):
     host: str = Field("0.0.0.0", description="the address to listen on")
     charset: str = Field("", description="what messages are written in that do not say so in MSH-18")
     acknowledge: bool = Field(True, description="false: nothing is ever answered")
-    max_size: Size = Field(10_000_000, description="of a message; a larger one is answered AR")
+    max_size: Size = Field(100_000_000, description="of a message; a larger one is answered AR")
     connections: int = Field(1000, ge=1, description="at once; a further one is closed")
     in_flight: int = Field(100, ge=1, description="messages of one connection that wait for their answers")
     frame_within: Seconds = Field(
-        60.0, description="from the first byte of a message to its last, or of an answer"
+        60.0,
+        description="from the first byte of a message to its last, or of an answer; a large one: for each MB",
     )
     idle: Seconds = Field(600.0, description="a connection that is silent for so long is closed; 0s is never")
     max_stray: Size = Field(
@@ -58,13 +60,15 @@ class _Inbound(Line):
     """A sender's connection."""
 
     def __init__(self, source: MllpSource) -> None:
-        super().__init__(source.options.max_size)
+        super().__init__(source.options.max_size, LARGE if source.ground.spool else 0)
         self.source = source
         self.options: SourceOptions = source.options
         self.log: Any = log
         self.name = ""
         self.waiting: deque[Frame] = deque()  # read, not handed over yet
         self.owed: deque[_Owed] = deque()  # in the order of the messages
+        self.large: Large | None = None  # the message whose pieces come
+        self.spooling: asyncio.Task[None] | None = None  # one of them on its way to the disk
         self.opened_at = 0.0  # when the frame began that is still open
         self.full_since = 0.0  # when the sender stopped reading its answers
         self.reading = True
@@ -106,7 +110,7 @@ class _Inbound(Line):
         self._take()
         if self.transport.get_extra_info("ssl_object") is not None:
             return False  # TLS has no halves: what is not answered yet can no longer be
-        return bool(self.owed or self.waiting)  # True keeps our half open for the answers
+        return bool(self.owed or self.waiting or self.large)  # True keeps our half open for the answers
 
     def pause_writing(self) -> None:
         self.full_since = self.loop.time()
@@ -120,6 +124,7 @@ class _Inbound(Line):
         self.source.lines.discard(self)
         self.waiting.clear()
         self.gone.set_result(None)
+        self._give_up_large()
         if self.owed:
             self.log.warning("mllp.answers_lost", count=len(self.owed))
 
@@ -127,20 +132,64 @@ class _Inbound(Line):
 
     def _ready(self) -> bool:
         free = len(self.owed) < self.options.in_flight and not self.full_since
-        return free and not self.source.paused and not self.transport.is_closing()
+        idle = self.spooling is None and not self.source.paused
+        return free and idle and not self.transport.is_closing()
 
     def _take(self) -> None:
         while self.waiting and self._ready():
             frame = self.waiting.popleft()
+            if frame.more or self.large is not None:
+                self._gather(frame)
+                break
             owed = _Owed(head(frame.body))
             self.owed.append(owed)
             self._hand_over(owed, frame)
         self._steer()
 
-    def _hand_over(self, owed: _Owed, frame: Frame) -> None:
+    def _gather(self, frame: Frame) -> None:
+        """A piece of a large message to its spool, or its fault. Nothing is read meanwhile."""
+        if self.large is None:
+            assert self.source.ground.spool, "frames come in pieces only where there is a spool"
+            self.large = Large(self.source.ground.spool())
+        self.spooling = self.loop.create_task(self.large.take(frame))
+        self.spooling.add_done_callback(lambda _: self._gathered(frame))
+
+    def _gathered(self, frame: Frame) -> None:
+        self.spooling = None
+        if not frame.more:
+            self._end_large(frame)
+        elif self.transport.is_closing():
+            self._give_up_large()
+        self._take()
+
+    def _end_large(self, frame: Frame) -> None:
+        """Its last piece is on disk; or it has a fault, or could not be kept."""
+        large, self.large = self.large, None
+        assert large is not None
+        owed = _Owed(head(large.head))
+        self.owed.append(owed)
+        if large.problem is not None and not frame.fault:
+            self.log.warning("mllp.large_not_kept", code=large.problem.code, reason=large.problem.text)
+            self._answer(owed, not_kept(large.problem))
+        else:
+            self._hand_over(owed, Frame(large.head if frame.fault else b"", frame.fault), large.blob)
+
+    def _give_up_large(self) -> None:
+        if self.large is not None and self.spooling is None:
+            self.spooling = self.loop.create_task(self.large.drop())
+            self.large = None
+
+    def _hand_over(self, owed: _Owed, frame: Frame, blob: Blob | None = None) -> None:
         code, text = self._fault(frame.fault) if frame.fault else ("", "")
-        charset = self.options.charset
-        message = Message(frame.body, self.name, self.headers, charset=charset, fault=text, fault_code=code)
+        message = Message(
+            frame.body,
+            self.name,
+            self.headers,
+            charset=self.options.charset,
+            fault=text,
+            fault_code=code,
+            blob=blob,
+        )
         owed.future = future = self.source.deliver(message)
         if future.done():
             self._settle(owed, future)
@@ -210,7 +259,7 @@ class _Inbound(Line):
         self._close_when_answered()
 
     def _close_when_answered(self) -> None:
-        if not self.owed and not self.waiting:
+        if not self.owed and not self.waiting and self.large is None:
             self.transport.close()
 
     def check(self, now: float) -> None:
@@ -223,9 +272,8 @@ class _Inbound(Line):
             return
         elif self.opened_at and now - self.opened_at > within:
             if rest := self.framer.rest():
-                owed = _Owed(head(rest))
-                self.owed.append(owed)
-                self._hand_over(owed, Frame(rest, "too_slow"))
+                self.waiting.append(Frame(rest, "too_slow"))
+                self._take()
             self._end()
         elif idle and not self.owed and now - self.last_read > idle:
             self.log.info("mllp.idle_closed")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from config.errors import Refused, Unreachable
 from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
-from endpoints.base import Ground, Options
+from endpoints.base import Ground, Options, pieces_of
 from endpoints.rest.media import format_of, media_type
-from schemas.message import Message, Receipt
+from schemas.message import Blob, Message, Receipt
 
 
 class Auth(BaseModel):
@@ -42,7 +42,10 @@ class DestinationOptions(Options):
     headers: Mapping[str, str] = Field({}, description="sent with each message")
     auth: Auth | None = None
     tls: ClientTls = Field(ClientTls(), description="of an https url: whom we trust, and what we show")
-    timeout: Seconds = Field(30.0, description="from the request to the end of its answer")
+    timeout: Seconds = Field(
+        30.0,
+        description="from the request to the end of its answer; of a large one, for each piece, and from the last",
+    )
     connect_within: Seconds = 10.0
     connections: int = Field(16, ge=1, description="at once; further messages wait for one")
     max_answer: Size = Field(10_000_000, description="of an answer; a larger one is an error")
@@ -71,6 +74,7 @@ class HttpDestination:
     Options: ClassVar[type[Options]] = DestinationOptions
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
+        self.streams = not options.query
         self.options = options
         self.ground = ground
         self._client: httpx2.AsyncClient | None = None
@@ -100,9 +104,13 @@ class HttpDestination:
         else:
             headers["content-type"] = self._media_type(message)
         client = self._client = self._client or self._opened()
-        request = client.build_request(self.options.method, url, content=body or None, headers=headers)
+        content: bytes | AsyncIterator[bytes] | None = body or None
         try:
-            async with asyncio.timeout(self.options.timeout + self.options.connect_within):
+            async with asyncio.timeout(self.options.timeout + self.options.connect_within) as within:
+                if message.blob is not None:
+                    headers["content-length"] = str(message.blob.size)
+                    content = self._pieces(message.blob, within)
+                request = client.build_request(self.options.method, url, content=content, headers=headers)
                 return await self._exchange(client, request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             if (tls := _tls_error(error)) is not None:
@@ -114,6 +122,14 @@ class HttpDestination:
         except httpx2.HTTPError as error:
             text = f"the exchange broke off: {type(error).__name__}"
             raise Unreachable("JL-E222", text, maybe_done=True) from None
+
+    async def _pieces(self, blob: Blob, within: asyncio.Timeout) -> AsyncIterator[bytes]:
+        """Each piece has its own time."""
+        loop = asyncio.get_running_loop()
+        async for piece in pieces_of(blob):
+            within.reschedule(loop.time() + self.options.timeout)
+            yield piece
+        within.reschedule(loop.time() + self.options.timeout)
 
     async def _exchange(self, client: httpx2.AsyncClient, request: httpx2.Request) -> Receipt:
         response = await client.send(request, stream=True)

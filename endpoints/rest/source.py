@@ -8,18 +8,22 @@ import json
 import re
 from typing import Any, ClassVar, Literal
 
+import structlog
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from msgspec.structs import replace
 from pydantic import Field, field_validator
 from starlette.requests import ClientDisconnect
 
+from config.errors import JingluoError
 from config.tls import Callers, Peer
 from config.units import Seconds, Size
-from endpoints.base import Deliver, Ground, Options
+from endpoints.base import Arrival, Deliver, Ground, Options, not_kept
 from endpoints.rest.media import MEDIA_TYPES, content_type, media_type
 from endpoints.web import BODY_WITHIN_S, Body, Limit, limit_problem, problem, too_large
 from schemas.message import Message, Reply
+
+log = structlog.get_logger()
 
 _HEAD_WITHIN_S = 1.0  # how long the beginning of a body that is not taken is waited for
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
@@ -39,9 +43,11 @@ class SourceOptions(Options):
     headers: tuple[str, ...] = Field(
         ("x-request-id",), max_length=32, description="request headers that the message keeps"
     )
-    max_size: Size = Field(10_000_000, description="of a body; a larger one is answered 413")
+    max_size: Size = Field(100_000_000, description="of a body; a larger one is answered 413")
     requests: int = Field(200, ge=1, description="at once; a further one is answered 503")
-    body_within: Seconds = Field(BODY_WITHIN_S, description="a body that takes longer is answered 408")
+    body_within: Seconds = Field(
+        BODY_WITHIN_S, description="a body that takes longer is answered 408; a large one: for each MB"
+    )
     stop_within: Seconds = Field(10.0, description="how long a stop waits for the answers still owed")
     tls: Callers = Field(
         Callers(), description="who may come in; `http.tls` of jingluo.yaml is the door's own"
@@ -125,16 +131,23 @@ class HttpSource:
 
     async def _answer(self, request: Request) -> Response:
         kind, charset = content_type(request.headers.get("content-type", ""))
-        limit = None
+        arrival, limit = Arrival(self.ground.spool), None
         if self.options.method == "GET":
-            body, charset = _parameters(request), "utf-8"
+            arrival.body, charset = _parameters(request), "utf-8"
         else:
             if kind and kind not in self._taken and "*" not in self._taken:
                 text = f"{kind} is not taken here"
                 return problem(415, "JL-E212", detail=text, headers={"accept": ", ".join(self._taken)})
-            body, limit = await self._read(request)
+            try:
+                limit = await self._read(request, arrival)
+            except JingluoError as error:
+                log.warning(
+                    "http.large_not_kept", channel=self.ground.name, code=error.code, reason=error.text
+                )
+                return self._respond(not_kept(error))
         client = request.client.host if request.client else ""
-        message = Message(body, f"http {client}", self._headers(request, kind), charset=charset)
+        headers = self._headers(request, kind)
+        message = Message(arrival.body, f"http {client}", headers, charset=charset, blob=arrival.blob)
         if limit is not None:  # the engine refuses it, and files its head
             message = replace(message, fault=limit.detail, fault_code=limit.code)
         reply = await asyncio.shield(self._deliver(message))
@@ -142,26 +155,30 @@ class HttpSource:
             return limit_problem(limit, reply.id if reply.state == "refused" else "")
         return self._respond(reply)
 
-    async def _read(self, request: Request) -> tuple[bytes, Limit | None]:
-        """The body; or its head, and the limit that it went over."""
+    async def _read(self, request: Request, arrival: Arrival) -> Limit | None:
+        """The body; or the limit that it went over, and its head. Raises JingluoError where it cannot be kept."""
         size, within = self.options.max_size, self.options.body_within
         over, length = None, request.headers.get("content-length", "")
         if length.isdigit() and int(length) > size:
             over, size, within = too_large(size), 0, min(within, _HEAD_WITHIN_S)
             if "expect" in request.headers:  # reading would invite all of it
-                return b"", over
+                return over
         receive = Body(request.receive, size, within)
-        parts, more = [], True
         try:
+            more = True
             while more:
                 event = await receive()
                 if event["type"] == "http.disconnect":
                     raise ClientDisconnect
-                parts.append(event.get("body", b""))
+                await arrival.take(event.get("body", b""))
                 more = event.get("more_body", False)
+            await arrival.end()
         except Limit as limit:
-            return receive.head, over or limit
-        return b"".join(parts), None
+            arrival.body = receive.head
+            return over or limit
+        finally:
+            await arrival.give_up()
+        return None
 
     def _headers(self, request: Request, kind: str) -> dict[str, str]:
         kept = {name: request.headers[name] for name in self.options.headers if name in request.headers}

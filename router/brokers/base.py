@@ -25,6 +25,7 @@ from msgspec import Struct
 from config.errors import JingluoError
 
 POISON_AFTER = 3
+MAYBE_KEPT = frozenset(("JL-B006", "JL-B007"))  # failures after which a message may be kept all the same
 
 
 class BrokerDown(JingluoError):

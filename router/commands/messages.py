@@ -5,6 +5,7 @@ Finding reads the database and needs no running engine; replay asks the engine, 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from router.clock import now_ms
 from router.search import PAGE, BadQuery, Query
 
 if TYPE_CHECKING:
+    from router.search import Story
     from router.store import Store
 
 app = typer.Typer(help="What became of every message. 消息查询与重发", no_args_is_help=True)
@@ -67,12 +69,17 @@ def show(
     body: Annotated[
         bool, typer.Option("--body", help="The message itself and the answers: patient data.")
     ] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the message itself to this new file: patient data.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """A message's whole way: received, to whom, every try and its answer, replays. 消息全程"""
     story = _ask(lambda store: store.show(id))
     from router.commands import tables
 
+    if save is not None:
+        _save(story, save)
     if body:
         typer.echo("This shows patient data: handle with care. 以下内容含患者数据，请妥善保管。", err=True)
     if as_json:
@@ -206,6 +213,20 @@ def _ask(question: Callable[[Store], Any]) -> Any:
         return question(store)
     finally:
         store.close()
+
+
+def _save(story: Story, file: Path) -> None:
+    """The body, for this user's eyes; of a large one, piece by piece."""
+    from router.blobs import open_blobs
+    from router.cli import settings
+
+    pieces = open_blobs(settings(), now_ms).find(story.blob).pieces() if story.blob else (story.body,)
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise BadQuery("JL-J004", f"{file}: {error.strerror}") from None
+    with open(handle, "wb") as saved:
+        saved.writelines(pieces)
 
 
 def _print_json(value: Any) -> None:

@@ -92,6 +92,8 @@ def print_story(story: Story, *, body: bool) -> None:
 
 def print_body(console: Console, story: Story) -> None:
     console.print("-- message 报文", style="bold")
+    if story.blob:
+        console.print(f"{story.blob.size} bytes: --save FILE writes them 内容较大，请用 --save 存为文件")
     console.print(readable(story.body, story.charset), markup=False, soft_wrap=True)
     for t in story.tries:
         if t.answer:
@@ -102,7 +104,8 @@ def print_body(console: Console, story: Story) -> None:
 def story_facts(story: Story, *, body: bool) -> dict[str, Any]:
     """For `--json`: bodies as text, and only where asked for."""
     facts = asdict(story)
-    facts["body"] = readable(story.body, story.charset) if body else None
+    facts["body"] = readable(story.body, story.charset) if body and not story.blob else None
+    facts["blob"] = {"name": story.blob.name, "size": story.blob.size} if story.blob else None
     for shown, t in zip(facts["tries"], story.tries, strict=True):
         shown["answer"] = readable(t.answer, story.charset) if body else None
     return facts

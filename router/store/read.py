@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from config.errors import JingluoError
+from router.envelope import BlobRef
 from router.ids import day_at, day_of, first_id
 from router.search import MAX_PAGE, PAGE, Count, Dead, Found, Page, Query, Story
 from router.store.database import CATALOGUE, Reading
@@ -126,14 +127,15 @@ class Reader:
             format=row.format,
             charset=row.charset,
             headers=facts.headers,
-            body=kept or b"",
+            body=kept if isinstance(kept, bytes) else b"",
+            blob=kept if isinstance(kept, BlobRef) else None,
             body_over=kept is None,
             tries=tuple(try_of(t, day.key) for t in reversed(tries)),
             parents=self._parents(row.parent),
             children=self._children(row.id),
         )
 
-    def _body(self, day: Day, row: Row[Any]) -> bytes | None:
+    def _body(self, day: Day, row: Row[Any]) -> bytes | BlobRef | None:
         bodies = self._reading.bodies(day.name)
         if bodies is None:
             return None
