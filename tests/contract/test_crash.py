@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from engine_parts import END, START, Sink, adt, code_of, write_site
+from process_parts import WAIT_S, Process, connect, free_port
 
-WAIT_S = 30
 SENDERS = 8
 IN_FLIGHT = 8 + 160 + SENDERS  # a destination's `parallel`, what it holds ahead, what the senders wait for
 
@@ -24,39 +19,9 @@ def broker(request: pytest.FixtureRequest) -> str:
     return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
 
 
-class Process:
-    """`jingluo run` as an operator starts it."""
-
-    def __init__(self, site: Path, broker: str) -> None:
-        env = {**os.environ, "JINGLUO_BROKER": broker, "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-m", "router.cli", "--site", str(site), "run"]
-        self._log = (site / f"log-{uuid.uuid4().hex}").open("wb")
-        self._process = subprocess.Popen(command, env=env, stdout=self._log, stderr=self._log)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(WAIT_S)
-        self._log.close()
-
-    def terminate(self) -> int:
-        self._process.terminate()
-        code = self._process.wait(WAIT_S)
-        self._log.close()
-        return code
-
-
-async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            try:
-                return await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)  # the engine is still starting
-
-
 async def _send_until_cut(port: int, ids: Iterator[str], said_yes: set[str]) -> None:
     """One sender, one message at a time, until the engine is gone."""
-    reader, writer = await _connect(port)
+    reader, writer = await connect(port)
     try:
         for control_id in ids:
             writer.write(START + adt(control_id) + END)
@@ -69,15 +34,9 @@ async def _send_until_cut(port: int, ids: Iterator[str], said_yes: set[str]) -> 
         writer.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_kill_9_loses_nothing_that_was_accepted(tmp_path: Path, broker: str) -> None:
     sink = await Sink(slow_s=0.03).start()  # slower than the senders: much is waiting at each kill
-    door = _free_port()
+    door = free_port()
     text = (
         f"channel: adt\nfrom: {{mllp: {{host: 127.0.0.1, port: {door}}}}}\nformat: hl7v2\n"
         f"to:\n  lis: {{send: {{mllp: {{host: 127.0.0.1, port: {sink.port}}}}}}}\n"
@@ -96,7 +55,7 @@ async def test_kill_9_loses_nothing_that_was_accepted(tmp_path: Path, broker: st
         await asyncio.gather(*senders)
     assert not said_yes <= set(sink.ids()), "nothing was waiting: the test proves nothing"
     last = Process(site, broker)
-    _, writer = await _connect(door)
+    _, writer = await connect(door)
     writer.close()
     async with asyncio.timeout(WAIT_S):
         while not said_yes <= set(sink.ids()):  # noqa: ASYNC110
