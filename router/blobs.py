@@ -224,7 +224,10 @@ class Kept:
 
     def _opened(self, file: BinaryIO) -> Iterator[bytes]:
         try:
-            sealer = Sealer(self._blobs.keys.unwrap(file.read(WRAPPED_BYTES)))
+            wrapped = file.read(WRAPPED_BYTES)
+            if len(wrapped) < WRAPPED_BYTES:
+                raise BlobChanged("JL-L003", "a large body's file is cut")
+            sealer = Sealer(self._blobs.keys.unwrap(wrapped))
             chained, count = b"", -(-self.size // CHUNK)
             for number in range(count):
                 sealed = file.read(CHUNK + OVERHEAD)

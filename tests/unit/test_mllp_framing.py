@@ -118,3 +118,23 @@ def test_third_parties_frames_are_found(name: str, whole: int, cut_off: int) -> 
     assert [frame.fault for frame in found].count("") == whole
     assert [frame.fault for frame in found].count("cut") == cut_off
     assert is_open == name.startswith("truncated")
+
+
+def joined(frames: list[Frame]) -> list[Frame]:
+    """Frames with their pieces put together again, as who spools them does."""
+    made: list[Frame] = []
+    held = b""
+    for frame in frames:
+        held += b"" if frame.fault else frame.body
+        if not frame.more:
+            made.append(Frame(b"", frame.fault) if frame.fault else Frame(held))
+            held = b""
+    return [frame for frame in made if frame.fault or frame.body.strip(b"\r\n\t \0")]
+
+
+@given(anything, st.lists(st.integers(0, 500), max_size=20), st.integers(4, 30))
+def test_a_large_frame_in_pieces_is_the_same_frame(data: bytes, places: list[int], piece: int) -> None:
+    data += b"\x1c\r"  # what is cut is told at once, in place of at the end
+    framer = Framer(1000, piece)
+    found = [frame for some in cut(data, places) for frame in framer.feed(some)] + framer.flush()
+    assert joined(found) == joined(frames_of([data])[0])
