@@ -2,7 +2,7 @@
 
 `ConfigError` is for whoever wrote the YAML, `BadMessage` for whoever sent the message, `Refused` and
 `Unreachable` speak of the receiver. Everything else is a bug and stays loud. Each carries a stable code:
-`JL-Cnnn` configuration, `JL-Mnnn` messages, `JL-Dnnn` delivery, `JL-Bnnn` the broker,
+`JL-Cnnn` configuration, `JL-Mnnn` messages, `JL-Dnnn` delivery, `JL-Lnnn` large bodies, `JL-Bnnn` the broker,
 `JL-Jnnn` the journal, `JL-Knnn` keys.
 """
 
