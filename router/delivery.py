@@ -49,8 +49,12 @@ class Outlet:
         self._tasks: list[asyncio.Task[None]] = []
         self._deaf: Callable[[], None] = lambda: None
 
-    async def start(self) -> None:
+    async def prepare(self) -> None:
+        """Makes the destination ready to send, before anything is taken from a queue. Raises what it raises."""
         await self._destination.start()
+
+    async def start(self) -> None:
+        """Begins to deliver."""
         if not self.channel.lanes:
             for body in await self._broker.delayed_in(self.queues[0], OLDEST_TRACKED):
                 waiting = wire.decode_work(body)  # its age counts until it comes again
@@ -79,6 +83,11 @@ class Outlet:
             if isinstance(ended, Exception):
                 log.error("delivery.bug", queue=self.queues[0], error=repr(ended))
         await self._destination.stop()
+
+    @property
+    def known(self) -> int:
+        """How many of the messages that wait here this process has had in hand, up to 10,000."""
+        return len(self._handling.waiting)
 
     def oldest_ms(self) -> int | None:
         """When the oldest message that waits here was received (Unix ms), as far as this process has seen it."""

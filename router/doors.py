@@ -15,6 +15,7 @@ import structlog
 from channels.model import Channel
 from config import registry
 from endpoints.base import Deliver, Ground, Source, Spool, Web
+from router.work import CannotWork, why
 from schemas.message import Message, Reply
 
 log = structlog.get_logger()
@@ -105,7 +106,9 @@ class Doors:
     # While the engine runs
 
     async def change(self, ways_in: WaysIn, gone: Collection[str]) -> list[Source]:
-        """Opens these ways too, or in place of a channel's old one, and shuts those of `gone`: all, or none and raises.
+        """Opens these ways too, or in place of a channel's old one, and shuts those of `gone`: all, or none.
+
+        Raises CannotWork.
 
         Nothing comes in by a new door before all are open. What it returns is shut; its `stop` waits for the replies
         still owed.
@@ -141,10 +144,11 @@ class Doors:
     async def _open_beside(self, coming: Sequence[Door], leaving: dict[str, Door]) -> None:
         """Opens the new ones, paused: first those that need no old one's place; routes last, for that takes no time."""
         places = {door.address for door in leaving.values()}
+        coming = sorted(coming, key=lambda door: (door.address in places, door.address[1] is None))
         opened: list[Door] = []
         gave_way: list[Door] = []
         try:
-            for door in sorted(coming, key=lambda door: (door.address in places, door.address[1] is None)):
+            for door in coming:
                 for name, old in leaving.items():
                     if old.address == door.address and name not in self.closed:
                         old.source.close()
@@ -152,11 +156,14 @@ class Doors:
                 door.source.pause()
                 await door.source.start(door.take)
                 opened.append(door)
-        except BaseException:
+        except BaseException as error:
             for door in opened:
                 await door.source.stop()
             await self._reopen(gave_way)
-            raise
+            if not isinstance(error, Exception):
+                raise
+            failed = coming[len(opened)].channel
+            raise CannotWork(failed, f"its door ({failed.kind}) does not open: {why(error)}") from error
 
     async def _reopen(self, gave_way: Sequence[Door]) -> None:
         """A source that was closed does not open again: each gets a new one."""
@@ -195,7 +202,7 @@ class Doors:
             try:
                 await door.source.start(door.take)
             except Exception as error:  # also a plug-in's: it is that door's alone
-                reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+                reason = why(error)
                 if self.closed.get(name) != reason:
                     log.error("door.closed", channel=name, kind=door.channel.kind, reason=reason)
                 self.closed[name] = reason

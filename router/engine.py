@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
-from channels.loader import Site
+from channels.loader import Site, load_site
 from config.errors import JingluoError
 from config.settings import Settings
 from endpoints.web import WebServer
-from router.board import Board
+from router.board import Board, Way
 from router.brokers import open_broker
 from router.brokers.base import Depth, QueueSpec
 from router.clock import now_ms as wall_ms
@@ -29,10 +29,13 @@ from router.gauges import Gauges
 from router.journal import Journal
 from router.metrics import Metrics
 from router.orders import begin
+from router.post import Post
 from router.pressure import Pressure
+from router.queues import Queues
+from router.reload import Reload, Reread
 from router.scribe import Scribe
 from router.store import Store, StoreDown, open_journal
-from router.work import Makers
+from router.work import Makers, Work
 
 log = structlog.get_logger()
 
@@ -43,9 +46,16 @@ class Engine:
     `store` and `journal` are there for the role `journal` alone: the others have no database.
     """
 
-    def __init__(self, settings: Settings, site: Site, now_ms: Callable[[], int] = wall_ms) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        site: Site,
+        now_ms: Callable[[], int] = wall_ms,
+        reread: Reread | None = None,
+    ) -> None:
         self.settings = settings
         self.site = site
+        self.reload = Reload(self, reread or (lambda: (settings, load_site(settings))))
         self.metrics = Metrics()
         self.started = False
         settings.var.mkdir(parents=True, exist_ok=True)
@@ -58,6 +68,8 @@ class Engine:
         self.when_started: list[Callable[[], None]] = []
         self.board = Board(self.broker)
         self.makers = Makers(settings, self.broker, self.board, self.metrics, self._tries, now_ms)
+        self.queues = Queues(self.broker)
+        self.posts: dict[Way, Post] = {}
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
@@ -71,8 +83,13 @@ class Engine:
 
     @property
     def outlets(self) -> list[Outlet]:
-        """Every destination that this process delivers to."""
-        return [outlet for work in self.works.values() for outlet in work.outlets]
+        """Every destination that this process delivers to, those included that are only emptied."""
+        return [post.outlet for post in self.posts.values() if post.outlet is not None]
+
+    def post(self, way: Way) -> Post:
+        if way not in self.posts:
+            self.posts[way] = Post(self.queues, self.settings.stop_within)
+        return self.posts[way]
 
     @property
     def store(self) -> Store:
@@ -90,7 +107,9 @@ class Engine:
         self.broker.on_change(lambda open: log.info("broker.open" if open else "broker.down"))
         await self.broker.start()
         works = self.works.values()
-        await self.broker.declare([QueueSpec(JOURNAL), *(spec for work in works for spec in work.queues)])
+        await self.broker.declare([QueueSpec(JOURNAL)])
+        await self.queues.declare([spec for work in works for spec in work.queues])
+        await self.queues.show()
         await self.board.start()
         if self.roles & {"intake", "delivery"}:
             await begin(self.site.channels, self.board, self.broker)
@@ -100,8 +119,10 @@ class Engine:
         await self.makers.replies.open()
         if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
             await self.makers.seen.start()
-        for outlet in self.outlets:
-            await outlet.start()
+        for work in works:
+            for outlet in work.outlets:
+                await outlet.prepare()
+                await self.post(outlet.way).take_over(outlet)
         self.gauges.start()
         self.board.listen(self._hold_back)
         self._hold_back()
@@ -129,9 +150,9 @@ class Engine:
         self.makers.replies.give_up()
         try:
             async with asyncio.timeout(self.settings.stop_within):
+                await self.reload.idle()
                 await self._step("doors", self.doors.close())
-                outlets = (self._step("outlet", outlet.stop()) for outlet in self.outlets)
-                await asyncio.gather(*outlets)
+                await asyncio.gather(*(self._step("outlet", post.stop()) for post in self.posts.values()))
         except TimeoutError:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
         await self._step("seen", self.makers.seen.stop())
@@ -151,6 +172,15 @@ class Engine:
             await asyncio.to_thread(self.store.check)
         except StoreDown as error:
             log.warning("journal.keys_not_checked", code=error.code, error=error.text)
+
+    def exchange(self, site: Site, works: Sequence[Work]) -> None:
+        """These works in place of the old of their channels; channels that the site has no more are gone."""
+        self.site = site
+        changed = {work.channel.name: work for work in works}
+        self.works = {c.name: changed.get(c.name) or self.works[c.name] for c in site.channels}
+        self.pressure.watch(site.channels if "intake" in self.roles else ())
+        self.queues.wanted = {spec.name for work in self.works.values() for spec in work.queues}
+        self._held_back &= set(self.doors.channels)
 
     async def _step(self, name: str, stopping: Awaitable[None]) -> None:
         try:

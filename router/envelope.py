@@ -8,6 +8,9 @@ from __future__ import annotations
 import msgspec
 
 JOURNAL = "jl.journal"
+ENGINES = (
+    "jl.engines"  # nothing is ever in it; every engine that runs consumes from it, and so they are counted
+)
 
 
 class BlobRef(msgspec.Struct, frozen=True, array_like=True):

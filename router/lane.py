@@ -70,19 +70,26 @@ class Lane:
             inbox = self._inbox = self._new_inbox()
             self._asked = False
             consumer = await self._handling.broker.consume(self._queue, inbox.put_nowait, self._ahead)
-            delay_s = 0.0
-            while not delay_s and not self._gate.shut:
-                delivered = await inbox.get()
-                if delivered is None or self._gate.shut:
-                    break
-                try:
-                    delay_s = await self._deliver(delivered)
-                except Exception:  # a bug of ours must not end the lane
-                    log.exception("delivery.bug", queue=self._queue)
-                    delay_s = _TRY_AGAIN_S
-            await self._handling.flush()  # or what was sent goes back with the others
-            await consumer.cancel()
+            try:
+                delay_s = await self._until_let_go(inbox)
+                await self._handling.flush()  # or what was sent goes back with the others
+            finally:  # also where it is cut short: what it holds must go back
+                await consumer.cancel()
             await self._gate.pause(delay_s)
+
+    async def _until_let_go(self, inbox: asyncio.Queue[Delivered | None]) -> float:
+        """Delivers until the gate is shut (0), or a failure wants to wait: for how many seconds."""
+        while not self._gate.shut:
+            delivered = await inbox.get()
+            if delivered is None or self._gate.shut:
+                break
+            try:
+                if delay_s := await self._deliver(delivered):
+                    return delay_s
+            except Exception:  # a bug of ours must not end the lane
+                log.exception("delivery.bug", queue=self._queue)
+                return _TRY_AGAIN_S
+        return 0.0
 
     @staticmethod
     def _new_inbox() -> asyncio.Queue[Delivered | None]:

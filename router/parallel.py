@@ -43,11 +43,13 @@ class Parallel:
             consumer = await self._handling.broker.consume(
                 self._queue, self._inbox.put_nowait, self._parallel + self._ahead
             )
-            await asyncio.gather(*workers)
-            await self._handling.flush()
-            if self._fence is not None:
-                await self._passed(*self._fence)
-            await consumer.cancel()
+            try:
+                await asyncio.gather(*workers)
+                await self._handling.flush()
+                if self._fence is not None:
+                    await self._passed(*self._fence)
+            finally:  # also where it is cut short: what it holds must go back
+                await consumer.cancel()
 
     def _wake(self) -> None:
         """Those who wait for work; who is sending looks up afterwards."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from channels.model import Branch, Channel
 from config import registry
+from config.errors import JingluoError
 from config.settings import Settings
 from endpoints.base import Ground
 from router.blobs import open_blobs
@@ -45,6 +46,37 @@ class Work:
         own = [specs(channel, (channel.name, branch.name), channel.lanes) for branch in channel.branches]
         return [spec for some in own for spec in some]
 
+    async def prepare(self) -> None:
+        """All that can fail. Raises CannotWork; then nothing is left open."""
+        ready: list[Outlet] = []
+        for outlet in self.outlets:
+            try:
+                await outlet.prepare()
+            except Exception as error:  # also a plug-in's
+                for done in ready:
+                    await done.stop()
+                text = f"the destination {outlet.branch.name} cannot begin: {why(error)}"
+                raise CannotWork(self.channel, text) from error
+            ready.append(outlet)
+
+    async def give_up(self) -> None:
+        """What was prepared will not be needed."""
+        for outlet in self.outlets:
+            await outlet.stop()
+
+
+class CannotWork(JingluoError):
+    """JL-R003: a part of a channel cannot begin: a port in use, a file that is missing."""
+
+    def __init__(self, channel: Channel, text: str) -> None:
+        super().__init__("JL-R003", text)
+        self.channel = channel
+
+
+def why(error: Exception) -> str:
+    """What an endpoint's failure says to people."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
 
 class Makers:
     """What all channels of one engine are put to work with. `work` makes one; nothing of it runs yet."""
@@ -71,6 +103,7 @@ class Makers:
         self._now_ms = now_ms
 
     def work(self, channel: Channel) -> Work:
+        """Raises what an endpoint's constructor raises."""
         duplicates = Duplicates(channel, self.seen) if channel.duplicates_by else None
         large = Large(channel, self.blobs, self._settings.limits.whole)
         intake = Intake(channel, self._broker, self.replies, self._metrics, self._now_ms, large, duplicates)

@@ -116,6 +116,15 @@ class Broker(Protocol):
 
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]: ...
 
+    async def settled(self) -> None:
+        """Returns when everything that was published until now has been confirmed, or has failed."""
+
+    async def empty(self, queues: Sequence[str]) -> bool:
+        """Whether for certain nothing is in them, and nothing waits for its time to come into them."""
+
+    async def consumers(self, queue: str) -> int | None:
+        """How many consume from a queue, those of other processes too; None where there is no such queue."""
+
     async def delayed(self) -> int:
         """How many messages wait for their time, of all queues together."""
 

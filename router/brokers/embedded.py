@@ -176,6 +176,16 @@ class EmbeddedBroker:
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
         return {name: self._queue(name).depth() for name in queues}
 
+    async def settled(self) -> None:
+        if self._futures:
+            await asyncio.wait(list(self._futures.values()))
+
+    async def empty(self, queues: Sequence[str]) -> bool:
+        return not any(self._queue(name).length for name in queues)
+
+    async def consumers(self, queue: str) -> int | None:
+        return len(self._queues[queue].consumers) if queue in self._queues else None
+
     async def delayed(self) -> int:
         return sum(queue.delayed for queue in self._queues.values())
 

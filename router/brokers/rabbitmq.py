@@ -162,6 +162,18 @@ class RabbitBroker:
 
         return await self._ask(look)
 
+    async def settled(self) -> None:
+        if self._session is not None:
+            await self._session.publisher.settled()
+
+    async def empty(self, queues: Sequence[str]) -> bool:
+        """The delay queues are those of all destinations: while any of them holds something, nobody knows."""
+        depths = await self.depth(queues)
+        return not any(depth.total for depth in depths.values()) and not await self.delayed()
+
+    async def consumers(self, queue: str) -> int | None:
+        return await self._ask(lambda session: session.consumers(queue))
+
     async def delayed(self) -> int:
         return await self._ask(lambda session: session.delayed())
 

@@ -72,12 +72,12 @@ class Channel:
         finally:
             self._waiting.discard(future)
 
-    async def declare_queue(self, name: str, arguments: dict[str, Any] | None) -> int:
-        """Declares, or with `arguments` None only looks. How many messages are ready in it."""
+    async def declare_queue(self, name: str, arguments: dict[str, Any] | None) -> tuple[int, int]:
+        """Declares, or with `arguments` None only looks. How many messages are ready in it, how many consume."""
         frame = await self.call(
             self.raw.queue_declare, name, passive=arguments is None, durable=True, arguments=arguments
         )
-        return int(frame.method.message_count)
+        return int(frame.method.message_count), int(frame.method.consumer_count)
 
     async def close(self) -> None:
         """Ends it; what was delivered on it and not acknowledged goes back to the head of its queue."""

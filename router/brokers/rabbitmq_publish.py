@@ -51,6 +51,11 @@ class Publisher:
             return self._loop.time() - at
         return 0.0
 
+    async def settled(self) -> None:
+        """Until all that has been sent by now is answered for."""
+        if self._waiting:
+            await asyncio.wait([future for future, _ in self._waiting.values()])
+
     def fail(self, error: BrokerDown) -> None:
         """No confirm will come any more."""
         for future, _ in self._waiting.values():

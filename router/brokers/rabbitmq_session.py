@@ -106,6 +106,15 @@ class Session:
 
     async def count(self, name: str) -> int | None:
         """Messages ready in a queue, None where there is no such queue. Raises LinkLost."""
+        found = await self._look(name)
+        return found and found[0]
+
+    async def consumers(self, name: str) -> int | None:
+        """Of all processes; None where there is no such queue. Raises LinkLost."""
+        found = await self._look(name)
+        return found and found[1]
+
+    async def _look(self, name: str) -> tuple[int, int] | None:
         async with self._lock:
             try:
                 return await (await self._channel()).declare_queue(name, None)

@@ -21,7 +21,7 @@ from router.board import BOARD
 from router.brokers.base import Broker
 from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
-from router.envelope import JOURNAL, queues_of
+from router.envelope import ENGINES, JOURNAL, queues_of
 from router.store import Store, open_store
 
 _NAME = f"jingluo-test-{os.getpid()}"
@@ -59,7 +59,7 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
     with pika.BlockingConnection(pika.URLParameters(_vhost)) as connection:
         queues = connection.channel()
         lanes = [queue for lanes in range(5) for queue in queues_of("adt", "lis", lanes)]
-        for name in (JOURNAL, BOARD.name, *lanes):
+        for name in (JOURNAL, ENGINES, BOARD.name, *lanes):
             queues.queue_delete(name)
 
 
