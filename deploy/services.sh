@@ -8,6 +8,7 @@
 # A server that cannot be had is said loudly here; the tests that need it then skip, or fail under CI=true.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+. deploy/rabbitmq/node.sh
 
 STATE=.services
 WAIT_S=60
@@ -55,9 +56,6 @@ remember() { # remember KEY VALUE in .services/env
 
 # --- RabbitMQ
 
-# An idle scheduler sleeps instead of spinning: on few cores the spinning is taken from everybody else.
-QUIET="+sbwt none +sbwtdcpu none +sbwtdio none"
-
 as_rabbitmq() { # with the fixed node name, everything bound to loopback
     local command=$1
     shift
@@ -69,16 +67,8 @@ as_rabbitmq() { # with the fixed node name, everything bound to loopback
 
 rabbitmq_pid() { cat "/var/lib/rabbitmq/mnesia/$NODE.pid" 2>/dev/null; }
 
-# While it starts, a port can be open before the broker speaks AMQP: ask for its greeting.
-amqp_answers() {
-    local reply
-    reply=$(timeout 3 bash -c "exec 3<>/dev/tcp/127.0.0.1/$AMQP_PORT && printf 'AMQP\0\0\011\001' >&3 \
-        && head -c 1 <&3 | od -An -tx1" 2>/dev/null)
-    [ "${reply// /}" = 01 ]
-}
-
 start_rabbitmq() {
-    if amqp_answers; then
+    if amqp_answers "$AMQP_PORT"; then
         say "RabbitMQ: using the one on 127.0.0.1:$AMQP_PORT"
     else
         if ! command -v rabbitmq-server >/dev/null 2>&1; then
@@ -88,7 +78,7 @@ start_rabbitmq() {
         [ "$(id -u)" = 0 ] || { say "RabbitMQ: installed but not running; start it, or run this as root"; return 1; }
         say "RabbitMQ: starting ..."
         as_rabbitmq rabbitmq-server -detached >"$STATE/rabbitmq.log" 2>&1
-        wait_for RabbitMQ amqp_answers || return 1
+        wait_for RabbitMQ amqp_answers "$AMQP_PORT" || return 1
         rabbitmq_pid >"$STATE/started-rabbitmq"
         say "RabbitMQ: started on 127.0.0.1:$AMQP_PORT"
     fi
@@ -172,7 +162,7 @@ stop_postgresql() {
 }
 
 status() {
-    if amqp_answers; then say "RabbitMQ: answers on 127.0.0.1:$AMQP_PORT"; else say "RabbitMQ: not running"; fi
+    if amqp_answers "$AMQP_PORT"; then say "RabbitMQ: answers on 127.0.0.1:$AMQP_PORT"; else say "RabbitMQ: not running"; fi
     if listens "$POSTGRESQL_PORT"; then say "PostgreSQL: answers on 127.0.0.1:$POSTGRESQL_PORT"; else say "PostgreSQL: not running"; fi
 }
 

@@ -1,7 +1,8 @@
 """This process's mailbox: a queue by which other processes answer it while it is there.
 
-Nothing in it is durable and nothing is confirmed: an answer is worthless once its sender has gone. RabbitMQ's own
-reply-to would do the same, but only on the channel that published the question.
+Nothing posted is confirmed: an answer is worthless once its sender has gone. It is a quorum queue all the same: a
+classic one dies with its node, and can be neither used nor made again until that node is back. RabbitMQ's own reply-to
+would do the same, but only on the channel that published the question.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ log = structlog.get_logger()
 _EXPIRES_MS = 60_000  # RabbitMQ deletes the mailbox of a process that has not come back by then
 _MAX_BYTES = 200_000_000
 _ARGUMENTS = {
-    "x-queue-type": "classic",
+    "x-queue-type": "quorum",
     "x-expires": _EXPIRES_MS,
     "x-max-length-bytes": _MAX_BYTES,
     "x-overflow": "drop-head",
