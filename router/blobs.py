@@ -38,11 +38,12 @@ from config.crypto import (
 from config.errors import BadMessage, JingluoError, Unreachable
 from config.settings import Settings
 from router.envelope import BlobRef
-from router.ids import day_of, new_id
+from router.ids import day_at, day_of, new_id, time_ms
 from schemas.message import Blob
 
 CHUNK = 262_144  # bytes of a body that are sealed together
 _PART = ".part"
+_NAME = re.compile("[0-9a-f]{32}")
 _WRITERS = 4  # threads: a disk or a share that hangs holds up large bodies only
 
 
@@ -87,12 +88,28 @@ class Blobs:
         return Kept(ref, self)
 
     def discard(self, name: str) -> None:
-        """Removes a body that no message refers to. Blocks."""
-        self.path(name).unlink(missing_ok=True)
+        """Removes a body that no message needs, whole or not. Blocks."""
+        path = self.path(name)
+        path.unlink(missing_ok=True)
+        path.with_name(name + _PART).unlink(missing_ok=True)
+
+    def listed(self) -> Iterator[tuple[str, int, bool]]:
+        """What lies here: name, since when (Unix ms), and whether it is whole. Blocks."""
+        for path in sorted(self.folder.glob("[0-9]*/*")):
+            name = path.name.removesuffix(_PART)
+            if _NAME.fullmatch(name):
+                yield name, time_ms(name), path.name == name
+
+    def forget_days(self, before_ms: int) -> None:
+        """Removes the folders of days before that have nothing left. Blocks."""
+        for folder in self.folder.glob("[0-9]" * 8):
+            if folder.name < day_at(before_ms):
+                with contextlib.suppress(OSError):  # there is something
+                    folder.rmdir()
 
     def path(self, name: str) -> Path:
         """Raises BlobChanged for what is no name."""
-        if not re.fullmatch("[0-9a-f]{32}", name):
+        if not _NAME.fullmatch(name):
             raise BlobChanged("JL-L003", "a reference to a large body is not one")
         return self.folder / day_of(name) / name
 

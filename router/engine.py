@@ -35,6 +35,7 @@ from router.queues import Queues
 from router.reload import Reload, Reread
 from router.scribe import Scribe
 from router.store import Store, StoreDown, open_journal
+from router.sweep import Sweep
 from router.work import Makers, Work
 
 log = structlog.get_logger()
@@ -70,6 +71,9 @@ class Engine:
         self.makers = Makers(settings, self.broker, self.board, self.metrics, self._tries, now_ms)
         self.queues = Queues(self.broker)
         self.posts: dict[Way, Post] = {}
+        self._sweep: Sweep | None = None
+        if self._store is not None and self._journal is not None:
+            self._sweep = Sweep(self.makers.blobs, self._store.show, self._journal.caught_up, now_ms)
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
@@ -124,6 +128,8 @@ class Engine:
                 await outlet.prepare()
                 await self.post(outlet.way).take_over(outlet)
         self.gauges.start()
+        if self._sweep is not None:
+            self._sweep.start()
         self.board.listen(self._hold_back)
         self._hold_back()
         await self.doors.open()
@@ -157,6 +163,8 @@ class Engine:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
         await self._step("seen", self.makers.seen.stop())
         await self._step("gauges", self.gauges.stop())
+        if self._sweep is not None:
+            await self._step("sweep", self._sweep.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())
         await self._step("scribe", self.scribe.stop())

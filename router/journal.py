@@ -22,6 +22,7 @@ _GATHER_S = 0.05  # a batch may grow for so long; a commit costs as much for one
 _BATCH_BYTES = 32_000_000  # of bodies in one transaction
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 15.0
 _STOP_S = 10.0
+_LOOK_S = 0.5
 
 
 class Journal:
@@ -51,6 +52,16 @@ class Journal:
     @property
     def behind(self) -> int:
         return len(self._came) + self._in_hand
+
+    async def caught_up(self, within_s: float = 60.0) -> bool:
+        """Whether all that was accepted is in rows, for a moment at least. Raises BrokerDown."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + within_s
+        while (await self._broker.depth([JOURNAL]))[JOURNAL].total:
+            if loop.time() > ends_at:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="journal")

@@ -53,7 +53,7 @@ class Sink:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, port: int = 0) -> Sink:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=10_000_000)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

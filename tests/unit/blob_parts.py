@@ -14,9 +14,11 @@ from schemas.message import Blob
 MB = 1_000_000
 
 
-def blobs_in(folder: Path, key: bytes | None = None, free: int = 0) -> Blobs:
+def blobs_in(
+    folder: Path, key: bytes | None = None, free: int = 0, clock: Callable[[], int] = now_ms
+) -> Blobs:
     keys = SiteKeys(key or secrets.token_bytes(16))
-    return Blobs(folder, lambda: keys, now_ms, free)
+    return Blobs(folder, lambda: keys, clock, free)
 
 
 def files_in(folder: Path) -> list[Path]:

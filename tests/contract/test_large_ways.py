@@ -1,0 +1,149 @@
+"""Large bodies on their way through an engine: what is read of them, what becomes of them, and of their files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx2
+from engine_parts import Sink, adt, channel, code_of, port, running, send, settled, write_site
+
+from router.replay import Replayer, ReplayRequest
+from router.search import Query
+
+SETTINGS = "limits: {whole: 2MB}\nblobs: {free: 1MB}\n"
+MB = 1_000_000
+
+
+def large(control_id: str, size: int = 3 * MB, event: str = "A01") -> bytes:
+    """Its last segment is beyond what is read."""
+    return adt(control_id, event) + b"OBX|1|ED|||" + b"x" * size + b"\rZZZ|late\r"
+
+
+def files(site: Path) -> list[str]:
+    return [path.name for path in (site / "var" / "blobs").glob("*/*")]
+
+
+async def test_hl7_is_read_by_its_first_segments(tmp_path: Path) -> None:
+    sink = await Sink().start()
+    when = "when: {$MSH-9.2: A01}\norder: {by: $PID-3.1, lanes: 2}\nduplicates: {by: $MSH-10, within: 1h}\n"
+    late = "    when: {$ZZZ-1: late}\n"
+    way = f"    send: {{mllp: {{host: 127.0.0.1, port: {sink.port}}}}}\n"
+    site = write_site(tmp_path, channel(sink, when, branch=f"  late:\n{late}{way}"), settings=SETTINGS)
+    async with running(site) as engine:
+        yes = large("A1")
+        answers = await send(port(engine), yes, large("A2", event="A08"), yes, large("A3", MB))
+        assert [code_of(answer) for answer in answers] == ["AA"] * 4
+        await sink.wait_for(3)
+        await settled(engine)
+        assert sorted(sink.got, key=len) == [large("A3", MB), large("A3", MB), yes]
+        found = engine.store.search(Query(text="P0001"), 10).found
+        assert sorted((f.state, f.filtered, f.size > 3 * MB) for f in found) == [
+            ("accepted", (), False),
+            ("accepted", ("late",), True),
+            ("filtered", ("lis", "late"), True),
+        ], "what stands late is absent in one that is not read whole"
+        assert [f.kind for f in engine.store.search(Query(state="filtered"), 10).found] == ["ADT^A08"]
+    await sink.stop()
+
+
+async def test_json_that_is_not_held_whole_is_passed_on_where_nobody_asks_what_is_in_it(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "channel: {name}\nfrom: {{http: {{path: /{name}}}}}\nformat: json\n{more}"
+        "to:\n  out: {{send: {{file: {{folder: out}}}}}}\n"
+    )
+    site = write_site(
+        tmp_path,
+        {
+            "open": text.format(name="open", more=""),
+            "asks": text.format(name="asks", more="index: {patient: $.id}\n"),
+        },
+        settings=SETTINGS,
+    )
+    body = b'{"id": "P1", "scan": "' + b"x" * 3 * MB + b'"}'
+    async with running(site) as engine, httpx2.AsyncClient(trust_env=False, timeout=20) as client:
+        base = f"http://127.0.0.1:{engine.web.port}"
+        headers = {"content-type": "application/json"}
+        asked = [
+            await client.post(f"{base}/{path}", content=content, headers=headers)
+            for path, content in (
+                ("open", body),
+                ("asks", body),
+                ("asks", body[:22] + b'"}'),
+                ("open", body[: MB + 9]),
+            )
+        ]
+        assert [answer.status_code for answer in asked] == [202, 400, 202, 400]
+        assert asked[1].json()["code"] == "JL-L004"
+        assert asked[3].json()["code"] == "JL-M020", "up to the limit all is read"
+        await settled(engine)
+        assert sorted(path.read_bytes() for path in (site / "out").iterdir()) == sorted(
+            [body[:22] + b'"}', body]
+        )
+
+
+async def test_a_map_of_what_is_too_large_is_a_dead_letter_and_the_others_go_on(tmp_path: Path) -> None:
+    sink = await Sink().start()
+    mapped = "  emr:\n    map: adt-to-fhir\n    send: {file: {folder: out}}\n"
+    site = write_site(tmp_path, channel(sink, branch=mapped), settings=SETTINGS)
+    async with running(site) as engine:
+        await send(port(engine), large("A1"), large("A2", MB))
+        await sink.wait_for(2)
+        await settled(engine)
+        assert [(d.destination, d.code, d.count) for d in engine.store.dead()] == [("emr", "JL-L004", 1)]
+        assert len(list((site / "out").iterdir())) == 1
+    await sink.stop()
+
+
+async def test_a_replay_sends_the_same_file_again(tmp_path: Path) -> None:
+    sink = await Sink().start()
+    site = write_site(tmp_path, channel(sink, "order: {by: $PID-3.1}\n"), settings=SETTINGS)
+    async with running(site) as engine:
+        await send(port(engine), large("A1"))
+        await settled(engine, "sent")
+        (name,) = files(site)
+        replayer = Replayer(
+            engine.store, engine.resend, lambda: engine.store.search(Query()).found[0].received_ms
+        )
+        done = await replayer.replay(ReplayRequest(ids=(name,)))
+        assert done.failed == 0
+        await sink.wait_for(2)
+        assert sink.got == [large("A1")] * 2
+        assert files(site) == [name]
+    await sink.stop()
+
+
+async def test_what_the_broker_does_not_take_leaves_no_file(tmp_path: Path) -> None:
+    sink = await Sink(answer=lambda message: None).start()
+    site = write_site(tmp_path, channel(sink, "limit: {messages: 1}\n"), settings=SETTINGS)
+    async with running(site) as engine:
+        answers = await send(port(engine), large("A1"), large("A2"))
+        assert [code_of(answer) for answer in answers] == ["AA", "AE"]
+        async with asyncio.timeout(10):
+            while len(files(site)) != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await sink.stop()
+
+
+async def test_a_delivery_waits_for_a_file_that_is_away(tmp_path: Path) -> None:
+    sink = await Sink().start()
+    retry = "    retry: {first: 100ms, max: 100ms}\n"
+    site = write_site(tmp_path, channel(sink, branch=retry), settings=SETTINGS)
+    await sink.stop()
+    async with running(site) as engine:
+        assert [code_of(answer) for answer in await send(port(engine), large("A1"))] == ["AA"]
+        folder, away = site / "var" / "blobs", site / "away"
+        folder.rename(away)
+        await sink.start(sink.port)
+        await settled(engine, "retrying")
+        assert sink.got == []
+        async with asyncio.timeout(10):
+            while not engine.store.search(Query(code="JL-L002")).found:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        away.rename(folder)
+        await sink.wait_for(1)
+        assert sink.got == [large("A1")]
+        await settled(engine)
+    await sink.stop()
