@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,7 @@ def across(drafts: list[Draft], settings: Settings) -> None:
     loops(drafts, settings)
     for made in drafts:
         _callers(made, settings)
+        _keep(made, settings)
 
 
 def _reply(text: ChannelText, problems: list[Problem]) -> None:
@@ -95,6 +97,28 @@ def _retry(retry: RetryText, at: At, made: Draft) -> None:
         made.problems.append(Problem((*at, "max"), "JL-C030", what))
     if retry.for_ < retry.first and "for" not in wrong:
         made.problems.append(Problem((*at, "for"), "JL-C030", "retrying ends before the first wait is over"))
+
+
+def _keep(made: Draft, settings: Settings) -> None:
+    """What may still be tried again must still be there."""
+    text = made.text
+    if text is None or ("keep",) in made.absent:
+        return
+    keep = text.keep or settings.journal.keep
+    if keep.body is not None and keep.rows is not None and keep.body > keep.rows:
+        what = "bodies cannot be kept longer than the rows they belong to"
+        made.problems.append(Problem(("keep", "body") if text.keep else ("channel",), "JL-C048", what))
+    longest = max((branch.retry.for_ for branch in text.to.values()), default=0.0)
+    for name, kept in (("body", keep.body), ("rows", keep.rows)):
+        if kept is not None and kept < longest:
+            what = (
+                f"a message may be tried again for {longest / 86400:g} days, longer than its {name} is kept"
+            )
+            hint = f"at least {math.ceil(longest / 86400)}d, or a shorter `retry: {{for}}`"
+            if text.keep is None:
+                hint += "; jingluo.yaml: `journal: {keep}`"
+            at: At = ("keep", name) if text.keep else ("channel",)
+            made.problems.append(Problem(at, "JL-C047", what, hint))
 
 
 def _sends(made: Draft) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from channels.hl7_fields import doubts
-from channels.model import Branch, BranchText, Channel, ChannelText, Retry
+from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry
 from channels.read import channel_text
 from channels.systems import Systems, endpoint
 from config.errors import Problem
@@ -128,6 +128,7 @@ class _Compiler:
             timeout_s=text.timeout,
             max_messages=text.limit.messages,
             max_bytes=text.limit.bytes,
+            keep=Keep(text.keep.body, text.keep.rows) if text.keep else None,
             digest=self._digest(),
             file=self.made.document.file,
         )

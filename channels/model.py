@@ -50,6 +50,17 @@ class LimitText(_Text):
     bytes: Size = 2_000_000_000
 
 
+class KeepText(_Text):
+    """How long the journal keeps what came, counted from the end of its day (UTC)."""
+
+    body: Seconds | None = Field(
+        default=None, description="the message itself; without it, as long as `rows`"
+    )
+    rows: Seconds | None = Field(
+        default=None, description="all else: what became of it; without it, for good"
+    )
+
+
 class BranchText(_Text):
     """One destination of a channel."""
 
@@ -86,11 +97,14 @@ class ChannelText(_Text):
     )
     timeout: Seconds = Field(default=30.0, description="how long a sender waits for a destination's answer")
     limit: LimitText = LimitText()
+    keep: KeepText | None = Field(
+        default=None, description="without it, as the site's `journal: {keep}` says"
+    )
     tests: list[Any] = Field(default=[], description="cases for `jingluo test`")
 
 
 # Keys of the design that no part of this version acts on: silence would be a promise.
-NOT_YET = ("split", "collect", "validate", "keep", "alert", "batch")
+NOT_YET = ("split", "collect", "validate", "alert", "batch")
 
 
 # RabbitMQ takes a delivery back that is not acknowledged within 30 minutes: one send must be well below.
@@ -115,6 +129,14 @@ class Retry:
         [1.0, 2.0, 4.0, 300.0]
         """
         return float(min(self.first_s * self.factor ** min(attempt - 1, 64), self.max_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For how long after the end of their day. None: for good."""
+
+    body_s: float | None = None
+    rows_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +180,6 @@ class Channel:
     timeout_s: float = 30.0
     max_messages: int = 1_000_000
     max_bytes: int = 2_000_000_000
+    keep: Keep | None = None
     digest: str = ""
     file: str = ""

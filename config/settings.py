@@ -92,8 +92,19 @@ class KeySettings(_Part):
     )
 
 
+class KeepSettings(_Part):
+    """For how long after the end of its day (UTC) something is kept. Not said: for good."""
+
+    body: Seconds | None = None
+    rows: Seconds | None = None
+
+
 class JournalSettings(KeySettings):
     """The journal's rows are sealed with the site's key."""
+
+    keep: KeepSettings = Field(
+        default=KeepSettings(), description="of channels that say nothing themselves, or are no more"
+    )
 
 
 class BlobSettings(KeySettings):
@@ -202,7 +213,7 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         database_tls=database_tls,
         journal=_with_keys(text.journal, "journal", document, secrets)
         if "journal" in text.roles
-        else JournalSettings(),
+        else JournalSettings(keep=text.journal.keep),
         blobs=_blobs(text.blobs, base, var, document, secrets),
         var=var,
         http=http,

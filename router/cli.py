@@ -153,10 +153,12 @@ def _run_loop(main: Coroutine[Any, Any, int]) -> int:
 def main() -> None:
     """Entry point of the command."""
     from router.commands.destinations import app as destinations
+    from router.commands.log import app as log
     from router.commands.messages import app as messages
 
     app.add_typer(destinations, name="destination")
     app.add_typer(messages, name="messages")
+    app.add_typer(log, name="log")
     try:
         app()
     except ConfigError as error:

@@ -27,6 +27,7 @@ from router.doors import Doors
 from router.envelope import JOURNAL, Envelope, encode
 from router.gauges import Gauges
 from router.journal import Journal
+from router.keeping import Keeping, rules_of
 from router.metrics import Metrics
 from router.orders import begin
 from router.post import Post
@@ -66,6 +67,7 @@ class Engine:
         self._store = open_journal(settings) if "journal" in self.roles else None
         self.scribe = Scribe(settings)
         self._journal = Journal(self.scribe.write, self.broker) if self._store else None
+        self._keeping = Keeping(self.scribe.keep, lambda: rules_of(self.settings, self.site.channels))
         self.when_started: list[Callable[[], None]] = []
         self.board = Board(self.broker)
         self.makers = Makers(settings, self.broker, self.board, self.metrics, self._tries, now_ms)
@@ -120,6 +122,7 @@ class Engine:
         if self._journal is not None:
             await self._check_keys()
             await self._journal.start()
+            self._keeping.start()
         await self.makers.replies.open()
         if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
             await self.makers.seen.start()
@@ -165,6 +168,7 @@ class Engine:
         await self._step("gauges", self.gauges.stop())
         if self._sweep is not None:
             await self._step("sweep", self._sweep.stop())
+        await self._step("keeping", self._keeping.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())
         await self._step("scribe", self.scribe.stop())

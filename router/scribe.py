@@ -13,26 +13,28 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
 from config.logs import setup
 from config.settings import Settings
-from router.store import Store, StoreDown, StoreError, open_journal
+from router.blobs import Blobs, open_blobs
+from router.clock import now_ms
+from router.store import Rules, Store, StoreDown, StoreError, open_journal
 
 log = structlog.get_logger()
 
 _STOP_S = 5.0
 
 
-class _Written(NamedTuple):
-    """How many were parked, or why nothing was written."""
+class _Done(NamedTuple):
+    """How many were parked or dropped, or why nothing was done."""
 
-    parked: int = 0
+    number: int = 0
     code: str = ""
     text: str = ""
     down: bool = False
@@ -48,18 +50,25 @@ class Scribe:
 
     async def write(self, bodies: Sequence[bytes]) -> int:
         """Durable when it returns: how many bodies had to be parked. Raises StoreDown and StoreError."""
+        return await self._ask(_write, list(bodies))
+
+    async def keep(self, rules: Rules) -> int:
+        """Drops what is over, between two batches: how many things that were. Raises StoreDown and StoreError."""
+        return await self._ask(_keep, rules)
+
+    async def _ask(self, work: Callable[[Any], _Done], what: Any) -> int:
         loop = asyncio.get_running_loop()
         try:
             if self._pool is None:
                 self._pool = self._started()
                 self.pid = await loop.run_in_executor(self._pool, os.getpid)
-            written = await loop.run_in_executor(self._pool, _write, list(bodies))
+            done = await loop.run_in_executor(self._pool, work, what)
         except BrokenProcessPool as died:
             self._pool = None
             raise StoreDown("JL-J011", "the journal's writing process died; it is started again") from died
-        if written.code:
-            raise (StoreDown if written.down else StoreError)(written.code, written.text)
-        return written.parked
+        if done.code:
+            raise (StoreDown if done.down else StoreError)(done.code, done.text)
+        return done.number
 
     async def stop(self) -> None:
         """Ends the process after what it is writing, and in the midst of it where that takes too long."""
@@ -80,16 +89,18 @@ class Scribe:
 # In the writing process
 
 _store: Store
+_blobs: Blobs
 
 
 def _begin(settings: Settings) -> None:
-    global _store
+    global _store, _blobs
     # Signals go to the whole group: its owner says when it is over, or dies, and then so does this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_owner, daemon=True).start()
     setup(settings.log.level, settings.log.format)
     _store = open_journal(settings)
+    _blobs = open_blobs(settings, now_ms)
 
 
 def _end_with_owner() -> None:
@@ -99,8 +110,16 @@ def _end_with_owner() -> None:
     os._exit(0)
 
 
-def _write(bodies: list[bytes]) -> _Written:
+def _write(bodies: list[bytes]) -> _Done:
+    return _done(lambda: _store.write_bodies(bodies))
+
+
+def _keep(rules: Rules) -> _Done:
+    return _done(lambda: _store.keep(rules, now_ms(), _blobs))
+
+
+def _done(work: Callable[[], int]) -> _Done:
     try:
-        return _Written(_store.write_bodies(bodies))
+        return _Done(work())
     except StoreError as error:
-        return _Written(code=error.code, text=error.text, down=isinstance(error, StoreDown))
+        return _Done(code=error.code, text=error.text, down=isinstance(error, StoreDown))

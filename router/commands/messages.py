@@ -6,8 +6,7 @@ Finding reads the database and needs no running engine; replay asks the engine, 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +16,11 @@ import typer
 
 from config.units import seconds
 from router.clock import now_ms
+from router.commands.asking import ask, opened, print_json
 from router.search import PAGE, BadQuery, Query
 
 if TYPE_CHECKING:
     from router.search import Story
-    from router.store import Store
 
 app = typer.Typer(help="What became of every message. 消息查询与重发", no_args_is_help=True)
 
@@ -54,9 +53,9 @@ def search(
 ) -> None:
     """Finds messages, newest first. All that is given must hold. 查询消息"""
     query = _query(text, channel, to, state, index, kind, code, since, until)
-    page = _ask(lambda store: store.search(query, limit, after))
+    page = ask(lambda store: store.search(query, limit, after))
     if as_json:
-        _print_json(asdict(page))
+        print_json(asdict(page))
         return
     from router.commands.tables import print_page
 
@@ -75,15 +74,15 @@ def show(
     as_json: Json = False,
 ) -> None:
     """A message's whole way: received, to whom, every try and its answer, replays. 消息全程"""
-    story = _ask(lambda store: store.show(id))
     from router.commands import tables
 
+    story = ask(opened(id) if body or save else lambda store: store.show(id))
     if save is not None:
         _save(story, save)
     if body:
         typer.echo("This shows patient data: handle with care. 以下内容含患者数据，请妥善保管。", err=True)
     if as_json:
-        _print_json(tables.story_facts(story, body=body))
+        print_json(tables.story_facts(story, body=body))
     else:
         tables.print_story(story, body=body)
 
@@ -91,9 +90,9 @@ def show(
 @app.command()
 def dead(channel: Channel = "", to: Destination = "", as_json: Json = False) -> None:
     """Dead letters by channel, destination and cause. 死信"""
-    groups = _ask(lambda store: store.dead(channel, to))
+    groups = ask(lambda store: store.dead(channel, to))
     if as_json:
-        _print_json([asdict(group) for group in groups])
+        print_json([asdict(group) for group in groups])
         return
     from router.commands.tables import print_dead
 
@@ -104,9 +103,9 @@ def dead(channel: Channel = "", to: Destination = "", as_json: Json = False) -> 
 def counts(since: Since = "24h", as_json: Json = False) -> None:
     """Conservation: accepted = delivered + dead + waiting, per channel and destination. 收发核对"""
     since_ms = _time_ms(since) or 0
-    lines = _ask(lambda store: store.counts(since_ms))
+    lines = ask(lambda store: store.counts(since_ms))
     if as_json:
-        _print_json([asdict(line) for line in lines])
+        print_json([asdict(line) for line in lines])
         return
     from router.commands.tables import print_counts
 
@@ -204,17 +203,6 @@ def _time_ms(text: str) -> int | None:
         ) from None
 
 
-def _ask(question: Callable[[Store], Any]) -> Any:
-    from router.cli import settings
-    from router.store import open_journal
-
-    store = open_journal(settings())
-    try:
-        return question(store)
-    finally:
-        store.close()
-
-
 def _save(story: Story, file: Path) -> None:
     """The body, for this user's eyes; of a large one, piece by piece."""
     from router.blobs import open_blobs
@@ -227,10 +215,3 @@ def _save(story: Story, file: Path) -> None:
         raise BadQuery("JL-J004", f"{file}: {error.strerror}") from None
     with open(handle, "wb") as saved:
         saved.writelines(pieces)
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-    sys.stdout.buffer.flush()

@@ -94,7 +94,12 @@ def print_body(console: Console, story: Story) -> None:
     console.print("-- message 报文", style="bold")
     if story.blob:
         console.print(f"{story.blob.size} bytes: --save FILE writes them 内容较大，请用 --save 存为文件")
-    console.print(readable(story.body, story.charset), markup=False, soft_wrap=True)
+    kept = (
+        "its time is over (keep: body) 正文已到期清除"
+        if story.body_over
+        else readable(story.body, story.charset)
+    )
+    console.print(kept, markup=False, soft_wrap=True)
     for t in story.tries:
         if t.answer:
             console.print(f"-- answer of {t.destination}, try {t.attempt} 应答", style="bold")

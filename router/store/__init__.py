@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from config.crypto import SiteKeys, site_keys
@@ -12,10 +12,25 @@ from router.envelope import Attempt, Envelope
 from router.search import PAGE, Count, Dead, Page, Query, Story
 from router.store.database import CATALOGUE, Database, StoreDown, StoreError
 from router.store.days import Days
+from router.store.keep import DayFacts, Keep, Keeper, LargeBodies, Over, Rules
 from router.store.read import NotFound, Reader
+from router.store.verify import Oddity, verify
 from router.store.write import Writer
 
-__all__ = ["NotFound", "Store", "StoreDown", "StoreError", "journal_keys", "open_journal", "open_store"]
+__all__ = [
+    "DayFacts",
+    "Keep",
+    "NotFound",
+    "Oddity",
+    "Over",
+    "Rules",
+    "Store",
+    "StoreDown",
+    "StoreError",
+    "journal_keys",
+    "open_journal",
+    "open_store",
+]
 
 KEY_FILE = "site.key"
 
@@ -30,6 +45,7 @@ class Store:
         self._database = database
         self._days = Days(database, keys)
         self._writer = Writer(database, self._days)
+        self._keeper = Keeper(database, self._days, self._writer)
 
     def check(self) -> None:
         """Raises StoreError where there is a journal that this site's keys do not open (JL-J012)."""
@@ -73,6 +89,31 @@ class Store:
     def counts(self, since_ms: int = 0) -> tuple[Count, ...]:
         with self._reader() as reader:
             return reader.counts(since_ms)
+
+    def days(self) -> tuple[DayFacts, ...]:
+        """Newest first."""
+        with self._database.reading() as reading:
+            return tuple(self._keeper.facts(reading))
+
+    def over(self, rules: Rules, now_ms: int) -> tuple[Over, ...]:
+        """What `keep` would drop, oldest first."""
+        with self._database.reading() as reading:
+            return tuple(self._keeper.plan(reading, rules, now_ms))
+
+    def keep(self, rules: Rules, now_ms: int, large: LargeBodies | None = None) -> int:
+        """Drops what is over: on SQLite only in the process that writes. Returns how many things that were."""
+        return self._keeper.run(rules, now_ms, large)
+
+    def rekey(self) -> int:
+        """Wraps every data key by the site's current key. Returns how many were wrapped by an older one."""
+        changed = self._days.rekey()
+        self._writer.note("new key", str(changed))
+        return changed
+
+    def verify(self, day: str = "", progress: Callable[[int], None] = lambda rows: None) -> Iterator[Oddity]:
+        """What is wrong with the rows of a day (20260131), or of all. `progress` hears of rows read."""
+        with self._database.reading() as reading:
+            yield from verify(reading, self._days, day, progress)
 
     def close(self) -> None:
         self._database.close()

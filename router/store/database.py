@@ -32,6 +32,7 @@ _POSTGRESQL = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+_LOCK_WAIT = "5s"  # a day that somebody reads for longer is dropped the next time
 _HELD = 4  # SQLite files that the writer keeps open: two of a day
 
 
@@ -164,11 +165,23 @@ class Database:
         """All of a day's rows, or all of its bodies; on SQLite call `remove` after the commit."""
         if self._file is None:
             connection.execution_options(day=place.day)
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout TO '{_LOCK_WAIT}'")
             if place.part == "bodies":
                 connection.exec_driver_sql(f"TRUNCATE TABLE {tables.body.name}")
             else:
                 tables.rows.drop_all(connection, checkfirst=False)
                 tables.bodies.drop_all(connection, checkfirst=False)
+
+    def size(self, reading: Reading, day: str) -> tuple[int, int]:
+        """Bytes of a day's rows and of its bodies on disk, with their indexes."""
+        if self._file is not None:
+            return _file_size(self.path(Place(day, "rows"))), _file_size(self.path(Place(day, "bodies")))
+        ask = "SELECT " + " + ".join("pg_total_relation_size('{}')" for _ in tables.rows.tables)
+        rows = reading.at(Place(day, "rows"))
+        return (
+            int(rows.exec_driver_sql(ask.format(*tables.rows.tables)).scalar() or 0),
+            int(rows.exec_driver_sql(f"SELECT pg_total_relation_size('{tables.body.name}')").scalar() or 0),
+        )
 
     def remove(self, place: Place) -> None:
         """The file of what was dropped (SQLite)."""
@@ -176,9 +189,8 @@ class Database:
             return
         if (held := self._held.pop(place, None)) is not None:
             held.close()
-        path = self.path(place)
-        for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            name.unlink(missing_ok=True)
+        for path in _files(self.path(place)):
+            path.unlink(missing_ok=True)
 
     def raise_unless_own(self, error: Exception) -> None:
         """Raises StoreDown or StoreError where every row would fail; returns where one row is at fault."""
@@ -265,6 +277,10 @@ class Reading:
         self._database = database
         self._open: dict[str, tuple[Place, Connection]] = {}  # by part
 
+    @property
+    def files(self) -> bool:
+        return self._database.files
+
     def at(self, place: Place) -> Connection:
         """A connection to that place. The one for another day of the same part is no longer to be used."""
         slot = place.part if self._database.files else ""
@@ -272,7 +288,8 @@ class Reading:
         if connection is not None and at == place:
             return connection
         if connection is not None and not self._database.files:
-            connection.execution_options(day=place.day)
+            if place.day:  # who reads the catalogue in between goes on with the day
+                connection.execution_options(day=place.day)
         else:
             if connection is not None:
                 connection.close()
@@ -297,6 +314,15 @@ class Reading:
         for _, connection in self._open.values():
             connection.close()
         self._open.clear()
+
+
+def _files(path: Path) -> list[Path]:
+    """A file of SQLite's and those beside it."""
+    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+
+
+def _file_size(path: Path) -> int:
+    return sum(file.stat().st_size for file in _files(path) if file.exists())
 
 
 def _unsaid(url: URL, defaults: dict[str, Any]) -> dict[str, Any]:

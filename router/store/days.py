@@ -10,9 +10,9 @@ import secrets
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
-from config.crypto import KEY_BYTES, KeyTrouble, Mac, Sealer, SiteKeys, subkey
+from config.crypto import KEY_BYTES, KeyTrouble, Mac, Sealer, SiteKeys, key_id, subkey
 from router.store import tables
 from router.store.database import CATALOGUE, Database, StoreError
 
@@ -58,6 +58,7 @@ class Days:
         self._site = site
         self._opened: dict[bytes, DayKey | Sealer] = {}
         self._written: dict[str, WrittenDay] = {}
+        self.begun: dict[str, str] = {}  # days that were made -> all that were there then, to be noted
         self._checked = False  # that these keys open what is there
 
     def listed(self, catalogue: Connection, first: str = "", last: str = "9") -> list[Day]:
@@ -70,6 +71,15 @@ class Days:
     def one(self, catalogue: Connection, day: str) -> Day | None:
         found = self.listed(catalogue, day, day)
         return found[0] if found else None
+
+    def parts(self, catalogue: Connection) -> dict[str, dict[str, str]]:
+        """Days, newest first -> what has a key there (rows: empty, bodies: their channel) -> the site key's name."""
+        found: dict[str, dict[str, str]] = {}
+        for day, part, wrapped in catalogue.execute(
+            select(k.day, k.part, k.wrapped).order_by(k.day.desc(), k.part)
+        ):
+            found.setdefault(day, {})[part] = key_id(wrapped)
+        return found
 
     def bodies(self, catalogue: Connection, day: str, channel: str) -> Sealer | None:
         """None where that channel's bodies of the day are over."""
@@ -94,6 +104,20 @@ class Days:
                 self._written.pop(next(iter(self._written)))
             self._written[day] = known
         return known
+
+    def rekey(self) -> int:
+        """Wraps every key by the site's current key. Returns how many were wrapped by an older one."""
+        with self._database.writing(CATALOGUE) as connection:
+            old = [
+                row
+                for row in connection.execute(select(k.day, k.part, k.wrapped))
+                if key_id(row.wrapped) != self._site.id
+            ]
+            for row in old:
+                wrapped = self._site.wrap(self._unwrap(row.wrapped))
+                which = update(tables.day_key).where(k.day == row.day, k.part == row.part)
+                connection.execute(which.values(wrapped=wrapped))
+        return len(old)
 
     def forget(self, day: str = "") -> None:
         """What is known of a day, or of all, may no longer be so."""
@@ -126,6 +150,7 @@ class Days:
                 connection.execute(insert(tables.day_key), rows)
             if "" in missing:
                 self._database.create(connection, day)
+                self.begun[day] = " ".join(known.name for known in self.listed(connection))
         return parts | missing
 
     def _unwrap(self, wrapped: bytes) -> bytes:

@@ -113,12 +113,15 @@ class Writer:
 
     def note(self, what: str, about: str) -> None:
         """Writes down what is done with the journal itself, and by whom. Raises StoreError."""
-        at_ms = now_ms()
-        row = (new_id(at_ms), at_ms, what, about, _user())
+        row = _note(what, about)
         try:
-            self._add(self._days.written(day_at(at_ms), ()), [(tables.note, [row])], [])
+            self._add(self._days.written(day_at(row[1]), ()), [(tables.note, [row])], [])
         except Exception as error:
             raise self._down(error) from error
+
+    def forget(self, day: str) -> None:
+        """A day was dropped: its chain is over."""
+        self._chains.pop(day, None)
 
     def _day(self, id: str, came: Envelope | Attempts) -> str | None:
         """None where the id is no id: then what came is parked."""
@@ -206,6 +209,8 @@ class Writer:
     def _add(self, written: WrittenDay, chained: _Rows, others: _Rows) -> None:
         """One transaction: rows with their places in this writer's chain, and others."""
         day = written.name
+        if day in self._days.begun:
+            chained = [*chained, (tables.note, [_note("day begun", self._days.begun[day])])]
         chain = self._chains.pop(day, None) or Chain(written.key.mac)
         batch = chain.batch()
         placed = [(table, [batch.add(label(table), row) for row in rows]) for table, rows in chained]
@@ -214,6 +219,7 @@ class Writer:
                 if rows:
                     self._insert(connection, day, table, rows)
             self._lengthen(connection, chain, batch)
+        self._days.begun.pop(day, None)
         chain.extend(batch)  # only here: where the end of a transaction is not known, another chain is begun
         while len(self._chains) >= _CHAINS:
             self._chains.pop(next(iter(self._chains)))
@@ -265,6 +271,11 @@ class Writer:
         self._days.forget()
         self._chains.clear()
         return error if isinstance(error, StoreError) else self._database.down(error)
+
+
+def _note(what: str, about: str) -> Row:
+    at_ms = now_ms()
+    return (new_id(at_ms), at_ms, what, about, _user())
 
 
 def _user() -> str:

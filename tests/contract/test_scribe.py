@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import journal_parts
 import pytest
 from engine_parts import Sink, adt, code_of, running, send, write_site
 
+from router.keeping import rules_of
 from router.search import Query
 
 CHANNEL = """\
@@ -99,4 +101,20 @@ async def test_the_writing_process_ends_with_its_owner(tmp_path: Path, how: sign
     owner.send_signal(how)
     await owner.wait()
     await until_gone(pid)
+    await sink.stop()
+
+
+async def test_the_writing_process_drops_what_is_over(tmp_path: Path) -> None:
+    sink = await Sink().start()
+    site = write_site(tmp_path, {"adt": CHANNEL.format(port=sink.port) + "keep: {rows: 30d}\n"})
+    async with running(site) as engine:
+        old = journal_parts.message(channel="adt")
+        await asyncio.to_thread(engine.store.write, [old], [journal_parts.tried(old)])
+        assert [one.id for one in engine.store.search(Query(), 10).found] == [old.id]
+        assert await engine.scribe.keep(rules_of(engine.settings, engine.site.channels)) == 1
+        assert engine.store.search(Query(), 10).found == ()
+        port = engine.doors.port("adt")
+        assert port is not None
+        assert [code_of(a) for a in await send(port, adt("A1"))] == ["AA"]
+        await until_rows(engine, 1)
     await sink.stop()

@@ -1,0 +1,181 @@
+"""For how long rows and bodies are kept, and dropping those whose time is over.
+
+A day's rows go when the last of its channels has no more use for them; a channel's bodies when their own time is over:
+their key is destroyed, and when it was the day's last, the bytes go too. What is dropped is written down before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from sqlalchemy import Connection, delete, func, select
+
+from router.ids import DAY_MS, day_start_ms
+from router.store import tables
+from router.store.database import CATALOGUE, Database, Place, Reading
+from router.store.days import Days
+from router.store.write import Writer
+
+log = structlog.get_logger()
+
+m, k, b, c = tables.message.c, tables.day_key.c, tables.body.c, tables.chain.c
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Seconds after the end of the day (UTC). None: for good."""
+
+    body_s: float | None = None
+    rows_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """By channel; `others` is for channels that have no rule of their own, or are no more."""
+
+    channels: Mapping[str, Keep] = field(default_factory=dict)
+    others: Keep = Keep()
+
+    @property
+    def end_anything(self) -> bool:
+        """Whether anything is ever over by these rules."""
+        return any(keep != Keep() for keep in (self.others, *self.channels.values()))
+
+    def of(self, channel: str) -> Keep:
+        return self.channels.get(channel, self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What is to be dropped: a channel's bodies of a day, or (`channel` empty) all of the day."""
+
+    day: str
+    channel: str
+    bytes: int  # that this gives back
+
+    @property
+    def what(self) -> str:
+        return f"{self.day} {self.channel}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class DayFacts:
+    """A day as an operator sees it. `bodies` names the channels whose bodies are still there."""
+
+    day: str
+    rows: int  # messages, attempts, notes
+    row_bytes: int
+    body_bytes: int
+    sealed_by: str  # the site key's name
+    bodies: tuple[str, ...]
+
+
+class LargeBodies(Protocol):
+    """Where bodies lie that are too large for rows."""
+
+    def of_day(self, day: str) -> list[str]: ...
+
+    def discard(self, name: str) -> None: ...
+
+    def discard_day(self, day: str) -> None: ...
+
+
+class Keeper:
+    """Blocking. Of several at once in several processes, each thing is dropped by one."""
+
+    def __init__(self, database: Database, days: Days, writer: Writer) -> None:
+        self._database = database
+        self._days = days
+        self._writer = writer
+
+    def facts(self, reading: Reading) -> Iterator[DayFacts]:
+        """Newest first."""
+        for day, parts in self._days.parts(reading.at(CATALOGUE)).items():
+            rows = reading.rows(day)
+            count = rows.execute(select(func.sum(c.count))).scalar() if rows is not None else 0
+            row_bytes, body_bytes = self._database.size(reading, day)
+            channels = tuple(sorted(part for part in parts if part))
+            yield DayFacts(day, int(count or 0), row_bytes, body_bytes, parts[""], channels)
+
+    def plan(self, reading: Reading, rules: Rules, now_ms: int) -> Iterator[Over]:
+        """What `run` would drop now, oldest first."""
+        for day, parts in reversed(self._days.parts(reading.at(CATALOGUE)).items()):
+            rows = reading.rows(day)
+            row_bytes, body_bytes = self._database.size(reading, day)
+            channels = set(_channels(rows)) if rows is not None else set()
+            if all(_over(day, rules.of(channel).rows_s, now_ms) for channel in channels or {""}):
+                yield Over(day, "", row_bytes + body_bytes)
+                continue
+            over = [p for p in parts if p and _over(day, rules.of(p).body_s, now_ms)]
+            last = len(over) == len(parts) - 1
+            for number, channel in enumerate(sorted(over)):
+                yield Over(day, channel, body_bytes if last and number == len(over) - 1 else 0)
+
+    def run(self, rules: Rules, now_ms: int, large: LargeBodies | None) -> int:
+        """Drops what is over, large bodies too. Returns how many things that were. Raises StoreError."""
+        with self._database.reading() as reading:
+            over = list(self.plan(reading, rules, now_ms))
+        for each in over:
+            if each.channel:
+                self._writer.note("bodies over", each.what)
+                self._drop_bodies(each)
+                self._drop_large(each, large)
+            else:
+                self._writer.note("day over", each.what)
+                self._drop_day(each.day)
+                if large is not None:
+                    large.discard_day(each.day)
+            log.info("journal.dropped", what=each.what, bytes=each.bytes)
+        return len(over)
+
+    def _drop_bodies(self, over: Over) -> None:
+        place = Place(over.day, "bodies")
+        with self._database.writing(CATALOGUE) as connection:
+            connection.execute(delete(tables.day_key).where(k.day == over.day, k.part == over.channel))
+            left = connection.execute(
+                select(func.count()).where(k.day == over.day, k.part != "").select_from(tables.day_key)
+            ).scalar()
+            if not left:
+                self._database.drop(connection, place)
+        self._days.forget(over.day)
+        if not left:
+            self._database.remove(place)
+
+    def _drop_large(self, over: Over, large: LargeBodies | None) -> None:
+        """A large body is called as the message it came with."""
+        names = large.of_day(over.day) if large is not None else []
+        if large is None or not names:
+            return
+        with self._database.reading() as reading:
+            rows = reading.rows(over.day)
+            for name in names:
+                of = (
+                    rows.execute(select(m.channel).where(m.id == name)).scalar() if rows is not None else None
+                )
+                if of == over.channel:
+                    large.discard(name)
+
+    def _drop_day(self, day: str) -> None:
+        with self._database.writing(CATALOGUE) as connection:
+            gone = connection.execute(delete(tables.day_key).where(k.day == day)).rowcount
+            if gone:
+                self._database.drop(connection, Place(day, "rows"))
+        self._days.forget(day)
+        self._writer.forget(day)
+        self._database.remove(Place(day, "rows"))
+        self._database.remove(Place(day, "bodies"))
+
+
+def _channels(rows: Connection) -> Iterator[str]:
+    """From leaf to leaf of the index by channel: not every row is read."""
+    channel = rows.execute(select(func.min(m.channel))).scalar()
+    while channel is not None:
+        yield channel
+        channel = rows.execute(select(func.min(m.channel)).where(m.channel > channel)).scalar()
+
+
+def _over(day: str, kept_s: float | None, now_ms: int) -> bool:
+    return kept_s is not None and day_start_ms(day) + DAY_MS + kept_s * 1000 <= now_ms
