@@ -16,29 +16,32 @@ class BadPath(ValueError):
 
 
 Row = Callable[[Any, Any], list[Any]]  # (node, root) to the items of a row
+Parts = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """How a path is read by generated code, without a call for each.
 
-    `row(width)` makes what splits a node into `width` items, and one more that nobody reads; it is the same for
-    all paths of one `key`, and the path's item stands at `index`. What is false there is nothing. `text(item,
-    root)` makes a value, or None, of it: not asked where `plain` and the item `isalnum()`; without `text` the
-    item is the value. `nodes(item, root)` are the nodes of `many`.
+    `row(width, parts)` makes what splits a node into a row: `width` items, one that nobody reads, and for each of
+    `parts` (an index and a number) that part of the item. It is the same for all paths of one `key`; the path's
+    item stands at `index`, or is `part` of it. What is false there is nothing. `text(item, root)` makes a value,
+    or None, of it: not asked where `plain` and the item `isalnum()`; without `text` the item is the value.
+    `nodes(item, root)` are the nodes of `many`.
 
     `bare(item, root)` are the same nodes as plain text, made much quicker, for a body that reads nothing of them
     but by cells with a `bare_row`, which is `row` for these.
     """
 
     key: str
-    row: Callable[[int], Row]
+    row: Callable[[int, Parts], Row]
     index: int
     text: Callable[[Any, Any], str | None] | None
     plain: bool = False
+    part: int = 0
     nodes: Callable[[Any, Any], list[Any]] | None = None
     bare: Callable[[Any, Any], Sequence[str]] | None = None
-    bare_row: Callable[[int], Row] | None = None
+    bare_row: Callable[[int, Parts], Row] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,8 @@ class Reading(Writer):
         super().__init__(names)
         self.root = Node("root")
         self.lets: dict[int, Let] = {}  # by slot: those of this function
-        # The variables of texts that are there for sure, by node, row, place and what makes the text.
-        self.held: dict[tuple[Node, str, int, Any], str] = {}
+        # The variables of texts that are there for sure, by their items and what makes them of these.
+        self.held: dict[tuple[str, Any], str] = {}
         self.there: frozenset[str] = frozenset()  # the items that are something for sure
         self.guards: list[frozenset[str]] = []  # of each, one item is something
         self.uses = Counter[int]()  # how often each part is used, by id
@@ -70,10 +70,10 @@ class Reading(Writer):
         if cell is None:
             let = self.lets.get(expression.slot or 0)
             return Found(filled_test(let.name, let.kind), let.name, let.kind) if let and let.sure else None
-        held = self.held.get(self._key(expression, node))
+        item = self._item(expression, node)
+        held = self.held.get((item, cell.text))
         if held:
             return Found("", held, str)
-        item = self._item(expression, node)
         if cell.text is None:
             return Found("" if item in self.there else item, item, str)
         into = self.fresh()
@@ -100,11 +100,6 @@ class Reading(Writer):
     def _item(self, expression: Expression, node: Node) -> str:
         assert expression.cell is not None
         return self.item(expression.cell, self.root if expression.of_root else node)
-
-    def _key(self, expression: Expression, node: Node) -> tuple[Node, str, int, Any]:
-        cell = expression.cell
-        assert cell is not None
-        return self.root if expression.of_root else node, cell.key, cell.index, cell.text
 
     def _text(self, cell: Cell, item: str) -> str:
         text = f"{self.give(cell.text)}({item}, root)"
@@ -162,7 +157,7 @@ class Reading(Writer):
             assert judge is not None
             return f"{self.give(lambda value: judge(pipes(value)))}({value})"
         if hold and expression.cell and (entry.exists or entry.among is not None):
-            self.held[self._key(expression, node)] = found.value
+            self.held[self._item(expression, node), expression.cell.text] = found.value
         if entry.exists is not None:
             return f"({found.test or True})" if entry.exists else f"not ({found.test or True})"
         if entry.among is not None and found.kind is str:

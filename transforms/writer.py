@@ -16,11 +16,12 @@ from schemas.base import Cell
 
 @dataclass(eq=False, slots=True)
 class Row:
-    """What a node is split into. Its items are variables: `r3_8` is the item at 8 of row 3."""
+    """What a node is split into. Its items are variables: `r3_8` is the item at 8 of row 3, `r3_8_2` a part of it."""
 
     name: str
     cell: Cell
     read: set[int] = field(default_factory=set)
+    parts: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -88,17 +89,18 @@ class Writer:
         self.lines[place:place] = [indent + line for node, row in rows for line in self._split(node, row)]
 
     def _split(self, node: Node, row: Row) -> list[str]:
-        width = max(row.read) + 1
+        width = max(row.read, default=-1) + 1
         make = row.cell.bare_row if node.bare else row.cell.row
         assert make is not None
-        made = f"{self.give(make(width))}({node.name}, root)"
-        if width > 4 * len(row.read):  # unpacking costs one step for each item, an index four
+        made = f"{self.give(make(width, tuple(row.parts)))}({node.name}, root)"
+        if width > 4 * len(row.read) and not row.parts:  # to unpack an item takes one step, an index four
             return [
                 f"{row.name} = {made}",
                 *(f"{row.name}_{at} = {row.name}[{at}]" for at in sorted(row.read)),
             ]
-        names = (f"{row.name}_{at}" if at in row.read else "_" for at in range(width))
-        return [f"{', '.join(names)}, _ = {made}"]
+        names = [f"{row.name}_{at}" if at in row.read else "_" for at in range(width)]
+        parts = [f"{row.name}_{at}_{number}" for at, number in row.parts]
+        return [f"{', '.join([*names, '_', *parts])} = {made}"]
 
     def item(self, cell: Cell, node: Node) -> str:
         """The variable of a cell's item."""
@@ -106,5 +108,9 @@ class Writer:
             self._rows += 1
             node.rows[cell.key] = Row(f"r{self._rows}", cell)
         row = node.rows[cell.key]
-        row.read.add(cell.index)
-        return f"{row.name}_{cell.index}"
+        if not cell.part:
+            row.read.add(cell.index)
+            return f"{row.name}_{cell.index}"
+        if (cell.index, cell.part) not in row.parts:
+            row.parts.append((cell.index, cell.part))
+        return f"{row.name}_{cell.index}_{cell.part}"

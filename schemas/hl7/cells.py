@@ -7,9 +7,10 @@ closures, which say the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
-from schemas.base import Cell, Row
+from schemas.base import Cell, Parts, Row
 from schemas.hl7.message import Hl7Message
 from schemas.hl7.nodes import HEADERS, MAX_REPETITIONS, Piece, Segment, node_of, repetitions
 from schemas.hl7.where import Where, index_of
@@ -36,22 +37,20 @@ def cell_of(where: Where) -> Cell | None:
     first = where.comp in (None, 1)
     text = (_head if head else _first) if first else _component(where.comp or 1)
     key = f"{where.name}[{nth}]" if where.name else "-"
-    return Cell(key, row, index_of(where.name, where.field), text, first, nodes, bare)
+    return Cell(key, row, index_of(where.name, where.field), text, first, nodes=nodes, bare=bare)
 
 
 def _cell_of_part(number: int, sub: int) -> Cell:
-    if sub == 1:
-        return Cell(".", _texts, number - 1, None, bare_row=_bare_texts)
-    return Cell(".&", _parts, number - 1, _sub_component(sub), bare_row=_bare_parts)
+    return Cell(".", _texts, number - 1, None, part=sub if sub > 1 else 0, bare_row=_bare_texts)
 
 
 # Rows: exactly as many items as are wanted, for generated code unpacks them. What is missing is "".
 
 
-def _row_of(name: str, nth: int) -> Callable[[int], Row]:
+def _row_of(name: str, nth: int) -> Callable[[int, Parts], Row]:
     key = name if nth == 1 else f"{name}[{nth}]"
 
-    def of(width: int) -> Row:
+    def of(width: int, parts: Parts) -> Row:
         missing = _missing(width)
 
         def row(node: Hl7Message, tree: Hl7Message) -> list[str]:
@@ -64,16 +63,16 @@ def _row_of(name: str, nth: int) -> Callable[[int], Row]:
     return of
 
 
-def _missing(width: int) -> list[list[str]]:
+def _missing(width: int, parts: Parts = ()) -> list[list[str]]:
     """What a row lacks to be full, by how many items there are."""
-    return [[""] * count for count in range(width + 1, -1, -1)]
+    return [[""] * (count + len(parts)) for count in range(width + 1, -1, -1)]
 
 
 def _fit(row: list[str], width: int) -> list[str]:
     return row[: width + 1] + [""] * (width + 1 - len(row))
 
 
-def _item_row(width: int) -> Row:
+def _item_row(width: int, parts: Parts) -> Row:
     missing = _missing(width)
 
     def row(node: Any, tree: Hl7Message) -> list[str]:
@@ -89,24 +88,23 @@ def _item_row(width: int) -> Row:
     return row
 
 
-def _texts(width: int) -> Row:
+def _texts(width: int, parts: Parts) -> Row:
     """The first text of each component of a repetition, or of each sub-component of a component."""
 
     def row(node: Any, tree: Hl7Message) -> list[str]:
-        if node.__class__ is Piece:
-            return _fit(node.texts, width)
-        return _fit([node if node.__class__ is str else ""], width)
+        if node.__class__ is not Piece:
+            return _fit([node if node.__class__ is str else ""], width) + [""] * len(parts)
+        return _fit(node.texts, width) + [_sub_component(node, *part) for part in parts]
 
     return row
 
 
-def _parts(width: int) -> Row:
-    """The components of a repetition in which there are sub-components, still escaped."""
-
-    def row(node: Any, tree: Hl7Message) -> list[str]:
-        return _fit(node.parts if node.__class__ is Piece and node.subs and not node.deep else [], width)
-
-    return row
+def _sub_component(node: Piece, index: int, number: int) -> str:
+    """A later part of a component of a repetition."""
+    if not node.subs or node.deep or index >= len(node.parts):
+        return ""
+    found = node.parts[index].split(node.tree.marks.sub, number)
+    return node.tree.unescape(found[number - 1]) if number <= len(found) else ""
 
 
 # Bare nodes: repetitions as they stand in the field. A Piece of one costs more than reading all its components.
@@ -119,23 +117,19 @@ def _bare(text: str, tree: Hl7Message) -> Sequence[str]:
     return [part for part in text.split(mark, MAX_REPETITIONS) if part]
 
 
-def _bare_texts(width: int) -> Row:
-    of_node, missing = _texts(width), _missing(width)
+def _bare_texts(width: int, parts: Parts) -> Row:
+    of_node, missing = _texts(width, parts), _missing(width, parts)
 
     def row(text: str, tree: Hl7Message) -> list[str]:
-        component, _, escape, sub = tree.delimiters
-        if sub in text or escape in text:
-            return of_node(node_of(text, tree), tree)
-        made = text.split(component, width)
+        if not tree.simple:
+            _, _, escape, sub = tree.delimiters
+            if sub in text or escape in text:
+                return of_node(node_of(text, tree), tree)
+        made = text.split(tree.delimiters[0], width)
         made += missing[len(made)]
         return made
 
     return row
-
-
-def _bare_parts(width: int) -> Row:
-    of_node, nothing = _parts(width), [""] * (width + 1)
-    return lambda text, tree: of_node(node_of(text, tree), tree) if tree.delimiters[3] in text else nothing
 
 
 # What a cell says.
@@ -162,6 +156,7 @@ def _first(text: str, tree: Hl7Message) -> str | None:
     return (tree.unescape(text) if escape in text else text) or None
 
 
+@lru_cache(maxsize=64)
 def _component(number: int) -> Callable[[str, Hl7Message], str | None]:
     """The first part of a later component of the first repetition."""
     at = number - 1
@@ -181,13 +176,5 @@ def _component(number: int) -> Callable[[str, Hl7Message], str | None]:
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
-
-    return read
-
-
-def _sub_component(number: int) -> Callable[[str, Hl7Message], str | None]:
-    def read(text: str, tree: Hl7Message) -> str | None:
-        found = text.split(tree.delimiters[3], number)
-        return tree.unescape(found[number - 1]) or None if number <= len(found) else None
 
     return read

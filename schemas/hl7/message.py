@@ -46,7 +46,18 @@ class Hl7Message:
     `guessed` whether that is not what MSH-18 declares, `hint` the charset that the channel names.
     """
 
-    __slots__ = ("_codec", "_lines", "delimiters", "guessed", "hint", "marks", "rows", "source", "text")
+    __slots__ = (
+        "_codec",
+        "_lines",
+        "delimiters",
+        "guessed",
+        "hint",
+        "marks",
+        "rows",
+        "simple",
+        "source",
+        "text",
+    )
 
     def __init__(
         self,
@@ -61,6 +72,8 @@ class Hl7Message:
         self.marks = marks
         # Component, repetition, escape, sub-component; a plain tuple is unpacked in 14 ns, `marks` in 43.
         self.delimiters: tuple[str, ...] = marks[1:5]
+        # Nothing is escaped and there are no sub-components: asked once here, not of every repetition.
+        self.simple = marks is STANDARD and text.find("\\", 8) < 0 and text.find("&", 8) < 0
         self.source = source
         self._codec = codec
         self.guessed = guessed

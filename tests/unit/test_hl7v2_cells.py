@@ -28,12 +28,16 @@ def read(path: str, node: Any) -> Any:
     compiled = HL7.path(path)
     cell = compiled.cell
     assert cell is not None, path
-    return said(cell, cell.row(cell.index + 1)(node, MESSAGE))
+    return said(cell, cell.row(cell.index + 1, parts(cell))(node, MESSAGE))
+
+
+def parts(cell: Cell) -> list[tuple[int, int]]:
+    return [(cell.index, cell.part)] if cell.part else []
 
 
 def said(cell: Cell, row: list[Any]) -> Any:
-    assert len(row) == cell.index + 2
-    item = row[cell.index]
+    assert len(row) == cell.index + 2 + len(parts(cell))
+    item = row[-1 if cell.part else cell.index]
     if not item or cell.text is None or (cell.plain and item.isalnum()):
         return item or None
     return cell.text(item, MESSAGE)
@@ -66,19 +70,19 @@ def test_the_nodes_of_a_cell_are_those_of_its_path() -> None:
     for name, node in starts:
         for field in range(1, 12):
             path = HL7.path(f"{name}-{field}")
-            item = path.cell.row(field + 1)(node, MESSAGE)[path.cell.index]
+            item = path.cell.row(field + 1, ())(node, MESSAGE)[path.cell.index]
             assert (path.cell.nodes(item, MESSAGE) if item else []) == path.many(node), path.text
 
 
 def test_a_bare_repetition_says_what_the_repetition_says() -> None:
     for field in range(3, 12):
         path = HL7.path(f"PID-{field}")
-        item = path.cell.row(field + 1)(MESSAGE, MESSAGE)[field]
+        item = path.cell.row(field + 1, ())(MESSAGE, MESSAGE)[field]
         bare = path.cell.bare(item, MESSAGE) if item else []
         assert len(bare) == len(path.many(MESSAGE))
         for text, node in zip(bare, path.many(MESSAGE), strict=True):
             for part in map(HL7.path, PARTS):
-                row = part.cell.bare_row(part.cell.index + 1)(text, MESSAGE)
+                row = part.cell.bare_row(part.cell.index + 1, parts(part.cell))(text, MESSAGE)
                 assert said(part.cell, row) == part.one(node), (path.text, part.text)
 
 
