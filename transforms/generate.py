@@ -157,8 +157,7 @@ class _Generator(Reading):
     # Fragments, nodes and choices.
 
     def _part(self, part: Part, node: Node, then: Then) -> None:
-        """What is used once stands where it is used: no call, and its rows are those of the whole function."""
-        if self.uses[id(part)] == 1:
+        if self.stands_here(part):
             self.value(part.plan, node, then)
             return
         key = id(part), node.bare

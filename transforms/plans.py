@@ -95,6 +95,10 @@ class Part:
     def of_cells(self) -> bool:
         return of_cells(self.plan)
 
+    @cached_property
+    def size(self) -> int:
+        return size(self.plan)
+
 
 Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members | Part
 NOTHING = Fixed(None)
@@ -149,6 +153,11 @@ def uses(plan: Plan, found: Counter[int]) -> None:
             return
     for inner in inside(plan):
         uses(inner, found)
+
+
+def size(plan: Plan) -> int:
+    """How many plans stand in a plan, itself included."""
+    return 1 + sum(map(size, inside(plan)))
 
 
 def of_cells(plan: Plan) -> bool:

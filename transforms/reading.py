@@ -30,6 +30,7 @@ from transforms.writer import Node, Writer
 Kind = type  # of a value; `object` is any
 
 _MAX_GUARD = 3  # items
+_SMALL = 12  # plans
 
 
 class Let(NamedTuple):
@@ -164,6 +165,11 @@ class Reading(Writer):
             return f"{found.test or True} and {found.value} in {self.give(entry.among)}"
         return f"{self.give(entry.judge)}({value})"
 
+    def stands_here(self, part: Part) -> bool:
+        """What is small, or used once, stands where it is used: no call, and its rows are those of the function."""
+        uses = self.uses[id(part)]  # none of what got a function because it stands too deep
+        return uses == 1 or (uses > 1 and part.size <= _SMALL)
+
     # Guards: what needs one of a few items is not begun where none of them is something.
 
     @contextmanager
@@ -192,7 +198,7 @@ class Reading(Writer):
                 return None if asked_of_nothing else frozenset((self._item(expression, node),))
             case Each(cell=Cell() as cell) | With(cell=Cell() as cell) if cell.nodes:
                 return frozenset((self.item(cell, self.root if plan.of_root else node),))
-            case Part() if self.uses[id(plan)] == 1:
+            case Part() if self.stands_here(plan):
                 return self._needs(plan.plan, node)
             case When(entries, body, other) if not any(map(_may_fail, entries)):
                 return self._all_need((body, other), node)

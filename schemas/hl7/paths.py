@@ -269,7 +269,7 @@ def _segments_reader(name: str) -> Callable[[Any], list[Any]]:
             return []
         lines, head = node.lines, name + node.marks.field
         end = len(lines)
-        return [Segment(node, at, end) for at, line in enumerate(lines) if line.startswith(head)]
+        return [Segment(node, at, end) for at, line in enumerate(lines) if line[:4] == head]
 
     return many
 
