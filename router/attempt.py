@@ -100,10 +100,10 @@ class Attempter:
             envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format, error=error
         )
 
-    def poisoned(self, envelope: Envelope, deliveries: int) -> Outcome:
-        """A message that was handed out again and again without an end: it is parked, not tried."""
+    def poisoned(self, envelope: Envelope, tries: int) -> Outcome:
+        """A message that every try of it ended with the process: it is parked, not tried."""
         error = JingluoError(
-            "JL-D901", f"handed out {deliveries} times without an end: it may crash the worker"
+            "JL-D901", f"{tries} tries in a row ended with the process 连续{tries}次处理时进程退出"
         )
         return self._outcome(envelope, envelope.attempt, self._now_ms(), "dead", error=error)
 

@@ -6,19 +6,16 @@ and at its start those of before. So a pause outlives restarts and reaches every
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
-from router.brokers.base import Broker, BrokerDown, QueueSpec
+from router.brokers.base import Broker, QueueSpec
 from router.envelope import queues_of
+from router.stream import Stream
 
 BOARD = QueueSpec("jl.board", stream=True, max_length=1_000_000, max_bytes=200_000_000)
-
-_HEARD_WITHIN_S = 15.0
 
 Way = tuple[str, str]  # a channel and one of its destinations
 State = Literal["running", "paused", "draining"]
@@ -68,13 +65,7 @@ class Drained(msgspec.Struct, frozen=True, tag="drained", array_like=True):
     era: int
 
 
-class Mark(msgspec.Struct, frozen=True, tag="mark", array_like=True):
-    """Who hears its own has heard all that was said before."""
-
-    id: str
-
-
-Entry = Mode | Held | Decided | Ordered | Drained | Mark
+Entry = Mode | Held | Decided | Ordered | Drained
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 
@@ -89,14 +80,9 @@ class Board:
             Way, list[int]
         ] = {}  # the numbers of lanes that a destination had, one after the other
         self._drained: set[tuple[str, int]] = set()
-        self._broker = broker
+        self._stream = Stream(broker, BOARD, self._heard)
         self._listeners: list[Callable[[], None]] = []
-        self._unheard: dict[bytes, asyncio.Future[None]] = {}
-
-    async def start(self) -> None:
-        await self._broker.declare([BOARD])
-        await self._broker.follow(BOARD.name, self._heard)
-        await self.say(Mark(uuid.uuid4().hex))
+        self.start = self._stream.start
 
     def listen(self, tell: Callable[[], None]) -> Callable[[], None]:
         """`tell()` after each entry, until what this returns is called."""
@@ -105,14 +91,7 @@ class Board:
 
     async def say(self, entry: Entry) -> None:
         """Returns when it is durable, and known here. Raises BrokerDown."""
-        body = msgspec.msgpack.encode(entry)
-        heard = self._unheard.setdefault(body, asyncio.get_running_loop().create_future())
-        await self._broker.publish((BOARD.name,), body)
-        try:
-            async with asyncio.timeout(_HEARD_WITHIN_S):
-                await asyncio.shield(heard)
-        except TimeoutError:
-            raise BrokerDown("JL-B001", "the broker took a decision and does not tell it") from None
+        await self._stream.say(entry)
 
     # Operators
 
@@ -165,7 +144,5 @@ class Board:
                     eras.append(lanes)
             case Drained(queue, era):
                 self._drained.add((queue, era))
-        if (waits := self._unheard.pop(body, None)) is not None and not waits.done():
-            waits.set_result(None)
         for tell in list(self._listeners):
             tell()

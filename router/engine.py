@@ -117,6 +117,8 @@ class Engine:
         await self.queues.declare([spec for work in works for spec in work.queues])
         await self.queues.show()
         await self.board.start()
+        if "delivery" in self.roles:
+            await self.makers.suspects.start()
         if self.roles & {"intake", "delivery"}:
             await begin(self.site.channels, self.board, self.broker)
         if self._journal is not None:

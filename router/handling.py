@@ -74,11 +74,10 @@ class Handling:
         """One try; or none, where the last tries of this message each ended the process."""
         if delivered.deliveries == 1:
             return await self.attempter.attempt(envelope, number, redelivered=delivered.redelivered)
-        # Its first try left no mark: with two that have no end it is the third.
-        if self._suspects.unended(envelope.id, self.branch.name) >= POISON_AFTER - 1:
-            self._suspects.forget(envelope.id, self.branch.name)
-            return self.attempter.poisoned(envelope, delivered.deliveries)
-        with self._suspects.trying(envelope.id, self.branch.name):
+        async with self._suspects.trying(envelope.id, self.branch.name) as unended:
+            # Its first try was not announced: with two that have no end, this is the third delivery that ended so.
+            if unended >= POISON_AFTER - 1:
+                return self.attempter.poisoned(envelope, unended + 1)
             return await self.attempter.attempt(envelope, number, redelivered=True)
 
     def settle(self, envelope: wire.Envelope, delivered: Delivered, outcome: Outcome) -> None:

@@ -1,43 +1,85 @@
-"""Which messages may be killing the worker: tries of redelivered messages that began and never ended.
+"""Which messages may be killing the workers: tries of redelivered messages that began and never ended.
 
 A broker's count of deliveries also rises for what was merely held ahead when a process ended. So a try of a message
-that was handed out before leaves a mark on disk while it lasts; only a process that died in it leaves the mark behind.
+that was handed out before is announced on a stream while it lasts, and only a process that died in it never says that
+it ended. All processes hear it: a message that kills one worker after the other is known to the next.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+import structlog
+
+from router.brokers.base import Broker, BrokerDown, QueueSpec
+from router.stream import Stream
+
+log = structlog.get_logger()
+
+# What is older than that many tries of redelivered messages is forgotten: marks matter for minutes.
+TRIES = QueueSpec("jl.tries", stream=True, max_length=20_000, max_bytes=4_000_000)
+
+
+class _Began(msgspec.Struct, frozen=True, tag="began", array_like=True):
+    id: str
+    destination: str
+    mark: str  # tells it from every other try
+
+
+class _Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
+    id: str
+    destination: str
+
+
+_Key = tuple[str, str]  # a message and a destination
+_decoder = msgspec.msgpack.Decoder(_Began | _Ended)
 
 
 class Suspects:
-    """Marks in a folder of the engine's own: a file a message and destination, a byte a try that has no end."""
+    """Tries of all processes that have no end."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._stream = Stream(broker, TRIES, self._heard)
+        self._unended: dict[_Key, set[str]] = {}  # marks of tries
+        self._own: dict[str, _Key] = {}  # of those that this process is at
+        self._alone = asyncio.Lock()
 
-    def unended(self, message_id: str, destination: str) -> int:
-        """How many tries of this delivery began and never ended."""
-        try:
-            return self._mark(message_id, destination).stat().st_size
-        except FileNotFoundError:
-            return 0
+    async def start(self) -> None:
+        await self._stream.start()
+        self._broker.on_change(self._alive)
 
-    @contextlib.contextmanager
-    def trying(self, message_id: str, destination: str) -> Iterator[None]:
-        """A try: whatever way it ends, while the process lives, it takes the mark away."""
-        mark = self._mark(message_id, destination)
-        with contextlib.suppress(OSError), mark.open("ab") as file:
-            file.write(b".")
-        try:
-            yield
-        finally:
-            self.forget(message_id, destination)
+    @contextlib.asynccontextmanager
+    async def trying(self, message_id: str, destination: str) -> AsyncIterator[int]:
+        """Around a try: how many before it began and never ended. Whatever way this one ends, that is said.
 
-    def forget(self, message_id: str, destination: str) -> None:
-        self._mark(message_id, destination).unlink(missing_ok=True)
+        A message with a try that never ended is tried when no other such is: if the process dies in it, it was this
+        one, and not one of those that happened to be under way.
+        """
+        key = (message_id, destination)
+        mark = uuid.uuid4().hex
+        async with self._alone if key in self._unended else contextlib.nullcontext():
+            self._own[mark] = key
+            with contextlib.suppress(BrokerDown):  # without a broker, nothing comes of the try
+                await self._stream.say(_Began(*key, mark))
+            try:
+                yield len(self._unended.get(key, set()) - self._own.keys())
+            finally:
+                del self._own[mark]
+                self._stream.mention(_Ended(*key))
 
-    def _mark(self, message_id: str, destination: str) -> Path:
-        return self._folder / f"{message_id}.{destination}"
+    def _alive(self, open: bool) -> None:
+        """The line was cut, and others have got what is tried here: it did not end with this process."""
+        for key in self._own.values() if open else ():
+            self._stream.mention(_Ended(*key))
+
+    def _heard(self, body: bytes) -> None:
+        match _decoder.decode(body):
+            case _Began(id, destination, mark):
+                self._unended.setdefault((id, destination), set()).add(mark)
+            case _Ended(id, destination):
+                self._unended.pop((id, destination), None)

@@ -98,7 +98,7 @@ class Makers:
         self._board = board
         self._metrics = metrics
         self._recorder = Recorder(broker)
-        self._suspects = Suspects(settings.var / "suspects")
+        self.suspects = Suspects(broker)
         self._tries = tries
         self._now_ms = now_ms
 
@@ -130,7 +130,7 @@ class Makers:
             self._recorder,
             self.replies,
             self._metrics,
-            self._suspects,
+            self.suspects,
             self._now_ms,
             large,
         )

@@ -23,6 +23,7 @@ from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
 from router.envelope import ENGINES, JOURNAL, queues_of
 from router.store import Store, open_store
+from router.suspects import TRIES
 
 _NAME = f"jingluo-test-{os.getpid()}"
 _NODES: tuple[dict[str, str], ...] = ({"RABBITMQ_NODENAME": "jingluo@localhost"}, {})
@@ -59,7 +60,7 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
     with pika.BlockingConnection(pika.URLParameters(_vhost)) as connection:
         queues = connection.channel()
         lanes = [queue for lanes in range(5) for queue in queues_of("adt", "lis", lanes)]
-        for name in (JOURNAL, ENGINES, BOARD.name, *lanes):
+        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, *lanes):
             queues.queue_delete(name)
 
 

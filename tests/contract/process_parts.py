@@ -14,24 +14,29 @@ WAIT_S = 30
 
 
 class Process:
-    """`jingluo run` as an operator starts it."""
+    """`jingluo run` as an operator starts it; `plugins` is a folder with the site's own packages."""
 
-    def __init__(self, site: Path, broker: str) -> None:
+    def __init__(self, site: Path, broker: str, plugins: Path | None = None, **settings: str) -> None:
         self._site = site
         self._env = {
             **os.environ,
             "JINGLUO_BROKER": broker,
             "JINGLUO_SITE": str(site),
             "PYTHONUNBUFFERED": "1",
+            **({"PYTHONPATH": str(plugins)} if plugins else {}),
+            **{f"JINGLUO_{name.upper()}": value for name, value in settings.items()},
         }
         self._jingluo = [sys.executable, "-m", "router.cli"]
         self.start()
 
     def start(self) -> None:
-        self._log = (self._site / f"log-{uuid.uuid4().hex}").open("wb")
-        self._process = subprocess.Popen(
-            [*self._jingluo, "run"], env=self._env, stdout=self._log, stderr=self._log
-        )
+        with (self._site / f"log-{uuid.uuid4().hex}").open("wb") as log:
+            self._process = subprocess.Popen([*self._jingluo, "run"], env=self._env, stdout=log, stderr=log)
+
+    @property
+    def died(self) -> int | None:
+        """Its exit code once it is gone; minus the signal's number."""
+        return self._process.poll()
 
     def command(self, *words: str) -> None:
         """`jingluo` with these words, beside the engine. Raises CalledProcessError."""
@@ -40,7 +45,6 @@ class Process:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(WAIT_S)
-        self._log.close()
 
     def memory(self, which: str) -> int:
         """Bytes: VmRSS is what is resident now, VmHWM the most there was since `forget_peak`."""
@@ -52,9 +56,7 @@ class Process:
 
     def terminate(self) -> int:
         self._process.terminate()
-        code = self._process.wait(WAIT_S)
-        self._log.close()
-        return code
+        return self._process.wait(WAIT_S)
 
 
 async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

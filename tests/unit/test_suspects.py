@@ -1,28 +1,100 @@
-"""What tells a message that kills the worker from one that was only at hand when a process ended."""
+"""Tries that have no end are known to every process; who was only cut off is nobody's poison."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from router.brokers.base import QueueSpec
 from router.suspects import Suspects
 
 
-def test_a_try_that_ends_leaves_no_mark_however_it_ends(tmp_path: Path) -> None:
-    suspects = Suspects(tmp_path / "marks")
-    with suspects.trying("m1", "lis"):
-        assert suspects.unended("m1", "lis") == 1
-    with pytest.raises(ValueError, match="x"), suspects.trying("m1", "lis"):
-        raise ValueError("x")
-    assert suspects.unended("m1", "lis") == 0
+class Air:
+    """As much of a broker as a stream needs, for several processes."""
+
+    def __init__(self) -> None:
+        self.said: list[bytes] = []
+        self.ears: list[Callable[[bytes], None]] = []
+        self.tell: list[Callable[[bool], None]] = []
+        self.dead: list[Any] = []
+
+    async def declare(self, queues: list[QueueSpec]) -> None:
+        return None
+
+    def on_change(self, tell: Callable[[bool], None]) -> None:
+        self.tell.append(tell)
+
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
+        for entry in self.said:
+            on_entry(entry)
+        self.ears.append(on_entry)
+
+    def publish(self, queues: tuple[str, ...], body: bytes) -> asyncio.Future[None]:
+        self.said.append(body)
+        for hear in self.ears:
+            hear(body)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
 
-def test_tries_that_never_ended_are_counted_over_processes(tmp_path: Path) -> None:
-    dead = [Suspects(tmp_path).trying("m1", "lis") for _ in range(2)]
-    for block in dead:  # a process that dies in the try never leaves the block
-        block.__enter__()
-    assert Suspects(tmp_path).unended("m1", "lis") == 2
-    assert Suspects(tmp_path).unended("m1", "emr") == 0
-    Suspects(tmp_path).forget("m1", "lis")
-    assert Suspects(tmp_path).unended("m1", "lis") == 0
+async def process(air: Air) -> Suspects:
+    made = Suspects(air)  # type: ignore[arg-type]
+    await made.start()
+    return made
+
+
+async def dies(air: Air, message: str) -> int:
+    """A process begins a try and is never heard of again. How many before it did so."""
+    trying = (await process(air)).trying(message, "lis")
+    air.dead.append(trying)  # or Python would end it in good order
+    return await trying.__aenter__()
+
+
+async def test_a_try_that_ends_in_any_way_leaves_nothing_behind() -> None:
+    air = Air()
+    suspects = await process(air)
+    async with suspects.trying("m1", "lis") as before:
+        assert before == 0
+    with pytest.raises(ValueError, match="x"):
+        async with suspects.trying("m1", "lis"):
+            raise ValueError("x")
+    assert await dies(air, "m1") == 0
+
+
+async def test_tries_without_an_end_are_counted_by_whichever_process_comes_next() -> None:
+    air = Air()
+    assert [await dies(air, "m1") for _ in range(3)] == [0, 1, 2]
+    assert await dies(air, "m2") == 0
+
+
+async def test_who_lives_and_was_only_cut_off_says_so() -> None:
+    air = Air()
+    await dies(air, "m1")
+    air.tell[0](True)
+    assert await dies(air, "m1") == 0
+
+
+async def test_of_those_that_may_have_killed_one_is_tried_at_a_time() -> None:
+    air = Air()
+    for message in ("m1", "m2", "m3"):
+        await dies(air, message)
+    suspects = await process(air)
+    at_once, most = 0, 0
+
+    async def one(message: str) -> None:
+        nonlocal at_once, most
+        async with suspects.trying(message, "lis"):
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0)
+            at_once -= 1
+
+    await asyncio.gather(*(one(message) for message in ("m1", "m2", "m3")))
+    assert most == 1
+    most = 0
+    await asyncio.gather(*(one(message) for message in ("m4", "m5", "m6")))
+    assert most == 3
