@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_parts import Sink, adt, channel, code_of, port, running, send, settled, write_site
+from amqp_proxy import way_through
+from engine_parts import Sink, adt, channel, code_of, field, port, running, send, settled, write_site
+from process_parts import Process
 
+from router.board import Decided
+from router.clock import now_ms
 from router.engine import Engine
 from router.envelope import queues_of
+from router.replay import Replayer, ReplayRequest
+from router.search import Query
 
 PATIENTS = [f"P{n}" for n in range(6)]
 RETRY = "    retry: {first: 100ms, factor: 1, for: 1h}\n"
@@ -86,4 +93,113 @@ async def test_an_order_that_comes_or_goes_waits_for_what_came_before(tmp_path: 
         await all_came(sink, at)
         assert set(engine.outlets[0].queues) >= {*queues_of("adt", "lis", 4), "jl.adt.lis"}
         await settled(engine)
+    await sink.stop()
+
+
+async def test_order_holds_through_failures_restarts_and_hung_receivers(tmp_path: Path, broker: str) -> None:
+    """One in five is refused for now or not answered in time; every engine is stopped in the midst of it."""
+    chance = random.Random(7)
+    sink = await Sink(lambda message: chance.choice(["AA", "AA", "AA", "AA", "AE", None])).start()
+    channels = channel(sink, order(3), RETRY)
+    channels["adt"] = channels["adt"].replace("timeout: 2s", "timeout: 300ms")
+    site = write_site(tmp_path, channels, settings="stop_within: 2s\n")
+    for start in (0, 4, 8):
+        async with running(site, broker=broker) as engine:
+            await accept(engine, visits(start, 4))
+            await until(lambda start=start: len(set(sink.ids())) > start * len(PATIENTS) // 2)  # type: ignore[misc]
+    async with running(site, broker=broker) as engine:
+        await all_came(sink, 12)
+        await settled(engine)
+        assert await engine.broker.delayed() == 0
+    await sink.stop()
+
+
+async def test_a_lane_that_waits_has_nothing_in_hand_and_nothing_in_a_delay_queue(
+    tmp_path: Path, broker: str
+) -> None:
+    gone = await Sink().start()
+    await gone.stop()
+    site = write_site(tmp_path, channel(gone, order(1), "    retry: {first: 1m, max: 1h, for: 24h}\n"))
+    async with running(site, broker=broker) as engine:
+        await accept(engine, visits(0, 2))
+        await settled(engine, "retrying")
+        (queue,) = engine.outlets[0].queues
+        async with asyncio.timeout(20):
+            while (depth := (await engine.broker.depth([queue]))[queue]).held:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert (depth.ready, await engine.broker.delayed()) == (2 * len(PATIENTS), 0)
+
+
+async def test_behind_a_held_message_its_lane_keeps_its_order_and_the_others_go_on(
+    tmp_path: Path, broker: str
+) -> None:
+    stuck = {"P0-001"}
+    sink = await Sink(lambda message: "AR" if field(message, "MSH", 10) in stuck else "AA").start()
+    retry = "    retry: {first: 100ms, then: hold}\n"
+    async with running(write_site(tmp_path, channel(sink, order(4), retry)), broker=broker) as engine:
+        await accept(engine, visits(0, 5))
+        await until(lambda: engine.board.held)
+        (queue,) = engine.board.held
+        await until(lambda: len(set(sink.ids())) > 2 * 5)
+        assert not {f"P0-{n:03}" for n in (2, 3, 4)} & set(sink.ids()), "overtaken"
+        stuck.clear()
+        (held,) = engine.board.held.values()
+        await engine.board.say(Decided(queue, held.id, False, 0))
+        await all_came(sink, 5)
+    await sink.stop()
+
+
+async def test_what_is_replayed_comes_in_the_old_order(tmp_path: Path, broker: str) -> None:
+    refusing = True
+    sink = await Sink(lambda message: "AR" if refusing else "AA").start()
+    async with running(write_site(tmp_path, channel(sink, order(2))), broker=broker) as engine:
+        await accept(engine, visits(0, 4))
+        await settled(engine, "dead", 4 * len(PATIENTS))
+        refusing = False
+        sink.got.clear()
+        replayer = Replayer(engine.store, engine.resend, now_ms)
+        done = await replayer.replay(ReplayRequest(query=Query(state="dead")))
+        assert done.failed == 0
+        await all_came(sink, 4)
+    await sink.stop()
+
+
+@pytest.mark.rabbitmq
+async def test_order_holds_over_cut_connections(tmp_path: Path, amqp_vhost: str) -> None:
+    through, proxy = await way_through(amqp_vhost)
+    sink = await Sink(slow_s=0.02).start()
+    async with running(write_site(tmp_path, channel(sink, order(3), RETRY)), broker=through) as engine:
+        await accept(engine, visits(0, 10))
+        for more in (5, 20, 35):
+            await until(lambda more=more: len(set(sink.ids())) > more)  # type: ignore[misc]
+            proxy.cut()
+        await all_came(sink, 10)
+        await settled(engine)
+        (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
+        assert (way.delivered, way.dead, way.waiting) == (60, 0, 0)
+    await sink.stop()
+    await proxy.stop()
+
+
+@pytest.mark.rabbitmq
+async def test_order_holds_with_two_workers_of_which_one_is_killed_and_one_stopped(
+    tmp_path: Path, amqp_vhost: str
+) -> None:
+    sink = await Sink(slow_s=0.02).start()
+    site = write_site(tmp_path, channel(sink, order(4), RETRY).copy())
+    async with running(site, broker=amqp_vhost, roles="intake,journal") as engine:
+        await accept(engine, visits(0, 10))
+        var = str(tmp_path / "killed")
+        killed = Process(site, amqp_vhost, roles="delivery", var=var, http_port="0")
+        try:
+            await until(lambda: len(sink.got) > 5)
+            async with running(site, broker=amqp_vhost, roles="delivery", var=str(tmp_path / "stopped")):
+                await until(lambda: len(sink.got) > 15)
+                killed.kill()
+                await until(lambda: len(set(sink.ids())) > 30)
+            async with running(site, broker=amqp_vhost, roles="delivery", var=str(tmp_path / "last")):
+                await all_came(sink, 10)
+                await settled(engine)
+        finally:
+            killed.kill()
     await sink.stop()
