@@ -32,6 +32,11 @@ def children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that are there."""
+    return [child for child, (_, parent, _, _) in _stats() if parent == pid]
+
+
 def called(name: str) -> list[int]:
     """The processes of a command (`beam.smp`, `postgres`) that none of the same name has started."""
     stats = {pid: parent for pid, (command, parent, _, _) in _stats() if command == name}

@@ -1,6 +1,6 @@
 """`make chaos`: seeded trials, a table, and the seeds of those that broke.
 
-    python tests/chaos [--trials 20] [--seed 1] [--fault kill] [--messages 600]
+    python tests/chaos [--trials 20] [--seed 1] [--fault kill] [--stack embedded] [--messages 600]
 
 A trial is alone again by its seed: `make chaos SEED=20031 TRIALS=1`.
 """
@@ -12,10 +12,11 @@ import asyncio
 import shutil
 import sys
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 
 import children
-from faults import FAULTS
+from faults import FAULTS, STACKS, possible, runnable
+from servers import Servers
 from table import Tally
 from trial import Result, Trial
 
@@ -23,29 +24,32 @@ from trial import Result, Trial
 def main() -> int:
     """Exit code 1 when a trial broke."""
     chosen = _arguments()
+    stacks, reasons = possible()
+    stacks = tuple(stack for stack in stacks if chosen.stack in ("", stack))
+    names = [chosen.fault] if chosen.fault else runnable(stacks)
     tally = Tally()
     broken = []
-    with children.none_left():
+    with children.none_left(), TemporaryDirectory(prefix="jingluo-chaos-servers-") as folder:
+        servers = Servers(Path(folder))
         for seed in range(chosen.seed, chosen.seed + chosen.trials):
-            names = [chosen.fault] if chosen.fault else list(FAULTS)
-            result = _run(seed, names[seed % len(names)], chosen.messages)
+            result = _run(seed, names[seed % len(names)], stacks, chosen.messages, servers)
             tally.add(result)
             print(_line(result), flush=True)
-            broken += [seed] if result.broken else []
+            broken += [(seed, result.fault)] if result.broken else []
     print(tally.table(), flush=True)
-    for seed in broken:
-        print(f"BROKEN: make chaos SEED={seed} TRIALS=1{f' FAULT={chosen.fault}' if chosen.fault else ''}")
+    for reason in reasons:
+        print(f"  NOT TRIED: {reason}")
+    for seed, fault in broken:
+        print(f"BROKEN: make chaos SEED={seed} TRIALS=1 FAULT={fault}")
     return int(bool(broken))
 
 
-def _run(seed: int, fault: str, messages: int) -> Result:
+def _run(seed: int, fault: str, stacks: tuple[str, ...], messages: int, servers: Servers) -> Result:
     """One trial in a folder of its own, which is kept where the trial broke."""
     folder = Path(mkdtemp(prefix=f"jingluo-chaos-{seed}-"))
-    try:
-        result = asyncio.run(Trial(seed, fault, folder, messages).run())
-    finally:
-        children.end_all()
+    result = asyncio.run(Trial(seed, fault, folder, stacks, messages, long=True).run(servers))
     if result.broken:
+        servers.renew()
         result.broken.append(f"what it left is in {folder}")
     else:
         shutil.rmtree(folder)
@@ -68,9 +72,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="of the first trial; the next has the next")
-    parser.add_argument("--fault", choices=sorted(FAULTS), help="this one alone; else by turns")
+    told = "this one alone, or several with + between; else by turns: " + ", ".join(sorted(FAULTS))
+    parser.add_argument("--fault", default="", help=told)
+    parser.add_argument("--stack", choices=STACKS, default="", help="this one alone")
     parser.add_argument("--messages", type=int, default=600, help="at least so many are accepted in a trial")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if unknown := {name for name in chosen.fault.split("+") if name} - set(FAULTS):
+        parser.error(f"no fault is called {', '.join(sorted(unknown))}")
+    return chosen
 
 
 if __name__ == "__main__":

@@ -129,8 +129,8 @@ class Sink(MllpParty):
     destination's map puts it there.
     """
 
-    def __init__(self, name: str, seed: int) -> None:
-        super().__init__(name, seed=seed)
+    def __init__(self, name: str, port: int, seed: int) -> None:
+        super().__init__(name, port, seed)
         self.copies: list[Copy] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -138,6 +138,6 @@ class Sink(MllpParty):
             text, charset = read(await read_frame(reader))
             act = self.behaviour.next()
             id = text.rpartition("\rZID|")[2].strip("\r|") if "\rZID|" in text else ""
-            yes = act.kind in ("well", "slow")
-            self.copies.append(Copy(number_of(text.split("|", 10)[9]), now(), yes, id))
+            yes, late = act.kind in ("well", "slow"), act.kind == "slow"
+            self.copies.append(Copy(number_of(text.split("|", 10)[9]), now(), yes, id, late))
             await self._answer(writer, act, text, charset.codec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import children
 
+from bench import usage
 from bench.site import environment, jingluo
 
 OPEN_WITHIN_S = 60.0
@@ -20,12 +22,19 @@ STOP_WITHIN_S = 45.0  # the engine's own limit is 30 s
 
 
 class Process:
-    """One process of the engine. `roles` as `--roles` takes them; empty is all."""
+    """One process of the engine. `roles` as `--roles` takes them; empty is all.
 
-    def __init__(self, site: Path, roles: str, broker: str, database: str, log: Path) -> None:
+    `clock`: its wall clock is moved by what is written into that file (shifted.py).
+    """
+
+    def __init__(
+        self, site: Path, roles: str, broker: str, database: str, log: Path, clock: Path | None = None
+    ) -> None:
         self.roles = roles
         self.log = log
-        self._command = [sys.executable, jingluo(), "--site", str(site), "run"]
+        self._clock = clock
+        command = [str(Path(__file__).with_name("shifted.py")), str(clock)] if clock else [jingluo()]
+        self._command = [sys.executable, *command, "--site", str(site), "run"]
         self._env = environment(broker, database, roles) | {
             "JINGLUO_HTTP_PORT": "0",
             "JINGLUO_JOURNAL_KEY": JOURNAL_KEY,
@@ -53,6 +62,19 @@ class Process:
 
     def resume(self) -> None:
         self.child.send_signal(signal.SIGCONT)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Its wall clock goes so far ahead of the machine's, or behind."""
+        assert self._clock is not None, "a trial with a clock of its own"
+        self._clock.write_text(str(ahead_s))
+        self.child.send_signal(signal.SIGUSR2)
+
+    def kill_scribe(self) -> None:
+        """SIGKILL to the process that it started for the journal's rows, if there is one now."""
+        for pid in usage.children(self.child.pid):
+            with contextlib.suppress(ProcessLookupError):
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> int:
         """As an operator does it: SIGTERM. Its exit code; raises subprocess.TimeoutExpired. Blocks."""
@@ -89,6 +111,11 @@ class Engine:
             if code is not None:
                 tail = process.log.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"the engine ({process.roles or 'all'}) ended with {code}:\n{tail}")
+
+    def kill(self) -> None:
+        """Whatever is still there, also what is stopped."""
+        for process in self.processes:
+            process.kill()
 
     async def stop(self) -> list[str]:
         """Stops all at once; what did not end well, and 0 is well."""

@@ -8,9 +8,12 @@ from random import Random
 
 from peers import KINDS
 
+from router.envelope import JOURNAL, queue_name
+
 ALL = ("",)  # one process with every role
 APART = ("intake", "delivery", "journal")
 DESTINATIONS = ("lis", "emr")
+RATES = (60, 150, 400)  # messages/s over all senders, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Shape:
     channels: tuple[ChannelShape, ...]
     keys: int  # of each channel
     pause_s: float  # of a sender between two messages, on average
+    repeats: int  # how often the fault happens
     messages: int  # at least so many are accepted before it is enough
 
 
@@ -46,20 +50,29 @@ def draw(seed: int, chance: Random, stacks: tuple[str, ...], messages: int) -> S
     stack = chance.choice(stacks)
     processes = chance.choice((ALL, APART)) if stack == "rabbitmq" else ALL
     channels = [
-        ChannelShape("ordered", lanes=chance.choice((2, 3, 4)), duplicates=chance.random() < 0.5),
+        _ordered(chance.choice((2, 3, 4)), duplicates=chance.random() < 0.5),
         ChannelShape("parallel", duplicates=chance.random() < 0.5),
     ]
     if chance.random() < 0.3:
-        channels.append(ChannelShape("second", lanes=chance.choice((1, 2))))
-    return Shape(
-        seed,
-        stack,
-        processes,
-        tuple(channels),
-        keys=chance.randrange(3, 9),
-        pause_s=chance.choice((0.0, 0.01, 0.03)),
-        messages=messages,
-    )
+        channels.append(_ordered(1))
+    keys = chance.randrange(3, 9)
+    pause_s = keys * len(channels) / chance.choice(RATES)
+    return Shape(seed, stack, processes, tuple(channels), keys, pause_s, chance.randrange(1, 4), messages)
+
+
+def queues(shape: Shape) -> list[str]:
+    """Every queue of the site."""
+    found = [JOURNAL]
+    for channel in shape.channels:
+        for name in DESTINATIONS:
+            lanes = range(channel.lanes) if channel.lanes else (None,)
+            found += [queue_name(channel.name, name, lane) for lane in lanes]
+    return found
+
+
+def _ordered(lanes: int, duplicates: bool = False) -> ChannelShape:
+    """Named by its lanes: queues stay on RabbitMQ from trial to trial, and their number shall not change."""
+    return ChannelShape(f"ordered{lanes}", lanes, duplicates)
 
 
 _CHANNEL = """\

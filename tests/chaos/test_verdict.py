@@ -104,6 +104,10 @@ def test_a_copy_after_one_that_the_receiver_did_not_take_is_wanted() -> None:
     assert verdict([sent(1)], came(1, 1, yes=False), came(1, 2)).broken == []
 
 
+def test_a_yes_that_came_late_was_perhaps_not_heard() -> None:
+    assert verdict([sent(1)], Copy(n(1), 1.0, True, late=True), came(1, 4)).broken == []
+
+
 @pytest.mark.parametrize("ids", [("", ""), ("a", "b")])
 def test_a_message_that_was_sent_again_for_want_of_a_yes_may_come_twice(ids: tuple[str, str]) -> None:
     first, second = (came(1, at, id=id) for at, id in enumerate(ids))

@@ -1,10 +1,11 @@
-"""One trial: a site, its engine, senders, receivers and a fault; afterwards the verdict."""
+"""One trial: a scene, senders, a fault; afterwards the verdict."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,16 +13,15 @@ from random import Random
 
 from balance import unbalanced, wait_for_end
 from faults import FAULTS
-from peers import Sender, Sink, now
-from processes import Engine, Process
-from shape import DESTINATIONS, draw, write
+from peers import Sender, now
+from scene import Scene
+from servers import Servers
+from shape import draw
 from verdict import Copy, Sent, Verdict, Window, judge
-
-from bench.site import free_port
 
 TRIAL_S = 240.0  # a trial that takes longer is broken
 DRAIN_S = 90.0  # until what was accepted has arrived
-JOURNAL_S = 15.0  # until the journal knows it; what it then does not know is judged
+JOURNAL_S = 20.0  # until the journal knows it; what it then does not know is judged
 QUIET_S = 0.5  # and no further copy has come for so long
 AGAIN = 0.05  # of accepted messages are sent once more, where the channel knows duplicates
 
@@ -40,34 +40,51 @@ class Result:
 
 
 class Trial:
-    """`folder` is empty and the trial's own."""
+    """`fault` is one, or several with `+` between that happen in turn. `folder` is empty and the trial's own.
 
-    def __init__(self, seed: int, fault: str, folder: Path, messages: int) -> None:
+    `stacks` are those that there are. `long`: times as in a hospital, and more than once.
+    """
+
+    def __init__(
+        self, seed: int, fault: str, folder: Path, stacks: tuple[str, ...], messages: int, long: bool = False
+    ) -> None:
+        self.long = long
         self._chance = Random(seed)
-        self._fault = FAULTS[fault]
-        self.shape = draw(seed, self._chance, self._fault.stacks, messages)
-        self._folder = folder
+        self._fault = fault
+        self._faults = [FAULTS[name] for name in fault.split("+")]
+        possible = tuple(stack for stack in stacks if all(stack in each.stacks for each in self._faults))
+        self.shape = shape = draw(seed, self._chance, possible, messages)
+        self.scene = Scene(shape, {each.needs for each in self._faults}, folder)
         self.windows: list[Window] = []
-        self.sinks: dict[str, Sink] = {}
-        self._senders: list[Sender] = []
         self._enough = asyncio.Event()
+        self._senders = [
+            Sender(
+                channel.name,
+                f"K{number}",
+                self.scene.doors[channel.name],
+                channel.goes_to,
+                Random(f"{seed} {channel.name} {number}"),
+                shape.pause_s,
+                AGAIN if channel.duplicates else 0.0,
+            )
+            for channel in shape.channels
+            for number in range(shape.keys)
+        ]
 
-    async def run(self) -> Result:
+    async def run(self, servers: Servers) -> Result:
         """Never longer than TRIAL_S. What goes wrong stands in the result."""
         began = now()
         shape = self.shape
         what = f"{shape.stack}, {len(shape.processes)} process{'es' if len(shape.processes) > 1 else ''}"
-        result = Result(shape.seed, self._fault.name, what)
+        result = Result(shape.seed, self._fault, what)
         try:
-            async with asyncio.timeout(TRIAL_S), self._started():
+            async with asyncio.timeout(TRIAL_S), self.scene.up(servers):
                 await self._load()
                 result.broken += await self._drained()
-                result.broken += await self.engine.stop()
-                result.broken += await asyncio.to_thread(
-                    unbalanced, self.database, self._book(), self._copies()
-                )
-        except (TimeoutError, RuntimeError, OSError) as error:
-            result.broken.append(f"{type(error).__name__}: {error}")
+                result.broken += await self.scene.engine.stop()
+                result.broken += await asyncio.to_thread(self._left)
+        except Exception as error:  # whatever it is, the other trials are run
+            result.broken.append(f"{type(error).__name__}: {error} (at {_where(error)})")
         result.verdict = self._judged()
         result.broken += result.verdict.broken
         result.outage_s = self._outage_s()
@@ -83,53 +100,13 @@ class Trial:
         finally:
             self.windows.append(Window(name, begin, now(), cuts))
 
-    @contextlib.asynccontextmanager
-    async def _started(self) -> AsyncIterator[None]:
-        """Sinks and engine are up within; the engine's processes are ended by whoever runs trials."""
-        shape = self.shape
-        for channel in shape.channels:
-            for destination in DESTINATIONS:
-                name = f"{channel.name}.{destination}"
-                self.sinks[name] = Sink(name, shape.seed)
-                await self.sinks[name].open()
-        doors = {channel.name: free_port() for channel in shape.channels}
-        write(self._folder, shape, doors, {name: sink.port for name, sink in self.sinks.items()})
-        self.broker, self.database = "embedded", f"sqlite:///{self._folder}/var/journal.db"
-        processes = [
-            Process(
-                self._folder, roles, self.broker, self.database, self._folder / f"{roles or 'engine'}.log"
-            )
-            for roles in shape.processes
-        ]
-        self.engine = Engine(processes, list(doors.values()))
-        self._senders = [
-            Sender(
-                channel.name,
-                f"K{number}",
-                doors[channel.name],
-                channel.goes_to,
-                Random(f"{shape.seed} {channel.name} {number}"),
-                shape.pause_s,
-                AGAIN if channel.duplicates else 0.0,
-            )
-            for channel in shape.channels
-            for number in range(shape.keys)
-        ]
-        self.engine.start()
-        try:
-            await self.engine.until_open()
-            yield
-        finally:
-            for sink in self.sinks.values():
-                await sink.close()
-
     async def _load(self) -> None:
-        """Senders send; a fault or more happens; then it is enough, and each sender's last message is accepted."""
+        """Senders send; the fault happens; then it is enough, and each sender's last message is accepted."""
         sending = asyncio.gather(*(sender.run(self._enough) for sender in self._senders))
         try:
             await self._until_accepted(self.shape.messages // 3)
-            for _ in range(self._chance.randrange(1, 4)):
-                await self._fault.act(self, self._chance)
+            for fault in self._faults * (self.shape.repeats if self.long else 1):
+                await fault.act(self, self._chance)
                 await asyncio.sleep(self._chance.uniform(0, 1))
             await self._until_accepted(self.shape.messages)
             self._enough.set()
@@ -138,25 +115,32 @@ class Trial:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
+    def accepted(self) -> int:
+        """How often a sender was told yes so far."""
+        return sum(len(sender.yes_at) for sender in self._senders)
+
     async def _until_accepted(self, count: int) -> None:
-        while sum(len(sender.yes_at) for sender in self._senders) < count:
-            self.engine.check()
+        while self.accepted() < count:
+            self.scene.engine.check()
             await asyncio.sleep(0.02)
 
     async def _drained(self) -> list[str]:
         """Until every receiver has what it shall have, and nothing more comes."""
         stopped = [sender.gave_up for sender in self._senders if sender.gave_up]
-        sinks = self.sinks.values()
+        sinks = self.scene.sinks.values()
         await _until(lambda: not self._judged().lost, DRAIN_S)
         await _until(lambda: all(not s.copies or s.copies[-1].at < now() - QUIET_S for s in sinks), DRAIN_S)
-        await asyncio.to_thread(wait_for_end, self.database, JOURNAL_S)
+        await asyncio.to_thread(wait_for_end, self.scene.journal, JOURNAL_S)
         return stopped
+
+    def _left(self) -> list[str]:
+        return unbalanced(self.scene.journal, self._book(), self._copies()) + self.scene.left()
 
     def _book(self) -> list[Sent]:
         return [sent for sender in self._senders for sent in sender.book]
 
     def _copies(self) -> dict[str, list[Copy]]:
-        return {name: sink.copies for name, sink in self.sinks.items()}
+        return {name: sink.copies for name, sink in self.scene.sinks.items()}
 
     def _judged(self) -> Verdict:
         channels = self.shape.channels
@@ -175,3 +159,8 @@ async def _until(met: Callable[[], bool], within_s: float) -> bool:
     while not (well := met()) and now() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     return well
+
+
+def _where(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"

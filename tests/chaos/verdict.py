@@ -8,7 +8,7 @@ the same one again. A receiver notes each copy that reaches it, and whether it s
   In the order of those, one whose number is smaller than an earlier one of its key is inverted. A later copy of what
   came before is a double, whatever came in between.
 * **Doubled**: every copy after the first. A copy is explained
-  - by the receiver: it did not say yes to the copy before;
+  - by the receiver: it did not say yes to the copy before, or late;
   - by a fault: the copy before came less than `IN_FLIGHT_S` before a window in which deliveries may be cut off, or
     within it, and this one after the window's begin. Redelivered copies carry the same id, where the receiver sees it;
   - by the sender: it sent the message again because it had heard no yes. What it sends again after a yes explains
@@ -56,12 +56,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy at a receiver, at `at` (seconds, the trial's clock). `id` is the engine's, where it can be seen."""
+    """One copy at a receiver, at `at` (seconds, the trial's clock). `id` is the engine's, where it can be seen.
+
+    `late`: the yes was not said at once, so perhaps nobody heard it any more.
+    """
 
     of: Number
     at: float
     yes: bool
     id: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +148,13 @@ def _unexplained(copies: Sequence[Copy], messages: int, windows: Sequence[Window
 
 def _sent_again(before: Copy, after: Copy, windows: Sequence[Window]) -> bool:
     """Whether the engine had a reason to send the same message a second time."""
-    return not before.yes or any(
-        window.cuts and window.begin - IN_FLIGHT_S <= before.at <= window.end and after.at >= window.begin
-        for window in windows
+    return (
+        not before.yes
+        or before.late
+        or any(
+            window.cuts and window.begin - IN_FLIGHT_S <= before.at <= window.end and after.at >= window.begin
+            for window in windows
+        )
     )
 
 

@@ -1,0 +1,27 @@
+"""Ports for what is killed and started again: outside the range from which the system takes ports of its own choice.
+
+Else somebody's outgoing connection sits on the port when its owner comes back; or, tried again and again while nobody
+listens, a sender's connection meets itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+
+_FIRST, _COUNT = 14_000, 16_000  # Linux takes its own from 32768 on
+_next = itertools.count(os.getpid() * 61)
+
+
+def quiet_port() -> int:
+    """A port of loopback that nobody listens on, and that was not handed out before."""
+    while True:
+        port = _FIRST + next(_next) % _COUNT
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that just ended has not left it
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
