@@ -61,6 +61,9 @@ class EmbeddedBroker:
         self._due_ms: float = math.inf  # when the timer fires
         self._due_running = False  # from reading what is due until it is in its queues
         self._moving: set[int] = set()  # new ids of due messages
+        # Waiting is written down by the wall clock, for it outlives us; while we run it passes as time does, also
+        # where the wall clock is set: a clock that is put back an hour must not hold a retry for an hour.
+        self._started_s = time.time() - time.monotonic()
 
     def on_change(self, tell: Callable[[bool], None]) -> None:
         self._tell.append(tell)
@@ -115,7 +118,7 @@ class EmbeddedBroker:
         message = self._message(to, body)
         batch = self._worker.batch(len(body))
         if delayed:
-            message.due_ms = math.ceil((time.time() + delay_s) * 1000)
+            message.due_ms = math.ceil(self._now_ms() + delay_s * 1000)
             batch.delayed.append(message)
         else:
             batch.messages.append(message)
@@ -317,12 +320,15 @@ class EmbeddedBroker:
                 call.future.set_exception(error)
         if batch.due is not None or batch.moved:
             self._due_running = False
-            self._wait_until_due((time.time() + RETRY_S) * 1000)
+            self._wait_until_due(self._now_ms() + RETRY_S * 1000)
         for queue in self._queues.values():
             queue.doubt()
         self._worker.retry(batch, RETRY_S)
 
     # Delayed messages: a timer for the earliest, then into their queues as new arrivals
+
+    def _now_ms(self) -> float:
+        return (self._started_s + time.monotonic()) * 1000
 
     def _wait_until_due(self, due_ms: float) -> None:
         if due_ms >= self._due_ms or self._stopping:
@@ -330,13 +336,13 @@ class EmbeddedBroker:
         if self._due_timer is not None:
             self._due_timer.cancel()
         self._due_ms = due_ms
-        self._due_timer = self._loop.call_later(max(0.0, due_ms / 1000 - time.time()), self._look_for_due)
+        self._due_timer = self._loop.call_later(max(0.0, due_ms - self._now_ms()) / 1000, self._look_for_due)
 
     def _look_for_due(self) -> None:
         self._due_ms = math.inf
         if not self._due_running:  # the round under way sets the timer anew at its end
             self._due_running = True
-            self._worker.batch().due = DuePage(int(time.time() * 1000), DUE_PAGE)
+            self._worker.batch().due = DuePage(int(self._now_ms()), DUE_PAGE)
             self._worker.soon()
 
     def _move(self, due: DuePage) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import shutil
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 
 import children
 from faults import FAULTS, STACKS, possible, runnable
@@ -29,8 +29,7 @@ def main() -> int:
     names = [chosen.fault] if chosen.fault else runnable(stacks)
     tally = Tally()
     broken = []
-    with children.none_left(), TemporaryDirectory(prefix="jingluo-chaos-servers-") as folder:
-        servers = Servers(Path(folder))
+    with children.none_left(), Servers() as servers:
         for seed in range(chosen.seed, chosen.seed + chosen.trials):
             result = _run(seed, names[seed % len(names)], stacks, chosen.messages, servers)
             tally.add(result)

@@ -150,6 +150,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
                 await self._flows.wait()
+                if writer.transport.is_closing():
+                    return
                 if not self._amqp:
                     writer.write(data)
                     await writer.drain()

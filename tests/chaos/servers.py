@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
 import subprocess
 from pathlib import Path
+from tempfile import mkdtemp
 
 import children
 import pika
@@ -20,6 +22,7 @@ import psycopg
 from pika.exceptions import AMQPError
 from ports import quiet_port
 
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # a server that is down is no news here
 UP_WITHIN_S = 60.0
 _QUIET = "+sbwt none +sbwtdcpu none +sbwtdio none"  # an idle scheduler sleeps: the cores are others' too
 _SCRIPTS = (Path("/usr/lib/rabbitmq/bin"), Path("/usr/local/lib/rabbitmq/bin"))
@@ -63,6 +66,10 @@ class Server:
 
     def kill(self) -> None:
         children.kill(self.child)
+
+    def end(self) -> None:
+        """For good, at once, with all that belongs to it."""
+        self.kill()
 
     def pause(self) -> None:
         self.child.send_signal(signal.SIGSTOP)
@@ -129,6 +136,10 @@ class Rabbit(Server):
             return True
         return False
 
+    def end(self) -> None:
+        self.kill()
+        children.kill(self._epmd)
+
     def control(self, *words: str) -> None:
         """rabbitmqctl. RuntimeError where it says no. Blocks."""
         command = [str(self._scripts / "rabbitmqctl"), "--quiet", *words]
@@ -193,6 +204,9 @@ class Postgres(Server):
             return True
         return False
 
+    def end(self) -> None:
+        self.stop(signal.SIGQUIT)  # its processes end with it
+
     def make(self, database: str) -> None:
         """A new empty database. Blocks."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
@@ -200,21 +214,32 @@ class Postgres(Server):
 
 
 class Servers:
-    """Both, started when a trial first needs them and kept for the next ones."""
+    """Both, started when a trial first needs them and kept for the next ones, until the block ends."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.chmod(0o711)  # PostgreSQL's user goes through it
-        self._folder = folder
+    def __init__(self) -> None:
         self._made = 0
+        self._running: list[Server] = []
         self._both: tuple[Rabbit, Postgres] | None = None
 
+    def __enter__(self) -> Servers:
+        self._folder = Path(mkdtemp(prefix="jingluo-chaos-servers-"))
+        self._folder.chmod(0o711)  # PostgreSQL's user goes through it
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.renew()
+        shutil.rmtree(self._folder)
+
     async def both(self) -> tuple[Rabbit, Postgres]:
+        """Raises RuntimeError, TimeoutError where one does not come up."""
         if self._both is None:
             self._made += 1
             rabbit = Rabbit(self._folder / f"rabbitmq{self._made}")
             rabbit.start()
+            self._running.append(rabbit)
             postgres = await asyncio.to_thread(Postgres, self._folder / f"postgresql{self._made}")
             postgres.start()
+            self._running.append(postgres)
             await rabbit.until_up()
             await postgres.until_up()
             self._both = (rabbit, postgres)
@@ -222,10 +247,9 @@ class Servers:
 
     def renew(self) -> None:
         """After a trial that broke: the next one gets new ones."""
-        if self._both is not None:
-            for server in self._both:
-                server.kill()
-            self._both = None
+        for server in self._running:
+            server.end()
+        self._running, self._both = [], None
 
 
 def _parameters(url: str) -> pika.URLParameters:

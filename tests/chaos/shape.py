@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 
 from peers import KINDS
 
-from router.envelope import JOURNAL, queue_name
+from router.envelope import JOURNAL, queues_of
 
 ALL = ("",)  # one process with every role
 APART = ("intake", "delivery", "journal")
@@ -62,12 +63,10 @@ def draw(seed: int, chance: Random, stacks: tuple[str, ...], messages: int) -> S
 
 def queues(shape: Shape) -> list[str]:
     """Every queue of the site."""
-    found = [JOURNAL]
-    for channel in shape.channels:
-        for name in DESTINATIONS:
-            lanes = range(channel.lanes) if channel.lanes else (None,)
-            found += [queue_name(channel.name, name, lane) for lane in lanes]
-    return found
+    ways = [
+        queues_of(channel.name, name, channel.lanes) for channel in shape.channels for name in DESTINATIONS
+    ]
+    return [JOURNAL, *chain.from_iterable(ways)]
 
 
 def _ordered(lanes: int, duplicates: bool = False) -> ChannelShape:

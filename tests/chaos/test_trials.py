@@ -17,9 +17,9 @@ MESSAGES = 150
 
 
 @pytest.fixture(scope="module")
-def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Servers]:
-    with children.none_left():
-        yield servers.Servers(tmp_path_factory.mktemp("servers"))
+def own_servers() -> Iterator[servers.Servers]:
+    with children.none_left(), servers.Servers() as made:
+        yield made
 
 
 def _need(reason: str) -> None:

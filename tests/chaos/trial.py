@@ -20,6 +20,7 @@ from shape import draw
 from verdict import Copy, Sent, Verdict, Window, judge
 
 TRIAL_S = 240.0  # a trial that takes longer is broken
+LOAD_S = 60.0  # no further fault begins when they took so long
 DRAIN_S = 90.0  # until what was accepted has arrived
 JOURNAL_S = 20.0  # until the journal knows it; what it then does not know is judged
 QUIET_S = 0.5  # and no further copy has come for so long
@@ -105,7 +106,10 @@ class Trial:
         sending = asyncio.gather(*(sender.run(self._enough) for sender in self._senders))
         try:
             await self._until_accepted(self.shape.messages // 3)
+            began = now()
             for fault in self._faults * (self.shape.repeats if self.long else 1):
+                if now() - began > LOAD_S:
+                    break
                 await fault.act(self, self._chance)
                 await asyncio.sleep(self._chance.uniform(0, 1))
             await self._until_accepted(self.shape.messages)

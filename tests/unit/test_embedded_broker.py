@@ -7,6 +7,7 @@ import resource
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -234,6 +235,22 @@ async def test_many_delayed_messages_arrive_once_each(broker: EmbeddedBroker) ->
     assert sorted(int(d.body) for d in box.got) == list(range(1_500))
     depth = (await broker.depth(["q"]))["q"]
     assert (depth.ready, depth.held, depth.delayed) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+async def test_a_wall_clock_that_is_set_neither_holds_nor_hurries_what_waits(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch, ahead_s: int
+) -> None:
+    box = Inbox(broker, acks=True)
+    await broker.consume("q", box, 50)
+    await broker.publish(["q"], b"later", delay_s=600)
+    await broker.publish(["q"], b"soon", delay_s=0.2)
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + ahead_s)
+    await broker.publish(["q"], b"last", delay_s=0.4)
+    await box.until(2)
+    assert [d.body for d in box.got] == [b"soon", b"last"]
+    assert (await broker.depth(["q"]))["q"].delayed == 1
 
 
 async def test_delayed_messages_are_counted_apart_also_after_a_restart(file: Path) -> None:
