@@ -1,6 +1,6 @@
 """What operators and monitors ask the running engine: health, metrics, the state of channels, replay.
 
-Operators ask the process that has the journal; health and metrics are every process's own.
+Operators ask the process that has the journal; health, metrics and reload are every process's own.
 `/health/*` and `/metrics` are open. `/api/*` wants the operator's token, which the engine writes into its own
 folder (`var/operator-token`, mode 0600) at each start: who may read that file may operate the engine.
 """
@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from fastapi.responses import JSONResponse
 
 from config.errors import JingluoError
-from router import api_destinations
+from router import api_destinations, api_reload
 from router.board import Board
 from router.clock import now_ms
 from router.destinations import Destinations
@@ -39,21 +39,22 @@ def write_token(var: Path, token: str) -> None:
 def mount(engine: Engine) -> None:
     """Adds the operator's routes to the engine's web server."""
     token = secrets.token_urlsafe(32)
-    if "journal" in engine.roles:
-        # Only an engine that runs writes it: one that fails to start leaves the running one its own.
-        engine.when_started.append(lambda: write_token(engine.settings.var, token))
+    # Only an engine that runs writes it: one that fails to start leaves the running one its own.
+    engine.when_started.append(lambda: write_token(engine.settings.var, token))
 
     def operator(authorization: Annotated[str, Header()] = "") -> None:
         if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
             raise HTTPException(401, "the operator's token is missing or wrong 缺少操作员令牌或令牌错误")
 
     engine.web.app.include_router(_monitor(engine))
+    protected = [api_reload.routes(engine.reload)]
     if "journal" in engine.roles:
         destinations = Destinations(
             lambda: engine.site.channels, engine.board, engine.broker, engine.store, now_ms
         )
-        for routes in (_operate(engine), api_destinations.routes(destinations)):
-            engine.web.app.include_router(routes, dependencies=[Depends(operator)])
+        protected += [_operate(engine), api_destinations.routes(destinations)]
+    for routes in protected:
+        engine.web.app.include_router(routes, dependencies=[Depends(operator)])
 
 
 def _monitor(engine: Engine) -> APIRouter:

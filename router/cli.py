@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -16,6 +14,7 @@ import typer
 from config.errors import ConfigError, JingluoError
 
 if TYPE_CHECKING:
+    from channels.loader import Site
     from config.settings import Settings
 
 app = typer.Typer(
@@ -47,11 +46,8 @@ def settings(**chosen: str) -> Settings:
 
     `chosen` goes before what the environment says: roles="intake" as JINGLUO_ROLES.
     """
-    from config.settings import load_settings
-
-    env = {**os.environ, **{f"JINGLUO_{name}".upper(): value for name, value in chosen.items() if value}}
     try:
-        return load_settings(_site, env)
+        return _load(**chosen)
     except ConfigError as error:
         for finding in error.findings:
             typer.echo(str(finding), err=True)
@@ -61,13 +57,24 @@ def settings(**chosen: str) -> Settings:
         raise typer.Exit(2) from None
 
 
+def _load(**chosen: str) -> Settings:
+    from config.settings import load_settings
+
+    env = {**os.environ, **{f"JINGLUO_{name}".upper(): value for name, value in chosen.items() if value}}
+    return load_settings(_site, env)
+
+
 @app.command()
 def run(
     roles: Annotated[
         str, typer.Option(help="What this process does, with commas: intake, delivery, journal; else all.")
     ] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Put files to work whenever they change.")] = False,
+    watch_polling: Annotated[
+        bool, typer.Option("--watch-polling", help="The same on a network share, by looking again and again.")
+    ] = False,
 ) -> None:
-    """Runs the site until it is told to stop (SIGTERM, Ctrl-C)."""
+    """Runs the site until it is told to stop (SIGTERM, Ctrl-C); SIGHUP puts changed files to work."""
     from channels.loader import load_site
     from config.logs import setup
 
@@ -79,31 +86,39 @@ def run(
     if not site.channels:
         typer.echo("no channel can run: nothing to do", err=True)
         raise typer.Exit(1)
-    from router.engine import Engine
+    from router.commands.run import serve
 
-    async def serve() -> int:
-        from router.api import mount
+    def reread() -> tuple[Settings, Site]:
+        again = _load(roles=roles)
+        return again, load_site(again)
 
-        engine = Engine(chosen, site)
-        mount(engine)
-        stop = asyncio.Event()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
-        starting = asyncio.create_task(engine.start())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        failed = starting.exception() if starting.done() else None
-        if failed is not None:
-            stopping.cancel()
-            typer.echo(f"cannot start: {failed}", err=True)
-        else:
-            await stopping
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-        await engine.stop()
-        return 1 if failed is not None else 0
+    watching = "polling" if watch_polling else "on" if watch else ""
+    raise typer.Exit(_run_loop(serve(chosen, site, reread, watching)))
 
-    raise typer.Exit(_run_loop(serve()))
+
+Drain = Annotated[
+    bool, typer.Option("--drain", help="Deliver what waits for destinations that go. 先发完待发消息")
+]
+
+
+@app.command()
+def plan(
+    drain: Drain = False, as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False
+) -> None:
+    """What the files would change in the running engine; changes nothing. Exit code 1: it would be refused. 预览变更"""
+    from router.commands.reload import ask
+
+    raise typer.Exit(ask(settings(), "plan", drain=drain, as_json=as_json))
+
+
+@app.command()
+def apply(
+    drain: Drain = False, as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False
+) -> None:
+    """Puts the files to work in the running engine: all, or nothing and exit code 1. 使变更生效"""
+    from router.commands.reload import ask
+
+    raise typer.Exit(ask(settings(), "apply", drain=drain, as_json=as_json))
 
 
 @app.command()

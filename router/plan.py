@@ -15,6 +15,8 @@ from channels.model import Channel
 from config.errors import Finding
 from router.intake import queues_of_branch
 
+HALF_READ = "JL-R006"
+
 
 class _Shown(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -54,6 +56,11 @@ class Plan(_Shown):
     @property
     def refused(self) -> bool:
         return any(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def half_read(self) -> bool:
+        """Whether the files changed while they were read."""
+        return any(finding.code == HALF_READ for finding in self.findings)
 
     @property
     def nothing(self) -> bool:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from channels.loader import Site
+from channels.loader import Site, shown
 from channels.model import Channel
 from config.errors import ConfigError, Finding, JingluoError
 from config.settings import Settings
 from endpoints.base import Source
+from router.files import being_written, stamp
 from router.orders import begin
-from router.plan import Plan, make_plan, queues_of, relaned, same
+from router.plan import HALF_READ, Plan, make_plan, queues_of, relaned, same
 from router.work import CannotWork, Work, why
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ log = structlog.get_logger()
 Reread = Callable[[], tuple[Settings, Site]]
 
 _AGAIN_S = 1.0
-_FREE = frozenset(("site", "findings"))  # settings that are not what the engine was built with
+_FREE = frozenset(
+    ("site", "findings", "maps", "tables")
+)  # settings that are not what the engine was built with
 
 
 class Reload:
@@ -58,8 +61,9 @@ class Reload:
             if site is not None and not plan.refused:
                 plan = await self._apply(plan, site)
             self.last = plan
-            for finding in plan.findings if plan.refused else ():
-                log.error("reload.refused", finding=str(finding))
+            for finding in plan.findings:
+                if finding.severity == "error":
+                    log.error("reload.refused", finding=str(finding))
             if plan.applied:
                 log.info("reload.applied", digest=plan.new, before=plan.live)
             return plan
@@ -77,7 +81,7 @@ class Reload:
         if not engine.started:
             raise JingluoError("JL-R004", "the engine is starting or stopping")
         try:
-            settings, site = await asyncio.to_thread(self._reread)
+            settings, site = await asyncio.to_thread(self._read)
         except ConfigError as error:
             return Plan(live=digest, new="", findings=error.findings), None
         except JingluoError as error:
@@ -94,6 +98,17 @@ class Reload:
             hint = "stop all of them, and start them with the new files"
             plan = plan.with_findings(Finding(old.file, 1, 1, "JL-R005", what, hint) for old in lanes)
         return plan, site
+
+    def _read(self) -> tuple[Settings, Site]:
+        """What is read while somebody writes may be half of it."""
+        before = stamp(self._engine.settings)
+        read = self._reread()
+        writing = being_written(self._engine.settings)
+        if writing is not None or stamp(self._engine.settings) != before:
+            file = shown(writing, self._engine.settings.site) if writing else "the site"
+            what = "it is being written to just now" if writing else "its files changed while they were read"
+            raise ConfigError([Finding(file, 1, 1, HALF_READ, what, "apply again when all is written")])
+        return read
 
     async def _waiting(self, live: Sequence[Channel]) -> dict[str, int]:
         """By queue. What waits for its next try is in none on RabbitMQ: of that we know what we had in hand."""

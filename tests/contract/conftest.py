@@ -59,7 +59,8 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
     yield _vhost
     with pika.BlockingConnection(pika.URLParameters(_vhost)) as connection:
         queues = connection.channel()
-        lanes = [queue for lanes in range(5) for queue in queues_of("adt", "lis", lanes)]
+        ways = [("adt", "lis"), ("adt", "emr"), ("orders", "lis")]
+        lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
         for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, *lanes):
             queues.queue_delete(name)
 

@@ -1,0 +1,70 @@
+"""`jingluo run`: the engine from its start to its stop, and the signals in between."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+import structlog
+import typer
+
+from channels.loader import Site
+from config.errors import JingluoError
+from config.settings import Settings
+from router.api import mount
+from router.engine import Engine
+from router.reload import Reload, Reread
+from router.watch import Watcher
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, site: Site, reread: Reread, watch: str) -> int:
+    """Until SIGTERM or SIGINT; SIGHUP reloads. `watch`: `polling`, `on`, or empty. 1: it could not start."""
+    engine = Engine(settings, site, reread=reread)
+    mount(engine)
+    watcher = Watcher(settings, lambda: tried(engine.reload), polling=watch == "polling") if watch else None
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    reloads: set[asyncio.Task[Any]] = set()
+
+    def hung_up() -> None:
+        task = loop.create_task(tried(engine.reload))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    starting = asyncio.create_task(engine.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    failed = starting.exception() if starting.done() else None
+    if failed is not None:
+        stopping.cancel()
+        typer.echo(f"cannot start: {failed}", err=True)
+    else:
+        watching = asyncio.create_task(watcher.run()) if watcher is not None else None
+        await stopping
+        for task in (starting, watching):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+    await engine.stop()
+    return 1 if failed is not None else 0
+
+
+async def tried(reload: Reload) -> bool:
+    """An apply that nobody waits for: what became of it is in the log, and in `/health/ready`.
+
+    False where the files could not be judged now: no broker, or somebody is writing.
+    """
+    try:
+        plan = await reload.apply()
+    except JingluoError as error:
+        log.error("reload.failed", code=error.code, error=error.text)
+        return False
+    if plan.nothing and not plan.refused:
+        log.info("reload.nothing", digest=plan.live)
+    return not plan.half_read
