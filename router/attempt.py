@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from channels.model import Branch, Channel
+from channels.model import LONGEST_SEND_S, Branch, Channel
 from config import registry
 from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
@@ -47,6 +47,8 @@ class Attempter:
     ) -> None:
         self._channel = channel
         self._branch = branch
+        # A kind that has no limit of its own: one that hangs would keep its delivery until the broker takes it back.
+        self._send = destination.send if branch.longest_send_s else self._send_in_time
         self._destination = destination
         self._now_ms = now_ms
         self._large = large
@@ -71,7 +73,7 @@ class Attempter:
         try:
             if envelope.blob is not None:
                 message = await self._with_large(message, envelope.blob)
-            receipt = await self._destination.send(self._mapped(message))
+            receipt = await self._send(self._mapped(message))
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
         except Refused as error:
@@ -88,6 +90,16 @@ class Attempter:
             bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
         return self._sent(envelope, number, began_ms, receipt)
+
+    async def _send_in_time(self, message: Message) -> Receipt:
+        try:
+            async with asyncio.timeout(LONGEST_SEND_S) as limit:
+                return await self._destination.send(message)
+        except TimeoutError:
+            if not limit.expired():
+                raise  # its own, which nobody asked it for
+            text = f"the destination did not end within {LONGEST_SEND_S:g} s"
+            raise Unreachable("JL-D902", text, maybe_done=True) from None
 
     def _sent(self, envelope: Envelope, number: int, began_ms: int, receipt: Receipt) -> Outcome:
         """The receiver has it, whatever can be made of its answer."""
