@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 BACKOFF_S = (0.5, 30.0)
 CONFIRM_TIMEOUT_S = 10.0
+RENEW_S = 1.0  # after the beginning of a session: by then there are new leaders
 CHECK_S = 5.0  # between two looks whether every queue is still there, and how full
 
 T = TypeVar("T")
@@ -247,6 +248,7 @@ class RabbitBroker:
     async def _watch(self, session: Session) -> LinkLost:
         """Until it is lost: late confirms, queues that are gone, queues that are full."""
         look_at = self._loop.time() + self._check_s
+        renew_at = self._loop.time() + min(RENEW_S, self._check_s)
         while session.lost is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(1.0, self._confirm_timeout_s / 4, self._check_s)):
@@ -261,6 +263,9 @@ class RabbitBroker:
                     with contextlib.suppress(BrokerDown):  # deleted: by us, or the session ends for it
                         await self._look(session, name)
                 look_at = self._loop.time() + self._check_s
+            if session.refused and self._loop.time() >= renew_at:
+                renew_at = self._loop.time() + self._check_s
+                self._spawn(session.renew())
         return session.lost
 
     def _end(self, session: Session, reason: str) -> None:

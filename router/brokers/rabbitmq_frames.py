@@ -34,12 +34,14 @@ Taker = Callable[[int, bytes, int, int], bool]
 
 
 class Publish:
-    """A persistent, mandatory publish, all but its body: one routing key, a CC header for the other queues."""
+    """A persistent publish, all but its body: one routing key, a CC header for the other queues."""
 
-    def __init__(self, channel: int, exchange: str, queues: Sequence[str], frame_max: int) -> None:
+    def __init__(
+        self, channel: int, exchange: str, queues: Sequence[str], frame_max: int, mandatory: bool = True
+    ) -> None:
         headers = {"CC": list(queues[1:])} if len(queues) > 1 else None
         properties = pika.BasicProperties(delivery_mode=PERSISTENT, headers=headers)
-        method = Method(channel, Basic.Publish(0, exchange, queues[0], mandatory=True)).marshal()
+        method = Method(channel, Basic.Publish(0, exchange, queues[0], mandatory=mandatory)).marshal()
         header = Header(channel, 0, properties).marshal()
         size_at = _FRAME.size + 4  # after class and weight
         self._body_max = frame_max - OVERHEAD

@@ -13,10 +13,15 @@ MAX_KNOWN = 4_096  # sets of queues whose frames are kept ready
 
 
 class Publisher:
-    """One channel in confirm mode. A confirm may resolve many publishes. `on_refused` hears of a refusal."""
+    """One channel in confirm mode. A confirm may resolve many publishes. `on_refused` hears of a refusal.
 
-    def __init__(self, channel: Channel, on_refused: Callable[[], None]) -> None:
+    What reaches no queue comes back where it is `mandatory`, and is confirmed otherwise.
+    """
+
+    def __init__(self, channel: Channel, on_refused: Callable[[], None], mandatory: bool = True) -> None:
         self._channel = channel
+        self._mandatory = mandatory
+        self._ending = False
         self._loop = asyncio.get_running_loop()
         self._on_refused = on_refused
         self._sent = 0
@@ -25,8 +30,10 @@ class Publisher:
         self._known: dict[tuple[str, ...], Publish] = {}
 
     @classmethod
-    async def open(cls, channel: Channel, on_refused: Callable[[], None]) -> Publisher:
-        publisher = cls(channel, on_refused)
+    async def open(
+        cls, channel: Channel, on_refused: Callable[[], None], mandatory: bool = True
+    ) -> Publisher:
+        publisher = cls(channel, on_refused, mandatory)
         channel.take(take_confirms(publisher._answered))
         await channel.call(channel.raw.confirm_delivery, lambda _: None)  # pika sees no confirm
         return publisher
@@ -37,6 +44,8 @@ class Publisher:
         """One routing key for the first queue, a CC header for the rest. Raises BrokerDown."""
         if not self._channel.raw.is_open:
             raise BrokerDown("JL-B007", "the connection to RabbitMQ is just being lost")
+        if self._ending:
+            raise BrokerDown("JL-B001", "RabbitMQ cannot take messages in this moment")
         key = (exchange, *queues)
         publish = self._known.get(key)
         if publish is None:
@@ -56,6 +65,12 @@ class Publisher:
         if self._waiting:
             await asyncio.wait([future for future, _ in self._waiting.values()])
 
+    async def end(self) -> None:
+        """Takes nothing more, and closes once all it has is answered for."""
+        self._ending = True
+        await self.settled()
+        await self._channel.close()
+
     def fail(self, error: BrokerDown) -> None:
         """No confirm will come any more."""
         for future, _ in self._waiting.values():
@@ -67,7 +82,8 @@ class Publisher:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         raw = self._channel.raw
-        self._known[key] = Publish(raw.channel_number, key[0], key[1:], raw.connection.params.frame_max)
+        frame_max = raw.connection.params.frame_max
+        self._known[key] = Publish(raw.channel_number, key[0], key[1:], frame_max, self._mandatory)
         return self._known[key]
 
     def _answered(self, tag: int, multiple: bool, kept: bool) -> None:

@@ -7,6 +7,7 @@ acknowledgements on the same one would be stuck behind it, and the queues could 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ OTHER_ARGUMENTS = 406
 class Session:
     """It ends once, with a reason in `lost`, whatever part of it fails. `prefix` is the main exchange.
 
-    `wake` is set when somebody should look at it: it is lost, or RabbitMQ refused a message. `verified` are
+    `wake` is set when somebody should look at it: it is lost, or RabbitMQ `refused` a message. `verified` are
     the queues that were declared in this life, `steps` the delay steps.
     """
 
@@ -36,6 +37,7 @@ class Session:
     def __init__(self, prefix: str) -> None:
         self.lost: LinkLost | None = None
         self.wake = asyncio.Event()
+        self.refused = False
         self.verified: set[str] = set()
         self.steps: set[int] = set()
         self._delays: set[int] = set(DELAYS_MS)  # delay queues that may be there, also of an earlier life
@@ -43,6 +45,8 @@ class Session:
         self._links: list[Link] = []
         self._admin: Channel | None = None
         self._lock = asyncio.Lock()  # of the admin channel
+        self._nobody_waits: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._nobody_waits.set_result(None)
 
     async def open(
         self, url: str, context: ssl.SSLContext | None, on_blocked: Callable[[bool], None]
@@ -52,10 +56,7 @@ class Session:
             self._links.append(await Link.open(url, self.end, context))
         publishing = self._links[0]
         publishing.watch_blocked(on_blocked)
-        channel = await publishing.channel(self.end)
-        channel.raw.add_on_return_callback(self._nowhere)
-        self.publisher = await Publisher.open(channel, self.wake.set)
-        self._posting = await publishing.channel(self.end)
+        self.publisher, self._posting = await self._publishers()
         await self._exchange(self._prefix, "topic")
 
     @property
@@ -64,8 +65,37 @@ class Session:
 
     def post(self, address: str, body: bytes) -> None:
         """Into another process's mailbox, if it is there."""
-        if self._posting.raw.is_open:
-            self._posting.raw.basic_publish("", address, body)
+        with contextlib.suppress(BrokerDown):
+            self._posting.publish("", (address,), body, self._nobody_waits)
+
+    async def renew(self) -> None:
+        """New channels to publish by, once all is answered that went by the old ones: no message overtakes another.
+
+        A channel whose first publish to a queue comes when the node of that queue's leader has just died is refused
+        until the dead node is back: RabbitMQ 3.10 (rabbit_fifo_client) asks that node, and no other. A new channel
+        knows the new leader.
+        """
+        self.refused = False
+        try:
+            publisher, posting = await self._publishers()
+        except LinkLost as lost:
+            self.end(lost)
+            return
+        self._posting, posting = posting, self._posting
+        await asyncio.gather(self.publisher.end(), posting.end())
+        self.publisher = publisher
+
+    async def _publishers(self) -> tuple[Publisher, Publisher]:
+        publishing = self._links[0]
+        channel = await publishing.channel(self.end)
+        channel.raw.add_on_return_callback(self._nowhere)
+        publisher = await Publisher.open(channel, self._on_refused)
+        channel = await publishing.channel(self.end)
+        return publisher, await Publisher.open(channel, self._on_refused, mandatory=False)
+
+    def _on_refused(self) -> None:
+        self.refused = True
+        self.wake.set()
 
     def _nowhere(self, *_: Any) -> None:
         """A publish came back: its queue is gone. Which one cannot be known cheaply, so all open ones fail.

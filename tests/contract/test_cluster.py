@@ -15,6 +15,7 @@ import pytest
 from engine_parts import Sink, adt, channel, code_of, port, running, send, write_site
 from own_nodes import Cluster
 
+from router.brokers import rabbitmq
 from router.brokers.base import BrokerDown, Delivered, QueueSpec
 from router.brokers.rabbitmq import RabbitBroker
 
@@ -94,8 +95,15 @@ async def _consumed(broker: RabbitBroker, queue: str, traffic: Traffic) -> None:
 
 
 @pytest.fixture
-async def brokers(cluster: Cluster) -> AsyncIterator[tuple[RabbitBroker, RabbitBroker]]:
-    """One that publishes, by the first node, and one that consumes, by the second."""
+async def brokers(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[RabbitBroker, RabbitBroker]]:
+    """One that publishes, by the first node, and one that consumes, by the second.
+
+    They reconnect at once, before a queue has a new leader: then RabbitMQ refuses on a channel what it takes on the
+    next (Session.renew), in six of eight tries.
+    """
+    monkeypatch.setattr(rabbitmq, "BACKOFF_S", (0.002, 1.0))
     made = [RabbitBroker(cluster.urls(n)) for n in (1, 2)]
     for one in made:
         await asyncio.wait_for(one.start(), WAIT_S)

@@ -224,6 +224,34 @@ async def test_the_next_address_is_tried_when_one_refuses(rig: Rig) -> None:
     assert rig.proxy.connections == 1
 
 
+async def test_after_a_refusal_publishes_go_by_a_new_channel_and_none_overtakes_another(rig: Rig) -> None:
+    """RabbitMQ may go on refusing on one channel what it takes on the next: see Session.renew."""
+    a, b = rig.name("a"), rig.name("b")
+    broker = await rig.broker(rig.url, check_s=0.1)
+    await broker.declare([QueueSpec(a), QueueSpec(b, max_length=1)])
+    assert broker._session is not None
+    first = broker._session.publisher
+    kept: list[int] = []
+    n = 0
+    async with asyncio.timeout(WAIT_S):
+        while broker._session.publisher is first or n < 500:
+            done = await asyncio.gather(
+                broker.publish([b], b"x"),  # is full, and told so only by the refusals
+                *(broker.publish([a], b"%d" % i) for i in range(n, n + 10)),
+                return_exceptions=True,
+            )
+            assert all(isinstance(one, BrokerDown | None) for one in done)
+            kept += [n + i for i, one in enumerate(done[1:]) if one is None]
+            n += 10
+    box = Inbox(broker, acks=True)
+    await broker.consume(a, box, 1000)
+    await box.until(len(kept))
+    assert [int(body) for body in box.bodies] == kept, (
+        "none is lost, and none was kept that was not said to be"
+    )
+    assert broker.open
+
+
 async def test_a_queue_with_other_limits_is_used_as_it_is(rig: Rig) -> None:
     a = rig.name("a")
     broker = await rig.broker()
