@@ -109,6 +109,10 @@ class Board:
 
     # Orders
 
+    def known(self) -> list[Way]:
+        """Every destination that there ever was."""
+        return list(self._eras)
+
     def eras(self, way: Way) -> list[int]:
         return self._eras.get(way, [])
 

@@ -20,11 +20,11 @@ from config.settings import Settings
 from endpoints.web import WebServer
 from router.board import Board, Way
 from router.brokers import open_broker
-from router.brokers.base import Depth, QueueSpec
+from router.brokers.base import BrokerDown, Depth, QueueSpec
 from router.clock import now_ms as wall_ms
 from router.delivery import Outlet
 from router.doors import Doors
-from router.envelope import JOURNAL, Envelope, encode
+from router.envelope import JOURNAL, Envelope, encode, queues_of
 from router.gauges import Gauges
 from router.journal import Journal
 from router.keeping import Keeping, rules_of
@@ -80,6 +80,7 @@ class Engine:
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
         self.doors = Doors(ways_in, self.web, str(settings.site), now_ms, self.makers.blobs.spool)
+        self.unattended: dict[str, int] = {}  # queues that no channel has any more: what waits there
         self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
         self.pressure = Pressure(taking)
         self.gauges = Gauges(
@@ -132,6 +133,7 @@ class Engine:
             for outlet in work.outlets:
                 await outlet.prepare()
                 await self.post(outlet.way).take_over(outlet)
+        await self.tidy()
         self.gauges.start()
         if self._sweep is not None:
             self._sweep.start()
@@ -186,6 +188,21 @@ class Engine:
             await asyncio.to_thread(self.store.check)
         except StoreDown as error:
             log.warning("journal.keys_not_checked", code=error.code, error=error.text)
+
+    async def tidy(self) -> None:
+        """Looks for queues that no channel has any more. What waits in one is lost from sight, not lost: it is said."""
+        used = {queue for outlet in self.outlets for queue in outlet.queues}
+        left: set[str] = set()
+        for way in self.board.known():
+            work = self.works.get(way[0])
+            lives = work is not None and any(branch.name == way[1] for branch in work.channel.branches)
+            for era, lanes in enumerate(self.board.eras(way)):
+                if not lives or (lanes and not self.board.undrained(way, era)):
+                    left.update(queues_of(*way, lanes))
+        try:
+            self.unattended = await self.queues.tidy(left - used)
+        except BrokerDown as error:
+            log.warning("queues.not_looked_at", code=error.code)
 
     def exchange(self, site: Site, works: Sequence[Work]) -> None:
         """These works in place of the old of their channels; channels that the site has no more are gone."""

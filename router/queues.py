@@ -34,12 +34,13 @@ class Queues:
 
     async def alone(self) -> bool:
         """Whether no other engine runs on this broker: then what nobody here needs, nobody needs."""
-        return (await self._broker.consumers(ENGINES) or 0) <= 1
+        shown = await self._broker.look(ENGINES)
+        return shown is None or shown.consumers <= 1
 
     async def declare(self, specs: Sequence[QueueSpec]) -> list[str]:
         """Makes them, and says which were not there before."""
         self.wanted.update(spec.name for spec in specs)
-        made = [spec.name for spec in specs if await self._broker.consumers(spec.name) is None]
+        made = [spec.name for spec in specs if await self._broker.look(spec.name) is None]
         await self._broker.declare(specs)
         return made
 
@@ -62,6 +63,21 @@ class Queues:
             else:
                 log.warning("queue.kept", queue=name)
 
+    async def tidy(self, names: Iterable[str]) -> dict[str, int]:
+        """Of queues that nobody here needs: drops the empty ones, and says in which messages wait for nobody."""
+        left = {}
+        alone = await self.alone()
+        for name in sorted(set(names) - self.wanted):
+            found = await self._broker.look(name)
+            if found is None or found.consumers:
+                continue
+            if not found.ready:
+                await self.drop([name] if alone else [])
+                continue
+            log.warning("queue.unattended", queue=name, waiting=found.ready)
+            left[name] = found.ready
+        return left
+
     async def take_back(self, made: Sequence[str]) -> None:
         """What was made for a change that failed: nothing of ours was sent there."""
         self.wanted.difference_update(made)
@@ -73,7 +89,8 @@ class Queues:
 
     async def _unused(self, name: str) -> bool:
         for _ in range(_LOOKS):
-            if not await self._broker.consumers(name):
+            found = await self._broker.look(name)
+            if found is None or not found.consumers:
                 return await self.alone()
             await asyncio.sleep(_LOOK_S)
         return False

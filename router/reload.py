@@ -91,6 +91,11 @@ class Reload:
         waiting = await self._waiting(live)
         plan = make_plan(live, digest, site, waiting, drain=drain)
         plan = plan.with_findings(_restarts(engine.settings, settings))
+        if not site.channels and not plan.refused:
+            what = "no channel would be left"
+            hint = "stop the engine to stop them all"
+            file = shown(settings.channels, settings.site)
+            plan = plan.with_findings([Finding(file, 1, 1, "JL-R008", what, hint)])
         after = {channel.name: channel for channel in site.channels}
         lanes = [old for old in live if old.name in after and relaned(old, after[old.name])]
         if lanes and not await engine.queues.alone():
@@ -194,6 +199,7 @@ class Reload:
         for failed in done:
             if isinstance(failed, BaseException):
                 log.error("reload.part_failed", error=repr(failed))
+        await engine.tidy()
 
     async def _order(self, works: Sequence[Work]) -> None:
         """What was accepted until now goes before what comes into other lanes: a fence goes behind the last of it."""

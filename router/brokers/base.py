@@ -73,6 +73,14 @@ class Depth:
         return self.ready + self.held + self.delayed
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Messages that wait in a queue, and how many consume from it, those of other processes too."""
+
+    ready: int
+    consumers: int
+
+
 class Consumer(Protocol):
     async def cancel(self) -> None:
         """No more deliveries; what is not acknowledged goes back to the head of the queue."""
@@ -122,8 +130,8 @@ class Broker(Protocol):
     async def empty(self, queues: Sequence[str]) -> bool:
         """Whether for certain nothing is in them, and nothing waits for its time to come into them."""
 
-    async def consumers(self, queue: str) -> int | None:
-        """How many consume from a queue, those of other processes too; None where there is no such queue."""
+    async def look(self, queue: str) -> Standing | None:
+        """What there is to see of a queue, also of one that was not declared here; None where there is none."""
 
     async def delayed(self) -> int:
         """How many messages wait for their time, of all queues together."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec
+from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec, Standing
 from router.brokers.embedded_queue import Body, EmbeddedConsumer, Queue
 from router.brokers.embedded_store import (
     SHIFT,
@@ -184,10 +184,11 @@ class EmbeddedBroker:
             await asyncio.wait(list(self._futures.values()))
 
     async def empty(self, queues: Sequence[str]) -> bool:
-        return not any(self._queue(name).length for name in queues)
+        return not any(self._queues[name].length for name in queues if name in self._queues)
 
-    async def consumers(self, queue: str) -> int | None:
-        return len(self._queues[queue].consumers) if queue in self._queues else None
+    async def look(self, queue: str) -> Standing | None:
+        found = self._queues.get(queue)
+        return Standing(found.length, len(found.consumers)) if found is not None else None
 
     async def delayed(self) -> int:
         return sum(queue.delayed for queue in self._queues.values())

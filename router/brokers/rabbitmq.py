@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from config.tls import ClientTls, client_context
-from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec
+from router.brokers.base import BrokerDown, Delivered, Depth, QueueFull, QueueSpec, Standing
 from router.brokers.rabbitmq_consume import RabbitConsumer, Returned
 from router.brokers.rabbitmq_follow import Follower
 from router.brokers.rabbitmq_link import LinkLost
@@ -169,11 +169,14 @@ class RabbitBroker:
 
     async def empty(self, queues: Sequence[str]) -> bool:
         """The delay queues are those of all destinations: while any of them holds something, nobody knows."""
-        depths = await self.depth(queues)
-        return not any(depth.total for depth in depths.values()) and not await self.delayed()
+        for name in queues:
+            found = await self.look(name)
+            if (found is not None and found.ready) or self._held(name):
+                return False
+        return not await self.delayed()
 
-    async def consumers(self, queue: str) -> int | None:
-        return await self._ask(lambda session: session.consumers(queue))
+    async def look(self, queue: str) -> Standing | None:
+        return await self._ask(lambda session: session.look(queue))
 
     async def delayed(self) -> int:
         return await self._ask(lambda session: session.delayed())
@@ -340,8 +343,10 @@ class RabbitBroker:
             self._full.add(name)
         else:
             self._full.discard(name)
-        held = sum(len(c.held.tags) for c in self._consumers if c.queue == name and c.held is not None)
-        return Depth(ready, held)
+        return Depth(ready, self._held(name))
+
+    def _held(self, name: str) -> int:
+        return sum(len(c.held.tags) for c in self._consumers if c.queue == name and c.held is not None)
 
 
 def _unknown(name: str) -> BrokerDown:

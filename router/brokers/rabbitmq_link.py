@@ -16,6 +16,7 @@ from typing import Any
 import pika
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
+from router.brokers.base import Standing
 from router.brokers.rabbitmq_frames import Taker, ack
 from router.brokers.rabbitmq_stream import Connection
 
@@ -72,12 +73,12 @@ class Channel:
         finally:
             self._waiting.discard(future)
 
-    async def declare_queue(self, name: str, arguments: dict[str, Any] | None) -> tuple[int, int]:
-        """Declares, or with `arguments` None only looks. How many messages are ready in it, how many consume."""
+    async def declare_queue(self, name: str, arguments: dict[str, Any] | None) -> Standing:
+        """Declares, or with `arguments` None only looks."""
         frame = await self.call(
             self.raw.queue_declare, name, passive=arguments is None, durable=True, arguments=arguments
         )
-        return int(frame.method.message_count), int(frame.method.consumer_count)
+        return Standing(int(frame.method.message_count), int(frame.method.consumer_count))
 
     async def close(self) -> None:
         """Ends it; what was delivered on it and not acknowledged goes back to the head of its queue."""

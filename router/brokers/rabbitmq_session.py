@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from router.brokers.base import BrokerDown, QueueSpec
+from router.brokers.base import BrokerDown, QueueSpec, Standing
 from router.brokers.rabbitmq_link import Channel, Link, LinkLost
 from router.brokers.rabbitmq_publish import Publisher
 from router.brokers.rabbitmq_topology import DELAYS_MS, delay_arguments, delay_name, queue_arguments
@@ -136,15 +136,11 @@ class Session:
 
     async def count(self, name: str) -> int | None:
         """Messages ready in a queue, None where there is no such queue. Raises LinkLost."""
-        found = await self._look(name)
-        return found and found[0]
+        found = await self.look(name)
+        return None if found is None else found.ready
 
-    async def consumers(self, name: str) -> int | None:
-        """Of all processes; None where there is no such queue. Raises LinkLost."""
-        found = await self._look(name)
-        return found and found[1]
-
-    async def _look(self, name: str) -> tuple[int, int] | None:
+    async def look(self, name: str) -> Standing | None:
+        """None where there is no such queue. Raises LinkLost."""
         async with self._lock:
             try:
                 return await (await self._channel()).declare_queue(name, None)

@@ -199,7 +199,7 @@ async def test_a_mistake_in_any_file_changes_nothing(tmp_path: Path, broker: str
         assert engine.site.digest == digest
         assert (port(engine, ADT), port(engine, ORDERS)) == doors
         assert sender.cuts == 0
-        assert await engine.broker.consumers("jl.adt.emr") is None, "no queue was made either"
+        assert await engine.broker.look("jl.adt.emr") is None, "no queue was made either"
         await arrived(sink, sender)
     assert Counter(sink.ids()) == Counter(sender.accepted)
 
@@ -226,7 +226,7 @@ async def test_a_part_that_cannot_begin_changes_nothing_either(
             await asyncio.gather(one.some(5), two.some(5))
         assert (one.cuts, two.cuts) == (0, 0)
         assert (port(engine, ADT), port(engine, ORDERS)) == doors
-        assert await engine.broker.consumers("jl.adt.emr") is None
+        assert await engine.broker.look("jl.adt.emr") is None
         await arrived(sink, one, two)
     assert Counter(sink.ids()) == Counter([*one.accepted, *two.accepted])
 
@@ -279,7 +279,7 @@ async def test_a_destination_comes_and_goes_and_so_do_channels(
         await other.wait_for(3)
         async with asyncio.timeout(20):
             for gone in ("jl.adt.lis", "jl.orders.lis"):
-                while await engine.broker.consumers(gone) is not None:  # noqa: ASYNC110
+                while await engine.broker.look(gone) is not None:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         assert [(w.channel, w.destination) for w in engine.gauges.waiting()] == [("adt", "emr")]
     assert (sink.ids(), sorted(other.ids())) == (["1", "2"], ["2", "3", "4"])
@@ -303,11 +303,11 @@ async def test_what_waits_keeps_a_destination_until_the_operator_says_drain(
         assert not plan.applied
         plan = await applied(engine, drain=True)
         assert queues(plan) == {"jl.adt.lis": "drained"}
-        assert health(engine)["emptying"] == ["adt.lis"]
+        assert health(engine)["emptying"] == ["adt/lis"]
         assert [code_of(answer) for answer in await send(port(engine), adt("3"))] == ["AA"]
         sink.answer = lambda message: "AA"
         async with asyncio.timeout(30):
-            while await engine.broker.consumers("jl.adt.lis") is not None:  # noqa: ASYNC110
+            while await engine.broker.look("jl.adt.lis") is not None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await settled(engine)
         assert health(engine)["emptying"] == []
@@ -373,3 +373,39 @@ async def test_old_channels_leave_nothing_behind(tmp_path: Path, sink: Sink) -> 
         await sink.wait_for(6)
         gc.collect()
         assert [ref() is None for ref in old] == [True] * 5 + [False]
+
+
+async def test_a_queue_that_lost_its_channel_while_nobody_ran_is_said_and_comes_back_with_it(
+    tmp_path: Path, broker: str, sink: Sink
+) -> None:
+    gone = free_port()
+    older = text(ADT, 0, lis=gone, emr=sink.port)
+    site = write_site(tmp_path, {ADT: older})
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), adt("1"))
+        await sink.wait_for(1)
+    write(site, ADT, text(ADT, 0, emr=sink.port))
+    async with running(site, broker=broker) as engine:
+        if health(engine)["unattended"]:
+            assert health(engine)["unattended"] == {"jl.adt.lis": 1}
+        else:  # on RabbitMQ it waits for its next try, and then comes into its queue
+            assert broker != "embedded"
+            async with asyncio.timeout(30):
+                while not health(engine)["unattended"]:
+                    await asyncio.sleep(0.2)
+                    await engine.tidy()
+        late = await Sink().start(gone)
+        write(site, ADT, older)
+        await applied(engine)
+        await late.wait_for(1)
+        assert health(engine)["unattended"] == {}
+        await late.stop()
+
+
+async def test_no_channel_at_all_is_no_change(tmp_path: Path, sink: Sink) -> None:
+    site = write_site(tmp_path, {ADT: text(ADT, 0, lis=sink.port)})
+    async with running(site) as engine:
+        (site / "channels" / "adt.yaml").unlink()
+        plan = await engine.reload.apply(drain=True)
+        assert [finding.code for finding in plan.findings] == ["JL-R008"]
+        assert [code_of(answer) for answer in await send(port(engine), adt("1"))] == ["AA"]

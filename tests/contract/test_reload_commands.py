@@ -188,7 +188,7 @@ async def test_each_process_applies_for_itself_and_health_shows_which_have(
         assert (await delivery.reload.apply(drain=True)).applied
         await send(port(intake), adt("2"))
         await sink.wait_for(3)
-        assert health(delivery)["emptying"] == ["adt.emr"], "as long as another process may send there"
+        assert health(delivery)["emptying"] == ["adt/emr"], "as long as another process may send there"
         assert sink.ids() == ["1", "1", "2"]
 
         write_site(
