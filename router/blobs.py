@@ -107,15 +107,6 @@ class Blobs:
                 with contextlib.suppress(OSError):  # there is something
                     folder.rmdir()
 
-    def of_day(self, day: str) -> list[str]:
-        """The names of the bodies of a day (20260131). Blocks."""
-        folder = self.folder / day
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-
-    def discard_day(self, day: str) -> None:
-        """Removes every body of a day. Blocks."""
-        shutil.rmtree(self.folder / day, ignore_errors=True)
-
     def path(self, name: str) -> Path:
         """Raises BlobChanged for what is no name."""
         if not _NAME.fullmatch(name):

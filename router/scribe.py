@@ -22,7 +22,6 @@ import structlog
 
 from config.logs import setup
 from config.settings import Settings
-from router.blobs import Blobs, open_blobs
 from router.clock import now_ms
 from router.store import Rules, Store, StoreDown, StoreError, open_journal
 
@@ -89,18 +88,16 @@ class Scribe:
 # In the writing process
 
 _store: Store
-_blobs: Blobs
 
 
 def _begin(settings: Settings) -> None:
-    global _store, _blobs
+    global _store
     # Signals go to the whole group: its owner says when it is over, or dies, and then so does this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_owner, daemon=True).start()
     setup(settings.log.level, settings.log.format)
     _store = open_journal(settings)
-    _blobs = open_blobs(settings, now_ms)
 
 
 def _end_with_owner() -> None:
@@ -115,7 +112,7 @@ def _write(bodies: list[bytes]) -> _Done:
 
 
 def _keep(rules: Rules) -> _Done:
-    return _done(lambda: _store.keep(rules, now_ms(), _blobs))
+    return _done(lambda: _store.keep(rules, now_ms()))
 
 
 def _done(work: Callable[[], int]) -> _Done:

@@ -12,7 +12,7 @@ from router.envelope import Attempt, Envelope
 from router.search import PAGE, Count, Dead, Page, Query, Story
 from router.store.database import CATALOGUE, Database, StoreDown, StoreError
 from router.store.days import Days
-from router.store.keep import DayFacts, Keep, Keeper, LargeBodies, Over, Rules
+from router.store.keep import DayFacts, Keep, Keeper, Over, Rules
 from router.store.read import NotFound, Reader
 from router.store.verify import Oddity, verify
 from router.store.write import Writer
@@ -100,9 +100,9 @@ class Store:
         with self._database.reading() as reading:
             return tuple(self._keeper.plan(reading, rules, now_ms))
 
-    def keep(self, rules: Rules, now_ms: int, large: LargeBodies | None = None) -> int:
+    def keep(self, rules: Rules, now_ms: int) -> int:
         """Drops what is over: on SQLite only in the process that writes. Returns how many things that were."""
-        return self._keeper.run(rules, now_ms, large)
+        return self._keeper.run(rules, now_ms)
 
     def rekey(self) -> int:
         """Wraps every data key by the site's current key. Returns how many were wrapped by an older one."""

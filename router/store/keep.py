@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection, delete, func, select
@@ -73,16 +72,6 @@ class DayFacts:
     bodies: tuple[str, ...]
 
 
-class LargeBodies(Protocol):
-    """Where bodies lie that are too large for rows."""
-
-    def of_day(self, day: str) -> list[str]: ...
-
-    def discard(self, name: str) -> None: ...
-
-    def discard_day(self, day: str) -> None: ...
-
-
 class Keeper:
     """Blocking. Of several at once in several processes, each thing is dropped by one."""
 
@@ -114,20 +103,17 @@ class Keeper:
             for number, channel in enumerate(sorted(over)):
                 yield Over(day, channel, body_bytes if last and number == len(over) - 1 else 0)
 
-    def run(self, rules: Rules, now_ms: int, large: LargeBodies | None) -> int:
-        """Drops what is over, large bodies too. Returns how many things that were. Raises StoreError."""
+    def run(self, rules: Rules, now_ms: int) -> int:
+        """Drops what is over. Returns how many things that were. Raises StoreError."""
         with self._database.reading() as reading:
             over = list(self.plan(reading, rules, now_ms))
         for each in over:
             if each.channel:
                 self._writer.note("bodies over", each.what)
                 self._drop_bodies(each)
-                self._drop_large(each, large)
             else:
                 self._writer.note("day over", each.what)
                 self._drop_day(each.day)
-                if large is not None:
-                    large.discard_day(each.day)
             log.info("journal.dropped", what=each.what, bytes=each.bytes)
         return len(over)
 
@@ -143,20 +129,6 @@ class Keeper:
         self._days.forget(over.day)
         if not left:
             self._database.remove(place)
-
-    def _drop_large(self, over: Over, large: LargeBodies | None) -> None:
-        """A large body is called as the message it came with."""
-        names = large.of_day(over.day) if large is not None else []
-        if large is None or not names:
-            return
-        with self._database.reading() as reading:
-            rows = reading.rows(over.day)
-            for name in names:
-                of = (
-                    rows.execute(select(m.channel).where(m.id == name)).scalar() if rows is not None else None
-                )
-                if of == over.channel:
-                    large.discard(name)
 
     def _drop_day(self, day: str) -> None:
         with self._database.writing(CATALOGUE) as connection:

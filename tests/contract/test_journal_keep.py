@@ -11,7 +11,7 @@ import pytest
 from journal_parts import DAY_MS, KEYS, NOW, day_file, found, message, sql, tried
 
 from router.envelope import Envelope
-from router.ids import day_at, day_of, day_start_ms
+from router.ids import day_at, day_start_ms
 from router.store import Keep, NotFound, Rules, Store, StoreDown, open_store
 
 DAYS = [day_at(NOW + n * DAY_MS) for n in range(5)]
@@ -115,32 +115,6 @@ def test_what_comes_for_a_day_that_is_over_is_written_and_over_again(journal_url
     assert writer.keep(rules, NOON) == 1
     assert list(writer.verify()) == []
     writer.close()
-
-
-class Large:
-    """Large bodies, by day."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = set(names)
-
-    def of_day(self, day: str) -> list[str]:
-        return [name for name in self.names if day_of(name) == day]
-
-    def discard(self, name: str) -> None:
-        self.names.remove(name)
-
-    def discard_day(self, day: str) -> None:
-        self.names -= set(self.of_day(day))
-
-
-def test_large_bodies_go_with_the_bodies_of_their_channel_and_with_their_day(store: Store) -> None:
-    batch = five_days(store)
-    unknown = message(NOW).id
-    large = Large(unknown, *(e.id for e in batch))
-    store.keep(Rules(others=Keep(body_s=2 * DAY_S)), NOON, large)
-    assert large.names == {unknown, *(batch[n].id for n in (2, 3, 4))}
-    store.keep(Rules(others=Keep(rows_s=2 * DAY_S)), NOON, large)
-    assert large.names == {batch[n].id for n in (2, 3, 4)}
 
 
 @pytest.mark.postgresql
