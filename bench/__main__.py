@@ -14,7 +14,7 @@ import structlog
 
 from bench.table import Table
 
-PARTS = ("parse", "map", "check", "start", "flow")
+PARTS = ("parse", "map", "check", "start", "flow", "journal")
 
 
 def main() -> int:
@@ -44,6 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS))
     parser.add_argument("--seconds", type=float, default=4.0, help="measured window of one row of flow")
+    parser.add_argument("--messages", type=int, default=20_000, help="journal: how many")
     parser.add_argument("--only", default="", help="flow: only stacks whose name holds this")
     parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
     chosen = parser.parse_args()
@@ -66,9 +67,13 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], list[Table]]:
         from bench import start
 
         return start.check if name == "check" else start.start
+    Path("var").mkdir(exist_ok=True)
+    if name == "journal":
+        from bench import journal
+
+        return lambda: journal.run(chosen.messages)
     from bench import flow
 
-    Path("var").mkdir(exist_ok=True)
     return lambda: flow.run(chosen.seconds, chosen.only, chosen.profile)
 
 

@@ -63,8 +63,13 @@ class Stack:
         """RuntimeError where a server does not give what the run needs."""
         with contextlib.ExitStack() as stack:
             broker = stack.enter_context(_vhost(self.amqp)) if self.amqp else "embedded"
-            database = stack.enter_context(_database(self.postgresql)) if self.postgresql else ""
-            yield Ready(broker, database, _ceiling(broker))
+            rows = stack.enter_context(database(self.postgresql)) if self.postgresql else ""
+            yield Ready(broker, rows, _ceiling(broker))
+
+
+def postgresql() -> str:
+    """The address of the server for databases of our own; empty where there is none."""
+    return _services().get("JINGLUO_TEST_POSTGRESQL", "")
 
 
 def stacks() -> tuple[list[Stack], list[str]]:
@@ -131,7 +136,7 @@ def _rabbitmqctl(node: dict[str, str], *words: str) -> None:
 
 
 @contextlib.contextmanager
-def _database(url: str) -> Iterator[str]:
+def database(url: str) -> Iterator[str]:
     """A database of the run's own on this server."""
     try:
         with psycopg.connect(url, autocommit=True) as server:
