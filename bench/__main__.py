@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS))
     parser.add_argument("--seconds", type=float, default=4.0, help="measured window of one row of flow")
-    parser.add_argument("--messages", type=int, default=20_000, help="journal: how many")
+    parser.add_argument("--messages", type=int, default=10_000, help="journal: how many")
     parser.add_argument("--only", default="", help="flow: only stacks whose name holds this")
     parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
     chosen = parser.parse_args()

@@ -82,6 +82,11 @@ class Database:
             self.engine = create_engine(parsed, connect_args=_unsaid(parsed, _SQLITE), poolclass=NullPool)
             event.listen(self.engine, "do_connect", self._choose_file)
             event.listen(self.engine, "connect", _sqlite_manners)
+            # A file is opened for one question: what a writer must say first, a reader need not.
+            plainly = _unsaid(parsed, _SQLITE) | {"isolation_level": None}
+            self._reading = create_engine(parsed, connect_args=plainly, poolclass=NullPool)
+            event.listen(self._reading, "do_connect", self._choose_file)
+            event.listen(self._reading, "before_cursor_execute", _name_the_day, retval=True)
         else:
             raise StoreError("JL-J002", f"no journal on {kind}; write sqlite:///FILE or postgresql://...")
         event.listen(self.engine, "before_cursor_execute", _name_the_day, retval=True)
@@ -140,9 +145,10 @@ class Database:
 
     def connect(self, place: Place) -> Connection:
         """For reading: each statement sees what is committed before it."""
-        self._wanted.path = self.path(place) if self._file is not None else None
-        connection = self.engine.connect()
-        return connection.execution_options(day=place.day, isolation_level="AUTOCOMMIT")
+        if self._file is None:
+            return self.engine.connect().execution_options(day=place.day, isolation_level="AUTOCOMMIT")
+        self._wanted.path = self.path(place)
+        return self._reading.connect().execution_options(day=place.day)
 
     def path(self, place: Place) -> Path:
         """The file of a place (SQLite)."""
@@ -182,6 +188,12 @@ class Database:
             int(rows.exec_driver_sql(ask.format(*tables.rows.tables)).scalar() or 0),
             int(rows.exec_driver_sql(f"SELECT pg_total_relation_size('{tables.body.name}')").scalar() or 0),
         )
+
+    def scrub(self) -> None:
+        """What was deleted from the catalogue leaves its log too (SQLite; its pages were overwritten)."""
+        if self._file is not None:
+            # Past SQLAlchemy, which would begin a transaction: there is no checkpoint in one.
+            self._holding(CATALOGUE).connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def remove(self, place: Place) -> None:
         """The file of what was dropped (SQLite)."""
@@ -342,4 +354,5 @@ def _sqlite_manners(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA secure_delete = ON")  # only keys are ever deleted, and they must be gone
     cursor.close()

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal_column, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 from sqlalchemy.sql import ColumnElement
 
 from router.ids import first_id
@@ -19,6 +29,7 @@ from router.store.tables import DAY, attempt, message, message_index
 
 LAST = "\U0010ffff"  # sorts after every text that begins the same way
 _HEX = frozenset("0123456789abcdef")
+_TAG = "tag_{}"  # of the value number n
 _ID_DIGITS = 8  # of an id, to be taken for one in the one box
 
 m, a, x = message.c, attempt.c, message_index.c
@@ -41,22 +52,34 @@ LISTED = (
 )
 
 
-def question(query: Query, key: DayKey, cursor: str) -> Select[Any]:
-    """Newest first, from below the id `cursor` where there is one. Raises BadQuery."""
+class Question:
+    """Newest first, from below the id `cursor` where there is one; made once and asked of every day."""
+
+    def __init__(self, query: Query, cursor: str) -> None:
+        """Raises BadQuery."""
+        self.values = [*map(clean_value, query.index.values()), clean_value(query.text)]
+        self.statement = _statement(query, cursor)
+
+    def tags(self, key: DayKey) -> dict[str, int]:
+        """What the day's index has for the values that are asked for."""
+        return {_TAG.format(number): key.tag(value) for number, value in enumerate(self.values) if value}
+
+
+def _statement(query: Query, cursor: str) -> Select[Any]:
     statement = select(*LISTED)
     first: ColumnElement[str] = m.id  # what the list is sorted by: the leading column of the index in use
     # The first value leads, in the order of its index; the others are looked up once, whatever they find.
-    for number, (name, value) in enumerate(query.index.items()):
+    for number, name in enumerate(query.index):
         if number == 0:
             statement = statement.join(message_index, x.message_id == m.id)
-            statement = statement.where(x.tag == _tag(key, value), x.name == clean_value(name))
+            statement = statement.where(x.tag == _tag(number), x.name == clean_value(name))
             first = x.message_id
         else:
             other = message_index.alias()
-            same = (other.c.tag == _tag(key, value), other.c.name == clean_value(name))
+            same = (other.c.tag == _tag(number), other.c.name == clean_value(name))
             statement = statement.where(m.id.in_(select(other.c.message_id).where(*same)))
     if query.text:
-        statement = statement.where(_box(query.text, key))
+        statement = statement.where(_box(query.text, _tag(len(query.index))))
     if query.id:
         statement = statement.where(starts(m.id, hex_digits(query.id)))
     if query.channel:
@@ -125,10 +148,10 @@ def _with_code(code: str) -> Any:
     return union_all(tried, select(m.id).where(_NOT_ACCEPTED, m.code == code))
 
 
-def _box(text: str, key: DayKey) -> ColumnElement[bool]:
+def _box(text: str, tag: BindParameter[int]) -> ColumnElement[bool]:
     """The one box: any searchable value, or an id."""
     any_value = message_index.alias()
-    ids = select(any_value.c.message_id).where(any_value.c.tag == _tag(key, text))
+    ids = select(any_value.c.message_id).where(any_value.c.tag == tag)
     bare = text.lower()
     if len(bare) < _ID_DIGITS or set(bare) - _HEX:
         return m.id.in_(ids)
@@ -136,8 +159,8 @@ def _box(text: str, key: DayKey) -> ColumnElement[bool]:
     return m.id.in_(union_all(ids, select(other.c.id).where(starts(other.c.id, bare))))
 
 
-def _tag(key: DayKey, value: str) -> int:
-    return key.tag(clean_value(value))
+def _tag(number: int) -> BindParameter[int]:
+    return bindparam(_TAG.format(number), type_=BigInteger)
 
 
 def _like(column: ColumnElement[str], value: str) -> ColumnElement[bool]:

@@ -126,6 +126,7 @@ class Keeper:
             ).scalar()
             if not left:
                 self._database.drop(connection, place)
+        self._database.scrub()
         self._days.forget(over.day)
         if not left:
             self._database.remove(place)
@@ -135,6 +136,7 @@ class Keeper:
             gone = connection.execute(delete(tables.day_key).where(k.day == day)).rowcount
             if gone:
                 self._database.drop(connection, Place(day, "rows"))
+        self._database.scrub()
         self._days.forget(day)
         self._writer.forget(day)
         self._database.remove(Place(day, "rows"))

@@ -14,7 +14,7 @@ from router.ids import day_at, day_of, first_id
 from router.search import MAX_PAGE, PAGE, Count, Dead, Found, Page, Query, Story
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
-from router.store.find import HAS_PARENT, LAST, died, hex_digits, question, starts
+from router.store.find import HAS_PARENT, LAST, Question, died, hex_digits, starts
 from router.store.opened import facts_of, found_of, try_of
 from router.store.rows import names, open_body
 from router.store.tables import attempt, body, message
@@ -40,9 +40,11 @@ class Reader:
         """Raises BadQuery."""
         limit = max(1, min(limit, MAX_PAGE))
         found: list[Found] = []
+        question = Question(query, cursor)
+        asked = question.statement.limit(limit + 1)
         for day, rows in self._between(*_span(query, cursor)):
-            asked = question(query, day.key, cursor).limit(limit + 1 - len(found))
-            found += found_of(rows, rows.execute(asked).all(), day.key)
+            listed = rows.execute(asked, question.tags(day.key)).fetchmany(limit + 1 - len(found))
+            found += found_of(rows, listed, day.key)
             if len(found) > limit:
                 break
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else "")

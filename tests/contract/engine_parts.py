@@ -130,8 +130,8 @@ async def running(site: Path, **settings: str) -> AsyncIterator[Engine]:
     assert not [f for f in loaded.findings if f.severity == "error"], "\n".join(map(str, loaded.findings))
     engine = Engine(chosen, loaded)
     mount(engine)
-    await engine.start()
     try:
+        await engine.start()
         yield engine
     finally:
         await engine.stop()

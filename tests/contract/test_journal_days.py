@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from journal_parts import DAY_MS, NOW, found, message, tried
 
-from router.ids import day_at, day_of, day_start_ms, new_id
+from router.ids import day_at, day_of, day_start_ms, first_id
 from router.search import Query
 from router.store import NotFound, Store
 
 
 def test_a_day_is_that_of_the_ids_time_in_utc() -> None:
     start = day_start_ms("20260131")
-    assert (day_of(new_id(start)), day_of(new_id(start + DAY_MS - 1))) == ("20260131", "20260131")
+    assert (day_of(first_id(start)), day_of(first_id(start + DAY_MS - 1))) == ("20260131", "20260131")
     assert (day_at(start - 1), day_at(start + DAY_MS)) == ("20260130", "20260201")
     with pytest.raises(ValueError, match="year"):
         day_of("f" * 32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -79,6 +80,23 @@ def test_bodies_go_before_their_rows_and_channel_by_channel(journal_url: str, st
     else:
         assert sql(journal_url, "SELECT count(*) FROM body_DAY") == [(0,)]
     assert list(store.verify()) == []
+
+
+def test_a_key_that_is_destroyed_is_nowhere_in_the_file(store: Store, journal_url: str) -> None:
+    if not journal_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL's vacuum does it in its time")
+    five_days(store)
+    file = Path(journal_url.removeprefix("sqlite:///"))
+    with sqlite3.connect(file) as catalogue:
+        keys = dict(catalogue.execute("SELECT day || part, wrapped FROM journal_key").fetchall())
+    catalogue.close()
+    store.keep(Rules({"orders": Keep(body_s=0.0)}, others=Keep(rows_s=3 * DAY_S)), NOON)
+    left = b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+    assert {name for name, key in keys.items() if key not in left} == {
+        DAYS[0],
+        f"{DAYS[0]}his-adt",
+        f"{DAYS[1]}orders",
+    }
 
 
 def test_bodies_that_somebody_else_destroyed_are_missed(journal_url: str, store: Store) -> None:

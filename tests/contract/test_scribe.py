@@ -15,6 +15,7 @@ from engine_parts import Sink, adt, code_of, running, send, write_site
 
 from router.keeping import rules_of
 from router.search import Query
+from router.store import StoreError
 
 CHANNEL = """\
 channel: adt
@@ -116,5 +117,24 @@ async def test_the_writing_process_drops_what_is_over(tmp_path: Path) -> None:
         port = engine.doors.port("adt")
         assert port is not None
         assert [code_of(a) for a in await send(port, adt("A1"))] == ["AA"]
+        await until_rows(engine, 1)
+    await sink.stop()
+
+
+async def test_an_engine_with_another_sites_key_does_not_start(tmp_path: Path) -> None:
+    sink = await Sink().start()
+    site = write_site(tmp_path, {"adt": CHANNEL.format(port=sink.port)})
+    async with running(site) as engine:
+        port = engine.doors.port("adt")
+        assert port is not None
+        await send(port, adt("A1"))
+        await until_rows(engine, 1)
+        key = engine.settings.var / "site.key"
+    key.rename(tmp_path / "kept.key")
+    with pytest.raises(StoreError, match="JL-J012"):
+        async with running(site):
+            pass
+    (tmp_path / "kept.key").replace(key)
+    async with running(site) as engine:
         await until_rows(engine, 1)
     await sink.stop()
