@@ -15,6 +15,7 @@ import pika
 import psycopg
 import pytest
 from broker_parts import Site
+from engine_parts import Sink
 from journal_parts import KEYS
 
 from router.board import BOARD
@@ -97,3 +98,25 @@ def store(journal_url: str) -> Iterator[Store]:
     opened = open_store(journal_url, KEYS)
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def broker(request: pytest.FixtureRequest) -> str:
+    """The setting `broker:` of an engine; a test runs on both."""
+    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Sink]:
+    """A receiver that says AA."""
+    made = await Sink().start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[Sink]:
+    """Another one."""
+    made = await Sink().start()
+    yield made
+    await made.stop()

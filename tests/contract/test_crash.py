@@ -6,17 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from engine_parts import END, START, Sink, adt, code_of, write_site
 from process_parts import WAIT_S, Process, connect, free_port
 
 SENDERS = 8
 IN_FLIGHT = 8 + 160 + SENDERS  # a destination's `parallel`, what it holds ahead, what the senders wait for
-
-
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
 
 
 async def _send_until_cut(port: int, ids: Iterator[str], said_yes: set[str]) -> None:

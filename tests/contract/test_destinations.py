@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,6 @@ from router.search import Query
 ORDER = "order: {by: $PID-3.1, lanes: 1}\n"
 QUICK = "    retry: {first: 100ms, factor: 1, for: 1h}\n"
 HOLD = "    retry: {first: 100ms, factor: 1, for: 300ms, then: hold}\n"
-
-
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
-@pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
 
 
 async def until(said: Callable[[], Any], within_s: float = 30) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from engine_parts import Sink, adt, code_of, field, running, send, write_site
 
 from router.duplicates import Seen
@@ -27,18 +25,6 @@ duplicates: {{by: $MSH-10, within: 24h}}
     send: {{mllp: {{host: 127.0.0.1, port: {port}, timeout: 5s}}}}
     retry: {{first: 100ms, max: 100ms}}
 """
-
-
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
-@pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
 
 
 def site(folder: Path, sink: Sink, more: str = "") -> Path:

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx2
-import pytest
 from engine_parts import Sink, adt, channel, code_of, field, port, running, send, settled, write_site
 
 from router.api import TOKEN_FILE
 from router.brokers.base import QueueFull
 from router.envelope import JOURNAL
 from router.search import Query
-
-
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
-@pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
 
 
 async def test_what_is_accepted_arrives_and_can_be_found(tmp_path: Path, broker: str, sink: Sink) -> None:

@@ -6,16 +6,10 @@ import asyncio
 import time
 from pathlib import Path
 
-import pytest
 from engine_parts import Sink, adt, channel, code_of, port, running, send, settled, write_site
 
 from router.brokers.base import QueueSpec
 from router.search import Query
-
-
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
 
 
 async def test_what_waited_at_a_stop_is_delivered_by_the_next_engine(tmp_path: Path, broker: str) -> None:

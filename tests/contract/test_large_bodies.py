@@ -28,11 +28,6 @@ class Place:
     receiver: Receiver
 
 
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     made = await Receiver().start()

@@ -23,11 +23,6 @@ PATIENTS = [f"P{n}" for n in range(6)]
 RETRY = "    retry: {first: 100ms, factor: 1, for: 1h}\n"
 
 
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
 def order(lanes: int) -> str:
     return f"order: {{by: $PID-3.1, lanes: {lanes}}}\n"
 

@@ -22,11 +22,6 @@ from schemas.message import Message, Receipt
 ORDER = "order: {by: $PID-3.1, lanes: 1}\n"
 
 
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
 class Busy:
     """An HTTP receiver that says once: not now, come again in two seconds."""
 

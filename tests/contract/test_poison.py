@@ -20,11 +20,6 @@ from router.store import Store, StoreError, open_journal
 GOOD = [f"G{n}" for n in range(12)]
 
 
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
 @pytest.fixture
 def plugins(tmp_path: Path) -> Path:
     return killer.install(tmp_path / "plugins")

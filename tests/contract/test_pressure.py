@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from engine_parts import Sink, adt, code_of, running, send, write_site
 
 from channels.loader import load_site
@@ -25,18 +23,6 @@ to:
     send: {{mllp: {{host: 127.0.0.1, port: {port}, timeout: 5s}}}}
     retry: {{first: 100ms, max: 100ms}}
 """
-
-
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
-@pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
 
 
 def test_between_pausing_and_going_on_lies_a_gap(tmp_path: Path) -> None:

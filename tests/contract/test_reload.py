@@ -3,137 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from engine_parts import END, START, Sink, adt, code_of, free_port, port, running, send, settled, write_site
+from engine_parts import Sink, adt, code_of, free_port, port, running, send, settled, write_site
+from reload_parts import ADT, ORDERS, Sender, applied, arrived, changes, nothing_waits, queues, text, write
 
-from router.api import health
-from router.engine import Engine
-from router.plan import Plan
 from router.search import Query
-
-ADT, ORDERS = "adt", "orders"
-
-
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def broker(request: pytest.FixtureRequest) -> str:
-    return "embedded" if request.param == "embedded" else request.getfixturevalue("amqp_vhost")
-
-
-@pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-async def other() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
-
-
-def text(name: str, port: int, more: str = "", **destinations: int) -> str:
-    """A channel file. `more` stands before its destinations: name to port."""
-    to = "".join(
-        f"  {to}: {{send: {{mllp: {{host: 127.0.0.1, port: {at}, timeout: 5s}}}}}}\n"
-        for to, at in destinations.items()
-    )
-    return f"channel: {name}\nfrom: {{mllp: {{port: {port}}}}}\nformat: hl7v2\n{more}to:\n{to}"
-
-
-def write(site: Path, name: str, content: str) -> None:
-    (site / "channels" / f"{name}.yaml").write_text(content)
-
-
-class Sender:
-    """Sends one message after the other, and again what was not accepted.
-
-    `refused_s` is the longest time that it found no door, `cuts` how often it lost its connection.
-    """
-
-    def __init__(self, port: int, mark: str) -> None:
-        self.port = port
-        self.mark = mark
-        self.accepted: list[str] = []
-        self.cuts = 0
-        self.refused_s = 0.0
-        self._go_on = True
-
-    async def __aenter__(self) -> Sender:
-        self._task = asyncio.create_task(self._send())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._go_on = False
-        await self._task
-
-    async def some(self, count: int) -> None:
-        """Waits until so many more are accepted."""
-        target = len(self.accepted) + count
-        async with asyncio.timeout(60):
-            while len(self.accepted) < target and not self._task.done():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-    async def _send(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._go_on:
-            reader, writer = await self._connect(loop.time())
-            try:
-                while self._go_on:
-                    id = f"{self.mark}{len(self.accepted)}"
-                    writer.write(START + adt(id) + END)
-                    answer = await asyncio.wait_for(reader.readuntil(END), 30)
-                    if code_of(answer[1:-2]) == "AA":
-                        self.accepted.append(id)
-            except (OSError, asyncio.IncompleteReadError):
-                self.cuts += 1
-            finally:
-                writer.close()
-
-    async def _connect(self, since: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        while True:
-            with contextlib.suppress(OSError):
-                streams = await asyncio.open_connection("127.0.0.1", self.port)
-                self.refused_s = max(self.refused_s, asyncio.get_running_loop().time() - since)
-                return streams
-            await asyncio.sleep(0.005)
-
-
-async def applied(engine: Engine, *, drain: bool = False) -> Plan:
-    plan = await engine.reload.apply(drain=drain)
-    assert plan.applied, "\n".join(map(str, plan.findings))
-    return plan
-
-
-async def arrived(sink: Sink, *senders: Sender) -> None:
-    """Waits until the sink has all that these had accepted."""
-    sent = {id for sender in senders for id in sender.accepted}
-    async with asyncio.timeout(60):
-        while not sent <= set(sink.ids()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-async def nothing_waits(engine: Engine) -> None:
-    async with asyncio.timeout(20):
-        queues = [queue for outlet in engine.outlets for queue in outlet.queues]
-        while any((await engine.queues.waiting(queues)).values()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-def changes(plan: Plan) -> dict[str, str]:
-    return {change.channel: change.change for change in plan.channels}
-
-
-def queues(plan: Plan) -> dict[str, str]:
-    return {queue.queue: queue.change for queue in plan.queues}
 
 
 async def test_under_steady_load_five_reloads_lose_nothing_and_the_other_channel_notices_none(
@@ -285,82 +164,6 @@ async def test_a_destination_comes_and_goes_and_so_do_channels(
     assert (sink.ids(), sorted(other.ids())) == (["1", "2"], ["2", "3", "4"])
 
 
-async def test_what_waits_keeps_a_destination_until_the_operator_says_drain(
-    tmp_path: Path, broker: str, sink: Sink, other: Sink
-) -> None:
-    sink.answer = lambda message: "AE"
-    retry = ", retry: {first: 100ms, max: 100ms}"
-    before = text(ADT, 0, lis=sink.port, emr=other.port).replace("5s}}", f"5s}}}}{retry}")
-    site = write_site(tmp_path, {ADT: before})
-    async with running(site, broker=broker) as engine:
-        await send(port(engine), adt("1"), adt("2"))
-        await sink.wait_for(2)
-        write(site, ADT, text(ADT, 0, emr=other.port))
-        plan = await engine.reload.apply()
-        assert [(finding.code, finding.file) for finding in plan.findings] == [
-            ("JL-R001", "channels/adt.yaml")
-        ]
-        assert not plan.applied
-        plan = await applied(engine, drain=True)
-        assert queues(plan) == {"jl.adt.lis": "drained"}
-        assert health(engine)["emptying"] == ["adt/lis"]
-        assert [code_of(answer) for answer in await send(port(engine), adt("3"))] == ["AA"]
-        sink.answer = lambda message: "AA"
-        async with asyncio.timeout(30):
-            while await engine.broker.look("jl.adt.lis") is not None:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        await settled(engine)
-        assert health(engine)["emptying"] == []
-        assert {count.dead for count in engine.store.counts()} == {0}
-    assert set(sink.ids()) == {"1", "2"}
-    assert sorted(other.ids()) == ["1", "2", "3"]
-
-
-async def test_an_older_folder_is_applied_like_any_other_also_while_it_empties(
-    tmp_path: Path, broker: str, sink: Sink, other: Sink
-) -> None:
-    older = text(ADT, 0, lis=sink.port, emr=other.port)
-    site = write_site(tmp_path, {ADT: older})
-    async with running(site, broker=broker) as engine:
-        digest = engine.site.digest
-        sink.slow_s = 0.2
-        async with Sender(port(engine), "A") as sender:
-            await sender.some(10)
-            write(site, ADT, text(ADT, 0, emr=other.port))
-            await applied(engine, drain=True)
-            await sender.some(10)
-            write(site, ADT, older)
-            await applied(engine)
-            await sender.some(10)
-        assert engine.site.digest == health(engine)["digest"] == digest
-        assert sender.cuts == 0
-        sink.slow_s = 0
-        await arrived(other, sender)
-        await settled(engine)
-    assert Counter(other.ids()) == Counter(sender.accepted)
-    assert set(sender.accepted[:10]) | set(sender.accepted[-5:]) <= set(sink.ids())
-
-
-async def test_other_lanes_begin_behind_what_waits(tmp_path: Path, broker: str, sink: Sink) -> None:
-    def lanes(count: int) -> str:
-        return text(ADT, 0, f"order: {{by: $PID-3.1, lanes: {count}}}\n", lis=sink.port)
-
-    sink.slow_s = 0.02
-    site = write_site(tmp_path, {ADT: lanes(3)})
-    async with running(site, broker=broker) as engine:
-        async with Sender(port(engine), "A") as sender:
-            for count in (4, 1, 3):
-                await sender.some(10)
-                write(site, ADT, lanes(count))
-                await applied(engine)
-            await sender.some(10)
-        assert sender.cuts == 0
-        await arrived(sink, sender)
-    assert list(dict.fromkeys(sink.ids())) == sender.accepted, (
-        "all are one patient's: never one before another"
-    )
-
-
 async def test_old_channels_leave_nothing_behind(tmp_path: Path, sink: Sink) -> None:
     site = write_site(tmp_path, {ADT: text(ADT, 0, lis=sink.port)})
     async with running(site) as engine:
@@ -373,33 +176,6 @@ async def test_old_channels_leave_nothing_behind(tmp_path: Path, sink: Sink) -> 
         await sink.wait_for(6)
         gc.collect()
         assert [ref() is None for ref in old] == [True] * 5 + [False]
-
-
-async def test_a_queue_that_lost_its_channel_while_nobody_ran_is_said_and_comes_back_with_it(
-    tmp_path: Path, broker: str, sink: Sink
-) -> None:
-    gone = free_port()
-    older = text(ADT, 0, lis=gone, emr=sink.port)
-    site = write_site(tmp_path, {ADT: older})
-    async with running(site, broker=broker) as engine:
-        await send(port(engine), adt("1"))
-        await sink.wait_for(1)
-    write(site, ADT, text(ADT, 0, emr=sink.port))
-    async with running(site, broker=broker) as engine:
-        if health(engine)["unattended"]:
-            assert health(engine)["unattended"] == {"jl.adt.lis": 1}
-        else:  # on RabbitMQ it waits for its next try, and then comes into its queue
-            assert broker != "embedded"
-            async with asyncio.timeout(30):
-                while not health(engine)["unattended"]:
-                    await asyncio.sleep(0.2)
-                    await engine.tidy()
-        late = await Sink().start(gone)
-        write(site, ADT, older)
-        await applied(engine)
-        await late.wait_for(1)
-        assert health(engine)["unattended"] == {}
-        await late.stop()
 
 
 async def test_no_channel_at_all_is_no_change(tmp_path: Path, sink: Sink) -> None:

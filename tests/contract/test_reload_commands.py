@@ -22,13 +22,6 @@ JINGLUO = Path(sys.executable).parent / "jingluo"
 WITHIN_S = 60
 
 
-@pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
-
-
 class Running:
     """`jingluo run` on a site with one channel `adt`, whose file `write` changes."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -30,13 +29,6 @@ index: {{patient: $PID-3.1}}
   lis:
     send: {{mllp: {{host: 127.0.0.1, port: {port}, timeout: 5s}}}}
 """
-
-
-@pytest.fixture
-async def sink() -> AsyncIterator[Sink]:
-    made = await Sink().start()
-    yield made
-    await made.stop()
 
 
 def site(folder: Path, sink: Sink, more: str = "") -> Path:
