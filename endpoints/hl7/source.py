@@ -198,11 +198,11 @@ class _Inbound(Line):
 
     def _replied(self, owed: _Owed, future: asyncio.Future[Reply]) -> None:
         self._settle(owed, future)
-        self._take()
+        if self.waiting or not self.reading:
+            self._take()
 
     def _settle(self, owed: _Owed, future: asyncio.Future[Reply]) -> None:
-        error = None if future.cancelled() else future.exception()
-        if future.cancelled() or error:
+        if future.cancelled() or (error := future.exception()):
             self.log.error("mllp.deliver_failed", error=type(error).__name__)
             self._answer(owed, Reply("failed", code="JL-E100", text="the engine failed, nothing was kept"))
         else:
