@@ -202,11 +202,12 @@ class _Inbound(Line):
             self._take()
 
     def _settle(self, owed: _Owed, future: asyncio.Future[Reply]) -> None:
-        if future.cancelled() or (error := future.exception()):
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if error is None:
+            self._answer(owed, future.result())
+        else:
             self.log.error("mllp.deliver_failed", error=type(error).__name__)
             self._answer(owed, Reply("failed", code="JL-E100", text="the engine failed, nothing was kept"))
-        else:
-            self._answer(owed, future.result())
 
     def _answer(self, owed: _Owed, reply: Reply) -> None:
         owed.answer = self.source.answer(owed.head, reply)

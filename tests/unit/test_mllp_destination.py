@@ -12,8 +12,8 @@ from endpoint_parts import Peer, adt, until
 from config import registry
 from config.errors import Refused, Unreachable
 from endpoints.base import Ground
-from endpoints.hl7.destination import MllpDestination
-from endpoints.hl7.framing import framed
+from endpoints.hl7.destination import MllpDestination, _Outbound
+from endpoints.hl7.framing import Frame, framed
 from schemas.message import Message
 
 Script = Callable[[Peer, bytes], Awaitable[None]]
@@ -55,6 +55,35 @@ class Receiver:
                 self.busy -= 1
         except (ConnectionError, TimeoutError):
             pass
+
+
+class StoppedLoop:
+    """A loop whose time the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[..., None], Any]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> asyncio.Future[bytes]:
+        return asyncio.get_running_loop().create_future()
+
+    def call_later(self, delay_s: float, call: Callable[..., None], given: Any) -> object:
+        self.timers.append((self.now + delay_s, call, given))
+        return call
+
+    def at(self, now: float) -> None:
+        self.now = now
+        due = [timer for timer in self.timers if timer[0] <= now]
+        self.timers = [timer for timer in self.timers if timer[0] > now]
+        for _, call, given in due:
+            call(given)
+
+
+class SilentTransport:
+    def write(self, data: bytes) -> None: ...
 
 
 @pytest.fixture
@@ -146,6 +175,23 @@ async def test_silence_means_the_receiver_may_have_it_and_a_late_answer_is_never
     late.set()
     assert (await destination.send(message("C2"))).code == "AA"
     assert len(receiver.peers) == 2
+
+
+async def test_each_message_of_a_connection_has_its_whole_time() -> None:
+    clock = StoppedLoop()
+    line = _Outbound(10_000)
+    line.loop = clock  # type: ignore[assignment]
+    line.transport = SilentTransport()  # type: ignore[assignment]
+    first = line.ask(b"MSH|1", 30.0)
+    line.received([Frame(msa("AA", "1"))])
+    clock.at(20.0)
+    second = line.ask(b"MSH|2", 30.0)
+    clock.at(49.0)
+    assert first.done()
+    assert not second.done()
+    clock.at(50.0)
+    with pytest.raises(Unreachable, match="JL-E111"):
+        second.result()
 
 
 async def test_a_connection_lost_after_writing_means_the_receiver_may_have_it(pair: Open) -> None:
