@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from router.counts import Counts, Spreads
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ANSWER_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 _DELIVERY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86400.0)
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody here reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,15 @@ class _Parts:
     def __init__(self, registry: CollectorRegistry) -> None:
         door, way = ("channel",), ("channel", "destination")
 
-        def counter(name: str, help: str, labels: tuple[str, ...]) -> Counter:
-            return Counter(f"jingluo_{name}", help, labels, registry=registry)
+        def counter(name: str, help: str, labels: tuple[str, ...]) -> Counts:
+            figure = Counts(f"jingluo_{name}", help, labels)
+            registry.register(figure)
+            return figure
 
-        def histogram(name: str, help: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(f"jingluo_{name}", help, labels, buckets=buckets, registry=registry)
+        def histogram(name: str, help: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> Spreads:
+            figure = Spreads(f"jingluo_{name}", help, labels, bounds)
+            registry.register(figure)
+            return figure
 
         self.accepted = counter("accepted", "Messages accepted and durable", door)
         self.filtered = counter("filtered", "Messages that went nowhere by the channel's conditions", door)
