@@ -121,6 +121,10 @@ class Board:
         queues = queues_of(*way, self.eras(way)[era])
         return [queue for queue in queues if (queue, era) not in self._drained]
 
+    def over(self, queue: str, era: int) -> bool:
+        """Whether all that came into a queue in an era is delivered."""
+        return (queue, era) in self._drained
+
     def in_turn(self, way: Way, queue: str, lanes: int) -> bool:
         """Whether all that came to the destination before what is now at the head of this queue is delivered."""
         eras = self.eras(way)

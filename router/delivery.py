@@ -19,7 +19,7 @@ from router.gate import Gate
 from router.handling import OLDEST_TRACKED, Handling
 from router.intake import queues_of_branch
 from router.lane import Lane
-from router.orders import older, specs
+from router.orders import fence, older, specs
 from router.parallel import Parallel
 
 log = structlog.get_logger()
@@ -47,6 +47,7 @@ class Outlet:
         self._tries = tries
         self._gates: list[Gate] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._fencing: asyncio.Task[None] | None = None
         self._deaf: Callable[[], None] = lambda: None
 
     async def prepare(self) -> None:
@@ -71,12 +72,15 @@ class Outlet:
         for lanes, queue in ways:
             work = self._work(lanes, queue)
             self._tasks.append(asyncio.create_task(work.run(), name=queue))
+        self._fencing = asyncio.create_task(fence(self.way, self._board, self._broker), name="fence")
         self._deaf = self._board.listen(self._look)
 
     async def stop(self) -> None:
         """Finishes and records what is being sent; what waits stays in its queue."""
         self._deaf()
         self._deaf = lambda: None
+        if self._fencing is not None:
+            self._fencing.cancel()
         for gate in self._gates:
             gate.end()
         for ended in await asyncio.gather(*self._tasks, return_exceptions=True):

@@ -155,7 +155,8 @@ class Lane:
         """What came before it is delivered: the next era may begin, as far as this queue is concerned."""
         await self._handling.flush()
         try:
-            await self._board.say(Drained(self._queue, fence.era))
+            if not self._board.over(self._queue, fence.era):
+                await self._board.say(Drained(self._queue, fence.era))
         except BrokerDown as error:
             log.warning("delivery.fence_not_kept", queue=self._queue, code=error.code)
             return _TRY_AGAIN_S

@@ -8,12 +8,19 @@ wait. A key's messages may have been in any of the old lanes, so each waits for 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+
+import structlog
 
 from channels.model import Channel
 from router.board import Board, Ordered, Way
-from router.brokers.base import Broker, QueueSpec
+from router.brokers.base import Broker, BrokerDown, QueueFull, QueueSpec
 from router.envelope import Fence, encode, queues_of
+
+log = structlog.get_logger()
+
+_AGAIN_S = 1.0
 
 
 async def begin(channels: Sequence[Channel], board: Board, broker: Broker) -> None:
@@ -24,11 +31,28 @@ async def begin(channels: Sequence[Channel], board: Board, broker: Broker) -> No
 async def _begin(channel: Channel, way: Way, board: Board, broker: Broker) -> None:
     if (board.eras(way) or [-1])[-1] != channel.lanes:
         await board.say(Ordered(*way, channel.lanes))
-    last = len(board.eras(way)) - 1
-    for era in range(last):  # fences that are there already, after a crash, harm nothing
-        if queues := board.undrained(way, era):
-            await broker.declare(specs(channel, way, board.eras(way)[era]))
+    for era, queues in _fenced(way, board):
+        await broker.declare(specs(channel, way, board.eras(way)[era]))
+        with contextlib.suppress(QueueFull):  # who delivers them puts it there once there is room
             await broker.publish(queues, encode(Fence(era)))
+
+
+async def fence(way: Way, board: Board, broker: Broker) -> None:
+    """Puts the fences, once there is room: nothing else is sent there any more. A second one harms nothing."""
+    for era, queue in [(era, queue) for era, queues in _fenced(way, board) for queue in queues]:
+        while True:
+            try:
+                await broker.publish((queue,), encode(Fence(era)))
+                break
+            except BrokerDown as error:
+                log.info("order.fence_waits", queue=queue, code=error.code)
+            await asyncio.sleep(_AGAIN_S)
+
+
+def _fenced(way: Way, board: Board) -> list[tuple[int, list[str]]]:
+    """The eras of before that are not over, and their queues."""
+    eras = range(len(board.eras(way)) - 1)
+    return [(era, queues) for era in eras if (queues := board.undrained(way, era))]
 
 
 def older(way: Way, board: Board, lanes: int) -> list[tuple[int, str]]:

@@ -98,7 +98,8 @@ class Parallel:
     async def _passed(self, fence: wire.Fence, delivered: Delivered) -> None:
         """All that came before the fence has been tried; what failed comes back later: there was no order to keep."""
         try:
-            await self._board.say(Drained(self._queue, fence.era))
+            if not self._board.over(self._queue, fence.era):
+                await self._board.say(Drained(self._queue, fence.era))
             self._handling.broker.ack(delivered)
         except BrokerDown as error:
             log.warning("delivery.fence_not_kept", queue=self._queue, code=error.code)

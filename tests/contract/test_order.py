@@ -74,6 +74,30 @@ async def test_more_or_fewer_lanes_begin_when_the_old_ones_are_empty(tmp_path: P
     await sink.stop()
 
 
+async def test_old_lanes_that_are_full_drain_all_the_same(tmp_path: Path, broker: str) -> None:
+    gone = await Sink().start()
+    await gone.stop()
+    full = "limit: {messages: 12}\n"
+    site = write_site(tmp_path, channel(gone, order(1) + full, RETRY))
+    async with running(site, broker=broker) as engine:
+        accepted = 0
+        async with asyncio.timeout(30):
+            for message in visits(0, 3):
+                sending = asyncio.create_task(send(port(engine), message))
+                done, _ = await asyncio.wait([sending], timeout=2)
+                if not done or code_of(sending.result()[0]) != "AA":
+                    sending.cancel()
+                    break  # the door is paused, or it said that there is no room
+                accepted += 1
+    assert 10 <= accepted < 18
+    sink = await Sink().start(gone.port)
+    async with running(write_site(tmp_path, channel(gone, order(3), RETRY)), broker=broker) as engine:
+        await until(lambda: len(set(sink.ids())) == accepted)
+        await accept(engine, visits(3, 1))
+        await until(lambda: len(set(sink.ids())) == accepted + len(PATIENTS))
+    await sink.stop()
+
+
 async def test_an_order_that_comes_or_goes_waits_for_what_came_before(tmp_path: Path, broker: str) -> None:
     gone = await Sink().start()
     await gone.stop()
