@@ -70,7 +70,9 @@ class Engine:
         self._keeping = Keeping(self.scribe.keep, lambda: rules_of(self.settings, self.site.channels))
         self.when_started: list[Callable[[], None]] = []
         self.board = Board(self.broker)
-        self.makers = Makers(settings, self.broker, self.board, self.metrics, self._tries, now_ms)
+        self.makers = Makers(
+            settings, self.broker, self.board, self.metrics, self._tries, now_ms, self._refused
+        )
         self.queues = Queues(self.broker)
         self.posts: dict[Way, Post] = {}
         self._sweep: Sweep | None = None
@@ -82,7 +84,7 @@ class Engine:
         self.doors = Doors(ways_in, self.web, str(settings.site), now_ms, self.makers.blobs.spool)
         self.unattended: dict[str, int] = {}  # queues that no channel has any more: what waits there
         self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
-        self.pressure = Pressure(taking)
+        self.pressure = Pressure(taking, self._taken)
         self.gauges = Gauges(
             self.broker, lambda: self.outlets, now_ms, lambda: self.pressure.queues, self._steer
         )
@@ -230,6 +232,14 @@ class Engine:
 
     def _steer(self, depths: Mapping[str, Depth]) -> None:
         self.pressure.judge(depths)
+        self._hold_back()
+
+    def _taken(self, channel: str) -> tuple[int, int]:
+        work = self.works.get(channel)
+        return (work.intake.taken, work.intake.taken_bytes) if work is not None else (0, 0)
+
+    def _refused(self, channel: str) -> None:
+        self.pressure.refused(channel)
         self._hold_back()
 
     def _hold_back(self) -> None:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
-from router.brokers.base import Broker, BrokerDown
+from router.brokers.base import Broker, BrokerDown, QueueFull
 from router.duplicates import Duplicates, First
 from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
 from router.ids import new_id
@@ -59,14 +59,18 @@ class Intake:
         metrics: Metrics,
         now_ms: Callable[[], int],
         large: Large,
+        full: Callable[[], None],
         duplicates: Duplicates | None = None,
     ) -> None:
+        """`full` is told that a queue took no more."""
         self.channel = channel
         self._broker = broker
         self._replies = replies
         self._count = metrics.channel(channel.name)
         self._now_ms = now_ms
         self._large = large
+        self._full = full
+        self.taken = self.taken_bytes = 0  # what was published so far
         self._duplicates = duplicates
         self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
         self._names = tuple(b.name for b in channel.branches)
@@ -110,6 +114,8 @@ class Intake:
             arrival.waited = self._replies.expect(arrival.id, self.channel.timeout_s)
         if arrival.duplicates is not None:
             arrival.duplicates.begin(arrival.key, arrival.id)
+        self.taken += 1
+        self.taken_bytes += len(body)
         confirmed = self._broker.publish(queues, body)
         confirmed.add_done_callback(lambda future: self._answer(arrival, envelope, future))
         return arrival.done
@@ -220,6 +226,8 @@ class Intake:
         if problem is not None:
             self._count.failed.inc()
             self._forget(envelope.blob, problem)
+            if isinstance(problem, QueueFull):
+                self._full()
             self._replies.forget(envelope.id)
             arrival.waited = None
             self._end(arrival, _failed(envelope.id, problem))

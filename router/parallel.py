@@ -8,6 +8,7 @@ import structlog
 
 from router import envelope as wire
 from router.attempt import Outcome
+from router.away import Away
 from router.board import Board, Drained
 from router.brokers.base import BrokerDown, Delivered
 from router.gate import Gate
@@ -31,12 +32,16 @@ class Parallel:
         self._parallel = handling.branch.parallel
         self._ahead = min(_AHEAD, self._parallel * max(rounds - 1, 0))
         self._inbox: asyncio.Queue[Delivered | None] = asyncio.Queue()
+        self._away = Away(handling.channel.max_messages)
         self._fence: tuple[wire.Fence, Delivered] | None = None
 
     async def run(self) -> None:
         """Until the gate ends. What is being sent is finished and recorded before the others go back."""
         self._gate.when_shut(self._wake)
         while await self._gate.opened():
+            if wait_s := self._away.room_in_s():
+                await self._gate.pause(wait_s)
+                continue
             self._inbox = asyncio.Queue()  # bounded by the consumer's prefetch
             self._fence = None
             workers = [asyncio.create_task(self._work(self._inbox)) for _ in range(self._parallel)]
@@ -51,14 +56,19 @@ class Parallel:
             finally:  # also where it is cut short: what it holds must go back
                 await consumer.cancel()
 
+    @property
+    def _over(self) -> bool:
+        """Whether nothing more is taken in this round."""
+        return self._gate.shut or self._fence is not None or self._away.full
+
     def _wake(self) -> None:
         """Those who wait for work; who is sending looks up afterwards."""
         for _ in range(self._parallel):
             self._inbox.put_nowait(None)
 
     async def _work(self, inbox: asyncio.Queue[Delivered | None]) -> None:
-        while not self._gate.shut and self._fence is None and (delivered := await inbox.get()) is not None:
-            if self._gate.shut or self._fence is not None:
+        while not self._over and (delivered := await inbox.get()) is not None:
+            if self._over:
                 return
             try:
                 await self._deliver(delivered)
@@ -87,6 +97,9 @@ class Parallel:
         while broker.holds(delivered):
             try:
                 await broker.publish((self._queue,), body, delay_s=outcome.delay_s)
+                self._away.sent(outcome.delay_s)
+                if self._away.full:
+                    self._wake()
                 return True
             except BrokerDown as error:
                 log.warning("delivery.retry_not_kept", queue=self._queue, code=error.code)

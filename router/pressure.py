@@ -2,11 +2,15 @@
 
 A paused door leaves what comes in the network (MLLP), in its folder (files), or says 503 (HTTP): cheaper for everybody
 than a refusal a message. Between pausing and going on lies a gap, so that a door does not flutter at the limit.
+
+Queues are looked at once a second. RabbitMQ says how many messages wait, not how many bytes: these are estimated by the
+size of what has come in lately. Where a queue refuses all the same, its channel is paused until a part has gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,45 +20,114 @@ from router.intake import queues_of_branch
 
 log = structlog.get_logger()
 
-_PAUSE_AT, _GO_ON_AT = 0.9, 0.7  # of a queue's limit in messages
+_PAUSE_AT, _GO_ON_AT = 0.9, 0.7  # of a queue's limit, in messages or in bytes
+_PATIENCE = 15  # looks after a refusal: then a message is tried, whatever the queues say
+_SOME = 20  # messages from which a size is judged
 _NONE = Depth(0)
+
+Taken = Callable[[str], tuple[int, int]]
+
+
+class _Sizes:
+    """Of each channel, how large a message is, by what has come in lately."""
+
+    def __init__(self, taken: Taken) -> None:
+        self._taken = taken
+        self._before: dict[str, tuple[int, int]] = {}
+        self._mean: dict[str, float] = {}
+
+    def look(self, name: str) -> float:
+        count, size = self._taken(name)
+        count_before, size_before = self._before.get(name, (0, 0))
+        if count - count_before >= _SOME:
+            latest = (size - size_before) / (count - count_before)
+            self._mean[name] = (self._mean.get(name, latest) + latest) / 2
+            self._before[name] = count, size
+        return self._mean.get(name, size / count if count else 0.0)
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """A queue took no more: how much waited then, as far as was seen since, and how often was looked."""
+
+    most: int = 0
+    looks: int = 0
+
+    def over(self, waiting: int) -> bool:
+        self.most = max(self.most, waiting)
+        self.looks += 1
+        return waiting <= _GO_ON_AT * self.most or self.looks >= _PATIENCE
 
 
 class Pressure:
-    """Which channels are paused, and by which queue. `judge` is asked after each look at the queues."""
+    """Which channels are paused, and by which queue. `judge` is asked after each look at the queues.
 
-    def __init__(self, channels: Sequence[Channel]) -> None:
+    `taken` says of a channel how many messages and bytes this process has published so far.
+    """
+
+    def __init__(self, channels: Sequence[Channel], taken: Taken = lambda name: (0, 0)) -> None:
         self.paused: dict[str, str] = {}  # channel -> the queue that is too full
+        self._refusals: dict[str, _Refusal] = {}
+        self._depths: Mapping[str, Depth] = {}
+        self._sizes = _Sizes(taken)
         self.watch(channels)
 
     def watch(self, channels: Sequence[Channel]) -> None:
         """These, from now on; which of them are paused stays."""
-        self._queues = {
-            channel.name: {
-                queue: channel.max_messages
-                for b in channel.branches
-                for queue in queues_of_branch(channel, b)
-            }
+        self._channels = {
+            channel.name: (
+                channel,
+                [queue for b in channel.branches for queue in queues_of_branch(channel, b)],
+            )
             for channel in channels
         }
-        self.paused = {name: queue for name, queue in self.paused.items() if name in self._queues}
+        self.paused = {name: queue for name, queue in self.paused.items() if name in self._channels}
+        self._refusals = {name: told for name, told in self._refusals.items() if name in self.paused}
 
     @property
     def queues(self) -> list[str]:
-        return [queue for queues in self._queues.values() for queue in queues]
+        return [queue for _, queues in self._channels.values() for queue in queues]
 
     def judge(self, depths: Mapping[str, Depth]) -> tuple[list[str], list[str]]:
         """The channels to pause now, and those to resume."""
+        self._depths = depths
         pause, resume = [], []
-        for name, queues in self._queues.items():
-            share = {queue: depths.get(queue, _NONE).total / limit for queue, limit in queues.items()}
-            fullest = max(share, key=lambda queue: share[queue], default="")
-            if name not in self.paused and fullest and share[fullest] >= _PAUSE_AT:
-                log.warning("door.paused", channel=name, queue=fullest, waiting=depths[fullest].total)
-                self.paused[name] = fullest
-                pause.append(name)
-            elif name in self.paused and (not fullest or share[fullest] <= _GO_ON_AT):
+        for name in self._channels:
+            fullest, share = self._fullest(name)
+            if name not in self.paused:
+                if share >= _PAUSE_AT:
+                    self._pause(name, fullest)
+                    pause.append(name)
+                continue
+            refusal = self._refusals.get(name)
+            over = share <= _GO_ON_AT if refusal is None else refusal.over(depths.get(fullest, _NONE).total)
+            if over and share < _PAUSE_AT:
                 log.info("door.resumed", channel=name)
                 del self.paused[name]
+                self._refusals.pop(name, None)
                 resume.append(name)
         return pause, resume
+
+    def refused(self, name: str) -> None:
+        """A queue of this channel took no more."""
+        if name in self._channels and name not in self.paused:
+            self._refusals[name] = _Refusal()
+            self._pause(name, self._fullest(name)[0])
+
+    def _pause(self, name: str, queue: str) -> None:
+        depth = self._depths.get(queue, _NONE)
+        log.warning("door.paused", channel=name, queue=queue, waiting=depth.total, bytes=depth.bytes)
+        self.paused[name] = queue
+
+    def _fullest(self, name: str) -> tuple[str, float]:
+        """The queue that has least room left, and how much of its limit is taken."""
+        channel, queues = self._channels[name]
+        size = self._sizes.look(name)
+
+        def taken(queue: str) -> float:
+            depth = self._depths.get(queue, _NONE)
+            size_of_all = depth.bytes or depth.total * size
+            return max(depth.total / channel.max_messages, size_of_all / channel.max_bytes)
+
+        fullest = max(queues, key=taken, default="")
+        return fullest, taken(fullest) if fullest else 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from channels.model import Branch, Channel
 from config import registry
@@ -89,7 +90,9 @@ class Makers:
         metrics: Metrics,
         tries: Tries,
         now_ms: Callable[[], int],
+        full: Callable[[str], None],
     ) -> None:
+        """`full` is told of a channel one of whose queues took no more."""
         self.replies = Replies(broker)
         self.seen = Seen(settings.var / "seen.db", now_ms)
         self.blobs = open_blobs(settings, now_ms)
@@ -101,12 +104,16 @@ class Makers:
         self.suspects = Suspects(broker)
         self._tries = tries
         self._now_ms = now_ms
+        self._full = full
 
     def work(self, channel: Channel) -> Work:
         """Raises what an endpoint's constructor raises."""
         duplicates = Duplicates(channel, self.seen) if channel.duplicates_by else None
         large = Large(channel, self.blobs, self._settings.limits.whole)
-        intake = Intake(channel, self._broker, self.replies, self._metrics, self._now_ms, large, duplicates)
+        full = partial(self._full, channel.name)
+        intake = Intake(
+            channel, self._broker, self.replies, self._metrics, self._now_ms, large, full, duplicates
+        )
         delivers = "delivery" in self._settings.roles
         outlets = (
             tuple(self._outlet(channel, branch, large) for branch in channel.branches) if delivers else ()

@@ -62,11 +62,15 @@ class Delivered(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """`ready` waits in the queue, `held` is handed out and not acknowledged, `delayed` waits for its time."""
+    """`ready` waits in the queue, `held` is handed out and not acknowledged, `delayed` waits for its time.
+
+    `bytes` are those of all their bodies; 0 where the broker does not know.
+    """
 
     ready: int
     held: int = 0
     delayed: int = 0
+    bytes: int = 0
 
     @property
     def total(self) -> int:

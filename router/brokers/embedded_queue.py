@@ -74,7 +74,7 @@ class Queue:
 
     def depth(self) -> Depth:
         held = sum(len(c.held) for c in self.consumers)
-        return Depth(self.length - held - self.delayed, held, self.delayed)
+        return Depth(self.length - held - self.delayed, held, self.delayed, self.bytes)
 
     def count(self, size: int, sign: int, delayed: bool = False) -> None:
         """One message more (sign 1) or less (-1)."""

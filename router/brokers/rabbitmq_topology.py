@@ -40,6 +40,10 @@ _SECONDS = (
 DELAYS_MS = (100, 250, 500, *(s * 1000 for s in _SECONDS))
 
 
+# What comes back from a delay queue must find room beyond what is let in from outside: where a queue refuses it,
+# RabbitMQ tries again only three minutes later, and all that share the delay queue wait with it.
+_MORE, _MORE_BYTES = 10_000, 1_000_000
+
 STREAM_SEGMENT_BYTES = 1_000_000  # a stream forgets whole segments
 
 
@@ -53,8 +57,8 @@ def queue_arguments(spec: QueueSpec) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,
-        "x-max-length": spec.max_length,
-        "x-max-length-bytes": spec.max_bytes,
+        "x-max-length": spec.max_length + max(spec.max_length // 2, _MORE),
+        "x-max-length-bytes": spec.max_bytes + max(spec.max_bytes // 2, _MORE_BYTES),
         "x-overflow": "reject-publish",
     }
     if spec.single:

@@ -94,8 +94,8 @@ async def test_what_was_not_accepted_is_nobodys_first(tmp_path: Path, sink: Sink
     """A full queue: the sender is told so, and its resend is the message."""
     sink.answer = lambda message: None
     async with running(site(tmp_path, sink, "limit: {messages: 1}\n")) as engine:
-        answers = await send(door(engine), adt("A1"), adt("A2"), adt("A2"))
-        assert [code_of(a) for a in answers] == ["AA", "AE", "AE"]
+        answers = await send(door(engine), adt("A1"), adt("A2"))
+        assert [code_of(a) for a in answers] == ["AA", "AE"]
         sink.answer = lambda message: "AA"
         async with asyncio.timeout(20):
             while code_of((await send(door(engine), adt("A2")))[0]) != "AA":  # noqa: ASYNC110
