@@ -30,7 +30,9 @@ class Cell:
     `nodes(item, root)` are the nodes of `many`.
 
     `bare(item, root)` are the same nodes as plain text, made much quicker, for a body that reads nothing of them
-    but by cells with a `bare_row`, which is `row` for these.
+    but by cells with a `bare_row`, which is `row` for these. `mark` names an attribute of the root: the mark that
+    parts an item into its bare nodes, or a bare node into the items of its row; None where there is more to it and
+    the functions must be asked.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Cell:
     nodes: Callable[[Any, Any], list[Any]] | None = None
     bare: Callable[[Any, Any], Sequence[str]] | None = None
     bare_row: Callable[[int, Parts], Row] | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,23 +171,28 @@ class _Generator(Reading):
 
     @contextmanager
     def _nodes(self, plan: Each | With, node: Node, into: str) -> Iterator[bool]:
-        """What is inside is done where there are nodes. Tells whether they are bare."""
+        """What is inside is done where there are nodes, which are then in `into`; of a `With` the first of them.
+        Tells whether they are bare.
+        """
         of, cell = self.root if plan.of_root else node, plan.cell
-        bare = cell is not None and cell.bare is not None and of_cells(plan.body)
         if cell is None or cell.nodes is None:
             self.line(f"{into} = {self.give(plan.nodes)}({of.name})")
-            test = into
+            test, bare = into, False
         else:
             item = self.item(cell, of)
-            nodes = f"({into} := {self.give(cell.bare if bare else cell.nodes)}({item}, root))"
-            test = self.also(item, nodes)
+            bare = cell.bare is not None and of_cells(plan.body)
+            nodes = f"{self.give(cell.bare if bare else cell.nodes)}({item}, root)"
+            if bare and cell.mark:
+                nodes = f"{nodes} if {self.mark(cell)} in {item} else ({item},)"
+            test = self.also(item, f"({into} := {nodes})")
         with self.block(f"if {test}:"):
+            if isinstance(plan, With):
+                self.line(f"{into} = {into}[0]")
             yield bare
 
     def _with(self, plan: With, node: Node, then: Then) -> None:
         into = self.fresh()
         with self._nodes(plan, node, into) as bare:
-            self.line(f"{into} = {into}[0]")
             item = Node(into, bare)
             with self.at(item):
                 self.value(plan.body, item, then)

@@ -57,7 +57,6 @@ def filled_test(value: str, kind: Kind = object) -> str:
 class Reading(Writer):
     def __init__(self, names: dict[str, Any]) -> None:
         super().__init__(names)
-        self.root = Node("root")
         self.lets: dict[int, Let] = {}  # by slot: those of this function
         # The variables of texts that are there for sure, by their items and what makes them of these.
         self.held: dict[tuple[str, Any], str] = {}

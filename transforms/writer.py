@@ -31,12 +31,14 @@ class Node:
     name: str
     bare: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)  # of the root: variables by attributes
 
 
 class Writer:
     """Variables are named by how deep they live: a function of thousands of lines needs some dozens of them."""
 
     def __init__(self, names: dict[str, Any]) -> None:
+        self.root = Node("root")
         self.lines: list[str] = []
         self.names = names
         self.indent = 0
@@ -84,23 +86,36 @@ class Writer:
         """The rows that are read of nodes are made where these begin, once it is known what is read of them."""
         place = len(self.lines)
         yield
-        rows = [(node, row) for node in nodes for row in node.rows.values()]
-        indent = "    " * self.indent
-        self.lines[place:place] = [indent + line for node, row in rows for line in self._split(node, row)]
+        rows = [line for node in nodes for row in node.rows.values() for line in self._split(node, row)]
+        marks = [f"{mark} = root.{name}" for node in nodes for name, mark in node.marks.items()]
+        self.lines[place:place] = ["    " * self.indent + line for line in [*marks, *rows]]
+
+    def mark(self, cell: Cell) -> str:
+        """The variable of a cell's mark in this function."""
+        return self.root.marks.setdefault(cell.mark, f"m{len(self.root.marks)}")
 
     def _split(self, node: Node, row: Row) -> list[str]:
-        width = max(row.read, default=-1) + 1
-        make = row.cell.bare_row if node.bare else row.cell.row
-        assert make is not None
-        made = f"{self.give(make(width, tuple(row.parts)))}({node.name}, root)"
-        if width > 4 * len(row.read) and not row.parts:  # to unpack an item takes one step, an index four
-            return [
-                f"{row.name} = {made}",
-                *(f"{row.name}_{at} = {row.name}[{at}]" for at in sorted(row.read)),
-            ]
+        cell, width, parts = row.cell, max(row.read, default=-1) + 1, tuple(row.parts)
         names = [f"{row.name}_{at}" if at in row.read else "_" for at in range(width)]
-        parts = [f"{row.name}_{at}_{number}" for at, number in row.parts]
-        return [f"{', '.join([*names, '_', *parts])} = {made}"]
+        items = ", ".join([*names, "_", *(f"{row.name}_{at}_{number}" for at, number in parts)])
+        if not node.bare:
+            made = f"{self.give(cell.row(width, parts))}({node.name}, root)"
+            if width < 4 * len(row.read) or parts:  # to unpack an item takes one step, an index four
+                return [f"{items} = {made}"]
+            each = [f"{row.name}_{at} = {row.name}[{at}]" for at in sorted(row.read)]
+            return [f"{row.name} = {made}", *each]
+        assert cell.bare_row is not None
+        made = f"{self.give(cell.bare_row(width, parts))}({node.name}, root)"
+        if not cell.mark:
+            return [f"{items} = {made}"]
+        # Written out: a call for each repetition took a twentieth of the time of a whole map.
+        mark, count = self.mark(cell), width + 1 + len(parts)
+        missing = self.give([[""] * (count - there) for there in range(count + 1)])
+        return [
+            f"{row.name} = {node.name}.split({mark}, {width}) if {mark} else {made}",
+            f"{row.name} += {missing}[len({row.name})]",
+            f"{items} = {row.name}",
+        ]
 
     def item(self, cell: Cell, node: Node) -> str:
         """The variable of a cell's item."""

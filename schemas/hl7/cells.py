@@ -29,19 +29,19 @@ def cell_of(where: Where) -> Cell | None:
     if not where.field or not plain or (where.name in HEADERS and where.field < 3):
         return None
     head = where.field < 3 and not where.name  # where MSH-1 and MSH-2 may stand
-    nth, bare = where.nth or 1, None
+    nth = where.nth or 1
     nodes = None if where.comp else _nodes if head else repetitions
-    if nodes is repetitions:
-        bare = _bare
+    bare, mark = (_bare, "repetition_mark") if nodes is repetitions else (None, "")
     row = _row_of(where.name, nth) if where.name else _item_row
     first = where.comp in (None, 1)
     text = (_head if head else _first) if first else _component(where.comp or 1)
     key = f"{where.name}[{nth}]" if where.name else "-"
-    return Cell(key, row, index_of(where.name, where.field), text, first, nodes=nodes, bare=bare)
+    return Cell(key, row, index_of(where.name, where.field), text, first, 0, nodes, bare, mark=mark)
 
 
 def _cell_of_part(number: int, sub: int) -> Cell:
-    return Cell(".", _texts, number - 1, None, part=sub if sub > 1 else 0, bare_row=_bare_texts)
+    part = sub if sub > 1 else 0
+    return Cell(".", _texts, number - 1, None, part=part, bare_row=_bare_texts, mark="component_mark")
 
 
 # Rows: exactly as many items as are wanted, for generated code unpacks them. What is missing is "".
@@ -111,23 +111,18 @@ def _sub_component(node: Piece, index: int, number: int) -> str:
 
 
 def _bare(text: str, tree: Hl7Message) -> Sequence[str]:
-    mark = tree.delimiters[1]
-    if mark not in text:
-        return (text,)
-    return [part for part in text.split(mark, MAX_REPETITIONS) if part]
+    return [part for part in text.split(tree.repetition_mark, MAX_REPETITIONS) if part]
 
 
 def _bare_texts(width: int, parts: Parts) -> Row:
     of_node, missing = _texts(width, parts), _missing(width, parts)
 
     def row(text: str, tree: Hl7Message) -> list[str]:
-        if not tree.simple:
-            _, _, escape, sub = tree.delimiters
-            if sub in text or escape in text:
-                return of_node(node_of(text, tree), tree)
-        made = text.split(tree.delimiters[0], width)
-        made += missing[len(made)]
-        return made
+        component, _, escape, sub = tree.delimiters
+        if sub in text or escape in text:
+            return of_node(node_of(text, tree), tree)
+        made = text.split(component, width)
+        return made + missing[len(made)]
 
     return row
 
