@@ -14,6 +14,7 @@ import re
 import urllib.parse
 import uuid as _uuid
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Literal
 
 from config.registry import function
@@ -23,6 +24,7 @@ from transforms.tables import Table
 # Names of this engine's stable identifiers. Changing it would change every resource's id: never do.
 _NAMESPACE = _uuid.UUID("6f0c7f3e-52a4-5d0e-9d56-3c1f5a0b7e21")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_GROUPS = itemgetter(slice(8), slice(8, 12), slice(13, 16), 16, slice(17, 20), slice(20, 32))
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 _MAX_WIDTH = 1_000
@@ -310,8 +312,8 @@ def _prepared_uuid(*, of: str = "") -> Callable[[str], str]:
         """RFC 9562 version 5: the bits of version and variant stand over two hex digits of the SHA-1."""
         hash = begin()
         hash.update(value.encode())
-        text = hash.hexdigest()
-        return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+        a, b, c, variant, d, e = _GROUPS(hash.hexdigest())
+        return f"{a}-{b}-5{c}-{_VARIANT[variant]}{d}-{e}"
 
     return uuid_of
 
@@ -323,8 +325,8 @@ def urn(value: str) -> str | None:
     >>> urn("2.16.156.10011.2.3.3.4"), urn("http://a.cn/id"), urn("HIS")
     ('urn:oid:2.16.156.10011.2.3.3.4', 'http://a.cn/id', None)
     """
-    if value[1:2] == "." and _OID.fullmatch(value):
-        return "urn:oid:" + value
     if len(value) == 36 and _UUID.fullmatch(value):
         return "urn:uuid:" + value.lower()
+    if value[1:2] == "." and _OID.fullmatch(value):
+        return "urn:oid:" + value
     return value if value.startswith(("urn:", "http://", "https://")) else None

@@ -42,7 +42,7 @@ def generate(plan: Plan) -> Value:
     while made.waiting:
         part, name, bare = made.waiting.pop()
         made.function(name, part.plan, "root, env, node", Node("node", bare))
-    exec(compile("\n".join(made.lines), "<map>", "exec"), made.names)
+    exec(compile("\n".join(made.needed()), "<map>", "exec"), made.names)
     function: Value = made.names["make"]
     return function
 
@@ -59,6 +59,7 @@ class _Generator(Reading):
 
     def __init__(self, names: dict[str, Any]) -> None:
         super().__init__(names)
+        self.stored: set[int] = set()  # slots of `env`
         self.waiting: list[tuple[Part, str, bool]] = []  # parts that are called and not yet written
         self._parts: dict[tuple[int, bool], tuple[str, Part]] = {}
 
@@ -69,6 +70,11 @@ class _Generator(Reading):
         with self.block(f"def {name}({parameters}):"), self.variables(), self.at(*nodes):
             self.value(plan, node, lambda made, kind: self.line(f"return {made}"))
             self.line("return None")
+
+    def needed(self) -> list[str]:
+        """The lines without the stores that nobody reads."""
+        needless = tuple(f"env[{slot}] = " for slot in self.stored - self.read_of_env)
+        return [line for line in self.lines if not line.lstrip().startswith(needless)]
 
     def value(self, plan: Plan, node: Node, then: Then) -> None:
         if self.indent > _MAX_INDENT and not isinstance(plan, Part | Fixed):
@@ -131,10 +137,13 @@ class _Generator(Reading):
         if isinstance(plan, Read) and not sure:
             self.line(f"{into} = {self.source(plan.expression, node)}")
             kinds.add(self.pipes(plan.expression, into, into, self.kind(plan.expression)))
+        elif isinstance(plan, First) and None in self._all_plain(plan.options, node):
+            self._choose(into, plan.options, node, kinds)
         else:
             self.line(f"{into} = None")
             self._chosen(into, plan, node, kinds)
-        self.line(f"env[{slot}] = {into}")  # for the fragments that stand inside
+        self.line(f"env[{slot}] = {into}")  # for fragments; what none of them reads goes in the end
+        self.stored.add(slot)
         self.lets[slot] = Let(into, _only(kinds), sure)
 
     def _read(self, expression: Expression, node: Node, then: Then) -> None:
@@ -209,16 +218,20 @@ class _Generator(Reading):
     def _first(self, options: tuple[Plan, ...], node: Node, then: Then) -> None:
         """Texts that need no more than a look are one expression: `a or b`."""
         into, kinds = self.fresh(), set[Kind]()
-        plain = [self.plain(option, node) for option in options]
+        plain = self._all_plain(options, node)
         if None not in plain:
             self._if(f"({into} := {' or '.join(map(str, plain))})", into, str, then)
             return
+        self._choose(into, options, node, kinds)
+        self._if(f"{into} is not None", into, _only(kinds), then)
+
+    def _choose(self, into: str, options: tuple[Plan, ...], node: Node, kinds: set[Kind]) -> None:
+        """The first of several to a variable, or None."""
         self.line(f"{into} = None")
         self._chosen(into, options[0], node, kinds)
         for option in options[1:]:
             with self.block(f"if {into} is None:"):
                 self._chosen(into, option, node, kinds)
-        self._if(f"{into} is not None", into, _only(kinds), then)
 
     # Lists, texts and objects.
 
@@ -253,9 +266,12 @@ class _Generator(Reading):
             else:
                 self.value(plan, node, add)
 
+    def _all_plain(self, plans: tuple[Plan, ...], node: Node) -> list[str | None]:
+        return [self.plain(plan, node) for plan in plans]
+
     def _plain(self, plans: tuple[Plan, ...], node: Node) -> str:
         """Those of several texts that are something, where they need no more than a look; else ''."""
-        plain = [self.plain(plan, node) for plan in plans]
+        plain = self._all_plain(plans, node)
         return "" if None in plain or len(plain) < 2 else f"filter(None, ({', '.join(map(str, plain))}))"
 
     def _join(self, parts: tuple[Plan, ...], between: str, node: Node, then: Then) -> None:

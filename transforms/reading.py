@@ -62,6 +62,7 @@ class Reading(Writer):
         self.held: dict[tuple[str, Any], str] = {}
         self.there: frozenset[str] = frozenset()  # the items that are something for sure
         self.guards: list[frozenset[str]] = []  # of each, one item is something
+        self.read_of_env: set[int] = set()  # slots
         self.uses = Counter[int]()  # how often each part is used, by id
 
     def found(self, expression: Expression, node: Node) -> Found | None:
@@ -113,10 +114,14 @@ class Reading(Writer):
     def source(self, expression: Expression, node: Node) -> str:
         if expression.slot is not None:
             let = self.lets.get(expression.slot)
-            return let.name if let else f"env[{expression.slot}]"
+            return let.name if let else self._of_env(expression.slot)
         if expression.read is None:
             return f"{self.give(expression.other)}({node.name}, env)"
         return f"{self.give(expression.read)}({'root' if expression.of_root else node.name})"
+
+    def _of_env(self, slot: int) -> str:
+        self.read_of_env.add(slot)
+        return f"env[{slot}]"
 
     def pipes(self, expression: Expression, value: str, into: str, kind: Kind, known: bool = False) -> Kind:
         """`into` becomes what the pipes make of `value`. `known`: it is something; else it must be `into`."""
@@ -150,6 +155,8 @@ class Reading(Writer):
         expression = entry.expression
         found = self.found(expression, node) if expression else None
         if expression is None or found is None:
+            if expression and expression.slot is not None:
+                self._of_env(expression.slot)
             return f"{self.give(entry.test)}({node.name}, env)"
         value = f"{found.test or True} and {found.value} or None"
         if expression.stages:

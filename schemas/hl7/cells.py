@@ -21,6 +21,12 @@ class _Verbatim(str):
 
     __slots__ = ()
 
+    def __contains__(self, part: object) -> bool:
+        return False
+
+    def split(self, *mark: object) -> list[str]:
+        return [self]
+
 
 def cell_of(where: Where) -> Cell | None:
     if not where.name and not where.field and where.comp:
@@ -28,13 +34,11 @@ def cell_of(where: Where) -> Cell | None:
     plain = not where.following and where.nth != 0 and where.rep is None and where.sub in (None, 1)
     if not where.field or not plain or (where.name in HEADERS and where.field < 3):
         return None
-    head = where.field < 3 and not where.name  # where MSH-1 and MSH-2 may stand
     nth = where.nth or 1
-    nodes = None if where.comp else _nodes if head else repetitions
-    bare, mark = (_bare, "repetition_mark") if nodes is repetitions else (None, "")
+    nodes, bare, mark = (None, None, "") if where.comp else (repetitions, _bare, "repetition_mark")
     row = _row_of(where.name, nth) if where.name else _item_row
     first = where.comp in (None, 1)
-    text = (_head if head else _first) if first else _component(where.comp or 1)
+    text = _first if first else _component(where.comp or 1)
     key = f"{where.name}[{nth}]" if where.name else "-"
     return Cell(key, row, index_of(where.name, where.field), text, first, 0, nodes, bare, mark=mark)
 
@@ -93,7 +97,7 @@ def _texts(width: int, parts: Parts) -> Row:
 
     def row(node: Any, tree: Hl7Message) -> list[str]:
         if node.__class__ is not Piece:
-            return _fit([node if node.__class__ is str else ""], width) + [""] * len(parts)
+            return _fit([node if isinstance(node, str) else ""], width) + [""] * len(parts)
         return _fit(node.texts, width) + [_sub_component(node, *part) for part in parts]
 
     return row
@@ -130,14 +134,6 @@ def _bare_texts(width: int, parts: Parts) -> Row:
 # What a cell says.
 
 
-def _nodes(text: str, tree: Hl7Message) -> list[str]:
-    return repetitions(text, tree) if text.__class__ is str else [str(text)]
-
-
-def _head(text: str, tree: Hl7Message) -> str | None:
-    return str(text) if text.__class__ is _Verbatim else _first(text, tree)
-
-
 def _first(text: str, tree: Hl7Message) -> str | None:
     """The first part of the first repetition."""
     component, repetition, escape, sub = tree.delimiters
@@ -157,17 +153,17 @@ def _component(number: int) -> Callable[[str, Hl7Message], str | None]:
     at = number - 1
 
     def read(text: str, tree: Hl7Message) -> str | None:
+        mark = tree.component_mark
+        if mark and tree.repetition_mark not in text:  # nearly always
+            parts = text.split(mark, number)
+            return parts[at] or None if len(parts) >= number else None
         component, repetition, escape, sub = tree.delimiters
-        if text.__class__ is _Verbatim:
-            return None
         if repetition in text:
             text = text.lstrip(repetition).split(repetition, 1)[0]
         parts = text.split(component, number)
         if len(parts) < number:
             return None
         text = parts[at]
-        if text.isalnum():
-            return text
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None

@@ -102,14 +102,16 @@ class Hl7Message:
 
     def find(self, key: str, name: str, nth: int) -> list[str]:
         """The fields of the nth segment (from 1) called `name`, kept in `rows` under `key`."""
-        text, field = self.text, self.marks.field
+        text, field = self.text, self.marks[0]
         head = f"\r{name}{field}"
-        start = -1  # before the header, which no carriage return precedes and which stands once
-        for _ in range(nth - 1 if name == "MSH" else nth):
-            start = text.find(head, start + 1)
-            if start < 0:
-                self.rows[key] = _NO_ROW
-                return _NO_ROW
+        start = (
+            -1 if name == "MSH" else text.find(head)
+        )  # no carriage return precedes the header, which stands once
+        for _ in range(1, nth):
+            start = text.find(head, start + 1) if start >= 0 else start
+        if start < 0 and (nth > 1 or name != "MSH"):
+            self.rows[key] = _NO_ROW
+            return _NO_ROW
         end = text.find("\r", start + 1)
         row = self.rows[key] = text[start + 1 : end if end >= 0 else None].split(field, MAX_FIELDS)
         return row

@@ -246,7 +246,12 @@ def _many(where: Where) -> Callable[[Any], list[Any]]:
         if not where.following and where.name not in HEADERS:
             return _repetitions_reader(where, _many(where._replace(nth=1)))
 
-    if where.name and not where.field and where.nth is None and not where.following:
+    if (
+        where.name
+        and where.name not in HEADERS
+        and not (where.field or where.following)
+        and where.nth is None
+    ):
         return _segments_reader(where.name)
 
     def many(node: Any) -> list[Any]:
@@ -262,14 +267,20 @@ def _many(where: Where) -> Callable[[Any], list[Any]]:
 
 
 def _segments_reader(name: str) -> Callable[[Any], list[Any]]:
-    """`IN1`: every segment of its name in the message."""
+    """`IN1`: every segment of its name in the message. It is looked for in the text: no step for each line."""
 
     def many(node: Any) -> list[Any]:
         if node.__class__ is not Hl7Message:
             return []
-        lines, head = node.lines, name + node.marks.field
-        end = len(lines)
-        return [Segment(node, at, end) for at, line in enumerate(lines) if line[:4] == head]
+        text, head, end = node.text, f"\r{name}{node.marks[0]}", len(node.lines)
+        made, at, last = [], 0, 0
+        start = text.find(head)
+        while start >= 0:
+            at += text.count("\r", last, start + 1)
+            made.append(Segment(node, at, end))
+            last = start + 1
+            start = text.find(head, last)
+        return made
 
     return many
 
