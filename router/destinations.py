@@ -17,7 +17,7 @@ from config.models import did_you_mean
 from config.registry import nearest
 from router.board import Board, Decided, Held, Mode, State, Way
 from router.brokers.base import Broker, QueueSpec
-from router.envelope import JOURNAL, way_of
+from router.envelope import JOURNAL, queues_of, way_of
 from router.orders import all_specs
 from router.search import Query
 from router.store import Store
@@ -51,7 +51,10 @@ class HeldLane(BaseModel):
 
 
 class Shown(BaseModel):
-    """A destination. `state`: running, paused, draining, drained. `waiting` counts what is in its queues."""
+    """A destination. `state`: running, paused, draining, drained; or gone, where no channel has it any more.
+
+    `waiting` counts what is in its queues.
+    """
 
     channel: str
     destination: str
@@ -80,10 +83,17 @@ class Destinations:
         self._now_ms = now_ms
 
     async def all(self) -> list[Shown]:
-        return [await self._shown(channel, (channel.name, name)) for channel, name in self._ways()]
+        shown = [await self._shown(channel, (channel.name, name)) for channel, name in self._ways()]
+        here = {(one.channel, one.destination) for one in shown}
+        return shown + [
+            found for way in self._board.known() if way not in here for found in await self._gone(way)
+        ]
 
     async def one(self, way: Way) -> Shown:
-        return await self._shown(self._known(way), way)
+        channel = self._known(way)
+        if channel is not None:
+            return await self._shown(channel, way)
+        return next(iter(await self._gone(way)), self._made(way, "gone", 0))
 
     async def set(self, way: Way, state: State, order: Order) -> Shown:
         """Pause, drain, or let run. Raises NotPossible, BrokerDown."""
@@ -111,13 +121,14 @@ class Destinations:
     def _ways(self) -> list[tuple[Channel, str]]:
         return [(channel, branch.name) for channel in self._channels() for branch in channel.branches]
 
-    def _known(self, way: Way) -> Channel:
+    def _known(self, way: Way) -> Channel | None:
+        """None where its channel is gone: what still waits for it may be let go all the same."""
         ways = {f"{channel.name}/{name}": channel for channel, name in self._ways()}
         wanted = "/".join(way)
-        if wanted not in ways:
+        if wanted not in ways and way not in self._board.known():
             hint = did_you_mean(nearest(wanted, list(ways)), sorted(ways))
             raise NotPossible("JL-D910", f"no destination is called {wanted}; {hint} 没有这个目的地")
-        return ways[wanted]
+        return ways.get(wanted)
 
     def _held(self, way: Way, id: str) -> list[Held]:
         """Those of a destination; with an id, exactly one."""
@@ -138,10 +149,19 @@ class Destinations:
         queues = [spec.name for spec in await self._declared(channel, way)]
         depths = await self._broker.depth(queues)
         waiting = sum(depth.total for depth in depths.values())
-        mode = self._board.modes.get(way)
-        state: str = mode.state if mode else "running"
+        state: str = self._board.state(way)
         if state == "draining" and not waiting and await self._nothing_left(way):
             state = "drained"
+        return self._made(way, state, waiting)
+
+    async def _gone(self, way: Way) -> list[Shown]:
+        """A destination that no channel has any more, while its queues are still there."""
+        queues = [queue for lanes in {*self._board.eras(way)} for queue in queues_of(*way, lanes)]
+        there = [found for queue in queues if (found := await self._broker.look(queue)) is not None]
+        return [self._made(way, "gone", sum(found.ready for found in there))] if there else []
+
+    def _made(self, way: Way, state: str, waiting: int) -> Shown:
+        mode = self._board.modes.get(way)
         return Shown(
             channel=way[0],
             destination=way[1],

@@ -19,6 +19,7 @@ _STATES = {
     "paused": "paused 暂停",
     "draining": "draining 排空中",
     "drained": "drained 已排空",
+    "gone": "gone 通道已撤销",
 }
 _STYLE = {"sent": "green", "dead": "red", "refused": "red", "retrying": "yellow", "waiting": "yellow"}
 

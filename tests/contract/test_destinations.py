@@ -190,6 +190,23 @@ async def test_an_unknown_destination_is_named_with_the_nearest(tmp_path: Path, 
             assert (await client.post("/api/destinations/adt/lis/pause", json={})).status_code == 401
 
 
+async def test_what_waits_for_a_destination_that_is_gone_is_seen_and_delivered_once_it_is_back(
+    tmp_path: Path, broker: str, sink: Sink
+) -> None:
+    site = write_site(tmp_path, channel(sink))
+    async with running(site, broker=broker) as engine:
+        await tell(engine, "pause")
+        await send(port(engine), adt("L1"), adt("L2"))
+    (site / "channels" / "adt.yaml").unlink()
+    async with running(write_site(tmp_path, channel(sink, name="other")), broker=broker) as engine:
+        gone = [d for d in await tell(engine, "list") if d["channel"] == "adt"]
+        assert [(d["state"], d["waiting"]) for d in gone] == [("gone", 2)]
+        assert (await tell(engine, "resume"))["state"] == "gone"
+    async with running(write_site(tmp_path, channel(sink)), broker=broker) as engine:
+        await sink.wait_for(2)
+        await settled(engine)
+
+
 @pytest.mark.rabbitmq
 async def test_a_pause_reaches_every_process_and_a_lanes_hold_is_known_to_all(
     tmp_path: Path, amqp_vhost: str, sink: Sink
