@@ -134,6 +134,16 @@ class Dead:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """What could not be written as rows: an envelope that is none, or one that no database takes."""
+
+    id: str  # SHA-256 of it
+    at_ms: int
+    reason: str  # the kind of error
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Conservation: accepted = delivered + dead + waiting; `filtered` never was for this destination.
 

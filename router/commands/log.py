@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,8 @@ from router.clock import now_ms
 from router.commands.asking import ask, opened, print_json
 
 if TYPE_CHECKING:
-    pass
+    from router.search import Parked
+    from router.store import Store
 
 app = typer.Typer(help="The journal: proof, days, keys. 日志校验与保管", no_args_is_help=True)
 
@@ -74,6 +76,30 @@ def view(
 
 
 @app.command()
+def parked(
+    id: Annotated[str, typer.Argument(help="To see one whole: its id, or enough of its first digits.")] = "",
+    as_json: Json = False,
+) -> None:
+    """What could not be written as rows, newest first. Whoever looks at one is written down. 无法入库的报文"""
+    from router.commands.tables import readable
+
+    if not id:
+        found = ask(lambda store: store.parked())
+        if as_json:
+            print_json([{**asdict(one), "body": None, "size": len(one.body)} for one in found])
+            return
+        for one in found:
+            at = datetime.fromtimestamp(one.at_ms / 1000)
+            typer.echo(f"{at:%Y-%m-%d %H:%M:%S}  {one.id}  {len(one.body):>9,} bytes  {one.reason}")
+        if not found:
+            typer.echo("nothing is parked 无")
+        return
+    for one in ask(lambda store: _seen(store, id)):
+        typer.echo(f"-- {one.id} {one.reason}", err=True)
+        typer.echo(readable(one.body, "utf-8"))
+
+
+@app.command()
 def rekey() -> None:
     """Wraps every data key by the site's current key: then the old one is no longer needed. 更换密钥"""
     count = ask(lambda store: store.rekey())
@@ -103,6 +129,13 @@ def keep(
         typer.echo(f"{one.day}  {what}  {one.bytes / 1e6:.1f} MB")
     if not found:
         typer.echo("nothing is over 无到期数据")
+
+
+def _seen(store: Store, id: str) -> tuple[Parked, ...]:
+    found = store.parked(id)
+    for one in found:
+        store.note("viewed", f"parked {one.id}")
+    return found
 
 
 class _Counter:

@@ -9,7 +9,7 @@ from config.crypto import SiteKeys, site_keys
 from config.settings import Settings
 from config.tls import Identity
 from router.envelope import Attempt, Envelope
-from router.search import PAGE, Count, Dead, Page, Query, Story
+from router.search import PAGE, Count, Dead, Page, Parked, Query, Story
 from router.store.database import CATALOGUE, Database, StoreDown, StoreError
 from router.store.days import Days
 from router.store.keep import DayFacts, Keep, Keeper, Over, Rules
@@ -85,6 +85,11 @@ class Store:
     def dead(self, channel: str = "", destination: str = "") -> tuple[Dead, ...]:
         with self._reader() as reader:
             return reader.dead(channel, destination)
+
+    def parked(self, id: str = "") -> tuple[Parked, ...]:
+        """What could not be written as rows, newest first; `id` may be cut short."""
+        with self._reader() as reader:
+            return reader.parked(id)
 
     def counts(self, since_ms: int = 0) -> tuple[Count, ...]:
         with self._reader() as reader:

@@ -11,18 +11,18 @@ from sqlalchemy import Connection, Row, func, select
 from config.errors import JingluoError
 from router.envelope import BlobRef
 from router.ids import day_at, day_of, first_id
-from router.search import MAX_PAGE, PAGE, Count, Dead, Found, Page, Query, Story
+from router.search import MAX_PAGE, PAGE, Count, Dead, Found, Page, Parked, Query, Story
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
 from router.store.find import HAS_PARENT, LAST, Question, died, hex_digits, starts
 from router.store.opened import facts_of, found_of, try_of
-from router.store.rows import names, open_body
-from router.store.tables import attempt, body, message
+from router.store.rows import names, open_body, open_parked
+from router.store.tables import attempt, body, message, parked
 
 _TRIES_SHOWN = 1_000
 _RELATIVES_SHOWN = 100
 
-m, a = message.c, attempt.c
+m, a, p = message.c, attempt.c, parked.c
 
 
 class NotFound(JingluoError):
@@ -87,6 +87,15 @@ class Reader:
                 cause = (new.channel, new.destination, new.code)
                 causes[cause] = _together(causes[cause], new) if cause in causes else new
         return tuple(sorted(causes.values(), key=lambda d: (-d.count, d.channel, d.destination, d.code)))
+
+    def parked(self, id: str = "") -> tuple[Parked, ...]:
+        """Newest first; those whose id begins so."""
+        asked = select(p.id, p.at_ms, p.reason, p.sealed).where(starts(p.id, id)).order_by(p.at_ms.desc())
+        return tuple(
+            Parked(one.id, one.at_ms, one.reason, open_parked(day.key, one.id, one.sealed))
+            for day, rows in self._between()
+            for one in rows.execute(asked)
+        )
 
     def counts(self, since_ms: int = 0) -> tuple[Count, ...]:
         """Of the messages received since then, per channel and per channel and destination."""

@@ -82,11 +82,10 @@ def test_bodies_go_before_their_rows_and_channel_by_channel(journal_url: str, st
     assert list(store.verify()) == []
 
 
-def test_a_key_that_is_destroyed_is_nowhere_in_the_file(store: Store, journal_url: str) -> None:
-    if not journal_url.startswith("sqlite"):
-        pytest.skip("PostgreSQL's vacuum does it in its time")
+def test_a_key_that_is_destroyed_is_nowhere_in_sqlites_file(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    store = open_store(f"sqlite:///{file}", KEYS)
     five_days(store)
-    file = Path(journal_url.removeprefix("sqlite:///"))
     with sqlite3.connect(file) as catalogue:
         keys = dict(catalogue.execute("SELECT day || part, wrapped FROM journal_key").fetchall())
     catalogue.close()
@@ -97,6 +96,7 @@ def test_a_key_that_is_destroyed_is_nowhere_in_the_file(store: Store, journal_ur
         f"{DAYS[0]}his-adt",
         f"{DAYS[1]}orders",
     }
+    store.close()
 
 
 def test_bodies_that_somebody_else_destroyed_are_missed(journal_url: str, store: Store) -> None:

@@ -129,6 +129,16 @@ def test_a_message_that_cannot_be_written_down_as_viewed_is_not_shown(run: Run, 
     assert "P0007" not in out
 
 
+def test_what_could_not_be_written_is_listed_and_can_be_looked_at(run: Run, store: Store) -> None:
+    assert run("parked")[1].startswith("nothing")
+    store.write_bodies([b"\xc1 no envelope"])
+    (line,) = json.loads(run("parked", "--json")[1])
+    assert (line["reason"], line["size"]) == ("DecodeError", 13)
+    assert line["id"] in run("parked")[1]
+    assert "no envelope" in run("parked", line["id"][:10])[1]
+    assert run("verify")[0] == 0
+
+
 def test_what_would_go_is_shown_and_nothing_goes(
     run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
