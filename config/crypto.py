@@ -147,12 +147,14 @@ def key_id(wrapped: bytes) -> str:
     return wrapped[:_ID_BYTES].hex()
 
 
-def site_keys(current: str, older: Sequence[str], file: Path) -> SiteKeys:
-    """Keys as settings say them: 32 hex digits each. Without a current one, `file` holds it, made if need be.
+def site_keys(current: str, older: Sequence[str], file: Path, *, make: bool = True) -> SiteKeys:
+    """Keys as settings say them: 32 hex digits each. Without a current one, `file` holds it.
 
-    Raises KeyTrouble, and OSError where the file cannot be made.
+    `make` the file where there is none: for the engine alone, whose user must be able to read it. Raises KeyTrouble.
     """
-    return SiteKeys(key_bytes(current) if current else _filed_key(file), [key_bytes(text) for text in older])
+    return SiteKeys(
+        key_bytes(current) if current else _filed_key(file, make), [key_bytes(text) for text in older]
+    )
 
 
 def key_bytes(text: str) -> bytes:
@@ -162,15 +164,19 @@ def key_bytes(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def _filed_key(file: Path) -> bytes:
-    if not file.exists():
-        _make(file)
-    if file.stat().st_mode & 0o077:
-        raise KeyTrouble("JL-K004", f"others may read the key in {file}: chmod 600")
+def _filed_key(file: Path, make: bool) -> bytes:
     try:
+        if make and not file.exists():
+            _make(file)
+        if file.stat().st_mode & 0o077:
+            raise KeyTrouble("JL-K004", "others may read the key: chmod 600")
         return key_bytes(file.read_text(encoding="ascii").strip())
-    except (KeyTrouble, UnicodeDecodeError):
+    except OSError as error:
+        raise KeyTrouble("JL-K004", f"the site's key: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
         raise KeyTrouble("JL-K004", f"{file} holds no key of 32 hexadecimal digits") from None
+    except KeyTrouble as error:
+        raise KeyTrouble("JL-K004", f"{file}: {error.text}") from None
 
 
 def _make(file: Path) -> None:

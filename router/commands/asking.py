@@ -17,7 +17,7 @@ def ask(question: Callable[[Store], _Answer]) -> _Answer:
     from router.cli import settings
     from router.store import open_journal
 
-    store = open_journal(settings())
+    store = open_journal(settings(), make=False)
     try:
         return question(store)
     finally:

@@ -27,7 +27,6 @@ __all__ = [
     "Store",
     "StoreDown",
     "StoreError",
-    "journal_keys",
     "open_journal",
     "open_store",
 ]
@@ -134,11 +133,8 @@ def open_store(url: str, keys: SiteKeys, tls: Identity | None = None) -> Store:
     return Store(Database(url, tls), keys)
 
 
-def open_journal(settings: Settings) -> Store:
-    """The site's. Touches nothing but the key's file. Raises StoreError, KeyTrouble."""
-    return open_store(settings.database, journal_keys(settings), settings.database_tls)
-
-
-def journal_keys(settings: Settings) -> SiteKeys:
-    """Raises KeyTrouble."""
-    return site_keys(settings.journal.key, settings.journal.old_keys, settings.var / KEY_FILE)
+def open_journal(settings: Settings, *, make: bool = True) -> Store:
+    """The site's. Touches nothing, but will `make` the key's file. Raises StoreError, KeyTrouble."""
+    said = settings.journal
+    keys = site_keys(said.key, said.old_keys, settings.var / KEY_FILE, make=make)
+    return open_store(settings.database, keys, settings.database_tls)

@@ -32,7 +32,7 @@ _POSTGRESQL = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_LOCK_WAIT = "5s"  # a day that somebody reads for longer is dropped the next time
+_LOCK_WAIT = "10s"  # a day that somebody reads for longer is dropped the next time
 _HELD = 4  # SQLite files that the writer keeps open: two of a day
 
 
@@ -135,7 +135,8 @@ class Database:
                 raise StoreError("JL-J003", f"there is no journal at {self._file}")
             reading = Reading(self)
             try:
-                if not self._ready and not self._known(reading.at(CATALOGUE)):
+                self._ready = self._ready or self._known(reading.at(CATALOGUE))
+                if not self._ready:
                     raise StoreError("JL-J003", "the database has no journal yet")
                 yield reading
             finally:
@@ -171,7 +172,7 @@ class Database:
         """All of a day's rows, or all of its bodies; on SQLite call `remove` after the commit."""
         if self._file is None:
             connection.execution_options(day=place.day)
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout TO '{_LOCK_WAIT}'")
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout TO '{_LOCK_WAIT}'")
             if place.part == "bodies":
                 connection.exec_driver_sql(f"TRUNCATE TABLE {tables.body.name}")
             else:

@@ -143,3 +143,13 @@ def test_a_key_that_is_none_is_refused_without_showing_it(tmp_path: Path) -> Non
     file.chmod(0o640)
     with pytest.raises(KeyTrouble, match=r"JL-K004.*chmod"):
         site_keys("", (), file)
+
+
+def test_who_only_reads_makes_no_key_and_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "var" / "site.key"
+    with pytest.raises(KeyTrouble, match=r"JL-K004.*No such file"):
+        site_keys("", (), file, make=False)
+    assert not file.parent.exists()
+    file.mkdir(parents=True, mode=0o700)
+    with pytest.raises(KeyTrouble, match=r"JL-K004.*directory"):
+        site_keys("", (), file)
