@@ -68,6 +68,7 @@ class Doors:
         self._now_ms = now_ms
         self._spool = spool
         self._paused: set[str] = set()
+        self._changing = asyncio.Lock()
         self._doors = {channel.name: self._door(channel, deliver) for channel, deliver in ways_in}
         self.closed = dict.fromkeys(self._doors, "not opened yet")  # channel -> why
         self._again: asyncio.Task[None] | None = None
@@ -79,6 +80,8 @@ class Doors:
 
     async def close(self) -> None:
         """No new messages; returns when every reply that is owed has been given."""
+        async with self._changing:
+            pass  # what is just being opened is closed with the others
         if self._again is not None:
             self._again.cancel()
             await asyncio.gather(self._again, return_exceptions=True)
@@ -113,6 +116,10 @@ class Doors:
         Nothing comes in by a new door before all are open. What it returns is shut; its `stop` waits for the replies
         still owed.
         """
+        async with self._changing:
+            return await self._change(ways_in, gone)
+
+    async def _change(self, ways_in: WaysIn, gone: Collection[str]) -> list[Source]:
         kept: list[tuple[Door, Channel, Deliver]] = []
         coming: list[Door] = []
         leaving = {name: self._doors[name] for name in gone}
@@ -202,6 +209,8 @@ class Doors:
             try:
                 await door.source.start(door.take)
             except Exception as error:  # also a plug-in's: it is that door's alone
+                if self._doors.get(name) is not door:  # exchanged meanwhile
+                    continue
                 reason = why(error)
                 if self.closed.get(name) != reason:
                     log.error("door.closed", channel=name, kind=door.channel.kind, reason=reason)

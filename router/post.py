@@ -11,11 +11,13 @@ import asyncio
 import structlog
 
 from config.errors import JingluoError
+from router.brokers.base import BrokerDown
 from router.delivery import Outlet
 from router.queues import Queues
 
 log = structlog.get_logger()
 
+_AGAIN_S = 1.0
 _LOOK_S = 0.2  # between two looks whether the queues are empty
 
 
@@ -25,6 +27,7 @@ class Post:
     def __init__(self, queues: Queues, within_s: float) -> None:
         self.outlet: Outlet | None = None
         self.ending = False
+        self._stopped = False
         self._queues = queues
         self._within_s = within_s
         self._lock = asyncio.Lock()
@@ -37,7 +40,7 @@ class Post:
             if self.outlet is not None:
                 await self._finish(self.outlet)
             self.outlet = outlet
-            await outlet.start()
+            await self._start(outlet)
 
     def end(self) -> None:
         """Nobody takes over: what waits is delivered, then the queues go."""
@@ -46,7 +49,8 @@ class Post:
             self._emptying = asyncio.create_task(self._until_gone(), name="post")
 
     async def stop(self) -> None:
-        """Finishes and records what is being sent; what waits stays in its queue."""
+        """Finishes and records what is being sent; what waits stays in its queue. Nobody takes over any more."""
+        self._stopped = True
         if self._emptying is not None:
             self._emptying.cancel()
             await asyncio.gather(self._emptying, return_exceptions=True)
@@ -73,6 +77,16 @@ class Post:
         self.outlet = None
         log.info("destination.gone", channel=outlet.channel.name, destination=outlet.branch.name)
         await self._queues.drop(outlet.queues)
+
+    async def _start(self, outlet: Outlet) -> None:
+        """Again and again while the broker is away: nothing else would ever start it."""
+        while not self._stopped:
+            try:
+                await outlet.start()
+                return
+            except BrokerDown as error:
+                log.warning("post.waits", code=error.code)
+                await asyncio.sleep(_AGAIN_S)
 
     async def _finish(self, outlet: Outlet) -> None:
         """Ends an outlet within its time; what it could not finish comes back to its queue."""

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 Reread = Callable[[], tuple[Settings, Site]]
 
 _AGAIN_S = 1.0
+_IDLE_WITHIN_S = 5.0
 _FREE = frozenset(
     ("site", "findings", "maps", "tables")
 )  # settings that are not what the engine was built with
@@ -64,22 +65,22 @@ class Reload:
             for finding in plan.findings:
                 if finding.severity == "error":
                     log.error("reload.refused", finding=str(finding))
-            if plan.applied:
+            if plan.applied and not plan.nothing:
                 log.info("reload.applied", digest=plan.new, before=plan.live)
             return plan
 
     async def idle(self) -> None:
-        """Waits for the apply that is under way."""
-        async with self._one:
-            return
+        """Waits for the apply that is under way, but not for ever: one that hangs holds up no stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IDLE_WITHIN_S), self._one:
+                return
 
     # Looking
 
     async def _look(self, drain: bool) -> tuple[Plan, Site | None]:
         engine = self._engine
         digest = engine.site.digest
-        if not engine.started:
-            raise JingluoError("JL-R004", "the engine is starting or stopping")
+        self._must_run()
         try:
             settings, site = await asyncio.to_thread(self._read)
         except ConfigError as error:
@@ -103,6 +104,10 @@ class Reload:
             hint = "stop all of them, and start them with the new files"
             plan = plan.with_findings(Finding(old.file, 1, 1, "JL-R005", what, hint) for old in lanes)
         return plan, site
+
+    def _must_run(self) -> None:
+        if not self._engine.started:
+            raise JingluoError("JL-R004", "the engine is starting or stopping")
 
     def _read(self) -> tuple[Settings, Site]:
         """What is read while somebody writes may be half of it."""
@@ -182,6 +187,7 @@ class Reload:
     async def _doors(self, works: Sequence[Work], gone: Iterable[str]) -> list[Source]:
         if "intake" not in self._engine.roles:
             return []
+        self._must_run()
         ways_in = [(work.channel, work.intake.deliver) for work in works]
         return await self._engine.doors.change(ways_in, tuple(gone))
 
