@@ -48,7 +48,7 @@ _WRITERS = 4  # threads: a disk or a share that hangs holds up large bodies only
 
 
 class NoRoom(JingluoError):
-    """JL-L001: a large body cannot be kept now; nothing of it was."""
+    """JL-L001 (or the broker's JL-B001): a large body cannot be kept now; nothing of it was."""
 
 
 class BlobGone(Unreachable):
@@ -66,12 +66,18 @@ class Blobs:
     """
 
     def __init__(
-        self, folder: Path, keys: Callable[[], SiteKeys], now_ms: Callable[[], int], free: int = 0
+        self,
+        folder: Path,
+        keys: Callable[[], SiteKeys],
+        now_ms: Callable[[], int],
+        free: int = 0,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`keys` is asked once, for the first large body."""
+        """`keys` is asked once, for the first large body; `wanted` says that what is kept could be published."""
         self.folder = folder
         self.free = free
         self._keys = keys
+        self._wanted = wanted
         self._now_ms = now_ms
         self._threads = ThreadPoolExecutor(_WRITERS, "blobs")
 
@@ -115,6 +121,8 @@ class Blobs:
 
     def check_room(self) -> None:
         """Raises NoRoom, and OSError where there is no folder."""
+        if not self._wanted():
+            raise NoRoom("JL-B001", "the broker cannot keep messages now")
         if shutil.disk_usage(self.folder).free < self.free:
             raise NoRoom("JL-L001", f"the disk of {self.folder.name}/ has less than {self.free} bytes left")
 
@@ -286,7 +294,9 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def open_blobs(settings: Settings, now_ms: Callable[[], int]) -> Blobs:
+def open_blobs(
+    settings: Settings, now_ms: Callable[[], int], wanted: Callable[[], bool] = lambda: True
+) -> Blobs:
     said = settings.blobs
     keys = partial(site_keys, said.key, said.old_keys, settings.var / "site.key")
-    return Blobs(Path(said.folder), keys, now_ms, said.free)
+    return Blobs(Path(said.folder), keys, now_ms, said.free, wanted)

@@ -95,7 +95,7 @@ class Makers:
         """`full` is told of a channel one of whose queues took no more."""
         self.replies = Replies(broker)
         self.seen = Seen(settings.var / "seen.db", now_ms)
-        self.blobs = open_blobs(settings, now_ms)
+        self.blobs = open_blobs(settings, now_ms, lambda: broker.open)
         self._settings = settings
         self._broker = broker
         self._board = board

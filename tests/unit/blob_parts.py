@@ -15,10 +15,14 @@ MB = 1_000_000
 
 
 def blobs_in(
-    folder: Path, key: bytes | None = None, free: int = 0, clock: Callable[[], int] = now_ms
+    folder: Path,
+    key: bytes | None = None,
+    free: int = 0,
+    clock: Callable[[], int] = now_ms,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Blobs:
     keys = SiteKeys(key or secrets.token_bytes(16))
-    return Blobs(folder, lambda: keys, clock, free)
+    return Blobs(folder, lambda: keys, clock, free, wanted)
 
 
 def files_in(folder: Path) -> list[Path]:

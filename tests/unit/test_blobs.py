@@ -101,6 +101,13 @@ async def test_the_disk_keeps_some_room_for_others(tmp_path: Path) -> None:
     assert files_in(tmp_path) == []
 
 
+async def test_nothing_is_written_that_could_not_be_published(tmp_path: Path) -> None:
+    spool = blobs_in(tmp_path, wanted=lambda: False).spool()
+    with pytest.raises(NoRoom, match="JL-B001"):
+        await spool.write(body_of(MB))
+    assert files_in(tmp_path) == []
+
+
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -8,13 +8,14 @@ import pytest
 from blob_parts import blobs_in, body_of, files_in
 
 from router.blobs import Kept
+from router.clock import now_ms
 from router.envelope import BlobRef
 from router.search import Delivery, Found, Story
 from router.store import NotFound
 from router.sweep import Sweep
 
 DAY = 86_400_000
-NOW = 1_790_000_000_000
+NOW = now_ms()  # ids are never older than those that the process has made
 
 
 class Journal:
