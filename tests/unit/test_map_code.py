@@ -1,0 +1,90 @@
+"""The code that a map becomes: nothing of the map's text is in it, and its short cuts change nothing."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+from typing import Any
+
+import pytest
+
+from config import registry
+from config.errors import BadMessage, Problem
+from transforms import library
+from transforms.mapping import Map, compile_map
+
+BODY = (
+    b"MSH|^~\\&|HIS|A|EMR|A|20260105||ADT^A01|C1|P|2.5\r"
+    b"PID|1||P1^^^HIS~P2^^^LIS^MR|~~|Li^Si|&|~X&y&z^w|M\rPV1|1|I|3W^301\r"
+)
+MESSAGE = registry.formats.get("hl7v2").decode(BODY)
+
+
+def compiled(make: Any) -> Map:
+    problems: list[Problem] = []
+    found = compile_map(
+        {"map": "x", "from": "hl7v2", "to": "json", "make": make}, library.Library([], []), problems
+    )
+    assert found is not None, problems
+    return found
+
+
+def made(make: Any) -> Any:
+    return json.loads(compiled({"made": make, "kept": "$MSH-10"}).run(MESSAGE)).get("made")
+
+
+def test_no_text_of_a_map_is_in_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources: list[str] = []
+
+    def note(source: str, *rest: Any) -> Any:
+        sources.append(source)
+        return builtins.compile(source, *rest)
+
+    monkeypatch.setattr("transforms.generate.compile", note, raising=False)
+    evil = "v1); import_os(); ('"
+    deeper = {
+        "each": "$PID-3",
+        "let": {"evil_name": evil},
+        "make": {evil: "$.4", "b": ["$evil_name", "$.1", evil]},
+    }
+    joined = {"join": {"of": [evil, "$PID-1"], "with": evil}}
+    compiled({
+        evil: f'$PID-8 | default "{evil.replace(chr(39), "")}"',
+        "when_": {"when": {"$PID-8": [evil, "M"]}, "make": evil, "else": joined},
+        "each_": deeper,
+        "first_": {"first": ["$PID-9 | prefix evil", evil]},
+    })  # fmt: skip
+    assert len(sources) == 1
+    assert not re.search(r"evil|import_os|'|\"", sources[0])
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"),
+    [
+        ({"a": "$PID-99", "b": {"first": ["$PID-98", "unknown"]}}, {"b": "unknown"}),
+        ({"a": "$PID-99", "b": {"when": {"$PID-8": "M"}, "make": "male"}}, {"b": "male"}),
+        ({"a": "$PID-99", "b": {"when": {"$PID-98": {"exists": True}}, "make": "$PID-1", "else": "no"}}, {"b": "no"}),
+        ({"a": "$PID-99", "b": "$PID-98 | default none"}, {"b": "none"}),
+        ({"a": "$PID-99", "b": "$PID-98", "c": "constant"}, None),
+        ({"a": "$PID-99", "b": {"let": {"x": "$PID-8"}, "make": {"of": "$x", "also": "$PID-98"}}}, {"b": {"of": "M"}}),
+        (["$PID-99", {"each": "$PID-4", "make": "made"}, {"from": "$PID-4", "make": {"x": "made"}}], None),
+        ({"join": {"of": ["$PID-99", "$PID-8 | lower"], "with": "-"}}, "m"),
+        ({"each": "$PID-3", "make": {"n": "$#", "by": "$.4", "of": "$.5", "sub": "$.4.2"}},
+         [{"n": 1, "by": "HIS"}, {"n": 2, "by": "LIS", "of": "MR"}]),
+        ({"from": "$PID-7", "make": ["$.1", "$.1.2", "$.1.3", "$.2"]}, ["X", "y", "z", "w"]),
+        ({"when": {"not": [{"$PID-8": "F"}, {"$PID-1": "2"}]}, "make": "neither"}, "neither"),
+        ({"when": {"any": [{"$PID-8": "F"}, {"$PID-1": "1", "$PID-8": "M"}]}, "make": "one"}, "one"),
+    ],
+)  # fmt: skip
+def test_what_needs_a_missing_field_is_left_out_and_nothing_else(make: Any, wanted: Any) -> None:
+    assert made(make) == wanted
+
+
+def test_a_mistake_of_the_message_is_found_though_what_stands_beside_it_is_missing() -> None:
+    for make in (
+        {"a": "$PID-99", "b": "$PID-98 | required"},
+        {"when": {"$PID-8 | date": "2026-01-01"}, "make": "$PID-99"},
+    ):
+        with pytest.raises(BadMessage):
+            made(make)
