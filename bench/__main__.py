@@ -15,6 +15,7 @@ import structlog
 from bench.table import Table
 
 PARTS = ("parse", "map", "check", "start", "flow", "journal")
+LONG = ("order", "steady", "restart")  # only where they are named
 
 
 def main() -> int:
@@ -42,14 +43,14 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS))
-    parser.add_argument("--seconds", type=float, default=4.0, help="measured window of one row of flow")
-    parser.add_argument("--messages", type=int, default=10_000, help="journal: how many")
-    parser.add_argument("--only", default="", help="flow: only stacks whose name holds this")
+    parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS + LONG))
+    parser.add_argument("--seconds", type=float, help="measured: of one row of flow (4), of steady (600)")
+    parser.add_argument("--messages", type=int, help="journal: how many (10000); restart: how many wait (100000)")
+    parser.add_argument("--only", default="", help="flow, order, restart: only stacks whose name holds this")
     parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
     chosen = parser.parse_args()
-    if unknown := set(chosen.parts) - set(PARTS):
-        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if unknown := set(chosen.parts) - set(PARTS + LONG):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS + LONG)}")
     return chosen
 
 
@@ -68,13 +69,25 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], list[Table]]:
 
         return start.check if name == "check" else start.start
     Path("var").mkdir(exist_ok=True)
+    if name in LONG:
+        return _long(name, chosen)
     if name == "journal":
         from bench import journal
 
-        return lambda: journal.run(chosen.messages)
+        return lambda: journal.run(chosen.messages or journal.MESSAGES)
     from bench import flow
 
-    return lambda: flow.run(chosen.seconds, chosen.only, chosen.profile)
+    return lambda: flow.run(chosen.seconds or flow.SECONDS, chosen.only, chosen.profile)
+
+
+def _long(name: str, chosen: argparse.Namespace) -> Callable[[], list[Table]]:
+    from bench import order, restart, steady
+
+    if name == "order":
+        return lambda: order.run(chosen.only)
+    if name == "restart":
+        return lambda: restart.run(chosen.messages or restart.MESSAGES, chosen.only)
+    return lambda: steady.run(chosen.seconds or steady.SECONDS)
 
 
 if __name__ == "__main__":

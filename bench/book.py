@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 _DIGITS = 10  # of a control id: B, two of the run, the message's number
@@ -14,7 +15,8 @@ _DIGITS = 10  # of a control id: B, two of the run, the message's number
 class Book:
     """What became of each message of one run, by its number. Times by `time.perf_counter`, 0.0: not yet."""
 
-    def __init__(self, run: int) -> None:
+    def __init__(self, run: int, mixed: bool = True) -> None:
+        self.mixed = mixed  # ADT and ORU by turns; else ADT alone
         self.prefix = b"B%02d" % run
         self.sent = array("d")
         self.answered = array("d")
@@ -26,8 +28,9 @@ class Book:
         self.accepted = 0
         self.stopping = False
 
-    def next(self) -> int:
-        self.sent.append(time.perf_counter())
+    def next(self, at: float = 0.0) -> int:
+        """The next message's number; `at` is when it is sent, if not now."""
+        self.sent.append(at or time.perf_counter())
         self.answered.append(0.0)
         self.arrived.append(0.0)
         self.copies.append(0)
@@ -46,17 +49,19 @@ class Book:
             self.reached += 1
         self.copies[number] = min(self.copies[number] + 1, 255)
 
-    async def drained(self, within_s: float) -> None:
-        """Until all that was accepted has reached the sink, at most so long."""
+    async def drained(self, accepted: int, within_s: float) -> None:
+        """Until so many have reached the sink, at most so long."""
         until = time.perf_counter() + within_s
-        while self.reached < self.accepted and time.perf_counter() < until:  # noqa: ASYNC110 - an event costs each message
+        while self.reached < accepted and time.perf_counter() < until:  # noqa: ASYNC110 - an event costs each message
             await asyncio.sleep(0.02)
 
-    def count(self) -> dict[str, int]:
-        """The count by control ids: a message may still come a second time after all have come once."""
-        lost = sum(
-            1 for at, copies in zip(self.answered, self.copies, strict=True) if at > 0.0 and not copies
-        )
+    def count(self, answers: Book | None = None) -> dict[str, int]:
+        """The count by control ids: a message may still come a second time after all have come once.
+
+        `answers` is the book that has them, where that is another sink's.
+        """
+        answered = (answers or self).answered
+        lost = sum(1 for at, copies in zip(answered, self.copies, strict=True) if at > 0.0 and not copies)
         doubled = sum(1 for copies in self.copies if copies > 1)
         return {"sent": len(self.sent), "lost": lost, "doubled": doubled, "strangers": self.strangers}
 
@@ -85,6 +90,23 @@ def summary(book: Book, first: int, last: int, began: float, over: float, backlo
         "accepted": book.accepted,
         "refused": book.refused,
         "unanswered": sum(1 for at in book.answered if at == 0.0),
+    }
+
+
+def end_to_end(book: Book, sinks: Sequence[Book], first: int, last: int) -> dict[str, Any]:
+    """From when a message was sent (should have been, where the clock says when) to its arrival at the last sink."""
+    took = sorted(
+        at - sent
+        for sink in sinks
+        for sent, at in zip(book.sent[first:last], sink.arrived[first:last], strict=True)
+        if at
+    )
+    missing = [sink.count(book)["lost"] for sink in sinks]
+    return {
+        "end_p50_ms": percentile(took, 0.50) * 1000,
+        "end_p99_ms": percentile(took, 0.99) * 1000,
+        "end_max_ms": (took[-1] if took else 0.0) * 1000,
+        "missing": missing,
     }
 
 

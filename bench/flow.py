@@ -23,6 +23,7 @@ CONNECTIONS = (1, 8, 32)
 OF_CEILING = {8: 0.55, 32: 0.45}  # through RabbitMQ
 EMBEDDED_AT_32 = 2500.0  # messages/s
 CPU_MS = 0.9  # a message, over all processes
+SECONDS = 4.0  # the window of one row
 WARM_S = 1.0
 JOURNAL_S = 30.0  # how long the journal may lag behind
 

@@ -27,6 +27,7 @@ from router.ids import DAY_MS, day_start_ms
 from router.search import Query
 from router.store import Keep, Rules, Store, open_store
 
+MESSAGES = 10_000
 DAYS = 30
 START_MS = day_start_ms("20260101")
 BATCH = 500  # messages, with an attempt for each of two destinations

@@ -1,8 +1,7 @@
-"""Load generator and sink, in one process of their own so that they take little of what is measured.
+"""Load generator and sinks, in one process of their own so that they take little of what is measured.
 
-Callback protocols on uvloop, about 13 microseconds a message a side: frames are made once and differ in
-MSH-10, the sink reads MSH-10 and answers from a template. Every connection has one message in flight. Of each
-message is noted when it was sent and answered, and when and how often it reached the sink.
+On uvloop. Of each message is noted when it was sent and answered, and
+when and how often it reached each sink.
 
 `bench.loader` starts this process and tells it what to do by JSON lines on its standard input.
 """
@@ -14,21 +13,20 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import msgspec
 import uvloop
 
-from bench.book import Book, summary
-from bench.samples import MIXED
+from bench.book import Book, end_to_end, summary
+from bench.senders import Line, Pacer, Sender
+from bench.sinks import HttpSink, Mode, Sink
 
-END = b"\x1c\r"
-_ACK_HEAD = b"\x0bMSH|^~\\&|SINK|HUB|HIS|A|20260105080000||ACK^A01^ACK|1|P|2.5.1\rMSA|AA|"
-_ACK_TAIL = b"\r\x1c\r"
+SINKS = (Sink, HttpSink)
 
 
-class Plan(msgspec.Struct):
+class Plan(msgspec.Struct, tag="run"):
     """One run: where to, with how many connections, for how long. All times in seconds."""
 
     run: int  # 0 to 99: no two runs of one engine share a control id
@@ -36,131 +34,112 @@ class Plan(msgspec.Struct):
     connections: int
     warm_s: float
     measure_s: float
-    drain_s: float = 60.0  # how long the sink may lag behind the answers
+    drain_s: float = 60.0  # how long the sinks may lag behind the answers
+    per_s: float = 0.0  # messages by the clock; 0: each connection as soon as it was answered
+    messages: int = 0  # ends after so many, however long it takes; 0: by time
+    sinks: int = 1  # to how many of the sinks a message goes
+    mixed: bool = True  # ADT and ORU by turns; else ADT alone
 
 
-class _Framed(asyncio.Protocol):
-    """Cuts what comes into frames; the commonest case, one whole frame, costs no copy."""
+class Since(msgspec.Struct, tag="since"):
+    """What reached the first sink after `at` (`time.perf_counter`, the same in every process), once all have come.
 
-    def __init__(self) -> None:
-        self._rest = b""
-        self.transport: asyncio.Transport
+    It is waited for at most `drain_s`.
+    """
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._rest:
-            data = self._rest + data
-            self._rest = b""
-        if data.find(END) == len(data) - 2:
-            self.frame(data)
-            return
-        *whole, self._rest = data.split(END)
-        for frame in whole:
-            self.frame(frame)
-
-    def frame(self, data: bytes) -> None:
-        """A frame from its `0x0B` on."""
-
-
-class Sender(_Framed):
-    """One connection of the generator: sends the next message when the last was answered."""
-
-    def __init__(self, book: Book, ended: Callable[[], None]) -> None:
-        super().__init__()
-        self._book = book
-        self._ended = ended
-        self._number = -1
-        self._yes = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._send()
-
-    def _send(self) -> None:
-        number = self._number = self._book.next()
-        control_id = self._book.control_id(number)
-        self._yes = b"|AA|" + control_id
-        sample = MIXED[number & 1]
-        self.transport.write(b"\x0b%b%b%b\x1c\r" % (sample.head, control_id, sample.tail))
-
-    def frame(self, data: bytes) -> None:
-        book = self._book
-        book.answered[self._number] = time.perf_counter()
-        if self._yes in data:
-            book.accepted += 1
-        else:
-            book.refused += 1
-            book.answered[self._number] = -1.0
-        if book.stopping:
-            self.transport.close()
-        else:
-            self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended()
-
-
-class Sink(_Framed):
-    """The receiver: counts and says AA."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self._desk = desk
-
-    def frame(self, data: bytes) -> None:
-        control_id = data.split(b"|", 10)[9]
-        self._desk.book.arrive(control_id)
-        self.transport.write(b"%b%b%b" % (_ACK_HEAD, control_id, _ACK_TAIL))
+    at: float
+    drain_s: float
 
 
 class Desk:
-    """The process: a sink that stays, and one run after the other."""
+    """The process: sinks that stay, and one run after the other."""
 
     def __init__(self) -> None:
-        self.book = Book(99)
+        self.books = [Book(99) for _ in SINKS]
+        self.mode = Mode()
+
+    @property
+    def book(self) -> Book:
+        """That of the first sink: it has the answers too."""
+        return self.books[0]
 
     async def open(self) -> int:
-        """Opens the sink on any free port and returns it."""
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Sink(self), "127.0.0.1", 0, backlog=1024
-        )
-        self._server = server
-        return int(server.sockets[0].getsockname()[1])
+        """Opens the sinks on any free ports, `ports`, and returns the first."""
+        loop = asyncio.get_running_loop()
+        self._servers = [
+            await loop.create_server(partial(kind, self, number), "127.0.0.1", 0, backlog=1024)
+            for number, kind in enumerate(SINKS)
+        ]
+        self.ports = [int(server.sockets[0].getsockname()[1]) for server in self._servers]
+        return self.ports[0]
 
     async def close(self) -> None:
-        """Closes the sink; its connections end when their senders end them."""
-        self._server.close()
+        """Closes the sinks; their connections end when their senders end them."""
+        for server in self._servers:
+            server.close()
 
     async def run(self, plan: Plan) -> dict[str, Any]:
-        """One run, from the first connection until the sink has everything or `drain_s` is over."""
-        loop = asyncio.get_running_loop()
-        book = self.book = Book(plan.run)
+        """One run, from the first connection until the sinks have everything or `drain_s` is over."""
+        self.books = [Book(plan.run, plan.mixed) for _ in SINKS]
+        book, used = self.book, self.books[: plan.sinks]
         ended = asyncio.Semaphore(0)
+        pacer = Pacer(used, plan.per_s) if plan.per_s else None
+        loop = asyncio.get_running_loop()
         for _ in range(plan.connections):
-            await loop.create_connection(lambda: Sender(book, ended.release), "127.0.0.1", plan.port)
-        await asyncio.sleep(plan.warm_s)
+            await loop.create_connection(
+                lambda: Line(pacer, book, ended.release) if pacer else Sender(book, ended.release),
+                "127.0.0.1",
+                plan.port,
+            )
+        await self._pass(plan.warm_s, pacer)
         began, first = time.perf_counter(), len(book.sent)
-        await asyncio.sleep(plan.measure_s)
+        await self._pass(plan.measure_s, pacer, plan.messages)
         over, last = time.perf_counter(), len(book.sent)
-        backlog = book.accepted - book.reached
+        backlog = book.accepted - min(each.reached for each in used)
         book.stopping = True
+        if pacer is not None:
+            pacer.hang_up()
         with contextlib.suppress(TimeoutError):  # who has no answer is counted as unanswered
             async with asyncio.timeout(plan.drain_s):
                 for _ in range(plan.connections):
                     await ended.acquire()
-        await book.drained(plan.drain_s)
-        return summary(book, first, last, began, over, backlog)
+        for each in used:
+            await each.drained(book.accepted, plan.drain_s)
+        return summary(book, first, last, began, over, backlog) | end_to_end(book, used, first, last)
+
+    async def _pass(self, seconds: float, pacer: Pacer | None, messages: int = 0) -> None:
+        if pacer is not None:
+            await pacer.run(seconds)
+        elif messages:
+            while len(self.book.sent) < messages:  # noqa: ASYNC110 - an event costs each message
+                await asyncio.sleep(0.01)
+        else:
+            await asyncio.sleep(seconds)
+
+    async def since(self, asked: Since) -> dict[str, float]:
+        """`first` and `last` arrival after that time; 0.0 where there is none."""
+        await self.book.drained(self.book.accepted, asked.drain_s)
+        came = [at for at in self.book.arrived if at > asked.at]
+        return {"first": min(came, default=0.0), "last": max(came, default=0.0), "count": len(came)}
 
 
 async def _serve() -> None:
     desk = Desk()
-    _say({"sink": await desk.open()})
+    await desk.open()
+    _say({"sinks": desk.ports})
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        told = json.loads(line)
-        _say(desk.book.count() if told == "count" else await desk.run(msgspec.convert(told, Plan)))
+        _say(await _do(desk, json.loads(line)))
+
+
+async def _do(desk: Desk, told: Any) -> dict[str, Any]:
+    if told == "count":
+        return desk.book.count()
+    asked = msgspec.convert(told, Plan | Mode | Since)
+    if isinstance(asked, Mode):
+        desk.mode = asked
+        return {"at": time.perf_counter()}
+    return await (desk.run(asked) if isinstance(asked, Plan) else desk.since(asked))
 
 
 def _say(what: dict[str, Any]) -> None:

@@ -10,22 +10,34 @@ from typing import Any
 
 import msgspec
 
-from bench.load import Plan
+from bench.load import Plan, Since
+from bench.sinks import Mode
 
 
 class Loader:
-    """The load generator and sink as a process. `sink` is the port that the engine shall send to."""
+    """The load generator and sinks as a process. `sink` is the port that the engine shall send to."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.pid = self._process.pid
-        self.sink = int(self._told()["sink"])
+        self.sinks = [int(port) for port in self._told()["sinks"]]
+        self.sink = self.sinks[0]
 
     def run(self, plan: Plan) -> dict[str, Any]:
         """Blocks until the run is over and the sink has everything: see `bench.book.summary`."""
         self._tell(msgspec.to_builtins(plan))
+        return self._told()
+
+    def mode(self, mode: Mode) -> float:
+        """How the sinks answer from now on; when that began (`time.perf_counter`)."""
+        self._tell(msgspec.to_builtins(mode))
+        return float(self._told()["at"])
+
+    def since(self, at: float, drain_s: float) -> dict[str, float]:
+        """What reached the first sink after that time: see `bench.load.Desk.since`."""
+        self._tell(msgspec.to_builtins(Since(at, drain_s)))
         return self._told()
 
     def count(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-_CHANNEL = """\
+CHANNEL = """\
 channel: {name}
 title: messages as they come
 from: {{mllp: {{port: {port}}}}}
@@ -45,6 +45,7 @@ APART = ("intake,delivery", "journal")
 class Engine:
     """`jingluo run` of a site with one channel, MLLP to MLLP. `port` is its door.
 
+    `channel` is its text, with gaps for name, port and the sink's port.
     `processes` are the roles of each, `ALL` is one process with every role; the first has the door.
     """
 
@@ -56,20 +57,33 @@ class Engine:
         sink: int,
         processes: Sequence[str] = ALL,
         profile: Path | None = None,
+        channel: str = CHANNEL,
     ) -> None:
         self.port, self.http = free_port(), free_port()
         write_site(folder, self.http)
-        write_channel(folder, "bench", self.port, sink)
+        write_channel(folder, "bench", self.port, sink, channel)
         self.log = folder / "engine.log"
         profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
         command = [sys.executable, *profiler, jingluo(), "--site", str(folder), "run"]
-        self._processes = []
+        self._commands = []
         for number, roles in enumerate(processes):
             env = environment(broker, database, roles, http=free_port() if number else self.http)
+            self._commands.append((command, env))
+            command = [sys.executable, jingluo(), "--site", str(folder), "run"]
+        self.start()
+
+    def start(self) -> None:
+        """Again, after a `kill`."""
+        self._processes = []
+        for command, env in self._commands:
             with self.log.open("ab") as log:
                 self._processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=env))
-            command = [sys.executable, jingluo(), "--site", str(folder), "run"]
         self.pids = [process.pid for process in self._processes]
+
+    def kill(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
 
     def wait_until_open(self) -> None:
         """Until the door takes a connection. RuntimeError, with the log, when it ended or takes too long."""
@@ -114,11 +128,16 @@ class Engine:
 
 @contextlib.contextmanager
 def engine(
-    broker: str, database: str, sink: int, processes: Sequence[str] = ALL, profile: Path | None = None
+    broker: str,
+    database: str,
+    sink: int,
+    processes: Sequence[str] = ALL,
+    profile: Path | None = None,
+    channel: str = CHANNEL,
 ) -> Iterator[Engine]:
     """A running engine in a temporary folder, stopped at the end. Its door may not be open yet."""
     with tempfile.TemporaryDirectory(prefix="jingluo-bench-") as folder:
-        running = Engine(Path(folder), broker, database, sink, processes, profile)
+        running = Engine(Path(folder), broker, database, sink, processes, profile, channel)
         try:
             yield running
         finally:
@@ -131,8 +150,8 @@ def write_site(folder: Path, http: int = 0) -> None:
     (folder / "jingluo.yaml").write_text(_SETTINGS.format(http=http))
 
 
-def write_channel(folder: Path, name: str, port: int, sink: int) -> None:
-    text = _CHANNEL.format(name=name, port=port, sink=sink)
+def write_channel(folder: Path, name: str, port: int, sink: int, channel: str = CHANNEL) -> None:
+    text = channel.format(name=name, port=port, sink=sink)
     (folder / "channels" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 

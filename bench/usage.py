@@ -17,13 +17,22 @@ def cpu_s(pids: Iterable[int]) -> float:
     A child that has ended and was waited for is in its parent's figure; the others are looked up.
     """
     stats = dict(_stats())
+    return sum(stats[pid][2] + stats[pid][3] for pid in _family(pids, stats) if pid in stats)
+
+
+def family(pids: Iterable[int]) -> set[int]:
+    """These processes and all that they started and that are there."""
+    return _family(pids, dict(_stats()))
+
+
+def _family(pids: Iterable[int], stats: dict[int, tuple[str, int, float, float]]) -> set[int]:
     wanted = set(pids)
     grown = True
     while grown:
         more = {pid for pid, (_, parent, _, _) in stats.items() if parent in wanted} - wanted
         wanted |= more
         grown = bool(more)
-    return sum(stats[pid][2] + stats[pid][3] for pid in wanted if pid in stats)
+    return wanted
 
 
 def children_s() -> float:
@@ -45,9 +54,18 @@ def called(name: str) -> list[int]:
 
 def resident_mb(pid: int) -> float:
     """VmRSS in MB (10^6 bytes); 0 when the process is gone."""
+    return _status_mb(pid, "VmRSS:")
+
+
+def peak_mb(pid: int) -> float:
+    """The most that it ever had resident, VmHWM in MB; 0 when the process is gone."""
+    return _status_mb(pid, "VmHWM:")
+
+
+def _status_mb(pid: int, name: str) -> float:
     try:
         for line in (_PROC / str(pid) / "status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024 / 1e6
     except OSError:
         pass
