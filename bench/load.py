@@ -85,12 +85,14 @@ class Desk:
         ended = asyncio.Semaphore(0)
         pacer = Pacer(used, plan.per_s) if plan.per_s else None
         loop = asyncio.get_running_loop()
-        for _ in range(plan.connections):
+        lines = [
             await loop.create_connection(
                 lambda: Line(pacer, book, ended.release) if pacer else Sender(book, ended.release),
                 "127.0.0.1",
                 plan.port,
             )
+            for _ in range(plan.connections)
+        ]
         await self._pass(plan.warm_s, pacer)
         began, first = time.perf_counter(), len(book.sent)
         await self._pass(plan.measure_s, pacer, plan.messages)
@@ -103,6 +105,8 @@ class Desk:
             async with asyncio.timeout(plan.drain_s):
                 for _ in range(plan.connections):
                     await ended.acquire()
+        for transport, _ in lines:
+            transport.abort()
         for each in used:
             await each.drained(book.accepted, plan.drain_s)
         return summary(book, first, last, began, over, backlog) | end_to_end(book, used, first, last)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 
 _LONGEST_REPLY = 1_000_000  # bytes of a destination's answer that is kept for resends
 _SWEEP_S = 60.0
+_UNWRITTEN = 10_000  # keys that the disk did not take are known all the same, so many of them
 _SWEPT = 10_000  # rows forgotten in one step
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, until_ms INTEGER NOT NULL, reply BLOB NOT NULL) WITHOUT ROWID;
@@ -45,6 +47,9 @@ class First(NamedTuple):
     reply: asyncio.Future[Reply]
 
 
+_Row = tuple[bytes, int, bytes]  # key, until when (Unix ms), the encoded reply
+
+
 class Seen:
     """The memory: key -> reply, until its time is over. Written by one thread, many at a commit.
 
@@ -57,7 +62,10 @@ class Seen:
         self._now_ms = now_ms
         self._thread = ThreadPoolExecutor(1, "seen")
         self.open: dict[bytes, First] = {}
-        self._rows: dict[bytes, tuple[bytes, int, bytes]] = {}
+        self._rows: dict[bytes, _Row] = {}
+        self._unwritten: dict[
+            bytes, _Row
+        ] = {}  # what the disk did not take: tried again with what comes next
         self._gathering: asyncio.Future[None] | None = None
         self._in_hand: asyncio.Future[None] | None = None  # being written
         self._sweeper: asyncio.Task[None] | None = None
@@ -76,6 +84,8 @@ class Seen:
             return
         self._sweeper.cancel()
         await asyncio.gather(self._sweeper, return_exceptions=True)
+        if self._unwritten:
+            self._soon()
         while (writing := self._in_hand or self._gathering) is not None:
             await writing
         self._reads.close()
@@ -84,6 +94,9 @@ class Seen:
 
     def find(self, key: bytes) -> Reply | None:
         """A look into the file that the system has in memory: about 10 microseconds."""
+        if key in self._unwritten:
+            _, until_ms, reply = self._unwritten[key]
+            return _decode(reply) if until_ms > self._now_ms() else None
         try:
             row = self._reads.execute(_FIND, (key, self._now_ms())).fetchone()
         except (
@@ -94,11 +107,14 @@ class Seen:
         return _decode(row[0]) if row else None
 
     def remember(self, key: bytes, reply: Reply, within_ms: int) -> asyncio.Future[None]:
-        """Done once it is on disk, or cannot be: then that is said in the log, for the message itself is safe."""
+        """Done once it is on disk, or cannot be: then that is said in the log, and a restart would forget it."""
         if len(reply.body) > _LONGEST_REPLY:
             text = "answered before; the answer was too large to be kept 已处理，结果过大未保存"
             reply = Reply("pending", id=reply.id, text=text)
         self._rows[key] = (key, self._now_ms() + within_ms, _encode(reply))
+        return self._soon()
+
+    def _soon(self) -> asyncio.Future[None]:
         if self._gathering is None:
             self._gathering = asyncio.get_running_loop().create_future()
             if self._in_hand is None:
@@ -107,7 +123,7 @@ class Seen:
 
     def _write(self) -> None:
         """Hands over what was gathered; what comes meanwhile shares the next commit."""
-        done, rows = self._gathering, list(self._rows.values())
+        done, rows = self._gathering, {**self._unwritten, **self._rows}
         assert done is not None
         self._in_hand, self._gathering, self._rows = done, None, {}
 
@@ -115,13 +131,16 @@ class Seen:
             self._in_hand = None
             if (error := future.exception()) is not None:
                 log.error("duplicates.not_remembered", count=len(rows), error=str(error))
+                self._unwritten = dict(islice(rows.items(), max(0, len(rows) - _UNWRITTEN), None))
+            else:
+                self._unwritten = {}
             if self._gathering is not None:
                 self._write()
             done.set_result(None)
 
-        self._do(lambda: self._insert(rows)).add_done_callback(written)
+        self._do(lambda: self._insert(rows.values())).add_done_callback(written)
 
-    def _insert(self, rows: list[tuple[bytes, int, bytes]]) -> None:
+    def _insert(self, rows: Iterable[_Row]) -> None:
         with self._writes:
             self._writes.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
 
@@ -132,6 +151,8 @@ class Seen:
             except sqlite3.Error as error:
                 log.error("duplicates.not_swept", error=str(error))
                 forgotten = 0
+            if self._unwritten:
+                self._soon()
             await asyncio.sleep(0 if forgotten == _SWEPT else _SWEEP_S)
 
     def _forget(self) -> int:

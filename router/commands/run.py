@@ -13,17 +13,24 @@ from channels.loader import Site
 from config.errors import JingluoError
 from config.settings import Settings
 from router.api import mount
+from router.brokers.base import BrokerDown
 from router.engine import Engine
 from router.reload import Reload, Reread
 from router.watch import Watcher
 
 log = structlog.get_logger()
 
+_LOST = (
+    "JL-B001",
+    "JL-B006",
+    "JL-B007",
+)  # the broker went away in mid start; other trouble does not go by itself
+_AGAIN_S = 1.0
+
 
 async def serve(settings: Settings, site: Site, reread: Reread, watch: str) -> int:
     """Until SIGTERM or SIGINT; SIGHUP reloads. `watch`: `polling`, `on`, or empty. 1: it could not start."""
-    engine = Engine(settings, site, reread=reread)
-    mount(engine)
+    engine = _made(settings, site, reread)
     watcher = Watcher(settings, lambda: tried(engine.reload), polling=watch == "polling") if watch else None
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -37,7 +44,15 @@ async def serve(settings: Settings, site: Site, reread: Reread, watch: str) -> i
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, hung_up)
-    starting = asyncio.create_task(engine.start())
+
+    async def begin() -> None:
+        nonlocal engine
+        while not await _started(engine):
+            await engine.stop()
+            await asyncio.sleep(_AGAIN_S)
+            engine = _made(settings, site, reread)
+
+    starting = asyncio.create_task(begin())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     failed = starting.exception() if starting.done() else None
@@ -53,6 +68,24 @@ async def serve(settings: Settings, site: Site, reread: Reread, watch: str) -> i
                 await asyncio.gather(task, return_exceptions=True)
     await engine.stop()
     return 1 if failed is not None else 0
+
+
+def _made(settings: Settings, site: Site, reread: Reread) -> Engine:
+    engine = Engine(settings, site, reread=reread)
+    mount(engine)
+    return engine
+
+
+async def _started(engine: Engine) -> bool:
+    """False where the broker was lost in mid start: there is one way to come up, so it is gone through anew."""
+    try:
+        await engine.start()
+    except BrokerDown as lost:
+        if lost.code not in _LOST:
+            raise
+        log.warning("engine.starts_again", code=lost.code, error=lost.text)
+        return False
+    return True
 
 
 async def tried(reload: Reload) -> bool:

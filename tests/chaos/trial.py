@@ -78,15 +78,19 @@ class Trial:
         shape = self.shape
         what = f"{shape.stack}, {len(shape.processes)} process{'es' if len(shape.processes) > 1 else ''}"
         result = Result(shape.seed, self._fault, what)
+        ended = False
         try:
             async with asyncio.timeout(TRIAL_S), self.scene.up(servers):
                 await self._load()
                 result.broken += await self._drained()
                 result.broken += await self.scene.engine.stop()
                 result.broken += await asyncio.to_thread(self._left)
+                ended = True
         except Exception as error:  # whatever it is, the other trials are run
             result.broken.append(f"{type(error).__name__}: {error} (at {_where(error)})")
         result.verdict = self._judged()
+        if not ended:
+            result.verdict.lost.clear()  # what has not come was perhaps still on its way
         result.broken += result.verdict.broken
         result.outage_s = self._outage_s()
         result.took_s = now() - began

@@ -142,3 +142,24 @@ async def test_the_memory_forgets_when_its_time_is_over(tmp_path: Path) -> None:
             while file.execute("SELECT count(*) FROM seen").fetchone() != (0,):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     await again.stop()
+
+
+async def test_what_the_disk_did_not_take_is_known_and_written_later(tmp_path: Path) -> None:
+    seen = Seen(tmp_path / "seen.db", lambda: 1_000_000)
+    await seen.start()
+    with contextlib.closing(sqlite3.connect(tmp_path / "seen.db")) as file:
+        file.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON seen BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+        await seen.remember(b"1", Reply("accepted", id="one"), 1000)
+        found = seen.find(b"1")
+        assert found is not None
+        assert found.id == "one"
+        file.execute("DROP TRIGGER full")
+    await seen.remember(b"2", Reply("accepted", id="two"), 1000)
+    await seen.stop()
+    again = Seen(tmp_path / "seen.db", lambda: 1_000_000)
+    await again.start()
+    known = [again.find(key) for key in (b"1", b"2")]
+    await again.stop()
+    assert [reply.id if reply else "" for reply in known] == ["one", "two"]

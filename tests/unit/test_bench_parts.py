@@ -11,6 +11,7 @@ from bench import parse, usage
 from bench.book import Book, percentile, summary
 from bench.load import Desk, Plan
 from bench.samples import MIXED
+from bench.sinks import Mode
 from bench.table import Table
 
 AA = b"\x0bMSH|^~\\&|E|E|H|H|20260105||ACK|1|P|2.5.1\rMSA|%b|%b\r\x1c\r"
@@ -68,6 +69,66 @@ async def test_what_an_engine_loses_doubles_or_refuses_is_counted_by_control_id(
     assert desk.book.count()["doubled"] == full + (rest > 7)
     engine.close()
     await engine.wait_closed()
+    await desk.close()
+
+
+class SlowDoor(asyncio.Protocol):
+    """Says yes after 100 ms, one after the other."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set()
+
+    def data_received(self, data: bytes) -> None:
+        said = AA % (b"AA", data.split(b"|", 10)[9])
+        asyncio.get_running_loop().call_later(0.1, self.transport.write, said)  # type: ignore[attr-defined]
+
+
+async def test_by_the_clock_a_slow_door_is_not_spared_and_its_time_counts_from_the_schedule() -> None:
+    desk, door = Desk(), SlowDoor()
+    slow = await asyncio.get_running_loop().create_server(lambda: door, "127.0.0.1", 0)
+    port = slow.sockets[0].getsockname()[1]
+    plan = Plan(5, port, connections=1, warm_s=0.0, measure_s=0.5, per_s=20, drain_s=0.3)
+    await desk.open()
+    result = await desk.run(plan)
+    assert result["messages"] == 10, "as many as the clock says, though each answer takes two of its ticks"
+    assert result["p99_ms"] >= 190, "its answer took 100 ms, and it waited for those before it"
+    assert result["unanswered"] > 0, "what was never sent is unanswered"
+    await asyncio.wait_for(door.gone.wait(), 20)
+    await desk.close()
+    slow.close()
+
+
+async def test_a_bundle_is_counted_by_its_identifier_at_the_second_sink() -> None:
+    desk = Desk()
+    await desk.open()
+    desk.books = [Book(6), Book(6)]
+    numbers = [book.next() for book in desk.books]
+    body = b'{"identifier":{"value":"%b"},"type":"transaction"}' % desk.book.control_id(numbers[1])
+    reader, writer = await asyncio.open_connection("127.0.0.1", desk.ports[1])
+    whole = b"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    for part in (whole[:30], whole[30:-5], whole[-5:]):
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0)
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    assert (desk.books[0].reached, desk.books[1].reached) == (0, 1)
+    writer.close()
+    await writer.wait_closed()
+    await desk.close()
+
+
+async def test_a_sink_that_gives_no_answer_still_counts() -> None:
+    desk = Desk()
+    desk.mode = Mode(answers=False)
+    plan = Plan(7, await desk.open(), connections=2, warm_s=0, measure_s=0, drain_s=0.1, messages=2)
+    result = await desk.run(plan)
+    assert (result["unanswered"], desk.book.reached) == (2, 2)
     await desk.close()
 
 
