@@ -45,7 +45,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS + LONG))
     parser.add_argument("--seconds", type=float, help="measured: of one row of flow (4), of steady (600)")
-    parser.add_argument("--messages", type=int, help="journal: how many (10000); restart: how many wait (100000)")
+    parser.add_argument(
+        "--messages", type=int, help="journal: how many (10000); restart: how many wait (100000)"
+    )
     parser.add_argument("--only", default="", help="flow, order, restart: only stacks whose name holds this")
     parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
     chosen = parser.parse_args()
