@@ -9,6 +9,7 @@ set -uo pipefail
 
 # An idle scheduler sleeps instead of spinning: on few cores the spinning is taken from everybody else.
 QUIET="+sbwt none +sbwtdcpu none +sbwtdio none"
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PROGRAMS=${JINGLUO_RABBITMQ_PROGRAMS:-/usr/lib/rabbitmq/bin}
 NODE_WAIT_S=${JINGLUO_NODE_WAIT_S:-180}
 
@@ -28,7 +29,7 @@ node_env() { # node_env FOLDER PORT COMMAND...: with the node's own settings and
     env -i PATH="$PATH" LANG=C.UTF-8 HOME="$(dirname "$folder")" RABBITMQ_NODENAME="$(node_name "$port")" \
         RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT=$((port + 20000)) \
         RABBITMQ_MNESIA_BASE="$folder/data" RABBITMQ_LOG_BASE="$folder/log" RABBITMQ_PID_FILE="$folder/rabbit.pid" \
-        RABBITMQ_CONFIG_FILE="$folder/rabbitmq.conf" RABBITMQ_ADVANCED_CONFIG_FILE="$folder/none" \
+        RABBITMQ_CONFIG_FILE="$folder/rabbitmq.conf" RABBITMQ_ADVANCED_CONFIG_FILE="$folder/advanced.config" \
         RABBITMQ_CONF_ENV_FILE="$folder/none" RABBITMQ_ENABLED_PLUGINS_FILE="$folder/plugins" \
         RUNNING_UNDER_SYSTEMD=true ERL_EPMD_ADDRESS=127.0.0.1 \
         RABBITMQ_CTL_ERL_ARGS="$QUIET +S 1:1" \
@@ -61,6 +62,7 @@ start_node() { # start_node FOLDER PORT [CONF]: returns at once
     mkdir -p "$folder/data" "$folder/log"
     echo "[]." >"$folder/plugins"
     node_conf "$port" "${3:-}" >"$folder/rabbitmq.conf"
+    cp "$HERE/advanced.config" "$folder/advanced.config"
     node_env "$folder" "$port" setsid bash -c 'echo $$ >"$1" && exec "$2"' - "$folder/node.pid" \
         "$PROGRAMS/rabbitmq-server" >"$folder/log/output" 2>&1 </dev/null &
     disown

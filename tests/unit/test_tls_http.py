@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import structlog
 from authority import Authority, Pair
@@ -18,7 +19,7 @@ from tls_parts import Rig, said
 from config import registry
 from config.errors import Unreachable
 from config.settings import LimitSettings
-from config.tls import ServerTls
+from config.tls import ServerTls, pinned_context
 from endpoints.base import Ground
 from endpoints.web import WebServer
 from schemas.message import Message
@@ -126,6 +127,19 @@ async def test_the_destination_shows_its_certificate_and_looks_at_the_receivers(
             await bad.send(Message(b"{}", id="2", format="json"))
         assert not error.value.maybe_done
     assert [m.headers["tls.subject"] for m in engine.got] == ["CN=jingluo,O=Hospital"]
+
+
+async def test_a_command_on_this_machine_trusts_exactly_the_engines_certificate(rig: Rig, web: WebServer) -> None:
+    await door(rig, web, "/v1/a")
+    other = rig.ca.issue("other", "127.0.0.1")
+
+    def status(pair: Pair) -> int:
+        with httpx2.Client(verify=pinned_context(pair.certificate), trust_env=False) as client:
+            return client.post(f"https://localhost:{web.port}/v1/a", content=b"{}").status_code
+
+    assert await asyncio.to_thread(status, rig.server) == 202, "under a name that the certificate does not have"
+    with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        await asyncio.to_thread(status, other)
 
 
 def test_nobody_can_ask_for_no_verification_or_for_tls_in_clear() -> None:
