@@ -129,7 +129,9 @@ async def test_the_destination_shows_its_certificate_and_looks_at_the_receivers(
     assert [m.headers["tls.subject"] for m in engine.got] == ["CN=jingluo,O=Hospital"]
 
 
-async def test_a_command_on_this_machine_trusts_exactly_the_engines_certificate(rig: Rig, web: WebServer) -> None:
+async def test_a_command_on_this_machine_trusts_exactly_the_engines_certificate(
+    rig: Rig, web: WebServer
+) -> None:
     await door(rig, web, "/v1/a")
     other = rig.ca.issue("other", "127.0.0.1")
 
@@ -137,7 +139,9 @@ async def test_a_command_on_this_machine_trusts_exactly_the_engines_certificate(
         with httpx2.Client(verify=pinned_context(pair.certificate), trust_env=False) as client:
             return client.post(f"https://localhost:{web.port}/v1/a", content=b"{}").status_code
 
-    assert await asyncio.to_thread(status, rig.server) == 202, "under a name that the certificate does not have"
+    assert await asyncio.to_thread(status, rig.server) == 202, (
+        "under a name that the certificate does not have"
+    )
     with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         await asyncio.to_thread(status, other)
 
