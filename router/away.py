@@ -28,7 +28,7 @@ class Away:
 
     @property
     def full(self) -> bool:
-        return self._count() >= self.most
+        return len(self._due) >= self.most and self._count() >= self.most
 
     def room_in_s(self) -> float:
         """How long until a good part of them is back; 0 where there is room."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
 from channels.model import Channel
-from router.brokers.base import Depth
+from router.brokers.base import Depth, QueueSpec
+from router.envelope import JOURNAL
 from router.intake import queues_of_branch
 
 log = structlog.get_logger()
@@ -59,6 +61,19 @@ class _Refusal:
         return waiting <= _GO_ON_AT * self.most or self.looks >= _PATIENCE
 
 
+class _Room(NamedTuple):
+    """A queue, and how much of messages and bytes it takes."""
+
+    queue: str
+    messages: int
+    bytes: int
+
+
+# What is accepted must go there too: it fills while the database is away.
+_SPEC = QueueSpec(JOURNAL)
+_JOURNAL = _Room(_SPEC.name, _SPEC.max_length, _SPEC.max_bytes)
+
+
 class Pressure:
     """Which channels are paused, and by which queue. `judge` is asked after each look at the queues.
 
@@ -75,10 +90,14 @@ class Pressure:
     def watch(self, channels: Sequence[Channel]) -> None:
         """These, from now on; which of them are paused stays."""
         self._channels = {
-            channel.name: (
-                channel,
-                [queue for b in channel.branches for queue in queues_of_branch(channel, b)],
-            )
+            channel.name: [
+                *(
+                    _Room(queue, channel.max_messages, channel.max_bytes)
+                    for b in channel.branches
+                    for queue in queues_of_branch(channel, b)
+                ),
+                _JOURNAL,
+            ]
             for channel in channels
         }
         self.paused = {name: queue for name, queue in self.paused.items() if name in self._channels}
@@ -86,7 +105,7 @@ class Pressure:
 
     @property
     def queues(self) -> list[str]:
-        return [queue for _, queues in self._channels.values() for queue in queues]
+        return [room.queue for rooms in self._channels.values() for room in rooms]
 
     def judge(self, depths: Mapping[str, Depth]) -> tuple[list[str], list[str]]:
         """The channels to pause now, and those to resume."""
@@ -121,13 +140,12 @@ class Pressure:
 
     def _fullest(self, name: str) -> tuple[str, float]:
         """The queue that has least room left, and how much of its limit is taken."""
-        channel, queues = self._channels[name]
         size = self._sizes.look(name)
 
-        def taken(queue: str) -> float:
-            depth = self._depths.get(queue, _NONE)
-            size_of_all = depth.bytes or depth.total * size
-            return max(depth.total / channel.max_messages, size_of_all / channel.max_bytes)
+        def taken(room: _Room) -> float:
+            depth = self._depths.get(room.queue, _NONE)
+            guessed = 0.0 if room is _JOURNAL else depth.total * size  # most of what is there is no message
+            return max(depth.total / room.messages, (depth.bytes or guessed) / room.bytes)
 
-        fullest = max(queues, key=taken, default="")
-        return fullest, taken(fullest) if fullest else 0.0
+        fullest = max(self._channels[name], key=taken)
+        return fullest.queue, taken(fullest)

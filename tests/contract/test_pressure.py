@@ -74,7 +74,7 @@ async def until(true: Callable[[], bool], within_s: float = 60) -> None:
 def test_between_pausing_and_going_on_lies_a_gap(tmp_path: Path) -> None:
     site = write_site(tmp_path, {"adt": CHANNEL.format(name="adt", port=1, limit="messages: 20")})
     pressure = Pressure(load_site(load_settings(site, {})).channels)
-    assert pressure.queues == ["jl.adt.lis"]
+    assert pressure.queues == ["jl.adt.lis", "jl.journal"]
 
     def judged(waiting: int) -> tuple[list[str], list[str]]:
         return pressure.judge({"jl.adt.lis": Depth(waiting)})
@@ -117,6 +117,19 @@ def test_a_refusal_pauses_until_a_part_has_gone_or_for_a_while(tmp_path: Path) -
     assert looks.index(["adt"]) == 14, "whatever the queue says, a message is tried again"
     pressure.refused("another")
     assert pressure.paused == {}
+
+
+def test_the_journals_queue_pauses_every_channel(tmp_path: Path) -> None:
+    pressure = Pressure([channel_of(tmp_path)], lambda name: (1000, 900_000_000))
+
+    def judged(waiting: int, size: int = 0) -> tuple[list[str], list[str]]:
+        return pressure.judge({"jl.journal": Depth(waiting, bytes=size)})
+
+    assert judged(20_000) == ([], []), "it holds more outcomes than messages"
+    assert judged(900_000) == (["adt"], [])
+    assert pressure.paused == {"adt": "jl.journal"}
+    assert judged(700_000) == ([], ["adt"])
+    assert judged(1000, 1_900_000_000) == (["adt"], [])
 
 
 def test_where_the_broker_knows_no_bytes_they_are_estimated(tmp_path: Path) -> None:
