@@ -189,3 +189,28 @@ def test_a_role_without_the_journal_is_not_asked_for_its_keys(tmp_path: Path) ->
     assert site(tmp_path, text).journal.key == ""
     with pytest.raises(ConfigError, match="JL-C032"):
         site(tmp_path, text.replace("intake", "journal"))
+
+
+def test_tls_of_the_settings_can_be_set_from_outside_and_its_files_are_the_sites(tmp_path: Path) -> None:
+    chosen = site(
+        tmp_path,
+        "http: {tls: {certificate: engine.pem, key: secret://engine}}\n",
+        JINGLUO_SECRET_ENGINE="-----BEGIN PRIVATE KEY-----\n",
+        JINGLUO_HTTP_TLS_CERTIFICATE="other.pem",
+        JINGLUO_DATABASE_TLS_CA="/etc/ca.pem",
+    )
+    assert chosen.http.tls is not None
+    assert chosen.http.tls.certificate == str(tmp_path / "other.pem")
+    assert chosen.http.tls.key.startswith("-----BEGIN")
+    assert "BEGIN" not in repr(chosen)
+    assert chosen.database_tls is not None
+    assert chosen.database_tls.ca == "/etc/ca.pem"
+    wrong = {finding.code for finding in chosen.findings}
+    assert wrong == {"JL-C060", "JL-C062"}, (
+        "neither file is there, the key is none: told, and the engine starts"
+    )
+
+
+def test_a_password_of_a_key_in_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="JL-C031"):
+        site(tmp_path, "broker_tls: {certificate: a.pem, key_password: abc}\n")
