@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -163,9 +162,3 @@ async def settled(engine: Engine, state: str = "", count: int = 1) -> None:
                 if not state and counts and not sum(c.waiting for c in counts):
                     return
             await asyncio.sleep(0.05)  # the journal tells nobody when it has written
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

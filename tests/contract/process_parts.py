@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,10 @@ class Process:
     def command(self, *words: str) -> None:
         """`jingluo` with these words, beside the engine. Raises CalledProcessError."""
         subprocess.run([*self._jingluo, *words], env=self._env, check=True, timeout=WAIT_S)
+
+    def hang_up(self) -> None:
+        """It puts changed files to work."""
+        self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         self._process.kill()

@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from engine_parts import Sink, adt, code_of, free_port, port, running, send, settled, write_site
+from engine_parts import Sink, adt, code_of, port, running, send, settled, write_site
+from process_parts import free_port
 from reload_parts import ADT, ORDERS, Sender, applied, arrived, changes, nothing_waits, queues, text, write
 
 from router.search import Query
@@ -113,7 +114,7 @@ async def test_a_part_that_cannot_begin_changes_nothing_either(
 async def test_a_channel_moves_to_another_port_and_two_change_places(
     tmp_path: Path, broker: str, sink: Sink
 ) -> None:
-    here, there, new = free_port(), free_port(), free_port()
+    here, there, new = free_port()()()
     site = write_site(
         tmp_path, {ADT: text(ADT, here, lis=sink.port), ORDERS: text(ORDERS, there, lis=sink.port)}
     )

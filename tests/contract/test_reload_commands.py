@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from engine_parts import Sink, adt, code_of, free_port, port, running, send, write_site
+from engine_parts import Sink, adt, code_of, port, running, send, write_site
+from process_parts import free_port
 
 from router.api import TOKEN_FILE, health
 
@@ -27,7 +28,7 @@ class Running:
 
     def __init__(self, site: Path, sink: Sink) -> None:
         self.site = site
-        self.door, self.http, self.sink = free_port(), free_port(), sink
+        self.door, self.http, self.sink = free_port()(), sink
         self.write()
         self.process: Process
 

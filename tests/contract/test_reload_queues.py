@@ -6,7 +6,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
-from engine_parts import Sink, adt, code_of, free_port, port, running, send, settled, write_site
+from engine_parts import Sink, adt, code_of, port, running, send, settled, write_site
+from process_parts import free_port
 from reload_parts import ADT, Sender, applied, arrived, queues, text, write
 
 from router.api import health
