@@ -15,6 +15,7 @@ import pytest
 from engine_parts import Sink, adt, channel, code_of, port, running, send, write_site
 from own_nodes import Cluster
 
+from router.board import Board, Mode
 from router.brokers import rabbitmq
 from router.brokers.base import BrokerDown, Delivered, QueueSpec
 from router.brokers.rabbitmq import RabbitBroker
@@ -195,3 +196,32 @@ async def test_the_engine_goes_on_without_the_node_it_is_connected_to(
             while set(accepted) - set(sink.ids()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     await sink.stop()
+
+
+async def test_what_operators_say_is_heard_over_the_death_of_any_node(cluster: Cluster) -> None:
+    brokers = [RabbitBroker(cluster.urls(n), prefix="board") for n in (1, 2)]
+    boards = [Board(broker) for broker in brokers]
+    for broker, board in zip(brokers, boards, strict=True):
+        await asyncio.wait_for(broker.start(), WAIT_S)
+        await asyncio.wait_for(board.start(), WAIT_S)
+    way = ("adt", "lis")
+    try:
+        for node, state in (("1", "paused"), ("2", "draining"), ("3", "running")):
+            await asyncio.to_thread(cluster.do, "kill", node)
+            async with asyncio.timeout(WAIT_S):
+                await _said(boards[0], Mode(*way, state, 1))
+                while [board.state(way) for board in boards] != [state] * 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            await asyncio.to_thread(cluster.do, "node", node)
+    finally:
+        for broker in brokers:
+            await broker.stop()
+
+
+async def _said(board: Board, mode: Mode) -> None:
+    """As an operator who is told `not now` says it again."""
+    while True:
+        try:
+            return await board.say(mode)
+        except BrokerDown:
+            await asyncio.sleep(0.5)
