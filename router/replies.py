@@ -8,6 +8,7 @@ message.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -27,13 +28,17 @@ class Replies:
     """
 
     def __init__(self, broker: Broker, limit: int = 10_000) -> None:
-        self.address = ""
+        self._where: Callable[[], str] = lambda: ""
         self._broker = broker
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._limit = limit
 
+    @property
+    def address(self) -> str:
+        return self._where()
+
     async def open(self) -> None:
-        self.address = await self._broker.mailbox(self._came)
+        self._where = await self._broker.mailbox(self._came)
 
     def expect(self, message_id: str, within_s: float) -> asyncio.Future[Reply] | None:
         """From now on an answer to this message is awaited; `pending` after `within_s` seconds."""

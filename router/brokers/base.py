@@ -120,8 +120,8 @@ class Broker(Protocol):
     def holds(self, delivered: Delivered) -> bool:
         """Whether a delivery is still ours to finish: false once it has gone back to its queue."""
 
-    async def mailbox(self, on_mail: Callable[[bytes], None]) -> str:
-        """An address at which other processes reach this one; empty where there are no others (embedded)."""
+    async def mailbox(self, on_mail: Callable[[bytes], None]) -> Callable[[], str]:
+        """Says the address at which other processes reach this one now; empty where there are none (embedded)."""
 
     def post(self, address: str, body: bytes) -> None:
         """At most once, and only while the other process is there: for what nobody needs afterwards."""

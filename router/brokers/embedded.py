@@ -170,8 +170,8 @@ class EmbeddedBroker:
         consumer, item = delivered.tag
         return item.body.id in consumer.held
 
-    async def mailbox(self, on_mail: Callable[[bytes], None]) -> str:
-        return ""  # nobody else is there
+    async def mailbox(self, on_mail: Callable[[bytes], None]) -> Callable[[], str]:
+        return lambda: ""  # nobody else is there
 
     def post(self, address: str, body: bytes) -> None:
         raise AssertionError("the embedded broker gives no addresses")

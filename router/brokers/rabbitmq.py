@@ -146,10 +146,10 @@ class RabbitBroker:
         held, tag = delivered.tag
         return tag in held.tags
 
-    async def mailbox(self, on_mail: Callable[[bytes], None]) -> str:
+    async def mailbox(self, on_mail: Callable[[bytes], None]) -> Callable[[], str]:
         mailbox = Mailbox(self._prefix, on_mail)
         await self._listen(mailbox)
-        return mailbox.address
+        return lambda: mailbox.address
 
     def post(self, address: str, body: bytes) -> None:
         if self._session is not None:
@@ -226,11 +226,13 @@ class RabbitBroker:
             if not specs and not detached and listening == len(self._listeners):
                 break
             await session.declare(specs)
-            for consumer in detached:
-                await consumer.attach(session.consuming, session.end)
             for listener in self._listeners[listening:]:
                 listening += 1
                 await listener.attach(session.consuming, session.end)
+            for (
+                consumer
+            ) in detached:  # last: what is handed out is sent on, and what failed now would bring it back
+                await consumer.attach(session.consuming, session.end)
         if session.lost is not None:
             raise session.lost
         log.info("rabbitmq open", host=urlsplit(url).hostname)

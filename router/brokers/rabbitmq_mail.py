@@ -28,18 +28,30 @@ _ARGUMENTS = {
 
 
 class Mailbox:
-    """Lives through reconnects: `attach` opens it on a new link, under the same address."""
+    """Lives through reconnects: `attach` opens it on a new link, under the same address.
+
+    Where it cannot be opened, the next try is under another: a queue that RabbitMQ was making when it died can stay
+    behind as a name that nobody can use, and no delivery shall wait for that. Answers to the old one are lost.
+    """
 
     def __init__(self, prefix: str, on_mail: Callable[[bytes], None]) -> None:
-        self.address = f"{prefix}.replies.{uuid.uuid4().hex}"
+        self._prefix = prefix
         self._on_mail = on_mail
+        self.address = self._new()
+
+    def _new(self) -> str:
+        return f"{self._prefix}.replies.{uuid.uuid4().hex}"
 
     async def attach(self, link: Link, on_lost: Callable[[LinkLost], None]) -> None:
         """Raises LinkLost."""
-        channel = await link.channel(on_lost)
-        await channel.declare_queue(self.address, _ARGUMENTS)
-        channel.raw.add_on_cancel_callback(lambda _: on_lost(LinkLost("the mailbox was deleted")))
-        await channel.call(channel.raw.basic_consume, self.address, self._came, auto_ack=True)
+        try:
+            channel = await link.channel(on_lost)
+            await channel.declare_queue(self.address, _ARGUMENTS)
+            channel.raw.add_on_cancel_callback(lambda _: on_lost(LinkLost("the mailbox was deleted")))
+            await channel.call(channel.raw.basic_consume, self.address, self._came, auto_ack=True)
+        except LinkLost:
+            self.address = self._new()
+            raise
 
     def _came(self, _channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
         try:

@@ -23,6 +23,7 @@ TRIAL_S = 240.0  # a trial that takes longer is broken
 LOAD_S = 60.0  # no further fault begins when they took so long
 DRAIN_S = 90.0  # until what was accepted has arrived
 JOURNAL_S = 20.0  # until the journal knows it; what it then does not know is judged
+NOTICED_S = 1.0
 QUIET_S = 0.5  # and no further copy has come for so long
 AGAIN = 0.05  # of accepted messages are sent once more, where the channel knows duplicates
 
@@ -98,12 +99,12 @@ class Trial:
 
     @contextlib.contextmanager
     def window(self, name: str, *, cuts: bool) -> Iterator[None]:
-        """The time of a fault."""
+        """The time of a fault. Who is cut off goes on for a moment until it notices."""
         begin = now()
         try:
             yield
         finally:
-            self.windows.append(Window(name, begin, now(), cuts))
+            self.windows.append(Window(name, begin, now() + (NOTICED_S if cuts else 0.0), cuts))
 
     async def _load(self) -> None:
         """Senders send; the fault happens; then it is enough, and each sender's last message is accepted."""

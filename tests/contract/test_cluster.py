@@ -151,7 +151,7 @@ async def test_a_mailbox_outlives_the_node_that_it_was_made_on(
 ) -> None:
     asking, answering = brokers
     mail: asyncio.Queue[bytes] = asyncio.Queue()
-    address = await asking.mailbox(mail.put_nowait)
+    address = (await asking.mailbox(mail.put_nowait))()
     answering.post(address, b"before")
     assert await asyncio.wait_for(mail.get(), WAIT_S) == b"before"
     changes: asyncio.Queue[bool] = asyncio.Queue()

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pika
 import pytest
 from amqp_proxy import Proxy, way_through
 from inbox import Inbox
@@ -103,6 +104,26 @@ async def test_a_stream_is_read_on_where_it_was_when_the_connection_broke(rig: R
     await rig.told(True)
     await broker.publish([a], b"after")
     assert await asyncio.wait_for(heard.get(), WAIT_S) == b"after"
+
+
+async def test_a_mailbox_whose_queue_nobody_can_use_holds_nothing_up(rig: Rig) -> None:
+    broker = await rig.broker()
+    mail: asyncio.Queue[bytes] = asyncio.Queue()
+    where = await broker.mailbox(mail.put_nowait)
+    spoiled = where()
+    rig.proxy.refusing = True
+    rig.proxy.cut()
+    with pika.BlockingConnection(pika.URLParameters(rig.url)) as connection:
+        queues = connection.channel()
+        queues.queue_delete(spoiled)
+        queues.queue_declare(spoiled, durable=True)  # of another kind: it cannot be declared as ours
+        rig.proxy.refusing = False
+        async with asyncio.timeout(WAIT_S):
+            while where() == spoiled or not broker.open:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        queues.queue_delete(spoiled)
+    broker.post(where(), b"found")
+    assert await asyncio.wait_for(mail.get(), WAIT_S) == b"found"
 
 
 async def test_two_processes_that_follow_a_stream_hear_the_same_in_the_same_order(rig: Rig) -> None:
