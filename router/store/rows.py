@@ -103,10 +103,11 @@ def tag_of(sealed: bytes) -> bytes:
     return sealed[-TAG_BYTES:]
 
 
-def message_row(e: Envelope, key: DayKey, body_tag: bytes) -> Row:
-    """In the order of `tables.message`, without its place in the chain."""
-    facts = (clean(e.source), clean(e.reason), _index(e), _headers(e.headers))
-    return (
+def message_rows(e: Envelope, key: DayKey, body_tag: bytes) -> tuple[Row, list[Row]]:
+    """Its row, in the order of `tables.message` without its place in the chain, and those of `tables.message_index`."""
+    found_by = {clean_value(name): clean_value(value) for name, value in e.index.items() if value}
+    facts = (clean(e.source), clean(e.reason), found_by, _headers(e.headers))
+    row = (
         e.id,
         e.channel,
         e.received_ms,
@@ -123,16 +124,12 @@ def message_row(e: Envelope, key: DayKey, body_tag: bytes) -> Row:
         key.rows.seal(pack(_encode(facts)), b"message " + e.id.encode()),
         body_tag,
     )
+    return row, [(key.tag(value), name, e.id) for name, value in found_by.items()]
 
 
 def open_facts(key: DayKey, id: str, sealed: bytes) -> Facts:
     """Raises KeyTrouble."""
     return _decode_facts(unpack(key.rows.open(sealed, b"message " + id.encode())))
-
-
-def index_rows(e: Envelope, key: DayKey) -> list[Row]:
-    """In the order of `tables.message_index`."""
-    return [(key.tag(value), name, e.id) for name, value in _index(e).items()] if e.index else []
 
 
 def attempt_row(a: Attempt, key: DayKey) -> Row:
@@ -172,12 +169,6 @@ def seal_parked(key: DayKey, digest: str, body: bytes) -> bytes:
 def open_parked(key: DayKey, digest: str, sealed: bytes) -> bytes:
     """Raises KeyTrouble."""
     return unpack(key.rows.open(sealed, b"parked " + digest.encode()))
-
-
-def _index(e: Envelope) -> dict[str, str]:
-    if not e.index:
-        return {}
-    return {clean_value(name): clean_value(value) for name, value in e.index.items() if value}
 
 
 def _spaced(parts: Iterable[str]) -> str:

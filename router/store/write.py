@@ -30,8 +30,7 @@ from router.store.days import Days, WrittenDay
 from router.store.rows import (
     Row,
     attempt_row,
-    index_rows,
-    message_row,
+    message_rows,
     seal_body,
     seal_parked,
     tag_of,
@@ -165,12 +164,12 @@ class Writer:
         key = written.key
         try:
             tags = self._bodies(written, work.messages)
+            made = [message_rows(e, key, tags[e.id]) for e in messages]
             chained = [
-                (tables.message, [message_row(e, key, tags[e.id]) for e in messages]),
+                (tables.message, [row for row, _ in made]),
                 (tables.attempt, [attempt_row(a, key) for a in work.tries.values()]),
             ]
-            index = [row for e in messages for row in index_rows(e, key)]
-            self._add(written, chained, [(tables.message_index, index)])
+            self._add(written, chained, [(tables.message_index, [row for _, index in made for row in index])])
         except Exception as error:
             if self._database.means_doubled(error):
                 return False
