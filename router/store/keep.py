@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 
 import structlog
 from sqlalchemy import Connection, delete, func, select
@@ -20,7 +21,10 @@ from router.store.write import Writer
 
 log = structlog.get_logger()
 
-m, k, b, c = tables.message.c, tables.day_key.c, tables.body.c, tables.chain.c
+DAYS_AT_ONCE = 4  # that one run drops from
+BODIES_OVER, DAY_OVER = "bodies over", "day over"  # notes: of "20260131 his-adt", of "20260131"
+
+m, k, c, n = tables.message.c, tables.day_key.c, tables.chain.c, tables.note.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +110,28 @@ class Keeper:
     def run(self, rules: Rules, now_ms: int) -> int:
         """Drops what is over. Returns how many things that were. Raises StoreError."""
         with self._database.reading() as reading:
-            over = list(self.plan(reading, rules, now_ms))
+            over = _of_few_days(self.plan(reading, rules, now_ms))
+            held = {each.day: self._still_said(reading, each.day) for each in over if not each.channel}
         for each in over:
             if each.channel:
-                self._writer.note("bodies over", each.what)
+                self._writer.note(BODIES_OVER, each.what)
                 self._drop_bodies(each)
             else:
-                self._writer.note("day over", each.what)
+                for what, about in held[each.day]:
+                    self._writer.note(what, about)
+                self._writer.note(DAY_OVER, each.what)
                 self._drop_day(each.day)
             log.info("journal.dropped", what=each.what, bytes=each.bytes)
         return len(over)
+
+    def _still_said(self, reading: Reading, day: str) -> list[tuple[str, str]]:
+        """What a day's notes say of older ones that stay: without it those would be missed."""
+        older = {known for known in self._days.parts(reading.at(CATALOGUE)) if known < day}
+        rows = reading.rows(day) if older else None
+        if rows is None:
+            return []
+        notes = rows.execute(select(n.what, n.about).where(n.what.in_((BODIES_OVER, DAY_OVER))))
+        return [(what, about) for what, about in notes if what == DAY_OVER or about.split()[0] in older]
 
     def _drop_bodies(self, over: Over) -> None:
         place = Place(over.day, "bodies")
@@ -141,6 +157,11 @@ class Keeper:
         self._writer.forget(day)
         self._database.remove(Place(day, "rows"))
         self._database.remove(Place(day, "bodies"))
+
+
+def _of_few_days(over: Iterator[Over]) -> list[Over]:
+    """The oldest: a clock that is years ahead does little harm before somebody sees it."""
+    return [each for _, group in islice(groupby(over, lambda each: each.day), DAYS_AT_ONCE) for each in group]
 
 
 def _channels(rows: Connection) -> Iterator[str]:

@@ -20,6 +20,7 @@ from router.store import tables
 from router.store.chain import MAC, START, length_mac, row_mac
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
+from router.store.keep import BODIES_OVER, DAY_OVER
 from router.store.rows import clean_value, open_body, open_facts, open_parked, tag_of
 from router.store.tables import CHAINED, label, named
 
@@ -247,13 +248,13 @@ def verify(
     """Every day, oldest first, or one. Raises StoreError where a key does not open."""
     listed = days.listed(reading.at(CATALOGUE))
     notes = [note for day in listed for note in _notes(reading, day)]
-    over = {about for what, about in notes if what == "bodies over"}
+    over = {about for what, about in notes if what == BODIES_OVER}
     for day in reversed(listed):
         if only in ("", day.name):
             yield from DayProof(reading, days, day, progress).oddities(over)
     if not only:
         begun = {day for what, about in notes if what == "day begun" for day in about.split()}
-        gone = begun - {day.name for day in listed} - {about for what, about in notes if what == "day over"}
+        gone = begun - {day.name for day in listed} - {about for what, about in notes if what == DAY_OVER}
         for name in sorted(gone):
             yield Oddity(
                 name, "rows", "", "missing: the whole day, and nobody wrote down that its time was over"

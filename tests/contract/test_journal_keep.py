@@ -14,6 +14,7 @@ from journal_parts import DAY_MS, KEYS, NOW, day_file, found, message, sql, trie
 from router.envelope import Envelope
 from router.ids import day_at, day_start_ms
 from router.store import Keep, NotFound, Rules, Store, StoreDown, open_store
+from router.store.keep import DAYS_AT_ONCE
 
 DAYS = [day_at(NOW + n * DAY_MS) for n in range(5)]
 NOON = day_start_ms(DAYS[4]) + DAY_MS // 2  # of the fifth day
@@ -80,6 +81,31 @@ def test_bodies_go_before_their_rows_and_channel_by_channel(journal_url: str, st
     else:
         assert sql(journal_url, "SELECT count(*) FROM body_DAY") == [(0,)]
     assert list(store.verify()) == []
+
+
+def test_what_a_dropped_day_said_of_older_ones_is_said_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.store.write.now_ms", lambda: NOW + 4 * DAY_MS)
+    batch = five_days(store)
+    orders_stay = {"orders": Keep()}
+    store.keep(Rules(orders_stay, others=Keep(body_s=2 * DAY_S)), NOON)
+    store.keep(Rules(orders_stay, others=Keep(rows_s=3 * DAY_S)), NOON)  # the first day; noted on the fifth
+    monkeypatch.setattr("router.store.write.now_ms", lambda: NOW + 9 * DAY_MS)
+    store.keep(Rules(orders_stay, others=Keep(rows_s=0.0)), NOON + 5 * DAY_MS)
+    assert [day.day for day in store.days()] == [day_at(NOW + 9 * DAY_MS), DAYS[1]]
+    assert found(store) == [batch[5].id, batch[1].id]
+    assert store.show(batch[1].id).body_over
+    assert list(store.verify()) == []
+
+
+def test_one_run_drops_from_few_days_only(store: Store) -> None:
+    store.write([message(NOW + n * DAY_MS) for n in range(6)], [])
+    rules = Rules(others=Keep(rows_s=0.0))
+    far_ahead = NOON + 4_000 * DAY_MS
+    assert len(store.over(rules, far_ahead)) == 6
+    assert store.keep(rules, far_ahead) == DAYS_AT_ONCE
+    assert len(found(store)) == 2
 
 
 def test_a_key_that_is_destroyed_is_nowhere_in_sqlites_file(tmp_path: Path) -> None:
