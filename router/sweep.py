@@ -9,26 +9,26 @@ nothing goes but what never ended.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
 
-from config.errors import JingluoError
 from router.blobs import Blobs
+from router.chore import Chore
+from router.ids import DAY_MS
 from router.search import Story
 from router.store import NotFound
 
 log = structlog.get_logger()
 
-_DAY_MS = 86_400_000
-_UNFINISHED_MS = _DAY_MS  # age of a body that never ended
-_UNKNOWN_MS = 7 * _DAY_MS  # age of a body that no row speaks of
+
+_UNFINISHED_MS = DAY_MS  # age of a body that never ended
+_UNKNOWN_MS = 7 * DAY_MS  # age of a body that no row speaks of
 _MANY = 100  # replays of one message: no more are looked at, and it is kept
 _FIRST_S, _EVERY_S = 600.0, 6 * 3600.0
 
 
-class Sweep:
+class Sweep(Chore):
     """For the process that has the database. `show` is the journal's, `caught_up` says that its queue is empty."""
 
     def __init__(
@@ -38,31 +38,11 @@ class Sweep:
         caught_up: Callable[[], Awaitable[bool]],
         now_ms: Callable[[], int],
     ) -> None:
+        super().__init__("sweep", self.once, _FIRST_S, _EVERY_S)
         self._blobs = blobs
         self._show = show
         self._caught_up = caught_up
         self._now_ms = now_ms
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="sweep")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        await asyncio.sleep(_FIRST_S)
-        while True:
-            try:
-                await self.once()
-            except (JingluoError, OSError) as error:  # the next time is another chance
-                log.warning("blobs.not_swept", error=str(error))
-            except Exception:
-                log.exception("blobs.not_swept")
-            await asyncio.sleep(_EVERY_S)
 
     async def once(self) -> int:
         """Returns how many files went. Raises StoreError and OSError."""
