@@ -170,7 +170,8 @@ class Doors:
             if not isinstance(error, Exception):
                 raise
             failed = coming[len(opened)].channel
-            raise CannotWork(failed, f"its door ({failed.kind}) does not open: {why(error)}") from error
+            text = f"its door ({failed.kind}) does not open: {why(error)}"
+            raise CannotWork(failed, text, ("from",)) from error
 
     async def _reopen(self, gave_way: Sequence[Door]) -> None:
         """A source that was closed does not open again: each gets a new one."""

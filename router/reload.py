@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +19,7 @@ from channels.loader import Site, shown
 from channels.model import Channel
 from config.errors import ConfigError, Finding, JingluoError
 from config.settings import Settings
+from config.text import At, read
 from endpoints.base import Source
 from router.files import being_written, stamp
 from router.orders import begin
@@ -146,8 +148,9 @@ class Reload:
                 shut = await self._doors(works, gone)
                 engine.exchange(site, works)
         except CannotWork as error:
-            finding = Finding(error.channel.file, 1, 1, error.code, error.text)
-            return plan.with_findings([finding])
+            settings, file = engine.settings, error.channel.file
+            place = _place(settings.site / file, error.at)
+            return plan.with_findings([Finding(file, *place, error.code, error.text)])
         await self._hand_over(works, gone, shut)
         return plan.model_copy(update={"applied": True})
 
@@ -222,7 +225,17 @@ class Reload:
 
 def _restarts(running: Settings, new: Settings) -> Iterable[Finding]:
     """Settings that an engine is built with: no reload changes them."""
+    file = new.systems.with_name("jingluo.yaml")
     for key in Settings.model_fields:
         if key not in _FREE and getattr(running, key) != getattr(new, key):
             what = f"`{key}` is not what the engine was started with"
-            yield Finding("jingluo.yaml", 1, 1, "JL-R002", what, "restart it, or put the old value back")
+            hint = "restart it, or put the old value back"
+            yield Finding(shown(file, new.site), *_place(file, (key,)), "JL-R002", what, hint)
+
+
+def _place(file: Path, at: At) -> tuple[int, int]:
+    """Line and column; where the file cannot be read any more, its beginning."""
+    try:
+        return read(file).place(at, on_key=True)
+    except ConfigError:
+        return 1, 1

@@ -48,9 +48,10 @@ class Watcher:
         self._apply = apply
         self._polling = polling
         self._settle_s = settle_s
-        self._applied: Stamp = stamp(settings)
+        self._applied: Stamp = {}  # what changed while the engine started has been seen by nobody
 
     async def run(self) -> None:
+        await self._look()
         while True:
             watched = folders(self._settings)
             async for _ in self._awatch(

@@ -14,6 +14,7 @@ from channels.model import Branch, Channel
 from config import registry
 from config.errors import JingluoError
 from config.settings import Settings
+from config.text import At
 from endpoints.base import Ground
 from router.blobs import open_blobs
 from router.board import Board
@@ -57,7 +58,7 @@ class Work:
                 for done in ready:
                     await done.stop()
                 text = f"the destination {outlet.branch.name} cannot begin: {why(error)}"
-                raise CannotWork(self.channel, text) from error
+                raise CannotWork(self.channel, text, ("to", outlet.branch.name)) from error
             ready.append(outlet)
 
     async def give_up(self) -> None:
@@ -69,9 +70,11 @@ class Work:
 class CannotWork(JingluoError):
     """JL-R003: a part of a channel cannot begin: a port in use, a file that is missing."""
 
-    def __init__(self, channel: Channel, text: str) -> None:
+    def __init__(self, channel: Channel, text: str, at: At = ()) -> None:
+        """`at` is the part's place in the channel's file."""
         super().__init__("JL-R003", text)
         self.channel = channel
+        self.at = at
 
 
 def why(error: Exception) -> str:

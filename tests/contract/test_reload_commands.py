@@ -28,7 +28,7 @@ class Running:
 
     def __init__(self, site: Path, sink: Sink) -> None:
         self.site = site
-        self.door, self.http, self.sink = free_port()(), sink
+        self.door, self.http, self.sink = free_port(), free_port(), sink
         self.write()
         self.process: Process
 
@@ -112,7 +112,7 @@ async def test_plan_shows_apply_does_and_both_say_no_with_the_place(tmp_path: Pa
         engine.write("settings")
         (tmp_path / "jingluo.yaml").write_text(f"http: {{port: {engine.http}}}\nstop_within: 5s\n")
         code, said, _ = await engine.command("apply")
-        assert (code, "JL-R002: `stop_within` is not what" in said) == (1, True)
+        assert (code, "jingluo.yaml:2:1: JL-R002: `stop_within` is not what" in said) == (1, True)
     code, _, complaint = await engine.command("plan")
     assert (code, "JL-J008" in complaint) == (1, True)
 
