@@ -24,6 +24,8 @@ from router.parallel import Parallel
 
 log = structlog.get_logger()
 
+_AGAIN_S = 1.0
+
 
 class Outlet:
     """One destination of one channel at work. After `start`, `queues` are all that it delivers."""
@@ -71,7 +73,7 @@ class Outlet:
         self.queues = tuple(queue for _, queue in ways)
         for lanes, queue in ways:
             work = self._work(lanes, queue)
-            self._tasks.append(asyncio.create_task(work.run(), name=queue))
+            self._tasks.append(asyncio.create_task(_kept_up(work, queue), name=queue))
         self._fencing = asyncio.create_task(fence(self.way, self._board, self._broker), name="fence")
         self._deaf = self._board.listen(self._look)
 
@@ -83,9 +85,7 @@ class Outlet:
             self._fencing.cancel()
         for gate in self._gates:
             gate.end()
-        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                log.error("delivery.bug", queue=self.queues[0], error=repr(ended))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._destination.stop()
 
     @property
@@ -117,3 +117,13 @@ class Outlet:
     def _look(self) -> None:
         for gate in self._gates:
             gate.look()
+
+
+async def _kept_up(work: Lane | Parallel, queue: str) -> None:
+    """Until its gate ends: a queue that nobody delivers any more would be a silent one."""
+    while True:
+        try:
+            return await work.run()
+        except Exception:
+            log.exception("delivery.bug", queue=queue)
+            await asyncio.sleep(_AGAIN_S)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_parts import adt, port, running, send, settled, write_site
+from engine_parts import Sink, adt, channel, port, running, send, settled, write_site
 
 from config.registry import destinations
 from endpoints.base import Ground, Options
 from router import attempt
-from router.brokers.base import Depth
+from router.board import Mode
+from router.brokers.base import BrokerDown, Consumer, Delivered, Depth
 from router.brokers.embedded import EmbeddedBroker
 from router.engine import Engine
 from router.search import Query
@@ -130,3 +132,25 @@ async def test_a_kind_that_has_no_limit_of_its_own_is_given_one(
             ("retry", "JL-D902"),
             ("sent", "OK"),
         ]
+
+
+@pytest.mark.parametrize("order", ["", ORDER])
+async def test_a_queue_whose_delivery_stumbles_is_delivered_all_the_same(tmp_path: Path, order: str) -> None:
+    sink = await Sink().start()
+    async with running(write_site(tmp_path, channel(sink, order))) as engine:
+        way = ("adt", "lis")
+        await engine.board.say(Mode(*way, "paused", 1))
+        consume, stumbled = engine.broker.consume, []
+
+        async def once(queue: str, on_delivery: Callable[[Delivered], None], prefetch: int) -> Consumer:
+            if not stumbled:
+                stumbled.append(queue)
+                raise BrokerDown("JL-B002", "nobody knows why")
+            return await consume(queue, on_delivery, prefetch)
+
+        engine.broker.consume = once  # type: ignore[method-assign]
+        await send(port(engine), adt("S1"))
+        await engine.board.say(Mode(*way, "running", 2))
+        await sink.wait_for(1)
+        assert stumbled
+    await sink.stop()
