@@ -49,14 +49,15 @@ async def test_many_restarts_with_a_silent_receiver_make_no_dead_letters(tmp_pat
 async def test_a_lane_gives_up_in_time_also_over_a_restart(tmp_path: Path, broker: str) -> None:
     gone = await Sink().start()
     await gone.stop()
-    retry = "    retry: {first: 200ms, factor: 1, for: 2s}\n"
-    site = write_site(tmp_path, channel(gone, "order: {by: $PID-3.1, lanes: 1}\n", retry))
+    order, retry = "order: {by: $PID-3.1, lanes: 1}\n", "    retry: {first: 200ms, factor: 1, for: %s}\n"
+    site = write_site(tmp_path, channel(gone, order, retry % "1h"))
     async with running(site, broker=broker) as engine:
         await send(port(engine), adt("L1"))
         await settled(engine, "retrying")
         (found,) = engine.store.search(Query(), 1).found
         first_ms = engine.store.show(found.id).tries[0].at_ms
     await asyncio.sleep(max(0.0, first_ms / 1000 + 2 - time.time()))
+    write_site(tmp_path, channel(gone, order, retry % "2s"))
     async with running(site, broker=broker) as engine:
         await settled(engine, "dead")
         tries = engine.store.show(found.id).tries
