@@ -147,7 +147,10 @@ def database(url: str) -> Iterator[str]:
         yield urlunsplit(urlsplit(url)._replace(path=f"/{_NAME}"))
     finally:
         with psycopg.connect(url, autocommit=True) as server:
-            server.execute(f'DROP DATABASE "{_NAME}" WITH (FORCE)')
+            try:  # ends an autovacuum that is at it, which FORCE may not
+                server.execute(f'DROP DATABASE "{_NAME}"')
+            except psycopg.errors.ObjectInUse:
+                server.execute(f'DROP DATABASE "{_NAME}" WITH (FORCE)')
 
 
 def _ceiling(broker: str) -> Ceiling:
