@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from config.errors import JingluoError
-from router.commands.operator import Operator, operator
 
 if TYPE_CHECKING:
+    from router.commands.operator import Operator
     from router.destinations import Shown
 
 app = typer.Typer(
@@ -107,6 +107,7 @@ def _wait(channel: str, destination: str) -> None:
 
 def _engine() -> AbstractContextManager[Operator]:
     from router.cli import settings
+    from router.commands.operator import operator
 
     return operator(settings())
 
