@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine_parts import END, START, Sink, adt, code_of
@@ -89,9 +90,13 @@ async def applied(engine: Engine, *, drain: bool = False) -> Plan:
 
 async def arrived(sink: Sink, *senders: Sender) -> None:
     """Waits until the sink has all that these had accepted."""
-    sent = {id for sender in senders for id in sender.accepted}
+    await holds(sink, (id for sender in senders for id in sender.accepted))
+
+
+async def holds(sink: Sink, ids: Iterable[str]) -> None:
+    wanted = set(ids)
     async with asyncio.timeout(60):
-        while not sent <= set(sink.ids()):  # noqa: ASYNC110
+        while not wanted <= set(sink.ids()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
