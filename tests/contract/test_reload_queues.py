@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from engine_parts import Sink, adt, code_of, port, running, send, settled, write_site
 from process_parts import free_port
 from reload_parts import ADT, Sender, applied, arrived, holds, queues, text, write
@@ -113,3 +114,19 @@ async def test_a_queue_that_lost_its_channel_while_nobody_ran_is_said_and_comes_
         await late.wait_for(1)
         assert health(engine)["unattended"] == {}
         await late.stop()
+
+
+@pytest.mark.parametrize("order", ["", "order: {by: $PID-3.1, lanes: 2}\n"])
+async def test_a_receiver_that_hangs_holds_up_no_change(
+    tmp_path: Path, broker: str, sink: Sink, order: str
+) -> None:
+    """What hangs there is given up after `stop_within`, comes back, and goes where the channel sends it now."""
+    silent = await Sink(lambda message: None).start()
+    site = write_site(tmp_path, {ADT: text(ADT, 0, order, lis=silent.port).replace("5s", "10m")})
+    async with running(site, broker=broker, stop_within="1s") as engine:
+        await send(port(engine), adt("1"), adt("2"))
+        await silent.wait_for(1)
+        write(site, ADT, text(ADT, 0, order, lis=sink.port))
+        await asyncio.wait_for(applied(engine), 60)
+        await holds(sink, ["1", "2"])
+    await silent.stop()
