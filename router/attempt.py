@@ -48,7 +48,7 @@ class Attempter:
         self._channel = channel
         self._branch = branch
         # A kind that has no limit of its own: one that hangs would keep its delivery until the broker takes it back.
-        self._send = destination.send if branch.longest_send_s else self._send_in_time
+        self._send = destination.send if branch.longest_send_s else self._send_bounded
         self._destination = destination
         self._now_ms = now_ms
         self._large = large
@@ -73,7 +73,9 @@ class Attempter:
         try:
             if envelope.blob is not None:
                 message = await self._with_large(message, envelope.blob)
-            receipt = await self._send(self._mapped(message))
+                receipt = await self._send_in_time(self._mapped(message), LONGEST_SEND_S / 2)
+            else:
+                receipt = await self._send(self._mapped(message))
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
         except Refused as error:
@@ -91,14 +93,18 @@ class Attempter:
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
         return self._sent(envelope, number, began_ms, receipt)
 
-    async def _send_in_time(self, message: Message) -> Receipt:
+    async def _send_bounded(self, message: Message) -> Receipt:
+        return await self._send_in_time(message, LONGEST_SEND_S)
+
+    async def _send_in_time(self, message: Message, within_s: float) -> Receipt:
+        """A large body has its time by the piece, and this for all of them."""
         try:
-            async with asyncio.timeout(LONGEST_SEND_S) as limit:
+            async with asyncio.timeout(within_s) as limit:
                 return await self._destination.send(message)
         except TimeoutError:
             if not limit.expired():
                 raise  # its own, which nobody asked it for
-            text = f"the destination did not end within {LONGEST_SEND_S:g} s"
+            text = f"the destination did not end within {within_s:g} s"
             raise Unreachable("JL-D902", text, maybe_done=True) from None
 
     def _sent(self, envelope: Envelope, number: int, began_ms: int, receipt: Receipt) -> Outcome:

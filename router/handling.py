@@ -5,11 +5,12 @@ Acknowledged means recorded: the outcome is durable in the journal's queue befor
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
 
-from channels.model import Branch, Channel
+from channels.model import LONGEST_SEND_S, Branch, Channel
 from config.errors import JingluoError
 from endpoints.base import Destination
 from router import envelope as wire
@@ -24,6 +25,21 @@ from router.suspects import Suspects
 log = structlog.get_logger()
 
 OLDEST_TRACKED = 10_000
+
+
+class Round:
+    """What is taken in hand from a queue at one go.
+
+    Large bodies have their time by the piece, so that what waits in hand behind them could wait too long. A round that
+    is `long` ends with the next of them, and the rest goes back before the broker takes it.
+    """
+
+    def __init__(self) -> None:
+        self._ends_at = asyncio.get_running_loop().time() + LONGEST_SEND_S / 2
+
+    @property
+    def long(self) -> bool:
+        return asyncio.get_running_loop().time() > self._ends_at
 
 
 class Handling:

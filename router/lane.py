@@ -18,12 +18,13 @@ from router.attempt import Outcome
 from router.board import Board, Drained, Held
 from router.brokers.base import BrokerDown, Delivered
 from router.gate import Gate
-from router.handling import Handling
+from router.handling import Handling, Round
 
 log = structlog.get_logger()
 
 _AHEAD = 32
 _TRY_AGAIN_S = 1.0
+_NEXT_ROUND_S = 0.01
 _ASK_WITHIN_S = 5.0  # what the journal is waited for, after each time that the lane was taken up
 
 
@@ -62,6 +63,7 @@ class Lane:
         self._asked = False
         self._hold = handling.branch.retry.then == "hold"
         self._inbox = self._new_inbox()
+        self._round: Round
 
     async def run(self) -> None:
         """Until the gate ends."""
@@ -69,6 +71,7 @@ class Lane:
         while await self._gate.opened():
             inbox = self._inbox = self._new_inbox()
             self._asked = False
+            self._round = Round()
             consumer = await self._handling.broker.consume(self._queue, inbox.put_nowait, self._ahead)
             try:
                 delay_s = await self._until_let_go(inbox)
@@ -118,7 +121,7 @@ class Lane:
             return outcome.delay_s
         self._head = None
         handling.settle(envelope, delivered, outcome)
-        return 0.0
+        return _NEXT_ROUND_S if envelope.blob is not None and self._round.long else 0.0
 
     async def _tried_before(self, envelope: wire.Envelope, delivered: Delivered) -> _Head:
         """The tries so far, ours or another's: of those of an engine before us the journal knows."""

@@ -12,7 +12,7 @@ from router.away import Away
 from router.board import Board, Drained
 from router.brokers.base import BrokerDown, Delivered
 from router.gate import Gate
-from router.handling import Handling
+from router.handling import Handling, Round
 
 log = structlog.get_logger()
 
@@ -34,6 +34,7 @@ class Parallel:
         self._inbox: asyncio.Queue[Delivered | None] = asyncio.Queue()
         self._away = Away(handling.channel.max_messages)
         self._fence: tuple[wire.Fence, Delivered] | None = None
+        self._round: Round | None = None
 
     async def run(self) -> None:
         """Until the gate ends. What is being sent is finished and recorded before the others go back."""
@@ -44,6 +45,7 @@ class Parallel:
                 continue
             self._inbox = asyncio.Queue()  # bounded by the consumer's prefetch
             self._fence = None
+            self._round = Round()
             workers = [asyncio.create_task(self._work(self._inbox)) for _ in range(self._parallel)]
             consumer = await self._handling.broker.consume(
                 self._queue, self._inbox.put_nowait, self._parallel + self._ahead
@@ -59,7 +61,7 @@ class Parallel:
     @property
     def _over(self) -> bool:
         """Whether nothing more is taken in this round."""
-        return self._gate.shut or self._fence is not None or self._away.full
+        return self._gate.shut or self._fence is not None or self._round is None or self._away.full
 
     def _wake(self) -> None:
         """Those who wait for work; who is sending looks up afterwards."""
@@ -88,6 +90,9 @@ class Parallel:
         if outcome.record.outcome == "retry" and not await self._later(envelope, delivered, outcome):
             return  # neither copied nor acknowledged: the broker hands it out again
         handling.settle(envelope, delivered, outcome)
+        if envelope.blob is not None and self._round is not None and self._round.long:
+            self._round = None
+            self._wake()
 
     async def _later(self, envelope: wire.Envelope, delivered: Delivered, outcome: Outcome) -> bool:
         """Makes the copy that comes back after the delay durable, before the original may go."""

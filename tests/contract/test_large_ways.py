@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import httpx2
+import pytest
 from engine_parts import Sink, adt, channel, code_of, port, running, send, settled, write_site
 
+from router import attempt, handling
 from router.replay import Replayer, ReplayRequest
 from router.search import Query
 
@@ -95,6 +98,50 @@ async def test_a_map_of_what_is_too_large_is_a_dead_letter_and_the_others_go_on(
         assert [(d.destination, d.code, d.count) for d in engine.store.dead()] == [("emr", "JL-L004", 1)]
         assert len(list((site / "out").iterdir())) == 1
     await sink.stop()
+
+
+@pytest.mark.parametrize("order", ["", "order: {by: $PID-3.1, lanes: 1}\n"])
+async def test_what_is_in_hand_behind_large_bodies_goes_back_and_is_taken_again(
+    tmp_path: Path, sink: Sink, broker: str, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handling, "LONGEST_SEND_S", 0.0)  # every large body ends its round
+    sent = [large(f"L{n}") if n % 3 == 0 else adt(f"S{n}") for n in range(9)]
+    site = write_site(tmp_path, channel(sink, order), settings=SETTINGS)
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), *sent)
+        await sink.wait_for(9)
+        await settled(engine)
+        assert sorted(sink.got) == sorted(sent)
+        assert sink.got == sent or not order
+
+
+async def test_a_receiver_that_takes_for_ever_to_read_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "LONGEST_SEND_S", 1.0)
+
+    writers: set[asyncio.StreamWriter] = set()
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(20_000):  # noqa: ASYNC110  # it is slow
+                await asyncio.sleep(0.05)
+        writer.close()
+        writers.remove(writer)
+
+    server = await asyncio.start_server(slowly, "127.0.0.1", 0, limit=20_000)
+    slow = Sink()
+    slow.port = server.sockets[0].getsockname()[1]
+    site = write_site(tmp_path, channel(slow), settings=SETTINGS)
+    async with running(site) as engine:
+        await send(port(engine), large("L1", 9 * MB))
+        await settled(engine, "retrying")
+        assert engine.store.search(Query(code="JL-D902")).found
+    server.close()
+    async with asyncio.timeout(20):
+        while writers:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_a_replay_sends_the_same_file_again(tmp_path: Path) -> None:
