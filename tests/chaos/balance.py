@@ -46,6 +46,7 @@ def unbalanced(database: str, book: Sequence[Sent], copies: Mapping[str, Sequenc
 def _unbalanced(
     store: Store, book: Mapping[Number, Sent], copies: Mapping[str, Sequence[Copy]]
 ) -> Iterator[str]:
+    yield from (f"journal: {odd}" for odd in store.verify())  # no fault of a process or a wire is tampering
     counts = {(count.channel, count.destination): count for count in store.counts()}
     for channel in {of.channel for of in book}:
         yield from _channel(counts.get((channel, ""), Count(channel, "")), book)

@@ -82,13 +82,14 @@ class Scene:
 
     @contextlib.contextmanager
     def journal_locked(self) -> Iterator[None]:
-        """Nobody else writes into the journal's SQLite file within."""
-        other = sqlite3.connect(self.folder / "var" / "journal.db", timeout=30, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
+        """Nobody else writes into the journal's SQLite files within: the catalogue, and each day's two."""
+        var = self.folder / "var"
+        with contextlib.ExitStack() as held:
+            for file in (var / "journal.db", *sorted((var / "journal.days").glob("*.db"))):
+                other = sqlite3.connect(file, timeout=30, isolation_level=None)
+                held.callback(other.close)
+                other.execute("BEGIN IMMEDIATE")
             yield
-        finally:
-            other.close()
 
     def left(self) -> list[str]:
         """Queues that are not empty after the engine has stopped. Blocks."""
