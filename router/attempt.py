@@ -84,7 +84,9 @@ class Attempter:
             return self._outcome(envelope, number, began_ms, "dead", error=error, answer=error.answer or b"")
         except BadMessage as error:
             return self._outcome(envelope, number, began_ms, "dead", error=error)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _cut_short():
+                raise
             # A bug, ours or a plug-in's: loud, and the message is kept as a dead letter, not tried for a day.
             log.exception(
                 "delivery.bug", channel=envelope.channel, destination=self._branch.name, message=envelope.id
@@ -200,3 +202,9 @@ class Attempter:
             answer=(receipt.answer if receipt else answer)[:_ANSWER_KEPT],
         )
         return Outcome(record, receipt, body, format, error, delay_s)
+
+
+def _cut_short() -> bool:
+    """Whether somebody wants this task to end; otherwise the cancellation is the destination's own."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

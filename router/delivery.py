@@ -86,7 +86,10 @@ class Outlet:
         for gate in self._gates:
             gate.end()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._destination.stop()
+        try:
+            await self._destination.stop()
+        except Exception:  # nothing is sent there any more; who comes next shall not wait for it
+            log.exception("destination.not_stopped", channel=self.way[0], destination=self.way[1])
 
     @property
     def known(self) -> int:

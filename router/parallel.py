@@ -46,12 +46,11 @@ class Parallel:
             self._inbox = asyncio.Queue()  # bounded by the consumer's prefetch
             self._fence = None
             self._round = Round()
-            workers = [asyncio.create_task(self._work(self._inbox)) for _ in range(self._parallel)]
             consumer = await self._handling.broker.consume(
                 self._queue, self._inbox.put_nowait, self._parallel + self._ahead
             )
             try:
-                await asyncio.gather(*workers)
+                await asyncio.gather(*(self._work(self._inbox) for _ in range(self._parallel)))
                 await self._handling.flush()
                 if self._fence is not None:
                     await self._passed(*self._fence)
