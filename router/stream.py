@@ -50,10 +50,9 @@ class Stream:
         finally:
             self._unheard.pop(body, None)
 
-    def mention(self, entry: msgspec.Struct) -> None:
-        """Says it without waiting, or not at all while there is no broker."""
-        published = self._broker.publish((self._spec.name,), msgspec.msgpack.encode(entry))
-        published.add_done_callback(_whatever)
+    def mention(self, entry: msgspec.Struct) -> asyncio.Future[None]:
+        """Says it without waiting. The Future fails with BrokerDown while there is no broker."""
+        return self._broker.publish((self._spec.name,), msgspec.msgpack.encode(entry))
 
     def _came(self, body: bytes) -> None:
         if not body.startswith(_MARK):
@@ -63,9 +62,3 @@ class Stream:
 
 
 _MARK = msgspec.msgpack.encode(Mark(""))[:-1]  # the array's head and the tag: an id follows
-
-
-def _whatever(published: asyncio.Future[None]) -> None:
-    """A failure that is looked at is none that asyncio complains of."""
-    if not published.cancelled():
-        published.exception()

@@ -47,6 +47,7 @@ class Suspects:
         self._stream = Stream(broker, TRIES, self._heard)
         self._unended: dict[_Key, set[str]] = {}  # marks of tries
         self._own: dict[str, _Key] = {}  # of those that this process is at
+        self._unsaid: set[_Key] = set()  # they ended while no broker was there to hear it
         self._alone = asyncio.Lock()
 
     async def start(self) -> None:
@@ -64,18 +65,27 @@ class Suspects:
         mark = uuid.uuid4().hex
         async with self._alone if key in self._unended else contextlib.nullcontext():
             self._own[mark] = key
-            with contextlib.suppress(BrokerDown):  # without a broker, nothing comes of the try
-                await self._stream.say(_Began(*key, mark))
             try:
+                with contextlib.suppress(BrokerDown):  # without a broker, nothing comes of the try
+                    await self._stream.say(_Began(*key, mark))
                 yield len(self._unended.get(key, set()) - self._own.keys())
             finally:
                 del self._own[mark]
-                self._stream.mention(_Ended(*key))
+                self._end(key)
+
+    def _end(self, key: _Key) -> None:
+        def said(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                self._unsaid.add(key)
+
+        self._stream.mention(_Ended(*key)).add_done_callback(said)
 
     def _alive(self, open: bool) -> None:
-        """The line was cut, and others have got what is tried here: it did not end with this process."""
-        for key in self._own.values() if open else ():
-            self._stream.mention(_Ended(*key))
+        """The line was cut, and others have got what was tried here: it did not end with this process."""
+        if open:
+            unsaid, self._unsaid = self._unsaid, set()
+            for key in unsaid.union(self._own.values()):
+                self._end(key)
 
     def _heard(self, body: bytes) -> None:
         match _decoder.decode(body):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from router.brokers.base import QueueSpec
+from router.brokers.base import BrokerDown, QueueSpec
 from router.suspects import Suspects
 
 
@@ -20,6 +20,7 @@ class Air:
         self.ears: list[Callable[[bytes], None]] = []
         self.tell: list[Callable[[bool], None]] = []
         self.dead: list[Any] = []
+        self.away = False
 
     async def declare(self, queues: list[QueueSpec]) -> None:
         return None
@@ -33,12 +34,20 @@ class Air:
         self.ears.append(on_entry)
 
     def publish(self, queues: tuple[str, ...], body: bytes) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.away:
+            done.set_exception(BrokerDown("JL-B001", "away"))
+            return done
         self.said.append(body)
         for hear in self.ears:
             hear(body)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
         return done
+
+    def comes_back(self) -> None:
+        self.away = False
+        for tell in self.tell:
+            tell(True)
 
 
 async def process(air: Air) -> Suspects:
@@ -75,6 +84,35 @@ async def test_who_lives_and_was_only_cut_off_says_so() -> None:
     air = Air()
     await dies(air, "m1")
     air.tell[0](True)
+    assert await dies(air, "m1") == 0
+
+
+async def test_a_try_that_ends_while_the_broker_is_away_has_ended() -> None:
+    air = Air()
+    suspects = await process(air)
+    for _ in range(3):
+        async with suspects.trying("m1", "lis") as before:
+            assert before == 0
+            air.away = True
+        await asyncio.sleep(0)
+        air.comes_back()
+    assert await dies(air, "m1") == 0
+
+
+async def test_a_try_that_is_cut_short_before_it_begins_has_ended() -> None:
+    air = Air()
+    suspects = await process(air)
+    air.ears.clear()  # what it says is kept, and nobody hears it
+
+    async def one() -> None:
+        async with suspects.trying("m1", "lis"):
+            raise AssertionError("nobody told it to begin")
+
+    cut = asyncio.create_task(one())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    cut.cancel()
+    await asyncio.gather(cut, return_exceptions=True)
     assert await dies(air, "m1") == 0
 
 
