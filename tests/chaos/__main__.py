@@ -73,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the first trial; the next has the next")
     told = "this one alone, or several with + between; else by turns: " + ", ".join(sorted(FAULTS))
     parser.add_argument("--fault", default="", help=told)
-    parser.add_argument("--stack", choices=STACKS, default="", help="this one alone")
+    parser.add_argument("--stack", choices=(*STACKS, "cluster"), default="", help="this one alone")
     parser.add_argument("--messages", type=int, default=600, help="at least so many are accepted in a trial")
     chosen = parser.parse_args()
     if unknown := {name for name in chosen.fault.split("+") if name} - set(FAULTS):

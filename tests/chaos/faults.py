@@ -8,7 +8,6 @@ times as they are in a hospital; the short form is for `make test`.
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from trial import Trial
 
 Act = Callable[["Trial", Random], Awaitable[None]]
-STACKS = ("embedded", "rabbitmq")
+STACKS = ("embedded", "rabbitmq")  # where most faults can happen; `cluster` is three nodes of RabbitMQ
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def fault(name: str, *stacks: str, needs: str = "") -> Callable[[Act], Act]:
 def possible() -> tuple[tuple[str, ...], list[str]]:
     """The stacks that there are on this machine, and for what there is not the reason."""
     reasons = [reason for reason in (servers.missing(), disk.missing()) if reason]
-    return ("embedded",) if servers.missing() else STACKS, reasons
+    return ("embedded",) if servers.missing() else (*STACKS, "cluster"), reasons
 
 
 def runnable(stacks: tuple[str, ...]) -> list[str]:
@@ -70,7 +69,7 @@ def runnable(stacks: tuple[str, ...]) -> list[str]:
 async def kill(trial: Trial, chance: Random) -> None:
     """kill -9 of a process, and its start."""
     process = chance.choice(trial.scene.engine.processes)
-    with trial.window(f"kill {process.roles or 'all'}", cuts=process.does("delivery")):
+    with trial.window(f"kill {process.name}", cuts=process.does("delivery")):
         process.kill()
         await asyncio.sleep(chance.uniform(0, 1))
         process.start()
@@ -89,11 +88,33 @@ async def kill_scribe(trial: Trial, chance: Random) -> None:
 async def stop(trial: Trial, chance: Random) -> None:
     """SIGSTOP: a process that hangs, or a machine that sleeps, and goes on as if nothing had been."""
     process = chance.choice(trial.scene.engine.processes)
-    with trial.window(f"stop {process.roles or 'all'}", cuts=process.does("delivery")):
+    with trial.window(f"stop {process.name}", cuts=process.does("delivery")):
         process.pause()
         await asyncio.sleep(chance.choice((2, 10, 40)) if trial.long else chance.uniform(1, 3))
         process.resume()
         await asyncio.sleep(0.5)  # what it missed falls upon it
+
+
+@fault("restart")
+async def restart(trial: Trial, chance: Random) -> None:
+    """SIGTERM of a process, which ends well, and its start. What was being sent is finished: nothing comes twice."""
+    process = chance.choice(trial.scene.engine.processes)
+    with trial.window(f"restart {process.name}", cuts=False):
+        code = await asyncio.to_thread(process.stop)
+        if code:
+            raise RuntimeError(f"a stopped process ended with {code}")
+        process.start()
+        await trial.scene.engine.until_open()
+
+
+@fault("reload")
+async def reload(trial: Trial, chance: Random) -> None:
+    """A channel is changed, its destinations too, and put to work while messages come (SIGHUP)."""
+    with trial.window("reload", cuts=False):
+        trial.scene.change(chance)
+        for process in trial.scene.engine.processes:
+            process.reload()
+        await asyncio.sleep(chance.uniform(0.5, 2))
 
 
 # The receivers
@@ -171,7 +192,7 @@ async def database_down(trial: Trial, chance: Random) -> None:
     scene = trial.scene
     with trial.window(f"database {how}", cuts=False):
         if how == "killed":
-            scene.postgres.stop(signal.SIGQUIT)  # its processes too, without writing anything back
+            await asyncio.to_thread(scene.postgres.kill)
             await asyncio.sleep(seconds)
             scene.postgres.start()
             await scene.postgres.until_up()
@@ -190,8 +211,19 @@ async def broker_restart(trial: Trial, chance: Random) -> None:
     with trial.window("broker restart", cuts=True):
         await asyncio.to_thread(chance.choice((rabbit.kill, rabbit.stop)))
         await asyncio.sleep(chance.uniform(0, 2))
-        rabbit.start()
-        await rabbit.until_up()
+        await asyncio.to_thread(rabbit.start)
+        await _open_again(trial)
+
+
+@fault("node-killed", "cluster")
+async def node_killed(trial: Trial, chance: Random) -> None:
+    """kill -9 of one node of three, and its start."""
+    number = str(chance.randrange(1, 4))
+    with trial.window(f"node {number} killed", cuts=True):
+        await asyncio.to_thread(trial.scene.cluster.do, "kill", number)
+        await _open_again(trial)
+        await asyncio.sleep(chance.uniform(0, 3))
+        await asyncio.to_thread(trial.scene.cluster.do, "node", number)
         await _open_again(trial)
 
 

@@ -19,6 +19,7 @@ BETWEEN_S = (0.05, 0.4)  # two sendings of the same message
 KINDS = ("ADT^A01", "ADT^A08", "ADT^A31", "SIU^S12")  # the trial's site sends each another way
 _OFTEN = (60, 25, 10, 5)  # of a hundred
 _LONG = 30_000  # characters, of a message's longest note
+_LARGE, _LARGE_SIZE = 0.005, 400_000  # a share of messages are over 1 MB, and travel another way
 _TOO_MANY = 400  # sendings of one message: then somebody is wrong
 
 
@@ -81,6 +82,8 @@ class Sender:
             of = Number(self._channel, self._key, len(self.book) + 1)
             (kind,) = self._chance.choices(KINDS, _OFTEN)
             note = "记" * self._chance.choice((0, 20, 300, self._chance.randrange(_LONG)))
+            if self._chance.random() < _LARGE:
+                note = "记" * _LARGE_SIZE
             sent = Sent(of, self._goes_to(kind))
             self.book.append(sent)
             await self._until_yes(sent, adt(of, kind, note))

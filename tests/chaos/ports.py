@@ -14,14 +14,19 @@ _FIRST, _COUNT = 14_000, 16_000  # Linux takes its own from 32768 on
 _next = itertools.count(os.getpid() * 61)
 
 
-def quiet_port() -> int:
-    """A port of loopback that nobody listens on, and that was not handed out before."""
+def quiet_port(count: int = 1) -> int:
+    """A port of loopback that nobody listens on and that was not handed out before; or the first of `count`."""
     while True:
-        port = _FIRST + next(_next) % _COUNT
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that just ended has not left it
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+        ports = [_FIRST + next(_next) % _COUNT for _ in range(count)]
+        if ports[-1] == ports[0] + count - 1 and all(map(_free, ports)):
+            return ports[0]
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that just ended has not left it
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

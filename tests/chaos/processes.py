@@ -22,23 +22,26 @@ STOP_WITHIN_S = 45.0  # the engine's own limit is 30 s
 
 
 class Process:
-    """One process of the engine. `roles` as `--roles` takes them; empty is all.
+    """One process of the engine, with a name of its own. `roles` as `--roles` takes them; empty is all.
 
     `clock`: its wall clock is moved by what is written into that file (shifted.py).
     """
 
     def __init__(
-        self, site: Path, roles: str, broker: str, database: str, log: Path, clock: Path | None = None
+        self, site: Path, name: str, roles: str, broker: str, database: str, clock: Path | None = None
     ) -> None:
-        self.roles = roles
-        self.log = log
+        self.name, self.roles = name, roles
+        self.log = site / f"{name}.log"
         self._clock = clock
         command = [str(Path(__file__).with_name("shifted.py")), str(clock)] if clock else [jingluo()]
         self._command = [sys.executable, *command, "--site", str(site), "run"]
         self._env = environment(broker, database, roles) | {
             "JINGLUO_HTTP_PORT": "0",
             "JINGLUO_JOURNAL_KEY": JOURNAL_KEY,
-            "JINGLUO_VAR": f"var/{roles or 'all'}",
+            "JINGLUO_BLOBS_KEY": JOURNAL_KEY,
+            "JINGLUO_BLOBS_FOLDER": "blobs",
+            "JINGLUO_BLOBS_FREE": "10MB",
+            "JINGLUO_VAR": f"var/{name}",
         }
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -46,7 +49,15 @@ class Process:
         return not self.roles or role in self.roles.split(",")
 
     def start(self) -> None:
+        self._said = self.log.stat().st_size if self.log.exists() else 0
         self._child = children.start(self._command, self.log, self._env)
+
+    @property
+    def started(self) -> bool:
+        """Whether it says that it works, since its last start."""
+        with self.log.open("rb") as log:
+            log.seek(self._said)
+            return b'"engine.started"' in log.read()
 
     @property
     def child(self) -> subprocess.Popen[bytes]:
@@ -62,6 +73,10 @@ class Process:
 
     def resume(self) -> None:
         self.child.send_signal(signal.SIGCONT)
+
+    def reload(self) -> None:
+        """Puts changed files to work."""
+        self.child.send_signal(signal.SIGHUP)
 
     def set_clock(self, ahead_s: float) -> None:
         """Its wall clock goes so far ahead of the machine's, or behind."""
@@ -97,8 +112,11 @@ class Engine:
         return next(process for process in self.processes if process.does(role))
 
     async def until_open(self) -> None:
-        """Until every door takes a connection. RuntimeError where a process ended instead."""
+        """Until all work and every door takes a connection. RuntimeError where a process ended instead."""
         async with asyncio.timeout(OPEN_WITHIN_S):
+            while not all(process.started for process in self.processes):
+                self.check()
+                await asyncio.sleep(0.05)
             for door in self.doors:
                 while not await _takes(door):
                     self.check()
@@ -110,7 +128,7 @@ class Engine:
             code = process.child.poll()
             if code is not None:
                 tail = process.log.read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"the engine ({process.roles or 'all'}) ended with {code}:\n{tail}")
+                raise RuntimeError(f"the engine ({process.name}) ended with {code}:\n{tail}")
 
     def kill(self) -> None:
         """Whatever is still there, also what is stopped."""
@@ -123,7 +141,7 @@ class Engine:
             *(asyncio.to_thread(process.stop) for process in self.processes), return_exceptions=True
         )
         return [
-            f"the engine ({process.roles or 'all'}) did not stop well: {code!r}"
+            f"the engine ({process.name}) did not stop well: {code!r}"
             for process, code in zip(self.processes, codes, strict=True)
             if code != 0
         ]

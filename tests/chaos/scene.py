@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from urllib.parse import urlsplit, urlunsplit
 
 from disk import SmallDisk
@@ -13,8 +15,8 @@ from peers import Sink
 from ports import quiet_port
 from processes import Engine, Process
 from proxy import Proxy
-from servers import Postgres, Rabbit, Servers
-from shape import DESTINATIONS, Shape, queues, write
+from servers import Cluster, Postgres, Rabbit, Servers, left
+from shape import DESTINATIONS, LANES, Shape, queues, write, write_channel
 
 
 class Scene:
@@ -22,6 +24,7 @@ class Scene:
     stack only."""
 
     rabbit: Rabbit
+    cluster: Cluster
     postgres: Postgres
     amqp: Proxy  # between engine and RabbitMQ
     sql: Proxy  # between engine and PostgreSQL
@@ -52,33 +55,59 @@ class Scene:
             for sink in self.sinks.values():
                 await sink.open()
                 held.push_async_callback(sink.close)
-            if self.shape.stack == "rabbitmq":
+            if self.shape.stack != "embedded":
                 await self._served(servers, held)
-            write(self.folder, self.shape, self.doors, {name: sink.port for name, sink in self.sinks.items()})
-            self.engine = Engine(
-                [self._process(roles) for roles in self.shape.processes], list(self.doors.values())
-            )
+            write(self.folder)
+            for channel in self.shape.channels:
+                write_channel(self.folder, channel, self.doors[channel.name], self._ports())
+            processes = [self._process(number, roles) for number, roles in enumerate(self.shape.processes)]
+            self.engine = Engine(processes, list(self.doors.values()))
             held.callback(self.engine.kill)
             self.engine.start()
             await self.engine.until_open()
             yield
 
     async def _served(self, servers: Servers, held: contextlib.AsyncExitStack) -> None:
-        self.rabbit, self.postgres = await servers.both()
+        """RabbitMQ, one node behind a relay or three, and PostgreSQL behind a relay."""
+        self.postgres = await servers.postgres()
         name = f"trial{self.shape.seed}"
         self.postgres.make(name)
-        self.amqp, self.sql = Proxy(self.rabbit.port, amqp=True), Proxy(self.postgres.port)
-        for proxy in (self.amqp, self.sql):
-            await proxy.open()
-            held.push_async_callback(proxy.close)
-        self.broker = _through(self.amqp, self.rabbit.url)
         self.journal = self.postgres.url(name)
+        self.sql = Proxy(self.postgres.port)
+        relays = [self.sql]
+        if self.shape.stack == "cluster":
+            self.cluster = await servers.cluster()
+            self._amqp_url = self.cluster.urls[0]
+        else:
+            self.rabbit = await servers.rabbit()
+            self._amqp_url = self.rabbit.url
+            self.amqp = Proxy(self.rabbit.port, amqp=True)
+            relays.append(self.amqp)
+        for relay in relays:
+            await relay.open()
+            held.push_async_callback(relay.close)
         self.database = _through(self.sql, self.journal)
+        if self.shape.stack == "cluster":
+            self.broker = ",".join(self.cluster.urls)
+        else:
+            self.broker = _through(self.amqp, self.rabbit.url)
 
-    def _process(self, roles: str) -> Process:
-        name = roles or "engine"
+    def _process(self, number: int, roles: str) -> Process:
+        name = f"{roles or 'engine'}{number}"
         clock = self.folder / f"{name}.clock" if self._clocks else None
-        return Process(self.folder, roles, self.broker, self.database, self.folder / f"{name}.log", clock)
+        return Process(self.folder, name, roles, self.broker, self.database, clock)
+
+    def _ports(self) -> dict[str, int]:
+        return {name: sink.port for name, sink in self.sinks.items()}
+
+    def change(self, chance: Random) -> None:
+        """One channel's file: how soon its destinations are tried again, and how many lanes it has."""
+        channel = chance.choice(self.shape.channels)
+        lanes = chance.choice(LANES) if channel.lanes else 0
+        changed = replace(channel, lanes=lanes)
+        write_channel(
+            self.folder, changed, self.doors[channel.name], self._ports(), chance.randrange(100, 400)
+        )
 
     @contextlib.contextmanager
     def journal_locked(self) -> Iterator[None]:
@@ -96,7 +125,8 @@ class Scene:
         if self.shape.stack == "embedded":
             return []
         return [
-            f"{count} are left in {queue}" for queue, count in self.rabbit.left(queues(self.shape)).items()
+            f"{count} are left in {queue}"
+            for queue, count in left(self._amqp_url, queues(self.shape)).items()
         ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -13,6 +13,8 @@ from router.envelope import JOURNAL, queues_of
 
 ALL = ("",)  # one process with every role
 APART = ("intake", "delivery", "journal")
+TWICE = ("intake", "delivery", "delivery", "journal", "journal")
+LANES = (1, 2, 3, 4)
 DESTINATIONS = ("lis", "emr")
 RATES = (60, 150, 400)  # messages/s over all senders, at most
 
@@ -35,7 +37,7 @@ class ChannelShape:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A trial as its seed draws it. `stack` is `embedded` or `rabbitmq` (with PostgreSQL)."""
+    """A trial as its seed draws it. `stack` is `embedded`, `rabbitmq` or `cluster` (both with PostgreSQL)."""
 
     seed: int
     stack: str
@@ -49,9 +51,9 @@ class Shape:
 
 def draw(seed: int, chance: Random, stacks: tuple[str, ...], messages: int) -> Shape:
     stack = chance.choice(stacks)
-    processes = chance.choice((ALL, APART)) if stack == "rabbitmq" else ALL
+    processes = ALL if stack == "embedded" else chance.choice((ALL, APART, TWICE))
     channels = [
-        _ordered(chance.choice((2, 3, 4)), duplicates=chance.random() < 0.5),
+        _ordered(chance.choice(LANES[1:]), duplicates=chance.random() < 0.5),
         ChannelShape("parallel", duplicates=chance.random() < 0.5),
     ]
     if chance.random() < 0.3:
@@ -62,11 +64,13 @@ def draw(seed: int, chance: Random, stacks: tuple[str, ...], messages: int) -> S
 
 
 def queues(shape: Shape) -> list[str]:
-    """Every queue of the site."""
-    ways = [
-        queues_of(channel.name, name, channel.lanes) for channel in shape.channels for name in DESTINATIONS
-    ]
-    return [JOURNAL, *chain.from_iterable(ways)]
+    """Every queue that the site can have, with any number of lanes."""
+    found = [JOURNAL]
+    for channel in shape.channels:
+        for name in DESTINATIONS:
+            for lanes in LANES if channel.lanes else (0,):
+                found += queues_of(channel.name, name, lanes)
+    return found
 
 
 def _ordered(lanes: int, duplicates: bool = False) -> ChannelShape:
@@ -83,12 +87,12 @@ index: {{patient: $PID-3.1}}
 to:
   lis:
     send: {{mllp: {{host: 127.0.0.1, port: {lis}, timeout: 2s, connect_within: 2s}}}}
-    retry: {{first: 200ms, factor: 2, max: 1s, for: 24h}}
+    retry: {{first: {again}ms, factor: 2, max: 1s, for: 24h}}
   emr:
     when: {{$MSH-9.2: [A01, A08]}}
     map: stamped
     send: {{mllp: {{host: 127.0.0.1, port: {emr}, timeout: 2s, connect_within: 2s}}}}
-    retry: {{first: 200ms, factor: 2, max: 1s, for: 24h}}
+    retry: {{first: {again}ms, factor: 2, max: 1s, for: 24h}}
 """
 _MAP = """\
 map: stamped
@@ -99,15 +103,22 @@ make: {ZID: {1: $@id}}
 """
 
 
-def write(folder: Path, shape: Shape, doors: dict[str, int], sinks: dict[str, int]) -> None:
-    """The site's files. `doors` are ports by channel, `sinks` by `channel.destination`."""
+def write(folder: Path) -> None:
+    """The site's files, all but its channels."""
     for name in ("channels", "maps"):
         (folder / name).mkdir(parents=True)
     (folder / "jingluo.yaml").write_text("log: {level: info, format: json}\n")
     (folder / "maps" / "stamped.yaml").write_text(_MAP)
-    for channel in shape.channels:
-        more = f"order: {{by: $PID-3.1, lanes: {channel.lanes}}}\n" if channel.lanes else ""
-        more += "duplicates: {by: $MSH-10, within: 1h}\n" if channel.duplicates else ""
-        lis, emr = (sinks[f"{channel.name}.{destination}"] for destination in DESTINATIONS)
-        text = _CHANNEL.format(name=channel.name, port=doors[channel.name], more=more, lis=lis, emr=emr)
-        (folder / "channels" / f"{channel.name}.yaml").write_text(text)
+
+
+def write_channel(
+    folder: Path, channel: ChannelShape, door: int, sinks: Mapping[str, int], again_ms: int = 200
+) -> None:
+    """Its file, whole at once. `sinks` are ports by `channel.destination`; `again_ms` is the first wait of a retry."""
+    more = f"order: {{by: $PID-3.1, lanes: {channel.lanes}}}\n" if channel.lanes else ""
+    more += "duplicates: {by: $MSH-10, within: 1h}\n" if channel.duplicates else ""
+    lis, emr = (sinks[f"{channel.name}.{destination}"] for destination in DESTINATIONS)
+    text = _CHANNEL.format(name=channel.name, port=door, more=more, lis=lis, emr=emr, again=again_ms)
+    aside = folder / f"{channel.name}.new"
+    aside.write_text(text)
+    aside.replace(folder / "channels" / f"{channel.name}.yaml")
