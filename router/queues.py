@@ -37,12 +37,13 @@ class Queues:
         shown = await self._broker.look(ENGINES)
         return shown is None or shown.consumers <= 1
 
-    async def declare(self, specs: Sequence[QueueSpec]) -> list[str]:
-        """Makes them, and says which were not there before."""
+    async def missing(self, specs: Sequence[QueueSpec]) -> list[str]:
+        """Those that are not there yet."""
+        return [spec.name for spec in specs if await self._broker.look(spec.name) is None]
+
+    async def declare(self, specs: Sequence[QueueSpec]) -> None:
         self.wanted.update(spec.name for spec in specs)
-        made = [spec.name for spec in specs if await self._broker.look(spec.name) is None]
         await self._broker.declare(specs)
-        return made
 
     async def waiting(self, names: Iterable[str]) -> dict[str, int]:
         """How many messages are in each."""

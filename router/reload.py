@@ -172,7 +172,8 @@ class Reload:
             for work in works:
                 await work.prepare()
                 ready.append(work)
-                made += await self._engine.queues.declare(work.queues)
+                made += await self._engine.queues.missing(work.queues)
+                await self._engine.queues.declare(work.queues)
             yield
         except BaseException:
             for work in ready:
