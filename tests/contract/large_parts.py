@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine_parts import END, START
-from process_parts import WAIT_S, connect
+from process_parts import connect
 
+LARGE_WAIT_S = 120  # seconds, on a machine with much else to do
 _LINE = 65_536  # bytes of one piece
 
 
@@ -73,7 +74,7 @@ class Receiver:
             self._server = None
 
     async def has(self, count: int) -> list[Received]:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LARGE_WAIT_S):
             while len(self.got) < count:
                 self._more.clear()
                 await self._more.wait()
@@ -129,7 +130,7 @@ async def by_mllp(port: int, body: Body) -> bytes:
             writer.write(piece)
             await writer.drain()
         writer.write(END)
-        return (await asyncio.wait_for(reader.readuntil(END), WAIT_S))[1:-2]
+        return (await asyncio.wait_for(reader.readuntil(END), LARGE_WAIT_S))[1:-2]
     finally:
         writer.close()
 
@@ -142,7 +143,7 @@ async def by_http(port: int, path: str, body: Body) -> bytes:
         for piece in body.pieces():
             writer.write(piece)
             await writer.drain()
-        return await asyncio.wait_for(reader.readline(), WAIT_S)
+        return await asyncio.wait_for(reader.readline(), LARGE_WAIT_S)
     finally:
         writer.close()
 

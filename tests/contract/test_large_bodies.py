@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from engine_parts import adt, code_of, send, write_site
-from large_parts import Body, Received, Receiver, by_file, by_http, by_mllp, in_file
-from process_parts import WAIT_S, Process, connect, free_port
+from large_parts import LARGE_WAIT_S, Body, Received, Receiver, by_file, by_http, by_mllp, in_file
+from process_parts import Process, connect, free_port
 
 SIZE = 99_000_000
 ROOM = 50_000_000  # bytes that the engine may grow by
@@ -101,7 +101,7 @@ async def settled(place: Place) -> int:
 
 def written(folder: Path) -> Received:
     """The file that comes to stand there."""
-    ends_at = time.monotonic() + WAIT_S
+    ends_at = time.monotonic() + LARGE_WAIT_S
     while not (found := [path for path in folder.glob("*") if not path.name.startswith(".")]):
         assert time.monotonic() < ends_at, "nothing was written"
         time.sleep(0.1)
