@@ -268,7 +268,7 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
         if made.broker != "embedded" and apart and not (made.blobs.folder and made.blobs.key):
             what = "bodies over 1 MB lie in a folder that intake and delivery share, and so must its key be"
             hint = "write blobs: {folder: ..., key: secret://name}, the same for both"
-            problems.append(Problem(("roles",), "JL-C045", what, hint, "warning"))
+            problems.append(Problem(("roles",), "JL-C049", what, hint, "warning"))
     findings = sorted({_finding(document, problem, outside) for problem in problems})
     if made is None or any(finding.severity == "error" for finding in findings):
         raise ConfigError(findings)

@@ -36,6 +36,12 @@ def test_the_manual_explains_every_code_that_a_broken_site_shows() -> None:
     assert sorted(code for code in codes if f"`{code}`" not in manual) == []
 
 
+def test_a_code_of_the_manual_means_one_thing() -> None:
+    manual = (FOLDER.parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
+    codes = re.findall(r"^\| `(JL-C\d+)` \|", manual, re.MULTILINE)
+    assert sorted({code for code in codes if codes.count(code) > 1}) == []
+
+
 def test_the_example_of_the_manual_is_clean(tmp_path: Path) -> None:
     manual = (FOLDER.parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
     channel, systems = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
