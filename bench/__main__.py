@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
@@ -48,7 +48,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--messages", type=int, help="journal: how many (10000); restart: how many wait (100000)"
     )
-    parser.add_argument("--only", default="", help="flow, order, restart: only stacks whose name holds this")
+    parser.add_argument(
+        "--only", default="", help="flow, journal, order, restart: only stacks whose name holds this"
+    )
     parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS + LONG):
@@ -56,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     return chosen
 
 
-def _part(name: str, chosen: argparse.Namespace) -> Callable[[], list[Table]]:
+def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]]:
     """Imported when it runs: `parse` needs no broker's libraries."""
     if name == "parse":
         from bench import parse
@@ -76,13 +78,13 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], list[Table]]:
     if name == "journal":
         from bench import journal
 
-        return lambda: journal.run(chosen.messages or journal.MESSAGES)
+        return lambda: journal.run(chosen.messages or journal.MESSAGES, chosen.only)
     from bench import flow
 
     return lambda: flow.run(chosen.seconds or flow.SECONDS, chosen.only, chosen.profile)
 
 
-def _long(name: str, chosen: argparse.Namespace) -> Callable[[], list[Table]]:
+def _long(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]]:
     from bench import order, restart, steady
 
     if name == "order":

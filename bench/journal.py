@@ -38,25 +38,28 @@ SEARCH_MS, DROP_S = 300.0, 5.0
 KEYS = SiteKeys(bytes(16))
 
 
-def run(messages: int) -> list[Table]:
-    """RuntimeError where PostgreSQL gives no database."""
-    costs = Table(
-        "Writing the journal: CPU microseconds a message (its row, body, 3 values, 2 attempts)", _COSTS
-    )
-    size = Table(f"{messages:,} messages over {DAYS} days", _SIZE)
+def run(messages: int, only: str = "") -> Iterator[Table]:
+    """Of each database whose name holds `only`. RuntimeError where PostgreSQL gives no database."""
     for name, opened in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
+        if only.lower() not in name.lower():
+            continue
+        costs = Table(
+            "Writing the journal: CPU microseconds a message (its row, body, 3 values, 2 attempts)", _COSTS
+        )
+        costs.notes.append("of it: of what this process spends; a database server's own share is not counted")
+        size = Table(f"{messages:,} messages over {DAYS} days", _SIZE)
+        size.notes.append("search: median and worst of 30 different values, each with a new connection")
         with opened() as url:
             if not url:
-                size.notes.append(f"NOT MEASURED: no {name} here; `deploy/services.sh start` says why")
+                costs.notes.append(f"NOT MEASURED: no {name} here; `deploy/services.sh start` says why")
+                yield costs
                 continue
             with _fresh(url) as plain:
                 _compare(name, url, plain, costs)
+        yield costs
         with opened() as url:
-            if url:
-                _measure(name, url, messages, size)
-    costs.notes.append("of it: of what this process spends; a database server's own share is not counted")
-    size.notes.append("search: median and worst of 30 different values, each with a new connection")
-    return [costs, size]
+            _measure(name, url, messages, size)
+        yield size
 
 
 _COSTS = ["database", "unsealed", "sealed, chained", "difference", "of it"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, select
 
 from config.crypto import KeyTrouble
 from router.search import Delivery, Found, Try
@@ -54,7 +54,7 @@ def found_of(rows: Connection, listed: Sequence[Row[Any]], key: DayKey) -> list[
     if not listed:
         return []
     deliveries: dict[tuple[str, str], Delivery] = {}
-    for t in rows.execute(_decisive([row.id for row in listed])):
+    for t in rows.execute(_DECISIVE, {"ids": [row.id for row in listed]}):
         state = "retrying" if t.outcome == "retry" else t.outcome
         deliveries[t.message_id, t.destination] = Delivery(
             t.destination, state, t.tries, t.code, answer_of(key, t).reason, t.at_ms
@@ -82,7 +82,7 @@ def _found(row: Row[Any], key: DayKey, deliveries: dict[tuple[str, str], Deliver
     )
 
 
-def _decisive(ids: Sequence[str]) -> Select[Any]:
+def _decisive() -> Select[Any]:
     """The try that speaks for its delivery: that which sent it, else which ended it, else the latest."""
     delivery = (a.message_id, a.destination)
     weight = case((a.outcome == "sent", 2), (a.outcome == "dead", 1), else_=0)
@@ -91,5 +91,9 @@ def _decisive(ids: Sequence[str]) -> Select[Any]:
     )
     tries = func.count().over(partition_by=delivery)
     listed = (*delivery, a.outcome, a.code, a.sealed, a.at_ms, tries.label("tries"), place.label("place"))
-    ranked = select(*listed).where(a.message_id.in_(ids)).subquery()
+    these = a.message_id.in_(bindparam("ids", expanding=True))
+    ranked = select(*listed).where(these).subquery()
     return select(ranked).where(ranked.c.place == 1)
+
+
+_DECISIVE = _decisive()  # made once: every day of a list asks it
