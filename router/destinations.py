@@ -20,7 +20,7 @@ from router.brokers.base import Broker, QueueSpec
 from router.envelope import JOURNAL, queues_of, way_of
 from router.orders import all_specs
 from router.search import Query
-from router.store import Store
+from router.store import Store, StoreError
 
 log = structlog.get_logger()
 
@@ -191,6 +191,9 @@ class Destinations:
             Query(channel=channel, destination=destination, state="retrying"),
             Query(channel=channel, destination=destination, state="waiting", since_ms=recently),
         ):
-            if (await asyncio.to_thread(self._store.search, query, 1)).found:
-                return False
+            try:
+                if (await asyncio.to_thread(self._store.search, query, 1)).found:
+                    return False
+            except StoreError:
+                return False  # the database is away: again nobody knows
         return True

@@ -7,6 +7,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+import structlog
+
 from config.errors import JingluoError
 from endpoints.web import WebServer
 from router.board import Board
@@ -15,6 +17,8 @@ from router.delivery import Outlet
 from router.envelope import JOURNAL, way_of
 from router.journal import Journal
 from router.metrics import Snapshot, Waiting
+
+log = structlog.get_logger()
 
 _EVERY_S = 1.0
 _NONE = Depth(0)
@@ -87,6 +91,10 @@ class Gauges:
 
     async def _sample(self) -> None:
         while True:
-            with contextlib.suppress(JingluoError):  # the broker is down: the last sample stands
+            try:
                 await self.sample()
+            except JingluoError:
+                pass  # the broker is down: the last sample stands
+            except Exception:  # back-pressure hangs on it: a bug must not end the looking
+                log.exception("gauges.bug")
             await asyncio.sleep(_EVERY_S)

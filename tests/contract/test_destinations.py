@@ -17,6 +17,7 @@ from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
 from router.engine import Engine
 from router.search import Query
+from router.store import StoreDown
 
 ORDER = "order: {by: $PID-3.1, lanes: 1}\n"
 QUICK = "    retry: {first: 100ms, factor: 1, for: 1h}\n"
@@ -177,6 +178,18 @@ async def test_a_waiting_sender_hears_that_its_message_is_kept_while_a_lane_is_h
         (answer,) = await send(port(engine), adt("Q1"))
         assert code_of(answer) == "AA"
         assert "do not send it again" in answer.decode()
+
+
+async def test_while_the_database_is_away_nobody_knows_that_a_drain_has_ended(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(query: Query, limit: int) -> None:
+        raise StoreDown("JL-J010", "away")
+
+    async with running(write_site(tmp_path, channel(sink))) as engine:
+        monkeypatch.setattr(engine.store, "search", away)
+        shown = await tell(engine, "drain")
+        assert shown["state"] == "draining"
 
 
 async def test_an_unknown_destination_is_named_with_the_nearest(tmp_path: Path, sink: Sink) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import httpx2
+import pytest
 from engine_parts import Sink, adt, channel, code_of, field, port, running, send, settled, write_site
 
 from router.api import TOKEN_FILE
-from router.brokers.base import QueueFull
+from router.brokers.base import BrokerDown, Depth, QueueFull
 from router.envelope import JOURNAL
 from router.search import Query
 
@@ -304,3 +305,18 @@ async def test_an_answer_that_cannot_be_mapped_leaves_its_message_delivered(
         await settled(engine)
         (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
         assert (way.delivered, way.dead) == (1, 0)
+
+
+async def test_the_state_is_told_while_the_broker_is_away(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(queues: Sequence[str]) -> dict[str, Depth]:
+        raise BrokerDown("JL-B001", "away")
+
+    async with running(write_site(tmp_path, channel(sink))) as engine:
+        monkeypatch.setattr(engine.broker, "depth", away)
+        token = (engine.settings.var / TOKEN_FILE).read_text()
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+            answer = await client.get(f"http://127.0.0.1:{engine.web.port}/api/status")
+        assert answer.status_code == 200, answer.text
+        assert [waiting["destination"] for waiting in answer.json()["waiting"]] == ["lis"]
