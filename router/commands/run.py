@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import Any
 
 import structlog
 import typer
@@ -31,19 +30,22 @@ _AGAIN_S = 1.0
 async def serve(settings: Settings, site: Site, reread: Reread, watch: str) -> int:
     """Until SIGTERM or SIGINT; SIGHUP reloads. `watch`: `polling`, `on`, or empty. 1: it could not start."""
     engine = _made(settings, site, reread)
-    watcher = Watcher(settings, lambda: tried(engine.reload), polling=watch == "polling") if watch else None
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    reloads: set[asyncio.Task[Any]] = set()
+    reloads: set[asyncio.Task[bool]] = set()
 
-    def hung_up() -> None:
+    def reload() -> asyncio.Task[bool]:
+        """A task of its own: nothing but the engine's own stop may cut it short."""
         task = loop.create_task(tried(engine.reload))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
+        return task
 
-    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    polling = watch == "polling"
+    watcher = Watcher(settings, lambda: asyncio.shield(reload()), polling=polling) if watch else None
 
     async def begin() -> None:
         nonlocal engine
@@ -98,6 +100,9 @@ async def tried(reload: Reload) -> bool:
     except JingluoError as error:
         log.error("reload.failed", code=error.code, error=error.text)
         return False
+    except Exception:  # a bug of ours, or a disk that fails: the next change is another chance
+        log.exception("reload.bug")
+        return True
     if plan.nothing and not plan.refused:
         log.info("reload.nothing", digest=plan.live)
     return not plan.half_read

@@ -115,6 +115,22 @@ async def test_what_could_not_be_judged_is_tried_again_and_what_was_refused_is_n
         assert len(applied.read) == 3
 
 
+async def test_trouble_with_one_look_does_not_end_the_watching(applied: Applied) -> None:
+    troubles: list[Exception] = [ValueError("a bug"), OSError("the share is away")]
+
+    def judged() -> bool:
+        if troubles:
+            raise troubles.pop()
+        return True
+
+    async with watching(applied) as folder:
+        applied.judged = judged
+        (folder / "a.yaml").write_text("x")
+        await applied.until(3)
+        await quiet()
+        assert len(applied.read) == 3
+
+
 async def test_a_folder_that_comes_later_is_watched_too(applied: Applied) -> None:
     async with watching(applied) as folder:
         (folder / "a.yaml").write_text("x")
