@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from router.ids import first_id
+from router.ids import day_of, first_id
 from router.search import BadQuery, Query
-from router.store.days import DayKey
+from router.store.days import Day, DayKey
 from router.store.rows import clean, clean_value
-from router.store.tables import DAY, attempt, message, message_index
+from router.store.tables import DAY, attempt, message, message_index, named
 
 LAST = "\U0010ffff"  # sorts after every text that begins the same way
 _HEX = frozenset("0123456789abcdef")
@@ -59,10 +59,24 @@ class Question:
         """Raises BadQuery."""
         self.values = [*map(clean_value, query.index.values()), clean_value(query.text)]
         self.statement = _statement(query, cursor)
+        self._id_days = span_of(query.text.lower()) if _may_be_id(query.text.lower()) else None
 
     def tags(self, key: DayKey) -> dict[str, int]:
         """What the day's index has for the values that are asked for."""
         return {_TAG.format(number): key.tag(value) for number, value in enumerate(self.values) if value}
+
+    def asks_for_values(self) -> bool:
+        return any(self.values)
+
+    def has(self, day: Day) -> str:
+        """SQL: the day's name where its index has every value that is asked for."""
+        exist = [
+            f"EXISTS (SELECT 1 FROM {named(message_index.name, day.name)} WHERE tag = {tag})"
+            for tag in self.tags(day.key).values()
+        ]
+        if self._id_days is not None and self._id_days[0] <= day.name <= self._id_days[1]:
+            exist.pop()  # what the one box asks for may be an id of this day
+        return f"SELECT '{day.name}' WHERE {' AND '.join(exist) or 'TRUE'}"
 
 
 def _statement(query: Query, cursor: str) -> Select[Any]:
@@ -153,7 +167,7 @@ def _box(text: str, tag: BindParameter[int]) -> ColumnElement[bool]:
     any_value = message_index.alias()
     ids = select(any_value.c.message_id).where(any_value.c.tag == tag)
     bare = text.lower()
-    if len(bare) < _ID_DIGITS or set(bare) - _HEX:
+    if not _may_be_id(bare):
         return m.id.in_(ids)
     other = message.alias()
     return m.id.in_(union_all(ids, select(other.c.id).where(starts(other.c.id, bare))))
@@ -161,6 +175,23 @@ def _box(text: str, tag: BindParameter[int]) -> ColumnElement[bool]:
 
 def _tag(number: int) -> BindParameter[int]:
     return bindparam(_TAG.format(number), type_=BigInteger)
+
+
+def _may_be_id(text: str) -> bool:
+    return len(text) >= _ID_DIGITS and not set(text) - _HEX
+
+
+def span_of(digits: str) -> tuple[str, str]:
+    """The first and the last day of ids that begin so."""
+    return _day(digits[:32].ljust(32, "0")), _day(digits[:32].ljust(32, "f"))
+
+
+def _day(id: str) -> str:
+    """A day, also for what is beyond the calendar."""
+    try:
+        return day_of(id)
+    except ValueError:
+        return LAST
 
 
 def _like(column: ColumnElement[str], value: str) -> ColumnElement[bool]:

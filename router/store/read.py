@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -14,13 +15,14 @@ from router.ids import day_at, day_of, first_id
 from router.search import MAX_PAGE, PAGE, Count, Dead, Found, Page, Parked, Query, Story
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
-from router.store.find import HAS_PARENT, LAST, Question, died, hex_digits, starts
+from router.store.find import HAS_PARENT, Question, died, hex_digits, span_of, starts
 from router.store.opened import facts_of, found_of, try_of
 from router.store.rows import names, open_body, open_parked
 from router.store.tables import attempt, body, message, parked
 
 _TRIES_SHOWN = 1_000
 _RELATIVES_SHOWN = 100
+_DAYS_AT_ONCE = 50
 
 m, a, p = message.c, attempt.c, parked.c
 
@@ -42,7 +44,7 @@ class Reader:
         found: list[Found] = []
         question = Question(query, cursor)
         asked = question.statement.limit(limit + 1)
-        for day, rows in self._between(*_span(query, cursor)):
+        for day, rows in self._with_values(question, *_span(query, cursor)):
             listed = rows.execute(asked, question.tags(day.key)).fetchmany(limit + 1 - len(found))
             found += found_of(rows, listed, day.key)
             if len(found) > limit:
@@ -116,6 +118,20 @@ class Reader:
             if rows is not None:
                 yield day, rows
 
+    def _with_values(self, question: Question, first: str, last: str) -> Iterator[tuple[Day, Connection]]:
+        """Newest first. PostgreSQL says of many days at once which of them have what is asked for at all."""
+        if self._reading.files or not question.asks_for_values():
+            yield from self._between(first, last)
+            return
+        days = iter(self._days.listed(self._reading.at(CATALOGUE), first, last))
+        while some := list(islice(days, _DAYS_AT_ONCE)):
+            asked = " UNION ALL ".join(map(question.has, some))
+            there = set(self._reading.at(CATALOGUE).exec_driver_sql(asked).scalars())
+            for day in some:
+                rows = self._reading.rows(day.name) if day.name in there else None
+                if rows is not None:
+                    yield day, rows
+
     def _rows_of(self, id: str) -> Connection | None:
         """The rows of a message's day; None where there is no such day."""
         try:
@@ -177,19 +193,11 @@ def _span(query: Query, cursor: str) -> tuple[str, str]:
     if query.until_ms is not None:
         last = day_at(max(query.until_ms, 0))
     if query.id:
-        digits = hex_digits(query.id)
-        first, last = max(first, _day(digits.ljust(32, "0"))), min(last, _day(digits.ljust(32, "f")))
+        begins, ends = span_of(hex_digits(query.id))
+        first, last = max(first, begins), min(last, ends)
     if cursor:
-        last = min(last, _day(hex_digits(cursor)))
+        last = min(last, span_of(hex_digits(cursor))[1])
     return first, last
-
-
-def _day(id: str) -> str:
-    """A day, also for what is beyond the calendar."""
-    try:
-        return day_of(id)
-    except ValueError:
-        return LAST
 
 
 def _together(one: Dead, two: Dead) -> Dead:
