@@ -29,6 +29,11 @@ def length_mac(mac: Mac, writer: int, count: int, head: bytes) -> bytes:
     return mac(_encode(("chain", writer, count, head)))[:MAC]
 
 
+def writer_name(writer: int) -> str:
+    """As notes and findings have it: 16 hex digits."""
+    return f"{writer:016x}"
+
+
 class Chain:
     """One writer's rows of one day."""
 
@@ -37,6 +42,7 @@ class Chain:
         self.writer = secrets.randbits(63)
         self.count = 0
         self.head = START
+        self.others: set[str] = set()  # those that are noted, by this writer or another
 
     def batch(self) -> Batch:
         return Batch(self, self._mac)

@@ -142,7 +142,7 @@ note = Table(
     rows,
     Column("id", _Key, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
-    _text("what"),  # day begun | bodies over | day over | viewed | new key
+    _text("what"),  # day begun | chain seen | bodies over | day over | viewed | new key
     _text("about"),
     _text("who"),
     *_chained(),

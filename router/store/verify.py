@@ -8,25 +8,25 @@ what it has left behind (its body, its searchable values).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Table, inspect, select, tuple_
+from sqlalchemy import Connection, Row, Table, func, inspect, select, tuple_
 
 from config.crypto import KeyTrouble, Sealer
 from router.store import tables
-from router.store.chain import MAC, START, length_mac, row_mac
+from router.store.chain import MAC, START, length_mac, row_mac, writer_name
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
 from router.store.keep import BODIES_OVER, DAY_OVER
 from router.store.rows import clean_value, open_body, open_facts, open_parked, tag_of
 from router.store.tables import CHAINED, label, named
+from router.store.write import CHAIN_SEEN
 
 _PAGE = 2_000  # rows read at once
 _SLICE = 50_000  # messages whose searchable values are held at once: the index is read through for each
-_LONGEST = 100_000_000  # rows of a chain: a number beyond it was made up
 _TOLD = 1_000  # of the rows that are missing
 
 m, x, b, k, n = tables.message.c, tables.message_index.c, tables.body.c, tables.day_key.c, tables.note.c
@@ -49,13 +49,18 @@ class Oddity:
 class _Links:
     """One writer's macs, by number."""
 
-    def __init__(self, count: int | None = None) -> None:
-        self.count = count  # None where its length is not known
+    def __init__(self, most: int) -> None:
+        self.count: int | None = None  # where its length is known
+        self.most = most  # what it is then not longer than
         self.macs = bytearray(MAC)  # what stands before number 1
 
     def put(self, seq: int, mac: bytes) -> bool:
         """False where such a number cannot be, or is there already."""
-        if not 0 < seq <= (_LONGEST if self.count is None else self.count) or len(mac) != MAC or mac == START:
+        if (
+            not 0 < seq <= (self.most if self.count is None else self.count)
+            or len(mac) != MAC
+            or mac == START
+        ):
             return False
         if len(self.macs) < (seq + 1) * MAC:
             self.macs.extend(bytes((seq + 1) * MAC - len(self.macs)))
@@ -81,14 +86,16 @@ class _Wrong(NamedTuple):
 
 
 class DayProof:
-    """One day. `rows` is how many have been read so far."""
+    """One day."""
 
     def __init__(self, reading: Reading, days: Days, day: Day, progress: Progress) -> None:
         self._reading = reading
         self._days = days
         self._day = day
         self._tell = progress
-        self._links: dict[int, _Links] = defaultdict(_Links)
+        self._most = 0  # rows that the day has
+        self._links: dict[int, _Links] = defaultdict(lambda: _Links(self._most))
+        self._noted: set[str] = set()  # writers that have a chain, as others noted
         self._beside: dict[
             tuple[int, int], str
         ] = {}  # a row's place -> what it is, next to one that is missing
@@ -97,8 +104,11 @@ class DayProof:
         self._orphans: dict[str, str] = {}  # an id without a message -> the table that has it
         self._wrong: dict[tuple[int, int], _Wrong] = {}
 
-    def oddities(self, over: set[str]) -> Iterator[Oddity]:
-        """`over`: "20260131 his-adt" of bodies that were dropped because their time was over."""
+    def oddities(self, over: set[str], begun: set[str]) -> Iterator[Oddity]:
+        """`over`: "20260131 his-adt" of bodies that were dropped because their time was over.
+
+        `begun`: days that have rows, as is written down.
+        """
         rows = self._reading.rows(self._day.name)
         if rows is None or not inspect(rows).has_table(named(tables.message.name, self._day.name)):
             yield self._odd("rows", "", "missing: the whole day")
@@ -106,7 +116,10 @@ class DayProof:
         isolation = "" if self._reading.files else " ISOLATION LEVEL REPEATABLE READ, READ ONLY"
         rows.exec_driver_sql(f"BEGIN{isolation}")  # all tables as they are at one moment
         try:
-            yield from self._lengths(rows)
+            self._most = _count(rows)
+            if not self._most and self._day.name in begun:
+                yield self._odd("rows", "", "missing: every row of the day")
+            measured = yield from self._lengths(rows)
             self._gather(rows)
             holes = [(writer, seq) for writer, links in self._links.items() for seq in links.holes()]
             self._beside = dict.fromkeys(
@@ -118,23 +131,32 @@ class DayProof:
                     yield from self._row(table, row)
                     if table is tables.parked:
                         yield from self._parked(row)
+                    elif table is tables.note and row.what == CHAIN_SEEN:
+                        self._noted.add(row.about)
             yield from self._changed()
+            for name in sorted({*map(writer_name, self._links), *self._noted} - measured):
+                yield self._odd("chain", name, "missing: its length, and what stood at its end or all of it")
             for writer, seq in holes[:_TOLD]:
                 around = f"{self._beside[writer, seq - 1]} and {self._beside[writer, seq + 1]}"
-                yield self._odd("chain", f"{writer:016x}/{seq}", f"missing: a row written between {around}")
+                yield self._odd(
+                    "chain", f"{writer_name(writer)}/{seq}", f"missing: a row written between {around}"
+                )
             if len(holes) > _TOLD:
                 yield self._odd("chain", "", f"missing: {len(holes) - _TOLD} rows more")
         finally:
             rows.exec_driver_sql("COMMIT")
         yield from self._missing()
 
-    def _lengths(self, rows: Connection) -> Iterator[Oddity]:
+    def _lengths(self, rows: Connection) -> Generator[Oddity, None, set[str]]:
+        """Returns the writers whose chain has a row for its length."""
+        measured = set()
         for writer, count, head, mac in rows.execute(select(*tables.chain.columns)):
-            if bytes(mac) == length_mac(self._day.key.mac, writer, count, bytes(head)) and count <= _LONGEST:
+            measured.add(writer_name(writer))
+            if bytes(mac) == length_mac(self._day.key.mac, writer, count, bytes(head)):
                 self._links[writer].count = count
             else:
-                yield self._odd("chain", f"{writer:016x}", "changed")
-                self._links[writer].count = None
+                yield self._odd("chain", writer_name(writer), "changed")
+        return measured
 
     def _gather(self, rows: Connection) -> None:
         for table in CHAINED:
@@ -248,25 +270,30 @@ def verify(
     """Every day, oldest first, or one. Raises StoreError where a key does not open."""
     listed = days.listed(reading.at(CATALOGUE))
     notes = [note for day in listed for note in _notes(reading, day)]
-    over = {about for what, about in notes if what == BODIES_OVER}
+    bodies_over = {about for what, about in notes if what == BODIES_OVER}
+    begun = {day for what, about in notes if what == "day begun" for day in about.split()}
     for day in reversed(listed):
         if only in ("", day.name):
-            yield from DayProof(reading, days, day, progress).oddities(over)
-    if not only:
-        begun = {day for what, about in notes if what == "day begun" for day in about.split()}
-        gone = begun - {day.name for day in listed} - {about for what, about in notes if what == DAY_OVER}
-        for name in sorted(gone):
-            yield Oddity(
-                name, "rows", "", "missing: the whole day, and nobody wrote down that its time was over"
-            )
+            yield from DayProof(reading, days, day, progress).oddities(bodies_over, begun - {listed[0].name})
+    wanted = {only} if only else begun
+    gone = wanted - {day.name for day in listed} - {about for what, about in notes if what == DAY_OVER}
+    for name in sorted(gone):
+        noted = "missing: the whole day, and nobody wrote down that its time was over"
+        yield Oddity(name, "rows", "", noted if name in begun else "no such day is known")
 
 
 def _notes(reading: Reading, day: Day) -> list[tuple[str, str]]:
-    """What was done with the journal on that day, as far as its mac is right: their chain is proved with the rest."""
+    """What was done with the journal on that day. Whether that is true, the proof of that day says."""
     rows = reading.rows(day.name)
     if rows is None or not inspect(rows).has_table(named(tables.note.name, day.name)):
         return []
     return [(what, about) for what, about in rows.execute(select(n.what, n.about))]
+
+
+def _count(rows: Connection) -> int:
+    """Of all rows that have a place in a chain."""
+    counts = [rows.execute(select(func.count()).select_from(table)).scalar() for table in CHAINED]
+    return sum(count or 0 for count in counts)
 
 
 def _name(table: Table, row: Row[Any]) -> str:

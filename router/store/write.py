@@ -24,7 +24,7 @@ from router.clock import now_ms
 from router.envelope import Attempt, Attempts, Envelope, decode, encode
 from router.ids import day_at, day_of, new_id
 from router.store import tables
-from router.store.chain import Batch, Chain
+from router.store.chain import Batch, Chain, writer_name
 from router.store.database import Database, Place, StoreError
 from router.store.days import Days, WrittenDay
 from router.store.rows import (
@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 _KEYS_AT_ONCE = 500
 _ROUNDS = 3  # of "insert what is missing": more than one only where several writers hold the same rows
+CHAIN_SEEN = "chain seen"  # a note: of another writer's chain in the same day
 _CHAINS = 32  # days whose chain goes on; for another one a new chain is begun
 
 _Rows = Sequence[tuple[Table, Sequence[Row]]]
@@ -212,8 +213,10 @@ class Writer:
             chained = [*chained, (tables.note, [_note("day begun", self._days.begun[day])])]
         chain = self._chains.pop(day, None) or Chain(written.key.mac)
         batch = chain.batch()
-        placed = [(table, [batch.add(label(table), row) for row in rows]) for table, rows in chained]
         with self._database.writing(Place(day, "rows")) as connection:
+            seen = [_note(CHAIN_SEEN, other) for other in _not_noted(connection, chain)]
+            chained = [*chained, (tables.note, seen)]
+            placed = [(table, [batch.add(label(table), row) for row in rows]) for table, rows in chained]
             for table, rows in (*placed, *others):
                 if rows:
                     self._insert(connection, day, table, rows)
@@ -270,6 +273,17 @@ class Writer:
         self._days.forget()
         self._chains.clear()
         return error if isinstance(error, StoreError) else self._database.down(error)
+
+
+def _not_noted(connection: Connection, chain: Chain) -> list[str]:
+    """The other writers of this day of whom nobody has noted yet that they have a chain."""
+    writers = {writer_name(writer) for writer in connection.execute(select(tables.chain.c.writer)).scalars()}
+    if not chain.count and writers:
+        n = tables.note.c
+        chain.others.update(connection.execute(select(n.about).where(n.what == CHAIN_SEEN)).scalars())
+    new = writers - chain.others - {writer_name(chain.writer)}
+    chain.others |= new
+    return sorted(new)
 
 
 def _note(what: str, about: str) -> Row:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import tracemalloc
 
 import pytest
 from journal_parts import DAY_MS, KEYS, NOW, day_file, message, sql, tried
 
 from config.crypto import SiteKeys
+from router.clock import now_ms
 from router.envelope import Envelope
 from router.ids import day_at
 from router.store import Store, open_store
@@ -103,6 +105,84 @@ def test_a_chain_cannot_be_shortened_to_hide_it(journal_url: str, store: Store) 
     written(store)
     sql(journal_url, "UPDATE chain_DAY SET count = count - 1")
     assert any(line.startswith("chain ") and line.endswith(": changed") for line in odd(store))
+
+
+def without(journal_url: str, writer: int) -> None:
+    """All that a writer has written is taken away, with its chain."""
+    ids = [id for (id,) in sql(journal_url, f"SELECT id FROM message_DAY WHERE writer = {writer}")]
+    for id in ids:
+        sql(journal_url, f"DELETE FROM message_index_DAY WHERE message_id = '{id}'")
+        sql(journal_url, f"DELETE FROM body_DAY WHERE id = '{id}'", part="bodies")
+    for table in ("message", "delivery_attempt", "note", "chain"):
+        sql(journal_url, f"DELETE FROM {table}_DAY WHERE writer = {writer}")
+
+
+def writer_of(journal_url: str, e: Envelope) -> int:
+    ((writer,),) = sql(journal_url, f"SELECT writer FROM message_DAY WHERE id = '{e.id}'")
+    return int(writer)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_chain_that_was_taken_away_whole_is_missed_by_who_wrote_after_it_began(
+    journal_url: str, store: Store, last: bool
+) -> None:
+    first = written(store, 3)[0]
+    other = open_store(journal_url, KEYS)
+    theirs = message(index={"patient": "P9"})
+    other.write([theirs], [tried(theirs)])
+    other.close()
+    store.write([message()], [])
+    assert odd(store) == set()
+    writer = writer_of(journal_url, theirs if last else first)
+    without(journal_url, writer)
+    gone = f"chain {writer:016x}: missing: its length, and what stood at its end or all of it"
+    assert odd(store) == {gone}
+
+
+def test_who_takes_away_a_note_of_what_he_viewed_is_found_out(journal_url: str, store: Store) -> None:
+    store.note("viewed", "before")
+    command = open_store(journal_url, KEYS)
+    command.note("viewed", "0197a3c2")
+    command.close()
+    store.note("viewed", "after")
+    today = now_ms()
+    (row,) = sql(journal_url, "SELECT writer FROM note_DAY WHERE about = '0197a3c2'", today)
+    for table in ("note", "chain"):
+        sql(journal_url, f"DELETE FROM {table}_DAY WHERE writer = {row[0]}", today)
+    (found,) = odd(store)
+    assert found.startswith(f"chain {row[0]:016x}: missing")
+
+
+def test_a_chain_without_its_length_is_named(journal_url: str, store: Store) -> None:
+    batch = written(store, 3)
+    writer = writer_of(journal_url, batch[0])
+    sql(journal_url, "DELETE FROM chain_DAY")
+    sql(journal_url, f"DELETE FROM delivery_attempt_DAY WHERE message_id = '{batch[2].id}'")
+    (found,) = odd(store)
+    assert found.startswith(f"chain {writer:016x}: missing")
+
+
+def test_a_day_that_was_emptied_is_missed_once_another_has_begun(journal_url: str, store: Store) -> None:
+    without(journal_url, writer_of(journal_url, written(store, 2)[0]))
+    assert odd(store) == set(), "nobody else knew"
+    store.write([message(NOW + DAY_MS)], [])
+    assert odd(store) == {"rows : missing: every row of the day"}
+
+
+def test_a_made_up_number_costs_no_memory(journal_url: str, store: Store) -> None:
+    id = written(store, 3)[1].id
+    sql(journal_url, f"UPDATE message_DAY SET writer = 7, seq = 2000000000 WHERE id = '{id}'")
+    tracemalloc.start()
+    found = odd(store)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert any(line.startswith(f"message {id}: strange") for line in found)
+    assert most < 20_000_000
+
+
+def test_a_day_that_there_never_was_is_not_called_right(store: Store) -> None:
+    written(store, 1)
+    assert odd(store, "20200101") == {"rows : no such day is known"}
 
 
 def test_a_body_that_was_changed_exchanged_or_taken_away_is_named(journal_url: str, store: Store) -> None:
