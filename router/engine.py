@@ -200,8 +200,10 @@ class Engine:
         for way in self.board.known():
             work = self.works.get(way[0])
             lives = work is not None and any(branch.name == way[1] for branch in work.channel.branches)
-            for era, lanes in enumerate(self.board.eras(way)):
-                if not lives or (lanes and not self.board.undrained(way, era)):
+            eras = self.board.eras(way)
+            undrained = {lanes for era, lanes in enumerate(eras) if self.board.undrained(way, era)}
+            for lanes in set(eras):  # a number of lanes may come again
+                if not lives or (lanes and lanes not in undrained):
                     left.update(queues_of(*way, lanes))
         try:
             self.unattended = await self.queues.tidy(left - used)
