@@ -22,16 +22,16 @@ from router.store import Store, StoreError, open_store
 KEYS = SiteKeys(key_bytes(JOURNAL_KEY))
 
 
-def wait_for_end(database: str, within_s: float) -> None:
-    """Until no delivery is without an end in the journal, at most so long. Blocks."""
-    store = open_store(database, KEYS)
+def wait_for_balance(
+    database: str, book: Sequence[Sent], copies: Mapping[str, Sequence[Copy]], within_s: float
+) -> None:
+    """Until all adds up, at most so long: the journal may lag behind, or wait for its database. Blocks."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        with contextlib.suppress(StoreError):
-            if not sum(count.waiting for count in store.counts()):
-                break
-        time.sleep(0.2)
-    store.close()
+        with contextlib.suppress(StoreError):  # none yet, or not now
+            if not unbalanced(database, book, copies):
+                return
+        time.sleep(0.5)
 
 
 def unbalanced(database: str, book: Sequence[Sent], copies: Mapping[str, Sequence[Copy]]) -> list[str]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from balance import unbalanced, wait_for_end
+from balance import unbalanced, wait_for_balance
 from faults import FAULTS
 from peers import Sender, now
 from scene import Scene
@@ -22,7 +22,7 @@ from verdict import Copy, Sent, Verdict, Window, judge
 TRIAL_S = 240.0  # a trial that takes longer is broken
 LOAD_S = 60.0  # no further fault begins when they took so long
 DRAIN_S = 90.0  # until what was accepted has arrived
-JOURNAL_S = 20.0  # until the journal knows it; what it then does not know is judged
+JOURNAL_S = 45.0  # until the journal knows it; what it then does not know is judged
 NOTICED_S = 1.0
 QUIET_S = 0.5  # and no further copy has come for so long
 AGAIN = 0.05  # of accepted messages are sent once more, where the channel knows duplicates
@@ -139,7 +139,7 @@ class Trial:
         sinks = self.scene.sinks.values()
         await _until(lambda: not self._judged().lost, DRAIN_S)
         await _until(lambda: all(not s.copies or s.copies[-1].at < now() - QUIET_S for s in sinks), DRAIN_S)
-        await asyncio.to_thread(wait_for_end, self.scene.journal, JOURNAL_S)
+        await asyncio.to_thread(wait_for_balance, self.scene.journal, self._book(), self._copies(), JOURNAL_S)
         return stopped
 
     def _left(self) -> list[str]:
