@@ -31,7 +31,10 @@ class Tally:
         self._by_fault[result.fault].append(result)
 
     def table(self) -> Table:
-        """`doubled` counts copies after the first; `explained` are those with a reason (verdict.py)."""
+        """`doubled` counts copies after the first; `explained` are those with a reason (verdict.py).
+
+        `in flight`: how long before a fault the oldest copy came that came again for it.
+        """
         table = Table("Chaos: what was accepted and what arrived, by number", _COLUMNS)
         for fault, results in sorted(self._by_fault.items()):
             table.add(fault, *_line(results))
@@ -50,5 +53,6 @@ def _line(results: list[Result]) -> tuple[int | float, ...]:
         sum(verdict.doubled for verdict in verdicts),
         sum(verdict.explained for verdict in verdicts),
         sum(len(verdict.inverted) for verdict in verdicts),
+        max(verdict.in_flight_s for verdict in verdicts),
         max(result.outage_s for result in results),
     )

@@ -93,6 +93,7 @@ def test_an_unexplained_copy_is_named() -> None:
 def test_a_fault_excuses_only_what_was_in_flight(first: float, second: float, excused: bool) -> None:
     found = verdict([sent(1)], came(1, first), came(1, second), windows=[CUT])
     assert bool(found.unexplained) is not excused
+    assert found.in_flight_s == (max(0.0, 10 - first) if excused else 0.0)
 
 
 def test_a_fault_that_cuts_no_delivery_excuses_none() -> None:

@@ -89,6 +89,7 @@ class Verdict:
     unexplained: list[str] = field(default_factory=list)
     doubled: int = 0
     explained: int = 0  # of those
+    in_flight_s: float = 0.0  # how long before a fault a copy came that came again for it
 
     @property
     def broken(self) -> list[str]:
@@ -116,9 +117,10 @@ def judge(
             if number not in book or destination not in book[number].goes_to:
                 verdict.strangers.append(_line("never sent there", destination, number))
                 continue
-            unexplained = _unexplained(its, book[number].messages(number.channel in known), windows)
+            unexplained, age_s = _unexplained(its, book[number].messages(number.channel in known), windows)
             verdict.doubled += len(its) - 1
             verdict.explained += len(its) - 1 - unexplained
+            verdict.in_flight_s = max(verdict.in_flight_s, age_s)
             if unexplained:
                 verdict.unexplained.append(_line(f"{unexplained} copies unexplained", destination, number))
         for number, noted in book.items():
@@ -129,33 +131,34 @@ def judge(
     return verdict
 
 
-def _unexplained(copies: Sequence[Copy], messages: int, windows: Sequence[Window]) -> int:
-    """How many of the copies of one number at one receiver neither receiver, fault nor sender explains."""
+def _unexplained(copies: Sequence[Copy], messages: int, windows: Sequence[Window]) -> tuple[int, float]:
+    """How many of the copies of one number at one receiver neither receiver, fault nor sender explains.
+
+    And how long before a fault the oldest came that was still in flight at it (seconds).
+    """
     groups: dict[str, list[Copy]] = defaultdict(list)
     for copy in copies:
         groups[copy.id].append(copy)
-    again = sum(
-        not _sent_again(before, after, windows)
-        for group in groups.values()
-        for before, after in pairwise(group)
-    )
+    reasons = [_sent_again(*pair, windows) for group in groups.values() for pair in pairwise(group)]
+    again, oldest_s = reasons.count(None), max((age for age in reasons if age is not None), default=0.0)
     if (
         "" in groups
     ):  # which message a copy is of cannot be seen: the sender's further messages explain as many
-        return max(0, again - (messages - 1))
-    return again + max(0, len(groups) - messages)
+        return max(0, again - (messages - 1)), 0.0 if messages > 1 else oldest_s
+    return again + max(0, len(groups) - messages), oldest_s
 
 
-def _sent_again(before: Copy, after: Copy, windows: Sequence[Window]) -> bool:
-    """Whether the engine had a reason to send the same message a second time."""
-    return (
-        not before.yes
-        or before.late
-        or any(
-            window.cuts and window.begin - IN_FLIGHT_S <= before.at <= window.end and after.at >= window.begin
-            for window in windows
-        )
-    )
+def _sent_again(before: Copy, after: Copy, windows: Sequence[Window]) -> float | None:
+    """How long before a fault `before` came, for which the engine sent the same again; None without a reason."""
+    if not before.yes or before.late:
+        return 0.0
+    ages = [
+        max(0.0, window.begin - before.at)
+        for window in windows
+        if window.cuts and before.at <= window.end and after.at >= window.begin
+    ]
+    age_s = min(ages, default=IN_FLIGHT_S + 1)
+    return age_s if age_s <= IN_FLIGHT_S else None
 
 
 def _inverted(destination: str, copies: Iterable[Copy]) -> list[str]:
