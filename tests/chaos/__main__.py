@@ -46,7 +46,11 @@ def main() -> int:
 def _run(seed: int, fault: str, stacks: tuple[str, ...], messages: int, servers: Servers) -> Result:
     """One trial in a folder of its own, which is kept where the trial broke."""
     folder = Path(mkdtemp(prefix=f"jingluo-chaos-{seed}-"))
-    result = asyncio.run(Trial(seed, fault, folder, stacks, messages, long=True).run(servers))
+    try:
+        result = asyncio.run(Trial(seed, fault, folder, stacks, messages, long=True).run(servers))
+    except BaseException:  # Ctrl-C
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     if result.broken:
         servers.renew()
         result.broken.append(f"what it left is in {folder}")
