@@ -77,7 +77,7 @@ class Engine:
         self.posts: dict[Way, Post] = {}
         self._sweep: Sweep | None = None
         if self._store is not None and self._journal is not None:
-            self._sweep = Sweep(self.makers.blobs, self._store.show, self._journal.caught_up, now_ms)
+            self._sweep = Sweep(self.makers.blobs, self._store, self._journal.caught_up, now_ms)
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]

@@ -71,10 +71,15 @@ class Store:
         with self._reader() as reader:
             return reader.search(query, limit, cursor)
 
-    def show(self, id: str) -> Story:
-        """`id` may be cut short. Raises NotFound too."""
+    def show(self, id: str, *, children: bool = True) -> Story:
+        """`id` may be cut short. Raises NotFound too. Its `children` are looked for in every day since."""
         with self._reader() as reader:
-            return reader.show(id)
+            return reader.show(id, children)
+
+    def knew(self, day: str) -> bool:
+        """Whether there are rows of that day, or were until their time was over."""
+        with self._reader() as reader:
+            return reader.knew(day)
 
     def tries(self, id: str, destination: str) -> tuple[int, int]:
         """The number of a delivery's last try and when its first was (Unix ms); 0, 0 where there was none."""

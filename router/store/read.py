@@ -16,15 +16,16 @@ from router.search import MAX_PAGE, PAGE, Count, Dead, Found, Page, Parked, Quer
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
 from router.store.find import HAS_PARENT, Question, died, hex_digits, span_of, starts
+from router.store.keep import DAY_OVER
 from router.store.opened import facts_of, found_of, try_of
 from router.store.rows import names, open_body, open_parked
-from router.store.tables import attempt, body, message, parked
+from router.store.tables import attempt, body, message, note, parked
 
 _TRIES_SHOWN = 1_000
 _RELATIVES_SHOWN = 100
 _DAYS_AT_ONCE = 50
 
-m, a, p = message.c, attempt.c, parked.c
+m, a, p, n = message.c, attempt.c, parked.c, note.c
 
 
 class NotFound(JingluoError):
@@ -51,7 +52,7 @@ class Reader:
                 break
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else "")
 
-    def show(self, id: str) -> Story:
+    def show(self, id: str, children: bool = True) -> Story:
         """`id` may be cut short as long as it names one message. Raises NotFound, BadQuery."""
         prefix = hex_digits(id)
         matches: list[tuple[Day, Row[Any]]] = []
@@ -62,7 +63,14 @@ class Reader:
                 raise NotFound("JL-J005", f"several ids begin with {id}")
         if not matches:
             raise NotFound("JL-J005", f"no message has the id {id}")
-        return self._story(*matches[0])
+        return self._story(*matches[0], children)
+
+    def knew(self, day: str) -> bool:
+        """Whether there are rows of that day, or were until their time was over."""
+        if self._days.one(self._reading.at(CATALOGUE), day) is not None:
+            return True
+        over = select(n.id).where(n.what == DAY_OVER, n.about == day).limit(1)
+        return any(rows.execute(over).first() is not None for _, rows in self._between(day))
 
     def tries(self, id: str, destination: str) -> tuple[int, int]:
         """A delivery's last number and first time, 0, 0 without a try."""
@@ -140,7 +148,7 @@ class Reader:
             return None
         return self._reading.rows(day.name) if day is not None else None
 
-    def _story(self, day: Day, row: Row[Any]) -> Story:
+    def _story(self, day: Day, row: Row[Any], children: bool) -> Story:
         rows = self._reading.rows(day.name)
         assert rows is not None
         found = found_of(rows, [row], day.key)[0]
@@ -159,7 +167,7 @@ class Reader:
             body_over=kept is None,
             tries=tuple(try_of(t, day.key) for t in reversed(tries)),
             parents=self._parents(row.parent),
-            children=self._children(row.id),
+            children=self._children(row.id) if children else (),
         )
 
     def _body(self, day: Day, row: Row[Any]) -> bytes | BlobRef | None:

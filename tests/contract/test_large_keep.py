@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from journal_parts import DAY_MS, KEYS, message, tried
 
 from router.blobs import Blobs, Kept
@@ -22,12 +25,17 @@ async def kept(blobs: Blobs) -> Kept:
     return await spool.finish()
 
 
+def noted_at(ms: int) -> Callable[[str, str], tuple[str, int, str, str, str]]:
+    """What is dropped is noted at that time, by ids of its own: those of the process never go back."""
+    return lambda what, about: (f"{ms:012x}{secrets.token_hex(10)}", ms, what, about, "somebody")
+
+
 async def caught_up() -> bool:
     return True
 
 
 async def test_a_large_body_goes_with_the_journals_own_when_all_is_delivered(
-    store: Store, tmp_path: Path
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blobs = Blobs(tmp_path / "blobs", lambda: KEYS, lambda: NOW)
     sent, waiting, replayed = [await kept(blobs) for _ in range(3)]
@@ -39,8 +47,9 @@ async def test_a_large_body_goes_with_the_journals_own_when_all_is_delivered(
 
     async def left_after(days: float) -> set[str]:
         now_ms = day_start_ms(day_of(sent.name)) + int(days * DAY_MS)
+        monkeypatch.setattr("router.store.write._note", noted_at(now_ms))
         store.keep(RULES, now_ms)
-        await Sweep(blobs, store.show, caught_up, lambda: now_ms).once()
+        await Sweep(blobs, store, caught_up, lambda: now_ms).once()
         return {name for name, _, _ in blobs.listed()}
 
     assert await left_after(30.5) == {sent.name, waiting.name, replayed.name}
@@ -48,3 +57,13 @@ async def test_a_large_body_goes_with_the_journals_own_when_all_is_delivered(
     assert store.show(sent.name).body_over
     assert await left_after(51.5) == {waiting.name}
     assert await left_after(402) == set(), "with the rows goes what they knew"
+
+
+async def test_a_journal_of_another_address_sweeps_nothing_away(store: Store, tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path / "blobs", lambda: KEYS, lambda: NOW)
+    await kept(blobs)
+    store.write([message(NOW + 5 * DAY_MS)], [])
+    later = Sweep(blobs, store, caught_up, lambda: NOW + 40 * DAY_MS)
+    assert await later.once() == 0
+    store.write([message(NOW)], [])
+    assert await later.once() == 1, "the day is known, and nothing in it speaks of the body"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from blob_parts import blobs_in, body_of, files_in
 
+from config.crypto import KeyTrouble
 from router.blobs import Kept
 from router.clock import now_ms
 from router.envelope import BlobRef
@@ -24,11 +26,19 @@ class Journal:
     def __init__(self) -> None:
         self.stories: dict[str, Story] = {}
         self.behind = False
+        self.another = False
+        self.changed: set[str] = set()
 
-    def show(self, id: str) -> Story:
+    def show(self, id: str, *, children: bool = True) -> Story:
+        if id in self.changed:
+            raise KeyTrouble("JL-K002", "changed")
         if id not in self.stories:
             raise NotFound("JL-J005", f"no message has the id {id}")
-        return self.stories[id]
+        story = self.stories[id]
+        return story if children else replace(story, children=())
+
+    def knew(self, day: str) -> bool:
+        return not self.another
 
     async def caught_up(self) -> bool:
         return not self.behind
@@ -48,7 +58,7 @@ class Place:
         self.now = NOW
         self.journal = Journal()
         self.blobs = blobs_in(folder, clock=lambda: self.now)
-        self.sweep = Sweep(self.blobs, self.journal.show, self.journal.caught_up, lambda: self.now)
+        self.sweep = Sweep(self.blobs, self.journal, self.journal.caught_up, lambda: self.now)
 
     async def kept(self) -> Kept:
         spool = self.blobs.spool()
@@ -111,6 +121,20 @@ async def test_what_the_journal_never_heard_of_goes_after_a_week_once_it_has_cau
     assert await place.left_after(30) == 1
     place.journal.behind = False
     assert await place.left_after(7.1) == 0
+
+
+async def test_a_journal_that_knows_nothing_of_the_day_says_nothing_about_its_bodies(place: Place) -> None:
+    await place.kept()
+    place.journal.another = True
+    assert await place.left_after(4000) == 1
+
+
+async def test_a_row_that_was_changed_keeps_its_body_and_holds_up_no_other(place: Place) -> None:
+    changed, unknown = await place.kept(), await place.kept()
+    place.journal.changed.add(changed.name)
+    assert changed.name < unknown.name
+    assert await place.left_after(8) == 1
+    assert files_in(place.blobs.folder)[0].name == changed.name
 
 
 async def test_what_never_ended_goes_after_a_day_and_strangers_files_stay(place: Place) -> None:
