@@ -168,7 +168,12 @@ class RabbitBroker:
             await self._session.publisher.settled()
 
     async def empty(self, queues: Sequence[str]) -> bool:
-        """The delay queues are those of all destinations: while any of them holds something, nobody knows."""
+        """The delay queues are those of all destinations: while any of them holds something, nobody knows.
+
+        They are looked at before and after: a message moves between them and its queue meanwhile, both ways.
+        """
+        if await self.delayed():
+            return False
         for name in queues:
             found = await self.look(name)
             if (found is not None and found.ready) or self._held(name):
