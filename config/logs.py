@@ -1,7 +1,7 @@
 """The engine's own log: JSON lines for a collector, or lines for a terminal.
 
-What a message says is never logged; the processor here is the net below that rule: it masks by the key's
-name.
+What a message says is never logged; the processors here are the net below that rule: they mask by the key's
+name, and of an exception show where it happened, and what it says only where that cannot be a message's words.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import contextlib
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from config.errors import JingluoError
 from config.secrets import Secret
 
 MASK = "***"
@@ -26,6 +28,8 @@ _PATIENT = re.compile(
     re.IGNORECASE,
 )
 _DEPTH = 6
+_OF_CODE = (AttributeError, NameError, TypeError, ImportError)  # what these say is about our code alone
+_CAUSES = 5
 
 
 class _Unfailing:
@@ -50,16 +54,14 @@ def setup(level: str = "info", form: str = "console", stream: TextIO | None = No
     if form == "json":
         last = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
-        last = structlog.dev.ConsoleRenderer(
-            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        last = structlog.dev.ConsoleRenderer(colors=out.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             mask,
-            structlog.processors.format_exc_info if form == "json" else _untouched,
+            trace,
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -87,5 +89,31 @@ def _masked(key: Any, value: Any, depth: int = 0) -> Any:
     return value
 
 
-def _untouched(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """An exception as text, under `exception`: its frames, its kind, and that of its causes."""
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        event["exception"] = "\nafter\n".join(_traced(each) for each in _with_causes(error))
     return event
+
+
+def _with_causes(error: BaseException) -> list[BaseException]:
+    """Itself last."""
+    found = [error]
+    while len(found) < _CAUSES:
+        cause = found[-1].__cause__ or (None if found[-1].__suppress_context__ else found[-1].__context__)
+        if cause is None:
+            break
+        found.append(cause)
+    return found[::-1]
+
+
+def _traced(error: BaseException) -> str:
+    """`ValueError('invalid date: ...')` quotes a message: then only its kind is told."""
+    says = f": {error}" if isinstance(error, _OF_CODE) else ""
+    if isinstance(error, JingluoError):
+        says = f": {error.code}"
+    elif isinstance(error, OSError) and error.strerror:
+        says = f": {error.strerror}"
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + says
