@@ -89,6 +89,7 @@ class Intake:
             message = await asyncio.to_thread(self._large.readable, message, blob)
         except JingluoError as error:
             self._count.failed.inc()
+            self._forget(ref_of(blob), error)
             return _failed(blob.name, error)
         return await self._deliver(message, blob.name)
 
@@ -103,11 +104,16 @@ class Intake:
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
             log.exception("intake.bug", channel=self.channel.name, message=arrival.id)
+            self._count.failed.inc()
+            self._forget(ref_of(message.blob), None)
             text = "internal error, nothing was kept"
             arrival.settle(Reply("failed", id=arrival.id, code="JL-D900", text=text))
             return arrival.done
         if arrival.first is not None:
-            arrival.first.reply.add_done_callback(lambda future: self._repeat(arrival, body, future.result()))
+            first = arrival.first.reply
+            first.add_done_callback(
+                lambda future: self._repeat(arrival, envelope.blob, body, future.result())
+            )
             return arrival.done
         # Before the publish: a quick destination may answer before the confirm is read.
         if self._asks in envelope.destinations:
@@ -244,7 +250,7 @@ class Intake:
                 arrival.waited.add_done_callback(lambda future: self._known(arrival, future.result()))
         self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
 
-    def _forget(self, blob: BlobRef | None, problem: BaseException) -> None:
+    def _forget(self, blob: BlobRef | None, problem: BaseException | None) -> None:
         if blob is not None:
             asyncio.get_running_loop().run_in_executor(None, self._large.forget, blob, problem)
 
@@ -260,16 +266,19 @@ class Intake:
             arrival.duplicates.end(arrival.key, reply)
         arrival.settle(reply)
 
-    def _repeat(self, arrival: _Arrival, body: bytes, reply: Reply) -> None:
+    def _repeat(self, arrival: _Arrival, blob: BlobRef | None, body: bytes, reply: Reply) -> None:
         """A resend hears what the first heard. Where nothing was kept of that one, nothing is of this."""
         if reply.state == "failed":
             self._count.failed.inc()
+            self._forget(blob, None)
             arrival.settle(reply)
             return
 
         def filed(confirmed: asyncio.Future[None]) -> None:
             problem = _problem(confirmed)
             (self._count.failed if problem else self._count.duplicates).inc()
+            if problem is not None:
+                self._forget(blob, problem)
             arrival.settle(_failed(arrival.id, problem) if problem else reply)
             self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
 

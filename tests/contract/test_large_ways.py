@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -11,8 +12,10 @@ import pytest
 from engine_parts import Sink, adt, channel, code_of, port, running, send, settled, write_site
 
 from router import attempt, handling
+from router.duplicates import Duplicates, First
 from router.replay import Replayer, ReplayRequest
 from router.search import Query
+from schemas.message import Reply
 
 SETTINGS = "limits: {whole: 2MB}\nblobs: {free: 1MB}\n"
 MB = 1_000_000
@@ -172,6 +175,31 @@ async def test_what_the_broker_does_not_take_leaves_no_file(tmp_path: Path) -> N
             while len(files(site)) != 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         await sink.stop()
+
+
+def _first_failed(duplicates: Duplicates, key: bytes) -> First:
+    """The message that is resent was on its way, and was not kept."""
+    reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    reply.set_result(Reply("failed", id="1", code="JL-B001"))
+    return First("1", reply)
+
+
+def _bug(duplicates: Duplicates, key: bytes) -> First:
+    raise ValueError("a bug")
+
+
+@pytest.mark.parametrize("first", [_first_failed, _bug])
+async def test_what_is_not_kept_for_another_reason_leaves_no_file_either(
+    tmp_path: Path, sink: Sink, first: Callable[[Duplicates, bytes], First], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Duplicates, "first", first)
+    site = write_site(tmp_path, channel(sink, "duplicates: {by: $MSH-10, within: 1h}\n"), settings=SETTINGS)
+    async with running(site) as engine:
+        assert [code_of(answer) for answer in await send(port(engine), large("A1"))] == ["AE"]
+        async with asyncio.timeout(10):
+            while files(site):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert 'jingluo_not_kept_total{channel="adt"} 1.0' in engine.metrics.render().decode()
 
 
 async def test_a_delivery_waits_for_a_file_that_is_away(tmp_path: Path) -> None:
