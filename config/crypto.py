@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SM3, Hash
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from config.errors import JingluoError
+from config.private import make_folder
 
 log = structlog.get_logger()
 
@@ -181,7 +182,7 @@ def _filed_key(file: Path, make: bool) -> bytes:
 
 def _make(file: Path) -> None:
     """A new key, on disk before anything is sealed with it. Of several who make it, one does."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     own = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -21,6 +21,7 @@ import msgspec
 import structlog
 
 from channels.model import Channel
+from config.private import make_file
 from schemas.message import Reply
 
 log = structlog.get_logger()
@@ -160,6 +161,7 @@ class Seen:
             return int(self._writes.execute(_FORGET, (self._now_ms(), _SWEPT)).rowcount)
 
     def _open(self) -> sqlite3.Connection:
+        make_file(self._file)  # a destination's answers lie in it
         connection = sqlite3.connect(self._file, check_same_thread=False, timeout=5)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

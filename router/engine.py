@@ -16,6 +16,7 @@ import structlog
 
 from channels.loader import Site, load_site
 from config.errors import JingluoError
+from config.private import make_folder
 from config.settings import Settings
 from endpoints.web import WebServer
 from router.board import Board, Way
@@ -60,7 +61,7 @@ class Engine:
         self.reload = Reload(self, reread or (lambda: (settings, load_site(settings))))
         self.metrics = Metrics()
         self.started = False
-        settings.var.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.var)
         self.web = WebServer(settings.http.host, settings.http.port, settings.limits, settings.http.tls)
         self.broker = open_broker(settings.broker, settings.var, settings.broker_tls)
         self.roles = frozenset(settings.roles)

@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
+from config.private import make_file, make_folder
 from router.brokers.base import QueueSpec
 
 SHIFT = 40  # 10^12 messages, 8 million queues
@@ -164,7 +165,8 @@ class Store:
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._file.parent)
+        make_file(self._file)
         connection = sqlite3.connect(self._file, isolation_level=None, timeout=0.2, check_same_thread=False)
         try:
             for pragma in (

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from config.errors import JingluoError
+from config.private import make_file, make_folder
 from config.tls import Identity, libpq_options
 from router.store import tables
 from router.store.tables import SCHEMA_VERSION, named, schema_version
@@ -239,7 +240,8 @@ class Database:
         held = self._held.pop(place, None)
         if held is None:
             path = self.path(place)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
+            make_file(path)
             self._wanted.path = path
             held = self.engine.connect().execution_options(day=place.day)
             if place.day:
@@ -257,7 +259,8 @@ class Database:
 
     def _create(self) -> None:
         if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._file.parent)
+            make_file(self._file)
             self._wanted.path = self._file
         with self.engine.begin() as connection:
             if not self._known(connection):

@@ -7,13 +7,15 @@ body that is there.
 
 from __future__ import annotations
 
-import getpass
+import contextlib
 import hashlib
 import os
+import pwd
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -42,6 +44,7 @@ log = structlog.get_logger()
 _KEYS_AT_ONCE = 500
 _ROUNDS = 3  # of "insert what is missing": more than one only where several writers hold the same rows
 CHAIN_SEEN = "chain seen"  # a note: of another writer's chain in the same day
+_LOGIN_UID = 2**32 - 1  # of who never logged in: a service
 _CHAINS = 32  # days whose chain goes on; for another one a new chain is begun
 
 _Rows = Sequence[tuple[Table, Sequence[Row]]]
@@ -292,10 +295,18 @@ def _note(what: str, about: str) -> Row:
 
 
 def _user() -> str:
+    """By the system's word, not by a variable that anybody can set; with who logged in, where that is another."""
+    user, login = os.getuid(), _LOGIN_UID
+    with contextlib.suppress(OSError, ValueError):
+        login = int(Path("/proc/self/loginuid").read_text())
+    return _name(user) if login in (user, _LOGIN_UID) else f"{_name(user)} ({_name(login)})"
+
+
+def _name(user: int) -> str:
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return str(os.getuid())
+        return pwd.getpwuid(user).pw_name
+    except KeyError:  # a container's user without a name
+        return str(user)
 
 
 def _key(a: Attempt) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sqlite3
 import threading
 import tracemalloc
@@ -151,6 +153,16 @@ def test_who_takes_away_a_note_of_what_he_viewed_is_found_out(journal_url: str, 
         sql(journal_url, f"DELETE FROM {table}_DAY WHERE writer = {row[0]}", today)
     (found,) = odd(store)
     assert found.startswith(f"chain {row[0]:016x}: missing")
+
+
+def test_who_viewed_is_not_what_a_variable_says(
+    journal_url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    monkeypatch.setenv("USER", "somebody-else")
+    store.note("viewed", "0197a3c2")
+    ((who,),) = sql(journal_url, "SELECT who FROM note_DAY WHERE what = 'viewed'", now_ms())
+    assert who.split(" ")[0] == pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_a_chain_without_its_length_is_named(journal_url: str, store: Store) -> None:
