@@ -12,6 +12,7 @@ from router.envelope import BlobRef
 State = Literal["accepted", "filtered", "refused", "waiting", "sent", "retrying", "dead"]
 STATES: tuple[State, ...] = ("accepted", "filtered", "refused", "waiting", "sent", "retrying", "dead")
 PAGE = 50
+LOOK = 100_000  # dead letters that are looked at to tell their causes
 MAX_PAGE = 1_000
 
 
@@ -123,14 +124,26 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Dead letters of one cause."""
+    """Dead letters of one cause. `key` names them all, `example` is the newest message's id."""
 
+    key: str
     channel: str
     destination: str
     code: str
+    cause: str  # the reason without what is of one message only (router.causes)
     count: int
     oldest_ms: int
     newest_ms: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """By cause, the most first. `looked` letters were looked at, the newest; `whole`: those are all."""
+
+    groups: tuple[Dead, ...]
+    looked: int
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)

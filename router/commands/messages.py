@@ -17,7 +17,7 @@ import typer
 from config.units import seconds
 from router.clock import now_ms
 from router.commands.asking import ask, opened, print_json
-from router.search import PAGE, BadQuery, Query
+from router.search import LOOK, PAGE, BadQuery, Query
 
 if TYPE_CHECKING:
     from router.search import Story
@@ -88,15 +88,20 @@ def show(
 
 
 @app.command()
-def dead(channel: Channel = "", to: Destination = "", as_json: Json = False) -> None:
-    """Dead letters by channel, destination and cause. 死信"""
-    groups = ask(lambda store: store.dead(channel, to))
+def dead(
+    channel: Channel = "",
+    to: Destination = "",
+    look: Annotated[int, typer.Option(min=1, help="At so many, the newest.")] = LOOK,
+    as_json: Json = False,
+) -> None:
+    """Dead letters by channel, destination and cause; `replay --cause` takes those of one. 死信"""
+    found = ask(lambda store: store.dead(channel, to, look))
     if as_json:
-        print_json([asdict(group) for group in groups])
+        print_json(asdict(found))
         return
     from router.commands.tables import print_dead
 
-    print_dead(groups)
+    print_dead(found)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from router.destinations import Shown
-from router.search import Count, Dead, Delivery, Found, Page, Story
+from router.search import Count, DeadLetters, Delivery, Found, Page, Story
 
 _STATES = {
     "running": "running 运行",
@@ -35,13 +35,18 @@ def print_page(page: Page) -> None:
         console.print(f"more: --after {page.next}")
 
 
-def print_dead(groups: Sequence[Dead]) -> None:
-    table = _table("channel", "destination", "code", "count", "oldest", "newest")
-    for g in groups:
-        table.add_row(
-            g.channel, g.destination, escape(g.code), str(g.count), _time(g.oldest_ms), _time(g.newest_ms)
-        )
-    _console().print(table if groups else "no dead letters 无死信")
+def print_dead(dead: DeadLetters) -> None:
+    table = _table(
+        "cause", "channel", "destination", "code", "count", "oldest", "newest", "example", "reason"
+    )
+    for g in dead.groups:
+        times = (_time(g.oldest_ms), _time(g.newest_ms))
+        place = (g.key, g.channel, g.destination, escape(g.code), str(g.count))
+        table.add_row(*place, *times, g.example, escape(g.cause))
+    _console().print(table if dead.groups else "no dead letters 无死信")
+    if not dead.whole:
+        said = f"looked at the newest {dead.looked:,} dead letters, there are more: --look N 仅统计最近的死信"
+        _console().print(said)
 
 
 def print_counts(lines: Sequence[Count]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from config.crypto import SiteKeys, site_keys
 from config.settings import Settings
 from config.tls import Identity
+from router.causes import Letter, grouped
 from router.envelope import Attempt, Envelope
-from router.search import PAGE, Count, Dead, Page, Parked, Query, Story
+from router.search import LOOK, PAGE, Count, DeadLetters, Page, Parked, Query, Story
 from router.store.database import CATALOGUE, Database, StoreDown, StoreError
 from router.store.days import Days
 from router.store.keep import DayFacts, Keep, Keeper, Over, Rules
@@ -86,9 +88,15 @@ class Store:
         with self._reader() as reader:
             return reader.tries(id, destination)
 
-    def dead(self, channel: str = "", destination: str = "") -> tuple[Dead, ...]:
+    def dead(self, channel: str = "", destination: str = "", look: int = LOOK) -> DeadLetters:
+        """Dead letters by cause; of so many, the newest."""
         with self._reader() as reader:
-            return reader.dead(channel, destination)
+            return grouped(reader.letters(channel, destination), look)
+
+    def letters(self, cause: str, limit: int) -> tuple[Letter, ...]:
+        """Those of one cause (`Dead.key`), newest first: all are looked at until there are so many."""
+        with self._reader() as reader:
+            return tuple(islice((one for one in reader.letters() if one.key == cause), limit))
 
     def parked(self, id: str = "") -> tuple[Parked, ...]:
         """What could not be written as rows, newest first; `id` may be cut short."""

@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from config.errors import JingluoError
+from router.causes import Letter
 from router.envelope import BlobRef
 from router.ids import day_at, day_of, first_id
-from router.search import MAX_PAGE, PAGE, Count, Dead, Found, Page, Parked, Query, Story
+from router.search import MAX_PAGE, PAGE, Count, Found, Page, Parked, Query, Story
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
+from router.store.dead import letters
 from router.store.find import HAS_PARENT, Question, died, hex_digits, span_of, starts
 from router.store.keep import DAY_OVER
 from router.store.opened import facts_of, found_of, try_of
@@ -83,20 +85,10 @@ class Reader:
         last, first_ms = rows.execute(asked).one()
         return last or 0, first_ms or 0
 
-    def dead(self, channel: str = "", destination: str = "") -> tuple[Dead, ...]:
-        """Dead letters by cause, the most first."""
-        asked = (
-            select(a.channel, a.destination, a.code, func.count(), func.min(a.at_ms), func.max(a.at_ms))
-            .where(*died(channel, destination))
-            .group_by(a.channel, a.destination, a.code)
-        )
-        causes: dict[tuple[str, str, str], Dead] = {}
-        for _, rows in self._between():
-            for row in rows.execute(asked):
-                new = Dead(*row)
-                cause = (new.channel, new.destination, new.code)
-                causes[cause] = _together(causes[cause], new) if cause in causes else new
-        return tuple(sorted(causes.values(), key=lambda d: (-d.count, d.channel, d.destination, d.code)))
+    def letters(self, channel: str = "", destination: str = "") -> Iterator[Letter]:
+        """Every delivery that was given up, newest first."""
+        for day, rows in self._between():
+            yield from letters(rows, day.key, channel, destination)
 
     def parked(self, id: str = "") -> tuple[Parked, ...]:
         """Newest first; those whose id begins so."""
@@ -206,17 +198,6 @@ def _span(query: Query, cursor: str) -> tuple[str, str]:
     if cursor:
         last = min(last, span_of(hex_digits(cursor))[1])
     return first, last
-
-
-def _together(one: Dead, two: Dead) -> Dead:
-    return Dead(
-        one.channel,
-        one.destination,
-        one.code,
-        one.count + two.count,
-        min(one.oldest_ms, two.oldest_ms),
-        max(one.newest_ms, two.newest_ms),
-    )
 
 
 def _count(rows: Connection, start: str, made: dict[tuple[str, str], dict[str, int]]) -> None:

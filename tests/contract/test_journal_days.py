@@ -52,14 +52,14 @@ def test_an_attempt_of_days_later_is_found_with_its_message(store: Store) -> Non
     assert states == {"lis": ("sent", 2), "emr": ("dead", 1)}
     assert store.tries(e.id, "lis") == (900, NOW + 5)
     assert found(store, state="dead") == [e.id]
-    (cause,) = store.dead()
+    (cause,) = store.dead().groups
     assert (cause.count, cause.newest_ms) == (1, NOW + 3 * DAY_MS)
 
 
 def test_dead_letters_and_counts_are_summed_over_the_days(store: Store) -> None:
     batch = [message(NOW + n * DAY_MS) for n in range(4)]
     store.write(batch, [tried(e, "dead", code="AR") for e in batch[:3]])
-    (cause,) = store.dead()
+    (cause,) = store.dead().groups
     assert (cause.count, cause.oldest_ms, cause.newest_ms) == (3, NOW + 5, NOW + 2 * DAY_MS + 5)
     (lis,) = [c for c in store.counts() if c.destination]
     assert (lis.accepted, lis.dead, lis.waiting) == (4, 3, 1)

@@ -126,15 +126,15 @@ def test_dead_letters_are_counted_by_channel_destination_and_cause(store: Store)
         [*batch, other],
         [*tries, tried(batch[5], "retry"), tried(other, "dead", destination="emr", code="422")],
     )
-    groups = [(g.channel, g.destination, g.code, g.count) for g in store.dead()]
+    groups = [(g.channel, g.destination, g.code, g.count) for g in store.dead().groups]
     assert groups == [
         ("his-adt", "lis", "AR", 3),
         ("his-adt", "lis", "JL-E001", 2),
         ("lis-oru", "emr", "422", 1),
     ]
-    assert (store.dead()[0].oldest_ms, store.dead()[0].newest_ms) == (NOW + 5, NOW + 7)
-    assert [g.code for g in store.dead(channel="lis-oru")] == ["422"]
-    assert [g.code for g in store.dead(destination="lis")] == ["AR", "JL-E001"]
+    assert (store.dead().groups[0].oldest_ms, store.dead().groups[0].newest_ms) == (NOW + 5, NOW + 7)
+    assert [g.code for g in store.dead(channel="lis-oru").groups] == ["422"]
+    assert [g.code for g in store.dead(destination="lis").groups] == ["AR", "JL-E001"]
 
 
 def test_a_dead_letter_that_got_through_after_all_counts_as_delivered_only(store: Store) -> None:
@@ -143,7 +143,7 @@ def test_a_dead_letter_that_got_through_after_all_counts_as_delivered_only(store
     store.write([e], [tried(e, "dead")])
     store.write([], [tried(e, "sent")])
     assert store.show(e.id).message.deliveries[0].state == "sent"
-    assert store.dead() == ()
+    assert store.dead().groups == ()
     assert found(store, state="dead") == []
     (line,) = [c for c in store.counts() if c.destination]
     assert (line.accepted, line.delivered, line.dead, line.waiting) == (1, 1, 0, 0)

@@ -69,7 +69,7 @@ def test_no_search_reads_the_whole_journal(journal_url: str, store: Store) -> No
         assert found(store, 2, state="dead", destination="lis") == [ids[19500], ids[19000]]
         assert found(store, state="refused") == []
         assert found(store, code="JL-E009") == []
-        assert [g.count for g in store.dead()] == [40]
+        assert [g.count for g in store.dead().groups] == [40]
         assert store.show(ids[5]).children == ()
     finally:
         event.remove(Engine, "before_cursor_execute", note)

@@ -98,7 +98,9 @@ async def test_a_map_of_what_is_too_large_is_a_dead_letter_and_the_others_go_on(
         await send(port(engine), large("A1"), large("A2", MB))
         await sink.wait_for(2)
         await settled(engine)
-        assert [(d.destination, d.code, d.count) for d in engine.store.dead()] == [("emr", "JL-L004", 1)]
+        assert [(d.destination, d.code, d.count) for d in engine.store.dead().groups] == [
+            ("emr", "JL-L004", 1)
+        ]
         assert len(list((site / "out").iterdir())) == 1
     await sink.stop()
 

@@ -171,8 +171,8 @@ def test_bytes_that_are_no_text_do_not_reach_the_terminal_as_they_are() -> None:
 
 
 def test_dead_letters_and_counts_add_up(run: Run) -> None:
-    assert run("dead")[1].splitlines()[1].split()[:4] == ["his-adt", "lis", "AR", "1"]
-    groups = json.loads(run("dead", "--json", "--to", "lis")[1])
+    assert run("dead")[1].splitlines()[1].split()[1:5] == ["his-adt", "lis", "AR", "1"]
+    groups = json.loads(run("dead", "--json", "--to", "lis")[1])["groups"]
     assert [(g["destination"], g["code"], g["count"]) for g in groups] == [("lis", "AR", 1)]
     lines = json.loads(run("counts", "--since", "2026-01-01", "--json")[1])
     lis = next(line for line in lines if line["destination"] == "lis")
