@@ -114,6 +114,16 @@ class BlobSettings(KeySettings):
     free: Size = Field(default=1_000_000_000, description="of the disk, what large bodies leave to others")
 
 
+class ReplaySettings(_Part):
+    """What a replay may take, so that live traffic is not held up."""
+
+    messages: int = Field(default=100_000, ge=1, le=10_000_000, description="the most that one job replays")
+    rate: float = Field(default=200.0, gt=0, le=100_000, description="messages a second, at the most")
+    waiting: int = Field(
+        default=1000, ge=1, description="a job waits while more than that wait for one of its destinations"
+    )
+
+
 K = TypeVar("K", bound=KeySettings)
 
 
@@ -136,6 +146,7 @@ class SettingsText(_Part):
     var: str = Field(default="var", description="folder of what the engine writes, relative to the site")
     journal: JournalSettings = JournalSettings()
     blobs: BlobSettings = BlobSettings()
+    replay: ReplaySettings = ReplaySettings()
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     stop_within: Seconds = Field(
@@ -164,6 +175,7 @@ class Settings(_Part):
     database_tls: Identity | None
     journal: JournalSettings
     blobs: BlobSettings
+    replay: ReplaySettings
     var: Path
     http: HttpSettings
     limits: LimitSettings
@@ -215,6 +227,7 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         if "journal" in text.roles
         else JournalSettings(keep=text.journal.keep),
         blobs=_blobs(text.blobs, base, var, document, secrets),
+        replay=text.replay,
         var=var,
         http=http,
         limits=text.limits,

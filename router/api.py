@@ -17,15 +17,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from fastapi.responses import JSONResponse
 
-from config.errors import JingluoError
-from router import api_destinations, api_reload
+from router import api_destinations, api_reload, api_replay
 from router.board import Board
 from router.brokers.base import BrokerDown
 from router.clock import now_ms
 from router.destinations import Destinations
 from router.engine import Engine
 from router.metrics import CONTENT_TYPE
-from router.replay import Replayer, ReplayRequest, ReplayResult
 
 TOKEN_FILE = "operator-token"
 
@@ -54,7 +52,7 @@ def mount(engine: Engine) -> None:
         destinations = Destinations(
             lambda: engine.site.channels, engine.board, engine.broker, engine.store, now_ms
         )
-        protected += [_operate(engine), api_destinations.routes(destinations)]
+        protected += [_operate(engine), api_destinations.routes(destinations), api_replay.mount(engine)]
     for routes in protected:
         engine.web.app.include_router(routes, dependencies=[Depends(operator)])
 
@@ -122,7 +120,6 @@ def stopped(board: Board) -> dict[str, Any]:
 
 def _operate(engine: Engine) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["operate"])
-    replayer = Replayer(engine.store, engine.resend, now_ms)
 
     @routes.get("/status")
     async def status() -> dict[str, Any]:
@@ -137,13 +134,5 @@ def _operate(engine: Engine) -> APIRouter:
                 for w in waiting
             ],
         }
-
-    @routes.post("/replay")
-    async def replay(request: ReplayRequest) -> ReplayResult:
-        """Makes new messages from old ones; each points at the one it was made from."""
-        try:
-            return await replayer.replay(request)
-        except JingluoError as error:
-            raise HTTPException(422, str(error)) from None
 
     return routes

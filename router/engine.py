@@ -70,6 +70,7 @@ class Engine:
         self._journal = Journal(self.scribe.write, self.broker) if self._store else None
         self._keeping = Keeping(self.scribe.keep, lambda: rules_of(self.settings, self.site.channels))
         self.when_started: list[Callable[[], None]] = []
+        self.when_stopping: list[Callable[[], Awaitable[None]]] = []
         self.board = Board(self.broker)
         self.makers = Makers(
             settings, self.broker, self.board, self.metrics, self._tries, now_ms, self._refused
@@ -169,6 +170,8 @@ class Engine:
         try:
             async with asyncio.timeout(self.settings.stop_within):
                 await self.reload.idle()
+                for ending in self.when_stopping:
+                    await self._step("jobs", ending())
                 await self._step("doors", self.doors.close())
                 await asyncio.gather(*(self._step("outlet", post.stop()) for post in self.posts.values()))
         except TimeoutError:

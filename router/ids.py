@@ -34,6 +34,11 @@ def new_id(now_ms: int) -> str:
         else:
             _random += 1
         ms, random = _ms, _random
+    return id_of(ms, random)
+
+
+def id_of(ms: int, random: int) -> str:
+    """The id of a time (Unix, milliseconds) and 74 bits."""
     return f"{ms << 80 | _VERSION | random >> 62 << 64 | _VARIANT | random & _LOW:032x}"
 
 

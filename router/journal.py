@@ -7,12 +7,13 @@ in the queue, which outlives us (promise 8).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from router.brokers.base import Broker, Consumer, Delivered
+from router.brokers.base import Broker, BrokerDown, Consumer, Delivered
 from router.envelope import JOURNAL
 from router.store import StoreError
 
@@ -23,6 +24,7 @@ _BATCH_BYTES = 32_000_000  # of bodies in one transaction
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 15.0
 _STOP_S = 10.0
 _LOOK_S = 0.5
+_LITTLE = 1_000  # messages and tries: written in a second
 
 
 class Journal:
@@ -62,6 +64,18 @@ class Journal:
                 return False
             await asyncio.sleep(_LOOK_S)
         return True
+
+    async def keeps_pace(self) -> bool:
+        """Whether little waits for it: then what was accepted a minute ago is in rows. Raises BrokerDown."""
+        return self.ok and (await self._broker.depth([JOURNAL]))[JOURNAL].total < _LITTLE
+
+    async def has_all(self) -> None:
+        """Returns when what was accepted until now is in rows, however long that takes."""
+        while True:
+            with contextlib.suppress(BrokerDown):
+                if await self.caught_up() or await self.keeps_pace():  # under load its queue is never empty
+                    return
+            await asyncio.sleep(_LOOK_S)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="journal")

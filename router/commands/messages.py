@@ -132,37 +132,59 @@ def replay(
     code: Code = "",
     since: Since = "",
     until: Until = "",
+    cause: Annotated[str, typer.Option(help="Dead letters of one cause, as `dead` names it.")] = "",
     destination: Annotated[
         list[str] | None, typer.Option("--destination", "-d", help="Only to this one; repeatable.")
     ] = None,
-    body: Annotated[
+    edit: Annotated[
         Path | None,
-        typer.Option("--body", help="An edited body, for one message.", exists=True, dir_okay=False),
+        typer.Option("--edit", help="One message, with this body.", exists=True, dir_okay=False),
     ] = None,
     dead_only: Annotated[bool, typer.Option("--dead-only", help="Only where it is a dead letter.")] = False,
-    limit: Annotated[int, typer.Option(help="More than this is refused.", min=1, max=10_000)] = 1000,
+    limit: Annotated[int | None, typer.Option(help="More than this is refused.", min=1)] = None,
+    job: Annotated[str, typer.Option(help="Go on with a job that was cancelled or interrupted.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
 ) -> None:
-    """Makes new messages from old ones, by the running engine. Says first how many, and where to. 重发"""
-    from router.commands.replay import run
+    """Makes new messages from old ones, by the running engine. Says first how many, and where to. 重发
 
-    query = None if ids else _query("", channel, failed_to, state, index, kind, code, since, until)
-    if query == Query():
-        raise BadQuery("JL-J004", "give ids, or say which messages: --channel, --state, --since ...")
-    if ids and (channel or state or failed_to or index or kind or code or since or until):
-        raise BadQuery("JL-J004", "give ids or say which messages, not both")
-    ask: dict[str, Any] = {
-        "ids": ids or [],
-        "destinations": destination or [],
-        "dead_only": dead_only,
-        "limit": limit,
-    }
-    if query is not None:
-        ask["query"] = asdict(query)
+    Ctrl-C ends it, and says how far it came."""
     from router.cli import settings
+    from router.commands import replay as asks
 
-    raise typer.Exit(run(settings(), ask, body.read_bytes() if body else None, yes=yes, plan_only=plan))
+    query = _query("", channel, failed_to, state, index, kind, code, since, until)
+    ways = [bool(ids), query != Query(), bool(cause), bool(job)]
+    if sum(ways) == 0:
+        raise BadQuery("JL-J004", "give ids, or say which messages: --channel, --state, --since, --cause ...")
+    if sum(ways) > 1:
+        raise BadQuery("JL-J004", "give ids, or say which messages, or a cause: not both")
+    if job:
+        raise typer.Exit(asks.again(settings(), job))
+    ask: dict[str, Any] = {"destinations": destination or [], "dead_only": dead_only}
+    if edit is not None:
+        if len(ids or ()) != 1:
+            raise BadQuery("JL-J004", "--edit is for one message: give its id")
+        code_ = asks.edited(settings(), (ids or [""])[0], ask, edit.read_bytes(), yes=yes, plan_only=plan)
+        raise typer.Exit(code_)
+    ask |= {"ids": ids} if ids else {"cause": cause} if cause else {"query": asdict(query)}
+    if limit is not None:
+        ask["limit"] = limit
+    raise typer.Exit(asks.run(settings(), ask, yes=yes, plan_only=plan))
+
+
+@app.command()
+def jobs(as_json: Json = False) -> None:
+    """Replay jobs of the running engine, oldest first: how far each came. 重发任务"""
+    from router.cli import settings
+    from router.commands.replay import listed
+
+    found = listed(settings())
+    if as_json:
+        print_json([job.model_dump() for job in found])
+        return
+    from router.commands.tables import print_jobs
+
+    print_jobs(found)
 
 
 def _query(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from router.destinations import Shown
 from router.search import Count, DeadLetters, Delivery, Found, Page, Story
+
+if TYPE_CHECKING:
+    from router.replay_jobs import Job
 
 _STATES = {
     "running": "running 运行",
@@ -71,6 +74,15 @@ def print_destinations(shown: Sequence[Shown]) -> None:
             what = f"[red]lane {lane} held 挂起[/]"
             table.add_row("", "", what, "", _time(h.since_ms), escape(f"{h.id}: {h.code}: {h.reason}"))
     _console().print(table if shown else "no destinations 无目的地")
+
+
+def print_jobs(jobs: Sequence[Job]) -> None:
+    table = _table("job", "state", "replayed", "failed", "of", "a second", "began", "by", "waits")
+    for j in jobs:
+        began = _time(j.begun_ms) if j.begun_ms else ""
+        figures = (str(j.made), str(j.failed), str(j.total), f"{j.rate:g}" if j.rate else "")
+        table.add_row(j.id, j.state, *figures, began, escape(j.who), escape(j.waits))
+    _console().print(table if jobs else "no replay jobs 无重发任务")
 
 
 def print_story(story: Story, *, body: bool) -> None:

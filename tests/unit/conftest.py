@@ -1,13 +1,21 @@
-"""The engine's web server, for those who open doors on it and those who ask them."""
+"""The engine's web server, for those who open doors on it and those who ask them; a journal, for its commands."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from command_parts import Run, stored
+from typer.testing import CliRunner
 
-from config.settings import LimitSettings
+from config.errors import JingluoError
+from config.settings import LimitSettings, load_settings
 from endpoints.web import WebServer
+from router import cli
+from router.commands.messages import app
+from router.store import Store, open_journal
 
 
 @pytest.fixture
@@ -16,3 +24,35 @@ async def web() -> AsyncIterator[WebServer]:
     await server.start()
     yield server
     await server.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "channels").mkdir()
+    monkeypatch.setattr(cli, "_site", tmp_path)
+    for name in [name for name in os.environ if name.startswith("JINGLUO_")]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def store(site: Path) -> Iterator[Store]:
+    opened = open_journal(load_settings(site, {}))
+    for number in range(12):
+        e, tries = stored(number, {7: "dead", 8: "sent"}.get(number, ""))
+        opened.write([e], tries)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def run(store: Store) -> Run:
+    def call(*words: str, typed: str = "") -> tuple[int, str]:
+        result = CliRunner().invoke(app, list(words), input=typed)
+        if isinstance(result.exception, JingluoError):  # what `jingluo` itself prints, and ends with 1
+            return 1, f"{result.output}{result.exception}"
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.output
+
+    return call

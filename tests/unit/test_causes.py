@@ -14,7 +14,7 @@ from router.causes import Letter, cause_of, grouped, key_of
         ("PID-3.1 is missing at $PV1-19 [2]", "PID-3.1 is missing at $PV1-19 […]"),
         ("AR: 患者P0001不存在, order 2026-01-05T08:00:00, id 0197a3c2", "AR: 患者…不存在, order …, id …"),
         ("unknown name 测试^甲 of “测试甲”", "unknown name … of …"),
-        ('bad value "a b c" and \'x\'', "bad value … and …"),
+        ("bad value \"a b c\" and 'x'", "bad value … and …"),
         ("the receiver doesn't answer, it isn't there", "the receiver doesn't answer, it isn't there"),
         ("1 2,  3 of ABC-123456", "… of …"),
         ("cannot reach lis.hospital:2576", "cannot reach …"),

@@ -73,7 +73,7 @@ def replayer(store: Store, out: Out) -> Replayer:
 def test_a_replayed_message_is_new_and_points_at_the_old(store: Store) -> None:
     old = stored(1)
     store.write([old], [])
-    made = replay_envelope(store.show(old.id), (), "f" * 32, LATER)
+    made = replay_envelope(store.show(old.id), ("lis", "emr"), "f" * 32, LATER)
     assert (made.id, made.parent, made.received_ms, made.attempt) == ("f" * 32, old.id, LATER, 1)
     assert (made.body, made.headers, made.index, made.charset) == (
         old.body,

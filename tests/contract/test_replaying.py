@@ -1,0 +1,89 @@
+"""Replay jobs of a running engine: in order, over a restart, each message once; on both brokers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from engine_parts import Sink, adt, channel, port, running, send, settled, write_site
+
+from router.api import TOKEN_FILE
+from router.engine import Engine
+from router.search import Query
+
+ORDER = "order: {by: $PID-3.1, lanes: 2}\n"
+IDS = [f"M{n}" for n in range(40)]
+
+
+async def ask(engine: Engine, method: str, path: str, body: Any = None) -> Any:
+    token = (engine.settings.var / TOKEN_FILE).read_text()
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{engine.web.port}", headers={"authorization": f"Bearer {token}"}
+    ) as client:
+        answer = await client.request(method, "/api/replay/jobs" + path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+async def until_ended(engine: Engine, id: str) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while True:
+            job: dict[str, Any] = await ask(engine, "GET", f"/{id}")
+            if job["state"] != "running":
+                return job
+            await asyncio.sleep(0.05)
+
+
+async def test_dead_letters_of_a_cause_are_replayed_in_their_order_over_a_restart(
+    tmp_path: Path, broker: str
+) -> None:
+    refusing = {"now": True}
+    sink = await Sink(lambda message: "AR" if refusing["now"] else "AA").start()
+    # So slow that the restart comes in the midst of it.
+    settings = "replay: {rate: 20}\n"
+    site = write_site(tmp_path, channel(sink, ORDER), settings=settings)
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), *[adt(id, patient=f"P{n % 3}") for n, id in enumerate(IDS)])
+        await settled(engine)
+        (group,) = engine.store.dead().groups
+        assert (group.count, group.destination) == (40, "lis")
+        refusing["now"] = False
+        sink.got.clear()
+        job = await ask(engine, "POST", "", {"cause": group.key})
+        assert (job["total"], job["to"], sink.got) == (40, {"adt/lis": 40}, [])
+        await ask(engine, "POST", f"/{job['id']}/start")
+        await sink.wait_for(5)
+    async with running(site, broker=broker) as engine:
+        (found,) = await ask(engine, "GET", "")
+        assert found["state"] == "interrupted"
+        assert 5 <= found["made"] < 40
+        await ask(engine, "POST", f"/{job['id']}/start")
+        done = await until_ended(engine, job["id"])
+        assert (done["state"], done["made"], done["failed"]) == ("done", 40, 0)
+        await sink.wait_for(40)
+        await settled(engine)
+        children = engine.store.search(Query(state="sent"), 100).found
+        assert len({child.parent for child in children}) == len(children) == 40
+    assert sorted(sink.ids()) == sorted(IDS), "each once"
+    for patient in range(3):
+        mine = [id for id in sink.ids() if int(id[1:]) % 3 == patient]
+        assert mine == [id for n, id in enumerate(IDS) if n % 3 == patient], "in the order they came in"
+    await sink.stop()
+
+
+async def test_a_job_is_cancelled_and_says_what_was_done(tmp_path: Path, broker: str, sink: Sink) -> None:
+    site = write_site(tmp_path, channel(sink), settings="replay: {rate: 10}\n")
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), *[adt(id) for id in IDS])
+        await settled(engine)
+        job = await ask(engine, "POST", "", {"query": {"channel": "adt"}})
+        await ask(engine, "POST", f"/{job['id']}/start")
+        await sink.wait_for(42)
+        ended = await ask(engine, "POST", f"/{job['id']}/cancel")
+        assert ended["state"] == "cancelled"
+        assert 2 <= ended["made"] < 40
+        await sink.wait_for(40 + ended["made"])
+        await settled(engine)
+        assert len(sink.got) == 40 + ended["made"]
