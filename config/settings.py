@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from config.errors import ConfigError, Finding, JingluoError, Problem
 from config.models import models_in, problems_of
+from config.replay_settings import ReplaySettings
 from config.secrets import NoSecret, Secret, Secrets, inline_secrets
 from config.text import At, Document, read
 from config.tls import ClientTls, Identity, ServerTls
@@ -112,16 +113,6 @@ class BlobSettings(KeySettings):
 
     folder: str = Field(default="", description="a folder, or a share; by default blobs in `var`")
     free: Size = Field(default=1_000_000_000, description="of the disk, what large bodies leave to others")
-
-
-class ReplaySettings(_Part):
-    """What a replay may take, so that live traffic is not held up."""
-
-    messages: int = Field(default=100_000, ge=1, le=10_000_000, description="the most that one job replays")
-    rate: float = Field(default=200.0, gt=0, le=100_000, description="messages a second, at the most")
-    waiting: int = Field(
-        default=1000, ge=1, description="a job waits while more than that wait for one of its destinations"
-    )
 
 
 K = TypeVar("K", bound=KeySettings)

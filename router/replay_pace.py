@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from config.settings import ReplaySettings
+from config.replay_settings import ReplaySettings
 from router.brokers.base import Broker, BrokerDown
 from router.envelope import JOURNAL
 from router.replay import Step

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from command_parts import NOW, Run, stored
 
-from config.settings import LimitSettings, ReplaySettings
+from config.replay_settings import ReplaySettings
+from config.settings import LimitSettings
 from endpoints.web import WebServer
 from router import api_replay
 from router.brokers.base import Broker, QueueSpec

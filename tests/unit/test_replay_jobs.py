@@ -12,7 +12,7 @@ import pytest
 from command_parts import NOW, stored
 
 from config.crypto import SiteKeys
-from config.settings import ReplaySettings
+from config.replay_settings import ReplaySettings
 from router.brokers.base import BrokerDown, Depth
 from router.envelope import JOURNAL, Envelope
 from router.replay import Replayer, ReplayRequest, Step
