@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from command_parts import NOW, Run, stored
@@ -17,7 +18,7 @@ from command_parts import NOW, Run, stored
 from config.replay_settings import ReplaySettings
 from config.settings import LimitSettings
 from endpoints.web import WebServer
-from router import api_replay
+from router import api_replay, replay, replay_jobs
 from router.brokers.base import Broker, QueueSpec
 from router.brokers.embedded import EmbeddedBroker
 from router.commands import replay as command
@@ -97,7 +98,10 @@ async def _broker(site: Path) -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
-def engine(site: Path, store: Store) -> Iterator[Engine]:
+def engine(site: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    # Another process's: its log is not to mix with what the command prints.
+    for module in (replay, replay_jobs):
+        monkeypatch.setattr(module, "log", Mock())
     made = Engine(site, store)
     made.start()
     yield made
