@@ -47,6 +47,7 @@ async def test_dead_letters_of_a_cause_are_replayed_in_their_order_over_a_restar
     async with running(site, broker=broker) as engine:
         await send(port(engine), *[adt(id, patient=f"P{n % 3}") for n, id in enumerate(IDS)])
         await settled(engine)
+        assert await engine.journal.caught_up()
         (group,) = engine.store.dead().groups
         assert (group.count, group.destination) == (40, "lis")
         refusing["now"] = False
@@ -64,6 +65,7 @@ async def test_dead_letters_of_a_cause_are_replayed_in_their_order_over_a_restar
         assert (done["state"], done["made"], done["failed"]) == ("done", 40, 0)
         await sink.wait_for(40)
         await settled(engine)
+        assert await engine.journal.caught_up()
         children = engine.store.search(Query(state="sent"), 100).found
         assert len({child.parent for child in children}) == len(children) == 40
     assert sorted(sink.ids()) == sorted(IDS), "each once"
