@@ -6,12 +6,14 @@ at once. A statement names a day's tables with `yyyymmdd`; the connection of a d
 
 from __future__ import annotations
 
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import URL, Connection, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,6 +24,8 @@ from config.private import make_file, make_folder
 from config.tls import Identity, libpq_options
 from router.store import tables
 from router.store.tables import SCHEMA_VERSION, named, schema_version
+
+log = structlog.get_logger()
 
 _SQLITE = {"timeout": 5.0}  # seconds to wait for another writer
 # A database that went away without a word is noticed after this, not after the system's two hours.
@@ -163,6 +167,7 @@ class Database:
         """The tables of a new day, in the catalogue's transaction: a day that is listed has them."""
         if self._file is not None:
             for part in _TABLES:
+                self._put_aside(Place(day, part))
                 self._holding(Place(day, part))
         else:
             connection.execution_options(day=day)
@@ -201,10 +206,28 @@ class Database:
         """The file of what was dropped (SQLite)."""
         if self._file is None:
             return
-        if (held := self._held.pop(place, None)) is not None:
-            held.close()
+        self._let_go(place)
         for path in _files(self.path(place)):
             path.unlink(missing_ok=True)
+
+    def _let_go(self, place: Place) -> None:
+        if (held := self._held.pop(place, None)) is not None:
+            held.close()
+
+    def strays(self, listed: Collection[str]) -> set[str]:
+        """Days that have files and are not listed (SQLite): one is just being made, or was dropped by who then died."""
+        if self._file is None:
+            return set()
+        files = self.path(Place("day", "rows")).parent.glob("[0-9]" * 8 + ".*.db")
+        return {file.name[:8] for file in files} - set(listed)
+
+    def _put_aside(self, place: Place) -> None:
+        """A file that lies where a new day's is to be: another journal's, perhaps. Nobody is to write into it."""
+        self._let_go(place)
+        for path in _files(self.path(place)):
+            if path.exists():
+                log.warning("journal.file_put_aside", file=path.name)
+                path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}.old"))
 
     def raise_unless_own(self, error: Exception) -> None:
         """Raises StoreDown or StoreError where every row would fail; returns where one row is at fault."""

@@ -112,6 +112,9 @@ class Keeper:
         with self._database.reading() as reading:
             over = _of_few_days(self.plan(reading, rules, now_ms))
             held = {each.day: self._still_said(reading, each.day) for each in over if not each.channel}
+            left = self._left_behind(reading)
+        for day in left:
+            self._remove(day)
         for each in over:
             if each.channel:
                 self._writer.note(BODIES_OVER, each.what)
@@ -155,8 +158,23 @@ class Keeper:
         self._database.scrub()
         self._days.forget(day)
         self._writer.forget(day)
-        self._database.remove(Place(day, "rows"))
-        self._database.remove(Place(day, "bodies"))
+        self._remove(day)
+
+    def _left_behind(self, reading: Reading) -> list[str]:
+        """Days that were dropped by who died before their files were gone. Files of other journals stay."""
+        listed = self._days.listed(reading.at(CATALOGUE))
+        if not (strays := self._database.strays([day.name for day in listed])):
+            return []
+        over = select(n.about).where(n.what == DAY_OVER)
+        noted: set[str] = set()
+        for day in listed:
+            if (rows := reading.rows(day.name)) is not None:
+                noted.update(rows.execute(over).scalars())
+        return sorted(strays & noted)
+
+    def _remove(self, day: str) -> None:
+        for part in ("rows", "bodies"):
+            self._database.remove(Place(day, part))
 
 
 def _of_few_days(over: Iterator[Over]) -> list[Over]:

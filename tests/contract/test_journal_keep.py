@@ -14,6 +14,7 @@ from journal_parts import DAY_MS, KEYS, NOW, day_file, found, message, sql, trie
 from router.envelope import Envelope
 from router.ids import day_at, day_start_ms
 from router.store import Keep, NotFound, Rules, Store, StoreDown, open_store
+from router.store.database import Database
 from router.store.keep import DAYS_AT_ONCE
 
 DAYS = [day_at(NOW + n * DAY_MS) for n in range(5)]
@@ -159,6 +160,40 @@ def test_what_comes_for_a_day_that_is_over_is_written_and_over_again(journal_url
     assert writer.keep(rules, NOON) == 1
     assert list(writer.verify()) == []
     writer.close()
+
+
+def test_files_of_a_day_whose_dropping_a_crash_cut_short_go_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/journal.db"
+    dying = open_store(url, KEYS)
+    five_days(dying)
+    rules = Rules(others=Keep(rows_s=3 * DAY_S))
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "remove", lambda database, place: None)
+        assert dying.keep(rules, NOON) == 1
+    assert day_file(url).exists()
+    another = day_file(url).with_name("20200101.rows.db")
+    another.write_bytes(b"of another journal")
+    assert dying.keep(rules, NOON) == 0
+    assert not day_file(url).exists()
+    assert not day_file(url, part="bodies").exists()
+    assert another.exists(), "nobody wrote down that it was over"
+    dying.close()
+
+
+def test_a_new_day_does_not_go_on_in_a_file_of_another_journal(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/journal.db"
+    old = open_store(url, KEYS)
+    old.write([before := message()], [])
+    old.close()
+    (tmp_path / "journal.db").rename(tmp_path / "moved.db")
+    new = open_store(url, KEYS)
+    new.write([before, after := message()], [])
+    assert found(new) == [after.id, before.id]
+    assert list(new.verify()) == []
+    new.close()
+    assert len(list((tmp_path / "journal.days").glob("*.rows.db.*.old"))) == 1
 
 
 @pytest.mark.postgresql
