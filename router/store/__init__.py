@@ -118,7 +118,7 @@ class Store:
             return tuple(self._keeper.plan(reading, rules, now_ms))
 
     def keep(self, rules: Rules, now_ms: int) -> int:
-        """Drops what is over: on SQLite only in the process that writes. Returns how many things that were."""
+        """Drops what is over. Returns how many things that were."""
         return self._keeper.run(rules, now_ms)
 
     def rekey(self) -> int:

@@ -260,9 +260,13 @@ class Database:
 
     def _holding(self, place: Place) -> Connection:
         """The writer's own connection to a file: the last to close a file would copy its log into it each time."""
-        held = self._held.pop(place, None)
+        held, path = self._held.pop(place, None), self.path(place)
+        if held is not None and held.info["file"] != _inode(path):
+            held.close()  # what is written into a file without a name is nowhere
+            for other in [other for other in self._held if other.day]:
+                self._held.pop(other).close()
+            raise StoreDown("JL-J010", f"database: another process dropped {path.name}")
         if held is None:
-            path = self.path(place)
             make_folder(path.parent)
             make_file(path)
             self._wanted.path = path
@@ -270,6 +274,7 @@ class Database:
             if place.day:
                 with held.begin():
                     _TABLES[place.part].create_all(held)
+            held.info["file"] = _inode(path)
         self._held[place] = held  # the latest is last
         while len(self._held) > _HELD:
             self._held.pop(next(iter(self._held))).close()
@@ -358,6 +363,13 @@ class Reading:
 def _files(path: Path) -> list[Path]:
     """A file of SQLite's and those beside it."""
     return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _file_size(path: Path) -> int:
