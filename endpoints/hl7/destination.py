@@ -18,7 +18,7 @@ from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
 from endpoints.base import HEAD_SIZE, Ground, Options, pieces_of
 from endpoints.hl7.answers import control_id
-from endpoints.hl7.framing import END, START, TAIL, Frame, framed
+from endpoints.hl7.framing import END, LOOKED_AT, NEW_MESSAGE, START, TAIL, Frame, framed
 from endpoints.hl7.line import Line
 from endpoints.secure import SHUTDOWN_S
 from schemas.hl7.ack import read_ack
@@ -97,8 +97,10 @@ class _Outbound(Line):
         heard = _Heard()
         try:
             self.transport.write(START)
+            before = b""
             async for piece in pieces_of(blob):
-                _sendable(piece)
+                _sendable(piece, before)
+                before = (before + piece)[-LOOKED_AT:]
                 heard.head = heard.head or piece[:HEAD_SIZE]
                 self.transport.write(piece)
                 await self._read_away(within_s)
@@ -279,6 +281,10 @@ class MllpDestination:
         raise Unreachable("JL-E113", "an answer without a known code in MSA-1", maybe_done=True)
 
 
-def _sendable(piece: bytes) -> None:
+def _sendable(piece: bytes, before: bytes = b"") -> None:
+    """Raises Refused for what a receiver could take for two messages, the second of which nobody sent."""
     if END in piece:
         raise Refused("JL-E115", "the message holds the byte 0x1C, which ends a message in MLLP")
+    if (START in piece or START in before) and NEW_MESSAGE.search(before + piece):
+        text = "the message holds the byte 0x0B before a header, which begins a message in MLLP"
+        raise Refused("JL-E115", text)

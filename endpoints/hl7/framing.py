@@ -16,9 +16,9 @@ START, END, TAIL = b"\x0b", b"\x1c", b"\r"
 
 _AFTER_END = b"\r\n\x0b"  # a 0x1C followed by anything else is part of the message
 _NOISE = b"\r\n\t \0"  # between frames: keep-alives and line ends that nobody need hear of
-_NEW_MESSAGE = re.compile(rb"\x0b(?=MSH|FHS|BHS)")
+NEW_MESSAGE = re.compile(rb"\x0b(?=MSH|FHS|BHS)")
 _PLAIN = b"\x0bMSH"
-_LOOKED_AT = 4  # bytes that tell a new message
+LOOKED_AT = 4  # bytes that tell a new message
 
 
 class Frame(NamedTuple):
@@ -119,13 +119,13 @@ class Framer:
     def _give_piece(self, frames: list[Frame]) -> None:
         """All that is held but its end, in which a new message could begin."""
         held = b"".join(self._parts)
-        *cut, held = _NEW_MESSAGE.split(held)
+        *cut, held = NEW_MESSAGE.split(held)
         if cut:
             frames.extend(Frame(piece[:HEAD_SIZE], "cut") for piece in cut)
             self._size = len(held)
         else:
-            frames.append(Frame(held[:-_LOOKED_AT], more=True))
-            held = held[-_LOOKED_AT:]
+            frames.append(Frame(held[:-LOOKED_AT], more=True))
+            held = held[-LOOKED_AT:]
         self._parts, self._held = [held], len(held)
 
     def _complete(self, frames: list[Frame]) -> None:
@@ -138,7 +138,7 @@ class Framer:
             return  # reported when it became so
         if START in body:
             # Some senders' texts hold vertical tabs; only before a header is it a new frame in an open one.
-            *cut, body = _NEW_MESSAGE.split(body)
+            *cut, body = NEW_MESSAGE.split(body)
             frames.extend(Frame(piece[:HEAD_SIZE], "cut") for piece in cut)
             whole = whole or bool(cut)
         if not whole or body.strip(_NOISE):  # an empty frame is a keep-alive

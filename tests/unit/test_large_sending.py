@@ -123,7 +123,12 @@ async def test_mllp_notices_a_receiver_that_goes_away(listen: Listen, answered: 
     await lis.stop()
 
 
-async def test_a_byte_that_would_end_the_frame_stops_it_in_its_midst(listen: Listen) -> None:
+@pytest.mark.parametrize(
+    "pieces", [(b"x\x1cy",), (b"x\x0bMSH|^~",), (b"x\x0bM", b"SH|^~"), (b"\x0b", b"M", b"SH")]
+)
+async def test_bytes_that_would_end_the_frame_or_begin_another_stop_it_in_its_midst(
+    listen: Listen, pieces: tuple[bytes, ...]
+) -> None:
     got: list[bytes] = []
 
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,8 +138,9 @@ async def test_a_byte_that_would_end_the_frame_stops_it_in_its_midst(listen: Lis
 
     lis = destination("mllp", host="127.0.0.1", port=await listen(peer))
     with pytest.raises(Refused, match="JL-E115"):
-        await lis.send(message(*PIECES, b"x\x1cy", *PIECES))
+        await lis.send(message(*PIECES, *pieces, *PIECES))
     assert b"\x1c" not in b"".join(got)
+    assert b"SH" not in b"".join(got)[10:]
     await lis.stop()
 
 

@@ -284,7 +284,11 @@ async def test_a_message_that_cannot_be_framed_is_refused(pair: Open) -> None:
     with pytest.raises(Refused, match="0x1C") as caught:
         await destination.send(Message(adt("C1", "NTE|1||a\x1cb\r")))
     assert not caught.value.retry
+    with pytest.raises(Refused, match="0x0B"):
+        await destination.send(Message(adt("C1", "NTE|1||a\x0b" + adt("C2").decode())))
     assert receiver.got == []
+    await destination.send(Message(adt("C3", "NTE|1||a vertical\x0btab\r")))
+    assert len(receiver.got) == 1
 
 
 async def test_a_cancelled_delivery_leaves_no_connection_behind(pair: Open) -> None:
