@@ -153,7 +153,8 @@ class Parked:
     id: str  # SHA-256 of it
     at_ms: int
     reason: str  # the kind of error
-    body: bytes
+    size: int
+    body: bytes  # empty where it was only listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,11 @@ def parked(
     if not id:
         found = ask(lambda store: store.parked())
         if as_json:
-            print_json([{**asdict(one), "body": None, "size": len(one.body)} for one in found])
+            print_json([{**asdict(one), "body": None} for one in found])
             return
         for one in found:
             at = datetime.fromtimestamp(one.at_ms / 1000)
-            typer.echo(f"{at:%Y-%m-%d %H:%M:%S}  {one.id}  {len(one.body):>9,} bytes  {one.reason}")
+            typer.echo(f"{at:%Y-%m-%d %H:%M:%S}  {one.id}  {one.size:>9,} bytes  {one.reason}")
         if not found:
             typer.echo("nothing is parked 无")
         return
@@ -101,9 +101,9 @@ def parked(
 
 @app.command()
 def rekey() -> None:
-    """Wraps every data key by the site's current key: then the old one is no longer needed. 更换密钥"""
+    """Wraps every data key of the journal by its current key. Files of large bodies still need theirs. 更换密钥"""
     count = ask(lambda store: store.rekey())
-    typer.echo(f"{count} data keys are wrapped by the site's current key now 已更换")
+    typer.echo(f"{count} data keys of the journal are wrapped by its current key now 日志数据密钥已更换")
 
 
 @app.command()

@@ -99,7 +99,7 @@ class Store:
             return tuple(islice((one for one in reader.letters() if one.key == cause), limit))
 
     def parked(self, id: str = "") -> tuple[Parked, ...]:
-        """What could not be written as rows, newest first; `id` may be cut short."""
+        """What could not be written as rows, newest first; `id` may be cut short, and gives their bodies too."""
         with self._reader() as reader:
             return reader.parked(id)
 

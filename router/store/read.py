@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from config.crypto import KeyTrouble
 from config.errors import JingluoError
 from router.causes import Letter
 from router.envelope import BlobRef
@@ -19,12 +20,13 @@ from router.store.days import Day, Days
 from router.store.dead import letters
 from router.store.find import HAS_PARENT, Question, died, hex_digits, span_of, starts
 from router.store.keep import DAY_OVER
-from router.store.opened import facts_of, found_of, try_of
+from router.store.opened import CHANGED, facts_of, found_of, try_of
 from router.store.rows import names, open_body, open_parked
 from router.store.tables import attempt, body, message, note, parked
 
 _TRIES_SHOWN = 1_000
 _RELATIVES_SHOWN = 100
+_PARKED_SHOWN = 1_000
 _DAYS_AT_ONCE = 50
 
 m, a, p, n = message.c, attempt.c, parked.c, note.c
@@ -91,13 +93,16 @@ class Reader:
             yield from letters(rows, day.key, channel, destination)
 
     def parked(self, id: str = "") -> tuple[Parked, ...]:
-        """Newest first; those whose id begins so."""
-        asked = select(p.id, p.at_ms, p.reason, p.sealed).where(starts(p.id, id)).order_by(p.at_ms.desc())
-        return tuple(
-            Parked(one.id, one.at_ms, one.reason, open_parked(day.key, one.id, one.sealed))
-            for day, rows in self._between()
-            for one in rows.execute(asked)
-        )
+        """Newest first, without their bodies; or those whose id begins so, with them."""
+        asked = select(p.id, p.at_ms, p.reason).where(starts(p.id, id)).order_by(p.at_ms.desc())
+        found: list[Parked] = []
+        for day, rows in self._between():
+            for one in rows.execute(asked.limit(_PARKED_SHOWN - len(found))).all():
+                whole = _parked_body(rows, day, one.id)
+                found.append(Parked(one.id, one.at_ms, one.reason, len(whole), whole if id else b""))
+            if len(found) >= _PARKED_SHOWN:
+                break
+        return tuple(found)
 
     def counts(self, since_ms: int = 0) -> tuple[Count, ...]:
         """Of the messages received since then, per channel and per channel and destination."""
@@ -183,6 +188,15 @@ class Reader:
         asked = select(m.id).where(m.parent == id, HAS_PARENT).order_by(m.id).limit(_RELATIVES_SHOWN)
         ids = [child for _, rows in self._between(day_of(id)) for child in rows.execute(asked).scalars()]
         return tuple(sorted(ids)[:_RELATIVES_SHOWN])
+
+
+def _parked_body(rows: Connection, day: Day, id: str) -> bytes:
+    """One at a time: there may be many, and large."""
+    sealed = rows.execute(select(p.sealed).where(p.id == id)).scalar()
+    try:
+        return open_parked(day.key, id, sealed or b"")
+    except KeyTrouble:
+        return CHANGED.encode()
 
 
 def _span(query: Query, cursor: str) -> tuple[str, str]:

@@ -136,6 +136,11 @@ def test_what_could_not_be_written_is_listed_and_can_be_looked_at(run: Run, stor
     assert (line["reason"], line["size"]) == ("DecodeError", 13)
     assert line["id"] in run("parked")[1]
     assert "no envelope" in run("parked", line["id"][:10])[1]
+    assert (line["body"], store.parked()[0].body, store.parked(line["id"])[0].body[:4]) == (
+        None,
+        b"",
+        b"\xc1 no",
+    )
     assert run("verify")[0] == 0
 
 
