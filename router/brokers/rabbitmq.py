@@ -256,9 +256,13 @@ class RabbitBroker:
         return self._context
 
     async def _watch(self, session: Session) -> LinkLost:
-        """Until it is lost: late confirms, queues that are gone, queues that are full."""
+        """Until it is lost: late confirms, queues that are gone, queues that are full.
+
+        The queues are looked at beside it: RabbitMQ that does not answer shall not keep senders waiting for that too.
+        """
         look_at = self._loop.time() + self._check_s
         renew_at = self._loop.time() + min(RENEW_S, self._check_s)
+        looking: asyncio.Task[None] | None = None
         while session.lost is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(1.0, self._confirm_timeout_s / 4, self._check_s)):
@@ -267,16 +271,25 @@ class RabbitBroker:
                 late = f"no confirm within {self._confirm_timeout_s:g} s"
                 session.publisher.fail(BrokerDown("JL-B006", late))
                 return LinkLost(late)
-            if session.lost is None and (session.wake.is_set() or self._loop.time() >= look_at):
+            now = self._loop.time()
+            if session.wake.is_set():
                 session.wake.clear()
-                for name in list(self._specs):
-                    with contextlib.suppress(BrokerDown):  # deleted: by us, or the session ends for it
-                        await self._look(session, name)
-                look_at = self._loop.time() + self._check_s
-            if session.refused and self._loop.time() >= renew_at:
-                renew_at = self._loop.time() + self._check_s
+                look_at = now
+            if now >= look_at and (looking is None or looking.done()):
+                looking = self._spawn(self._look_at_all(session))
+                look_at = now + self._check_s
+            if session.refused and now >= renew_at:
+                renew_at = now + self._check_s
                 self._spawn(session.renew())
         return session.lost
+
+    async def _look_at_all(self, session: Session) -> None:
+        try:
+            for name in list(self._specs):
+                with contextlib.suppress(BrokerDown):  # deleted: by us, or the session ends for it
+                    await self._look(session, name)
+        except LinkLost as lost:
+            session.end(lost)
 
     def _end(self, session: Session, reason: str) -> None:
         self._session = None
@@ -299,10 +312,11 @@ class RabbitBroker:
             for tell in self._tell:
                 tell(is_open)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # What is asked of the session
 

@@ -179,6 +179,21 @@ async def test_a_late_confirm_fails_the_publish_and_drops_the_connection(rig: Ri
     await broker.publish([a], b"y")
 
 
+async def test_a_broker_that_answers_nothing_at_all_is_found_out_by_the_late_confirm(rig: Rig) -> None:
+    """A sender does not wait until the looks at the queues have timed out as well."""
+    broker = await rig.broker(confirm_timeout_s=1, check_s=0.2)
+    a = rig.name("a")
+    await broker.declare([QueueSpec(a)])
+    rig.proxy.silent = True
+    asking = asyncio.create_task(broker.depth([a]))
+    await asyncio.sleep(0.5)  # by now it looks by itself too
+    with pytest.raises(BrokerDown, match="JL-B006"):
+        await asyncio.wait_for(broker.publish([a], b"unconfirmed"), 3 * WAIT_S)
+    rig.proxy.silent = False
+    rig.proxy.cut()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
 async def test_a_deleted_queue_closes_the_door_until_it_is_declared_again(rig: Rig) -> None:
     a, b = rig.name("a"), rig.name("b")
     broker = await rig.broker(check_s=0.05)
@@ -249,15 +264,15 @@ async def test_after_a_refusal_publishes_go_by_a_new_channel_and_none_overtakes_
     """RabbitMQ may go on refusing on one channel what it takes on the next: see Session.renew."""
     a, b = rig.name("a"), rig.name("b")
     broker = await rig.broker(rig.url, check_s=0.1)
-    await broker.declare([QueueSpec(a), QueueSpec(b, max_length=1)])
+    await broker.declare([QueueSpec(a), QueueSpec(b, max_bytes=1)])
     assert broker._session is not None
     first = broker._session.publisher
     kept: list[int] = []
-    n = 0
-    async with asyncio.timeout(WAIT_S):
+    n, large = 0, b"x" * 300_000
+    async with asyncio.timeout(3 * WAIT_S):
         while broker._session.publisher is first or n < 500:
             done = await asyncio.gather(
-                broker.publish([b], b"x"),  # is full, and told so only by the refusals
+                broker.publish([b], large),  # is full by bytes, and told so only by the refusals
                 *(broker.publish([a], b"%d" % i) for i in range(n, n + 10)),
                 return_exceptions=True,
             )
