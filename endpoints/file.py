@@ -219,7 +219,7 @@ class FileSource:
 
     def _begin(self, name: str) -> tuple[bytes, BinaryIO | None]:
         """A small file whole; of a large one the beginning, and the file for the rest."""
-        file = (self.folder / name).open("rb")
+        file = os.fdopen(_no_link(str(self.folder / name), os.O_RDONLY), "rb")
         piece = file.read(LARGE + 1)
         if len(piece) > LARGE:
             return piece, file
@@ -230,7 +230,10 @@ class FileSource:
         if reply.state == "refused":
             moved = self._move(name, "failed")
             reason = " ".join(part for part in (reply.code, reply.path, reply.id) if part)
-            moved.with_name(moved.name + ".reason.txt").write_text(reason + "\n", "utf-8")
+            said = moved.with_name(moved.name + ".reason.txt")
+            said.unlink(missing_ok=True)
+            with open(said, "x", encoding="utf-8", opener=_no_link) as file:
+                file.write(reason + "\n")
         elif self.options.done == "move":
             self._move(name, "done")
         else:
@@ -245,6 +248,11 @@ class FileSource:
     def _make_folders(self) -> None:
         for name in ("done", "failed"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Who may put files here may not have ours read or written by a link that came since we looked, nor hold us up."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
 
 
 def _names(path: Path) -> Iterator[Path]:

@@ -108,6 +108,34 @@ async def test_a_file_can_be_deleted_instead(source: Open, tmp_path: Path) -> No
     assert names(tmp_path / "in" / "done") == []
 
 
+async def test_a_link_that_comes_in_a_files_place_is_not_followed(source: Open, tmp_path: Path) -> None:
+    secret = tmp_path / "site.key"
+    secret.write_text("0123")
+    put(tmp_path, "a.hl7")
+    second = put(tmp_path, "b.hl7")
+    engine = FakeEngine(held=True)
+    await source(engine)
+    await engine.has(1)
+    second.unlink()
+    second.symlink_to(secret)
+    put(tmp_path, "c.hl7", b"c")
+    engine.open[0].set_result(Reply("accepted"))
+    await engine.has(2)
+    engine.open[1].set_result(Reply("accepted"))
+    assert [message.body for message in engine.got] == [b"x", b"c"]
+
+
+async def test_a_reason_is_written_to_no_file_that_a_link_names(source: Open, tmp_path: Path) -> None:
+    secret = tmp_path / "site.key"
+    secret.write_text("0123")
+    await source(FakeEngine(Reply("refused", id="0199", code="JL-M031", text="no")))
+    reason = tmp_path / "in" / "failed" / "a.hl7.reason.txt"
+    reason.symlink_to(secret)
+    put(tmp_path, "a.hl7")
+    await until(lambda: not reason.is_symlink() and reason.exists() and bool(reason.read_text()))
+    assert secret.read_text() == "0123"
+
+
 async def test_a_refused_file_goes_to_failed_with_its_reason_and_nothing_of_the_patient(
     source: Open, tmp_path: Path
 ) -> None:
