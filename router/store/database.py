@@ -6,14 +6,12 @@ at once. A statement names a day's tables with `yyyymmdd`; the connection of a d
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import structlog
 from sqlalchemy import URL, Connection, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,10 +20,8 @@ from sqlalchemy.pool import NullPool
 from config.errors import JingluoError
 from config.private import make_file, make_folder
 from config.tls import Identity, libpq_options
-from router.store import tables
+from router.store import files, tables
 from router.store.tables import SCHEMA_VERSION, named, schema_version
-
-log = structlog.get_logger()
 
 _SQLITE = {"timeout": 5.0}  # seconds to wait for another writer
 # A database that went away without a word is noticed after this, not after the system's two hours.
@@ -167,7 +163,8 @@ class Database:
         """The tables of a new day, in the catalogue's transaction: a day that is listed has them."""
         if self._file is not None:
             for part in _TABLES:
-                self._put_aside(Place(day, part))
+                self._let_go(Place(day, part))
+                files.put_aside(self.path(Place(day, part)))
                 self._holding(Place(day, part))
         else:
             connection.execution_options(day=day)
@@ -188,7 +185,7 @@ class Database:
     def size(self, reading: Reading, day: str) -> tuple[int, int]:
         """Bytes of a day's rows and of its bodies on disk, with their indexes."""
         if self._file is not None:
-            return _file_size(self.path(Place(day, "rows"))), _file_size(self.path(Place(day, "bodies")))
+            return files.size(self.path(Place(day, "rows"))), files.size(self.path(Place(day, "bodies")))
         ask = "SELECT " + " + ".join("pg_total_relation_size('{}')" for _ in tables.rows.tables)
         rows = reading.at(Place(day, "rows"))
         return (
@@ -196,19 +193,26 @@ class Database:
             int(rows.exec_driver_sql(f"SELECT pg_total_relation_size('{tables.body.name}')").scalar() or 0),
         )
 
-    def scrub(self) -> None:
-        """What was deleted from the catalogue leaves its log too (SQLite; its pages were overwritten)."""
-        if self._file is not None:
-            # Past SQLAlchemy, which would begin a transaction: there is no checkpoint in one.
-            self._holding(CATALOGUE).connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    def scrub(self) -> bool:
+        """What was deleted from the catalogue leaves its log too (SQLite; its pages were overwritten).
+
+        False where a reader needed the log for too long.
+        """
+        if self._file is None:
+            return True
+        # Past SQLAlchemy, which would begin a transaction: there is no checkpoint in one.
+        cursor = self._holding(CATALOGUE).connection.cursor()
+        try:
+            return not cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            cursor.close()
 
     def remove(self, place: Place) -> None:
         """The file of what was dropped (SQLite)."""
         if self._file is None:
             return
         self._let_go(place)
-        for path in _files(self.path(place)):
-            path.unlink(missing_ok=True)
+        files.remove(self.path(place))
 
     def _let_go(self, place: Place) -> None:
         if (held := self._held.pop(place, None)) is not None:
@@ -218,16 +222,7 @@ class Database:
         """Days that have files and are not listed (SQLite): one is just being made, or was dropped by who then died."""
         if self._file is None:
             return set()
-        files = self.path(Place("day", "rows")).parent.glob("[0-9]" * 8 + ".*.db")
-        return {file.name[:8] for file in files} - set(listed)
-
-    def _put_aside(self, place: Place) -> None:
-        """A file that lies where a new day's is to be: another journal's, perhaps. Nobody is to write into it."""
-        self._let_go(place)
-        for path in _files(self.path(place)):
-            if path.exists():
-                log.warning("journal.file_put_aside", file=path.name)
-                path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}.old"))
+        return files.days_in(self.path(Place("day", "rows")).parent) - set(listed)
 
     def raise_unless_own(self, error: Exception) -> None:
         """Raises StoreDown or StoreError where every row would fail; returns where one row is at fault."""
@@ -261,7 +256,7 @@ class Database:
     def _holding(self, place: Place) -> Connection:
         """The writer's own connection to a file: the last to close a file would copy its log into it each time."""
         held, path = self._held.pop(place, None), self.path(place)
-        if held is not None and held.info["file"] != _inode(path):
+        if held is not None and held.info["file"] != files.inode(path):
             held.close()  # what is written into a file without a name is nowhere
             for other in [other for other in self._held if other.day]:
                 self._held.pop(other).close()
@@ -274,7 +269,7 @@ class Database:
             if place.day:
                 with held.begin():
                     _TABLES[place.part].create_all(held)
-            held.info["file"] = _inode(path)
+            held.info["file"] = files.inode(path)
         self._held[place] = held  # the latest is last
         while len(self._held) > _HELD:
             self._held.pop(next(iter(self._held))).close()
@@ -358,22 +353,6 @@ class Reading:
         for _, connection in self._open.values():
             connection.close()
         self._open.clear()
-
-
-def _files(path: Path) -> list[Path]:
-    """A file of SQLite's and those beside it."""
-    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return 0
-
-
-def _file_size(path: Path) -> int:
-    return sum(file.stat().st_size for file in _files(path) if file.exists())
 
 
 def _unsaid(url: URL, defaults: dict[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class Keeper:
         self._database = database
         self._days = days
         self._writer = writer
+        self._scrubbed = True  # of the keys that were destroyed
 
     def facts(self, reading: Reading) -> Iterator[DayFacts]:
         """Newest first."""
@@ -115,6 +116,8 @@ class Keeper:
             left = self._left_behind(reading)
         for day in left:
             self._remove(day)
+        if not self._scrubbed:
+            self._scrub()
         for each in over:
             if each.channel:
                 self._writer.note(BODIES_OVER, each.what)
@@ -145,7 +148,7 @@ class Keeper:
             ).scalar()
             if not left:
                 self._database.drop(connection, place)
-        self._database.scrub()
+        self._scrub()
         self._days.forget(over.day)
         if not left:
             self._database.remove(place)
@@ -155,10 +158,17 @@ class Keeper:
             gone = connection.execute(delete(tables.day_key).where(k.day == day)).rowcount
             if gone:
                 self._database.drop(connection, Place(day, "rows"))
-        self._database.scrub()
+        self._scrub()
         self._days.forget(day)
         self._writer.forget(day)
         self._remove(day)
+
+    def _scrub(self) -> None:
+        self._scrubbed = self._database.scrub()
+        if not self._scrubbed:
+            log.warning(
+                "journal.keys_not_overwritten", why="somebody reads the journal; the next run tries again"
+            )
 
     def _left_behind(self, reading: Reading) -> list[str]:
         """Days that were dropped by who died before their files were gone. Files of other journals stay."""

@@ -158,6 +158,27 @@ def test_what_comes_for_a_day_that_is_over_is_written_and_over_again(journal_url
     writer.close()
 
 
+def test_a_key_that_a_reader_kept_from_being_overwritten_is_the_next_time(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    store = open_store(f"sqlite:///{file}?timeout=0.1", KEYS)
+    five_days(store)
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    keys = dict(reader.execute("SELECT day || part, wrapped FROM journal_key").fetchall())
+    rules = Rules(others=Keep(rows_s=3 * DAY_S))
+
+    def left() -> bytes:
+        return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+
+    assert store.keep(rules, NOON) == 1
+    assert keys[DAYS[0]] in left()
+    reader.close()
+    assert store.keep(rules, NOON) == 0
+    assert keys[DAYS[0]] not in left()
+    assert keys[DAYS[1]] in left()
+    store.close()
+
+
 def test_files_of_a_day_whose_dropping_a_crash_cut_short_go_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
