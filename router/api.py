@@ -108,6 +108,10 @@ def _journal(engine: Engine) -> dict[str, Any]:
     return {
         "journal": "writing" if engine.journal.ok else "waiting for its database",
         "journal_parked": engine.journal.parked,
+        "missing": {
+            f"{one.channel}/{one.destination}": str(one)
+            for one in (engine.conservation.missing if engine.conservation else ())
+        },
     }
 
 

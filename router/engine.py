@@ -23,13 +23,14 @@ from router.board import Board, Way
 from router.brokers import open_broker
 from router.brokers.base import BrokerDown, Depth, QueueSpec
 from router.clock import now_ms as wall_ms
+from router.conservation import Conservation
 from router.delivery import Outlet
 from router.doors import Doors
 from router.envelope import JOURNAL, Envelope, encode, queues_of
 from router.gauges import Gauges
 from router.journal import Journal
 from router.keeping import Keeping, rules_of
-from router.metrics import Metrics
+from router.metrics import Metrics, Snapshot
 from router.orders import begin
 from router.post import Post
 from router.pressure import Pressure
@@ -78,8 +79,18 @@ class Engine:
         self.queues = Queues(self.broker)
         self.posts: dict[Way, Post] = {}
         self._sweep: Sweep | None = None
+        self.conservation: Conservation | None = None
         if self._store is not None and self._journal is not None:
             self._sweep = Sweep(self.makers.blobs, self._store, self._journal.caught_up, now_ms)
+            self.conservation = Conservation(
+                self._store,
+                self.broker,
+                self._journal,
+                self.board,
+                self.queues,
+                lambda: self.site.channels,
+                now_ms,
+            )
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
@@ -90,7 +101,11 @@ class Engine:
         self.gauges = Gauges(
             self.broker, lambda: self.outlets, now_ms, lambda: self.pressure.queues, self._steer
         )
-        self.metrics.watch(lambda: self.gauges.snapshot(self._journal, self.web, self.board, self.paused()))
+        self.metrics.watch(lambda: self._snapshot())
+
+    def _snapshot(self) -> Snapshot:
+        missing = self.conservation.missing if self.conservation is not None else ()
+        return self.gauges.snapshot(self._journal, self.web, self.board, self.paused(), missing)
 
     @property
     def outlets(self) -> list[Outlet]:
@@ -141,6 +156,8 @@ class Engine:
         self.gauges.start()
         if self._sweep is not None:
             self._sweep.start()
+        if self.conservation is not None:
+            self.conservation.start()
         self.board.listen(self._hold_back)
         self._hold_back()
         await self.doors.open()
@@ -180,6 +197,8 @@ class Engine:
         await self._step("gauges", self.gauges.stop())
         if self._sweep is not None:
             await self._step("sweep", self._sweep.stop())
+        if self.conservation is not None:
+            await self._step("conservation", self.conservation.stop())
         await self._step("keeping", self._keeping.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())

@@ -13,6 +13,7 @@ from config.errors import JingluoError
 from endpoints.web import WebServer
 from router.board import Board
 from router.brokers.base import Broker, Depth
+from router.conservation import Missing
 from router.delivery import Outlet
 from router.envelope import JOURNAL, way_of
 from router.journal import Journal
@@ -75,7 +76,12 @@ class Gauges:
         return tuple(found)
 
     def snapshot(
-        self, journal: Journal | None, web: WebServer, board: Board, paused: Collection[str] = ()
+        self,
+        journal: Journal | None,
+        web: WebServer,
+        board: Board,
+        paused: Collection[str] = (),
+        missing: Collection[Missing] = (),
     ) -> Snapshot:
         return Snapshot(
             waiting=self.waiting(),
@@ -86,6 +92,7 @@ class Gauges:
             connections=web.connections,
             paused=tuple(paused),
             stopped=tuple((*way, mode.state) for way, mode in board.modes.items()),
+            missing=tuple((one.channel, one.destination, one.count) for one in missing),
             held=tuple(Counter(way_of(queue) for queue in board.held).items()),
         )
 

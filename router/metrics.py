@@ -42,6 +42,9 @@ class Snapshot:
     connections: int = 0
     paused: tuple[str, ...] = ()  # channels that take nothing new: a queue is nearly full, or drained
     stopped: tuple[tuple[str, str, str], ...] = ()  # channel, destination, paused or draining
+    missing: tuple[
+        tuple[str, str, int], ...
+    ] = ()  # channel, destination: deliveries in no place (conservation)
     held: tuple[
         tuple[tuple[str, str], int], ...
     ] = ()  # channel and destination: lanes that wait for an operator
@@ -160,6 +163,12 @@ class _Gauges(Collector):
         )
         for place_held, count in now.held:
             held.add_metric(place_held, count)
+        missing = GaugeMetricFamily(
+            "jingluo_missing", "Deliveries that are neither ended nor in a queue", labels=way
+        )
+        for channel, destination, missed in now.missing:
+            missing.add_metric((channel, destination), missed)
+        yield missing
         yield by_hand
         yield held
         yield depth

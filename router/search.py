@@ -158,6 +158,16 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
+class Unended:
+    """A delivery that is neither sent nor dead. `tried`: at least once it was."""
+
+    id: str
+    channel: str
+    destination: str
+    tried: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Conservation: accepted = delivered + dead + waiting; `filtered` never was for this destination.
 

@@ -143,5 +143,8 @@ class Broker(Protocol):
     async def delayed_in(self, queue: str, limit: int) -> list[bytes]:
         """Bodies that wait for their time in one queue, earliest published first; [] where nobody knows."""
 
+    async def contents(self, queue: str, limit: int) -> list[bytes] | None:
+        """Every body in a queue, handed out or waiting for its time too; None where there are more, or nobody knows."""
+
     async def stop(self) -> None:
         """Flushes acknowledgements, then lets go. What is unacknowledged comes back at the next start."""

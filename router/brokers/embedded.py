@@ -31,6 +31,7 @@ from router.brokers.embedded_store import (
     Message,
     Page,
     Store,
+    contents,
     declare,
     delayed_in,
     delete,
@@ -195,6 +196,10 @@ class EmbeddedBroker:
 
     async def delayed_in(self, queue: str, limit: int) -> list[bytes]:
         found: list[bytes] = await self._call(delayed_in, (self._queue(queue).no, limit))
+        return found
+
+    async def contents(self, queue: str, limit: int) -> list[bytes] | None:
+        found: list[bytes] | None = await self._call(contents, (self._queue(queue).no, limit))
         return found
 
     async def stop(self) -> None:

@@ -30,6 +30,7 @@ from router.brokers.base import QueueSpec
 SHIFT = 40  # 10^12 messages, 8 million queues
 ID_MASK = (1 << SHIFT) - 1
 PAGE_BYTES = 4_000_000  # what one page of deliveries or of due messages brings into memory
+CONTENTS_BYTES = 32_000_000  # what a look into a whole queue brings into memory
 VACUUM_PAGES = 256  # given back to the file system at a time
 VACUUM_EVERY = 64  # batches between two looks at the free list
 WAL_PAGES = 4_000
@@ -77,6 +78,9 @@ INSERT INTO queue(name, single, max_length, max_bytes) VALUES (?, ?, ?, ?) ON CO
 SET single = excluded.single, max_length = excluded.max_length, max_bytes = excluded.max_bytes RETURNING no"""
 DUE = "SELECT id, queues, data FROM delayed WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?"
 
+CONTENTS = f"""
+SELECT b.data FROM item i JOIN body b ON b.id = i.key & {ID_MASK} WHERE i.key > ? AND i.key < ?
+UNION ALL SELECT data FROM delayed WHERE queues = ?"""
 DELAYED_IN = "SELECT data FROM delayed WHERE queues = ? ORDER BY id LIMIT ?"
 
 
@@ -338,6 +342,21 @@ def delayed_in(connection: sqlite3.Connection, asked: tuple[int, int]) -> list[b
         size += len(data)
         if size >= PAGE_BYTES:
             break
+    return found
+
+
+def contents(connection: sqlite3.Connection, asked: tuple[int, int]) -> list[bytes] | None:
+    """Every body of this queue (number, how many at the most); None where they are more, or too large together."""
+    no, limit = asked
+    found: list[bytes] = []
+    size = 0
+    for (data,) in connection.execute(
+        CONTENTS, (no << SHIFT, (no + 1) << SHIFT, orjson.dumps([no]).decode())
+    ):
+        found.append(data)
+        size += len(data)
+        if len(found) > limit or size > CONTENTS_BYTES:
+            return None
     return found
 
 

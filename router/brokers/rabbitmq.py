@@ -189,6 +189,9 @@ class RabbitBroker:
     async def delayed_in(self, queue: str, limit: int) -> list[bytes]:
         return []  # the delay queues are those of all destinations, and no queue can be read in place
 
+    async def contents(self, queue: str, limit: int) -> list[bytes] | None:
+        return None
+
     async def stop(self) -> None:
         for consumer in list(self._consumers):
             await consumer.cancel()

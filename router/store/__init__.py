@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -11,7 +11,7 @@ from config.settings import Settings
 from config.tls import Identity
 from router.causes import Letter, grouped
 from router.envelope import Attempt, Envelope
-from router.search import LOOK, PAGE, Count, DeadLetters, Page, Parked, Query, Story
+from router.search import LOOK, PAGE, Count, DeadLetters, Page, Parked, Query, Story, Unended
 from router.store.database import CATALOGUE, Database, StoreDown, StoreError
 from router.store.days import Days
 from router.store.keep import DayFacts, Keep, Keeper, Over, Rules
@@ -102,6 +102,21 @@ class Store:
         """What could not be written as rows, newest first; `id` may be cut short, and gives their bodies too."""
         with self._reader() as reader:
             return reader.parked(id)
+
+    def unended(self, since: str, until: str, limit: int) -> tuple[tuple[Unended, ...], str]:
+        """Deliveries without an end, of one day's messages; and up to which id was looked."""
+        with self._reader() as reader:
+            return reader.unended(since, until, limit)
+
+    def still_unended(self, ids: Sequence[str]) -> tuple[Unended, ...]:
+        """Deliveries without an end, of these messages."""
+        with self._reader() as reader:
+            return reader.still_unended(ids)
+
+    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Message and destination of what was replayed from these messages."""
+        with self._reader() as reader:
+            return reader.replayed(ids)
 
     def counts(self, since_ms: int = 0) -> tuple[Count, ...]:
         with self._reader() as reader:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -13,8 +13,8 @@ from config.crypto import KeyTrouble
 from config.errors import JingluoError
 from router.causes import Letter
 from router.envelope import BlobRef
-from router.ids import day_at, day_of, first_id
-from router.search import MAX_PAGE, PAGE, Count, Found, Page, Parked, Query, Story
+from router.ids import DAY_MS, day_at, day_of, day_start_ms, first_id
+from router.search import MAX_PAGE, PAGE, Count, Found, Page, Parked, Query, Story, Unended
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
 from router.store.dead import letters
@@ -23,6 +23,7 @@ from router.store.keep import DAY_OVER
 from router.store.opened import CHANGED, facts_of, found_of, try_of
 from router.store.rows import names, open_body, open_parked
 from router.store.tables import attempt, body, message, note, parked
+from router.store.unended import accepted_between, batched, of_these, replayed
 
 _TRIES_SHOWN = 1_000
 _RELATIVES_SHOWN = 100
@@ -115,6 +116,39 @@ class Reader:
         return tuple(
             Count(channel, destination, **line) for (channel, destination), line in sorted(made.items())
         )
+
+    def unended(self, since: str, until: str, limit: int) -> tuple[tuple[Unended, ...], str]:
+        """Of the messages of one day, the first that there is from the id `since` on, oldest first; up to so many.
+
+        And how far was looked: below that id all are known, `until` where there is no later day.
+        """
+        for day, rows in reversed(list(self._between(span_of(since)[0], span_of(until)[0]))):
+            end = min(first_id(day_start_ms(day.name) + DAY_MS), until)
+            if since < end:
+                found = accepted_between(rows, since, end, limit)
+                full = len({one.id for one in found}) >= limit
+                return tuple(found), found[-1].id if full else end
+        return (), until
+
+    def still_unended(self, ids: Sequence[str]) -> tuple[Unended, ...]:
+        return tuple(one for rows, some in self._by_day(ids) for one in of_these(rows, some))
+
+    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Message and destination of what was replayed from these messages."""
+        if not ids:
+            return set()
+        return {
+            made
+            for _, rows in self._between(day_of(min(ids)))
+            for some in batched(ids)
+            for made in replayed(rows, some)
+        }
+
+    def _by_day(self, ids: Sequence[str]) -> Iterator[tuple[Connection, list[str]]]:
+        for _, of_day in groupby(sorted(ids), day_of):
+            of_one = list(of_day)
+            if (rows := self._rows_of(of_one[0])) is not None:
+                yield from ((rows, some) for some in batched(of_one))
 
     def _between(self, first: str = "", last: str = "9") -> Iterator[tuple[Day, Connection]]:
         """Newest first."""
