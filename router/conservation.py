@@ -14,7 +14,6 @@ RabbitMQ has taken back what somebody held, and whoever works has tried it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -23,9 +22,9 @@ import structlog
 from msgspec import Struct
 
 from channels.model import Channel
-from config.errors import JingluoError
 from router.board import Board, Way
 from router.brokers.base import Broker
+from router.chore import Chore
 from router.envelope import Envelope, decode_work, queues_of
 from router.ids import first_id, time_ms
 from router.journal import Journal
@@ -79,7 +78,14 @@ class _Suspicion(Struct):
     looks: int = 1
 
 
-class Conservation:
+def _again(before: _Suspicion | None, now: _Suspicion) -> _Suspicion:
+    """What both looks missed."""
+    if before is None or not (both := before.ids & now.ids):
+        return now
+    return _Suspicion(both, min(before.count, now.count, len(both)), before.looks + 1)
+
+
+class Conservation(Chore):
     """For the process that has the database. `missing` is what the last looks came to."""
 
     def __init__(
@@ -92,6 +98,7 @@ class Conservation:
         channels: Callable[[], Iterable[Channel]],
         now_ms: Callable[[], int],
     ) -> None:
+        super().__init__("conservation", self.once, _EVERY_S, _EVERY_S)
         self.missing: tuple[Missing, ...] = ()
         self.settle_ms = SETTLE_MS
         self._books = books
@@ -105,33 +112,18 @@ class Conservation:
         self._seen = first_id(0)  # of the journal, so far
         self._made_good: set[tuple[str, str]] = set()  # missed, and replayed since
         self._suspicions: dict[Way, _Suspicion] = {}
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="conservation")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                await self.look()
-            except (JingluoError, StoreError) as error:  # without broker or database nothing is known
-                self._suspicions.clear()
-                if error.code != "JL-J003":  # nothing was ever written
-                    log.info("conservation.no_look", code=error.code)
-            except Exception:
-                log.exception("conservation.bug")
+    async def once(self) -> None:
+        try:
+            await self.look()
+        except StoreError as error:
+            if error.code != "JL-J003":  # nothing was ever written
+                raise
 
     async def look(self) -> None:
-        """Raises BrokerDown and StoreError."""
+        """Raises BrokerDown and StoreError; then no two looks are in a row."""
+        before, self._suspicions = self._suspicions, {}
         if not await self._journal.keeps_pace():
-            self._suspicions.clear()
             return
         alone = await self._queues.alone()
         ways = self._ways()
@@ -148,7 +140,7 @@ class Conservation:
             if count > 0:
                 ids = {one.id for one in open}
                 missed[way] = await self._sharper(ways.get(way, ()), _Suspicion(ids, count))
-        self._suspicions = {way: self._again(way, found) for way, found in missed.items()}
+        self._suspicions = {way: _again(before.get(way), found) for way, found in missed.items()}
         await self._judge(_LOOKS if alone else _LOOKS_BESIDE_OTHERS)
 
     def _ways(self) -> dict[Way, tuple[str, ...]]:
@@ -211,12 +203,6 @@ class Conservation:
             there |= {came.id for body in bodies if isinstance(came := decode_work(body), Envelope)}
         ids = missed.ids - there
         return _Suspicion(ids, len(ids))
-
-    def _again(self, way: Way, now: _Suspicion) -> _Suspicion:
-        before = self._suspicions.get(way)
-        if before is None or not (both := before.ids & now.ids):
-            return now
-        return _Suspicion(both, min(before.count, now.count, len(both)), before.looks + 1)
 
     async def _judge(self, looks: int) -> None:
         missing = []

@@ -8,6 +8,7 @@ import pytest
 from broker_parts import WAIT_S, Site, numbered, publish_all, watch
 
 from router.brokers.base import Broker, Standing
+from router.brokers.embedded import EmbeddedBroker
 
 
 @pytest.fixture
@@ -68,3 +69,21 @@ async def test_what_was_published_is_settled_before_the_wait_for_it_ends(site: S
     published = [broker.publish([q], body) for body in numbered(50)]
     await broker.settled()
     assert all(future.done() and future.exception() is None for future in published)
+
+
+async def test_the_embedded_broker_shows_what_is_in_a_queue_whatever_became_of_it(
+    site: Site, broker: Broker
+) -> None:
+    q, other = await site.declare(broker, "q", "other")
+    await publish_all(broker, [q], numbered(2))
+    await publish_all(broker, [other], [b"not this"])
+    inbox, _ = await watch(broker, q, acks=False)
+    await inbox.until(2)
+    await publish_all(broker, [q, other], [b"both"])
+    await broker.publish([q], b"later", delay_s=600)
+    found = await broker.contents(q, 4)
+    if isinstance(broker, EmbeddedBroker):
+        assert found == [b"0", b"1", b"both", b"later"]
+    else:
+        assert found is None, "RabbitMQ shows to nobody what is in a queue"
+    assert await broker.contents(q, 3) is None

@@ -129,6 +129,7 @@ async def test_where_it_does_not_the_alarm_says_how_many_and_which_they_are_amon
         assert missing == Missing("adt", "lis", 3, tuple(ids(engine)), exact=False)
         await engine.board.say(Mode(*WAY, "running", now_ms()))
         await sink.wait_for(2)
+        await settled(engine, "sent", 2)
         (missing,) = await looks(engine, 3)
         assert missing == Missing("adt", "lis", 3, tuple(ids(engine)[:3]), exact=True)
 
