@@ -199,6 +199,9 @@ async def test_beside_other_processes_only_what_stays_untried_for_long_is_an_ala
         running(site, broker=amqp_vhost, roles="delivery,intake") as others,
     ):
         await pause(engine)
+        async with asyncio.timeout(30):
+            while others.board.state(WAY) != "paused":  # noqa: ASYNC110  # it hears it in its own time
+                await asyncio.sleep(0.05)
         await send(port(others), adt("A"), adt("B"))
         assert await looks(engine, 3) == ()
         purge(amqp_vhost, tmp_path)
