@@ -80,10 +80,9 @@ async def test_the_embedded_broker_shows_what_is_in_a_queue_whatever_became_of_i
     inbox, _ = await watch(broker, q, acks=False)
     await inbox.until(2)
     await publish_all(broker, [q, other], [b"both"])
+    if not isinstance(broker, EmbeddedBroker):
+        assert await broker.contents(q, 100) is None, "RabbitMQ shows to nobody what is in a queue"
+        return
     await broker.publish([q], b"later", delay_s=600)
-    found = await broker.contents(q, 4)
-    if isinstance(broker, EmbeddedBroker):
-        assert found == [b"0", b"1", b"both", b"later"]
-    else:
-        assert found is None, "RabbitMQ shows to nobody what is in a queue"
+    assert await broker.contents(q, 4) == [b"0", b"1", b"both", b"later"]
     assert await broker.contents(q, 3) is None
