@@ -86,7 +86,7 @@ class Doors:
             self._again.cancel()
             await asyncio.gather(self._again, return_exceptions=True)
         await asyncio.gather(
-            *(door.source.stop() for name, door in self._doors.items() if name not in self.closed)
+            *(_stopped(name, door.source) for name, door in self._doors.items() if name not in self.closed)
         )
 
     @property
@@ -165,7 +165,7 @@ class Doors:
                 opened.append(door)
         except BaseException as error:
             for door in opened:
-                await door.source.stop()
+                await _stopped(door.channel.name, door.source)
             await self._reopen(gave_way)
             if not isinstance(error, Exception):
                 raise
@@ -175,13 +175,13 @@ class Doors:
 
     async def _reopen(self, gave_way: Sequence[Door]) -> None:
         """A source that was closed does not open again: each gets a new one."""
-        closed = [door.source for door in gave_way]
+        closed = [(door.channel.name, door.source) for door in gave_way]
         for door in gave_way:
             door.source = self._door(door.channel, door.deliver).source
             self.closed[door.channel.name] = "closed for a change that failed"
         await self._open_closed()
         self._try_again()
-        await asyncio.gather(*(source.stop() for source in closed))
+        await asyncio.gather(*(_stopped(name, source) for name, source in closed))
 
     def _door(self, channel: Channel, deliver: Deliver) -> Door:
         kind = registry.sources.get(channel.kind)
@@ -218,7 +218,7 @@ class Doors:
                 self.closed[name] = reason
             else:
                 if self._doors.get(name) is not door:  # exchanged meanwhile
-                    await door.source.stop()
+                    await _stopped(name, door.source)
                     continue
                 self.closed.pop(name, None)
                 self._said_open(door)
@@ -231,3 +231,11 @@ class Doors:
         while self.closed:
             await asyncio.sleep(_TRY_AGAIN_S)
             await self._open_closed()
+
+
+async def _stopped(name: str, source: Source) -> None:
+    """A door that cannot stop, a plug-in's perhaps, keeps no other from it."""
+    try:
+        await source.stop()
+    except Exception:
+        log.exception("door.not_stopped", channel=name)

@@ -208,7 +208,7 @@ class Reload:
         done = await asyncio.gather(*(source.stop() for source in shut), *turns, return_exceptions=True)
         for failed in done:
             if isinstance(failed, BaseException):
-                log.error("reload.part_failed", error=repr(failed))
+                log.error("reload.part_failed", exc_info=failed)
         await engine.tidy()
 
     async def _order(self, works: Sequence[Work]) -> None:

@@ -1,4 +1,4 @@
-"""A site's own kind of destination that does what it should not: the queue is delivered all the same."""
+"""A site's own kinds that do what they should not: queues are delivered and doors are changed all the same."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_parts import Sink, adt, port, running, send, settled, write_site
+from engine_parts import adt, port, running, send, settled, write_site
 from reload_parts import applied
 
-from config.registry import destinations
-from endpoints.base import Ground, Options
-from router.lane import Lane
-from router.parallel import Parallel
+from config.registry import destinations, sources
+from endpoints.base import Deliver, Ground, Options
 from schemas.message import Message, Receipt
 
 ORDERS = ["", "order: {by: $PID-3.1, lanes: 1}\n"]
@@ -35,6 +33,7 @@ class Clumsy:
         return None
 
     async def stop(self) -> None:
+        ClumsyDoor.ended.append("destination")
         raise RuntimeError("already closed")
 
     async def send(self, message: Message) -> Receipt:
@@ -45,10 +44,42 @@ class Clumsy:
         return Receipt("OK")
 
 
+@sources.register("clumsy")
+class ClumsyDoor:
+    """Cannot stop, or only slowly."""
+
+    class Options(Options):
+        slow: bool = False
+
+    ended: list[str]
+
+    def __init__(self, options: Any, ground: Ground) -> None:
+        self.slow = options.slow
+
+    async def start(self, deliver: Deliver) -> None:
+        return None
+
+    def pause(self) -> None:
+        return None
+
+    def resume(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+    async def stop(self) -> None:
+        if not self.slow:
+            raise RuntimeError("already closed")
+        await asyncio.sleep(0.5)
+        self.ended.append("slow door")
+
+
 @pytest.fixture(autouse=True)
 def got(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
     monkeypatch.setattr(Clumsy, "got", made, raising=False)
+    monkeypatch.setattr(ClumsyDoor, "ended", [], raising=False)
     return made
 
 
@@ -89,21 +120,13 @@ async def test_a_send_that_was_cancelled_by_nobody_is_a_bug_and_the_next_are_sen
         await settled(engine, "dead", 9)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-async def test_a_bug_in_what_delivers_a_queue_does_not_end_it(
-    tmp_path: Path, order: str, sink: Sink, got: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kind: Any = Lane if order else Parallel
-    run, runs = kind.run, 0
-
-    async def once_not(self: Any) -> None:
-        nonlocal runs
-        runs += 1
-        if runs == 1:
-            raise ValueError("x")
-        await run(self)
-
-    monkeypatch.setattr(kind, "run", once_not)
-    async with running(site(tmp_path, order)) as engine:
-        await send(port(engine), adt("1"))
-        await until(got, ["1"])
+async def test_a_door_that_cannot_stop_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
+    """Who stops waits for the replies that every door owes, before anything else goes."""
+    to = "format: hl7v2\nto:\n  lis:\n    send: {clumsy: {}}\n"
+    channels = {
+        name: f"channel: {name}\nfrom: {{clumsy: {{slow: {slow}}}}}\n{to}"
+        for name, slow in (("adt", "false"), ("orders", "true"))
+    }
+    async with running(write_site(tmp_path, channels)):
+        pass
+    assert ClumsyDoor.ended[0] == "slow door"
