@@ -204,7 +204,12 @@ class Reload:
             if channel in left and destination not in left[channel]:
                 post.end()
         await self._order(works)
-        turns = (engine.post(outlet.way).take_over(outlet) for work in works for outlet in work.outlets)
+        # Where the engine stops meanwhile, what waits is for the next start.
+        turns = (
+            engine.post(outlet.way).take_over(outlet) if engine.started else outlet.stop()
+            for work in works
+            for outlet in work.outlets
+        )
         done = await asyncio.gather(*(source.stop() for source in shut), *turns, return_exceptions=True)
         for failed in done:
             if isinstance(failed, BaseException):

@@ -13,6 +13,7 @@ from engine_parts import Sink, adt, code_of, port, running, send, write_site
 from process_parts import Process, free_port
 from reload_parts import ADT, Sender, applied, arrived, text, write
 
+from router import reload
 from router.brokers.base import BrokerDown
 from router.engine import Engine
 
@@ -111,3 +112,31 @@ async def test_a_kill_at_any_moment_of_a_reload_loses_nothing(
     assert await asyncio.to_thread(process.terminate) == 0
     firsts = [id for id in dict.fromkeys(sink.ids()) if id in sender.accepted]
     assert firsts == sender.accepted, "all are one patient's: never one before another"
+
+
+async def test_a_change_that_a_stop_overtakes_begins_no_more_deliveries(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would be cut short with the process, and sent again by the next."""
+    monkeypatch.setattr(reload, "_IDLE_WITHIN_S", 0.1)
+    site = write_site(tmp_path, {ADT: text(ADT, 0, lis=sink.port)})
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def waits(self: reload.Reload, works: object) -> None:
+        reached.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(reload.Reload, "_order", waits)
+    async with running(site) as engine:
+        write(site, ADT, text(ADT, 0, lis=sink.port, emr=sink.port))
+        applying = asyncio.create_task(engine.reload.apply())
+        await reached.wait()
+        stop_doors = engine.doors.close
+
+        async def and_on() -> None:
+            await stop_doors()
+            go_on.set()
+            await asyncio.wait_for(applying, 20)
+
+        monkeypatch.setattr(engine.doors, "close", and_on)
+    assert [outlet.way for outlet in engine.outlets] == [(ADT, "lis")]
