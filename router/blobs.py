@@ -295,8 +295,13 @@ def _sync(folder: Path) -> None:
 
 
 def open_blobs(
-    settings: Settings, now_ms: Callable[[], int], wanted: Callable[[], bool] = lambda: True
+    settings: Settings,
+    now_ms: Callable[[], int],
+    wanted: Callable[[], bool] = lambda: True,
+    *,
+    make: bool = True,
 ) -> Blobs:
+    """The site's. Will `make` the key's file where there is none: for the engine alone."""
     said = settings.blobs
-    keys = partial(site_keys, said.key, said.old_keys, settings.var / "site.key")
+    keys = partial(site_keys, said.key, said.old_keys, settings.var / "site.key", make=make)
     return Blobs(Path(said.folder), keys, now_ms, said.free, wanted)

@@ -12,6 +12,7 @@ from threading import Lock
 
 DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
+_SET_RIGHT_MS = 3_600_000
 _RANDOM_BITS = 74
 _VERSION, _VARIANT = 0x7 << 76, 0b10 << 62
 _LOW = (1 << 62) - 1
@@ -24,11 +25,12 @@ _random = 0
 def new_id(now_ms: int) -> str:
     """A new id for the time `now_ms` (Unix, milliseconds), larger than every id this process made before.
 
-    In one millisecond, or while the clock is behind, the random part counts on (RFC 9562, 6.2, method 2).
+    In one millisecond, or while the clock is behind, the random part counts on (RFC 9562, 6.2, method 2). Not where the
+    clock has gone back by more than an hour: it was wrong before, and ids would stay in a day that is not now.
     """
     global _ms, _random
     with _lock:
-        if now_ms > _ms:
+        if now_ms > _ms or now_ms < _ms - _SET_RIGHT_MS:
             # The top bit stays free: a millisecond has room for 2 ** 73 ids before it would overflow.
             _ms, _random = now_ms, secrets.randbits(_RANDOM_BITS - 1)
         else:

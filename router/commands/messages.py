@@ -235,10 +235,16 @@ def _save(story: Story, file: Path) -> None:
     from router.blobs import open_blobs
     from router.cli import settings
 
-    pieces = open_blobs(settings(), now_ms).find(story.blob).pieces() if story.blob else (story.body,)
+    pieces = (
+        open_blobs(settings(), now_ms, make=False).find(story.blob).pieces() if story.blob else (story.body,)
+    )
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise BadQuery("JL-J004", f"{file}: {error.strerror}") from None
-    with open(handle, "wb") as saved:
-        saved.writelines(pieces)
+    try:
+        with open(handle, "wb") as saved:
+            saved.writelines(pieces)
+    except BaseException:  # half a body is none
+        file.unlink()
+        raise

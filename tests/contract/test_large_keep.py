@@ -15,7 +15,7 @@ from router.ids import day_of, day_start_ms
 from router.store import Keep, Rules, Store
 from router.sweep import Sweep
 
-NOW = wall_ms()  # ids are never older than those that the process has made
+NOW = wall_ms()
 RULES = Rules(others=Keep(body_s=30 * 86_400.0, rows_s=400 * 86_400.0))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from router.ids import first_id, new_id, time_ms
+from router.ids import DAY_MS, first_id, new_id, time_ms
 
-FAR = 9_000_000_000_000  # later than any other test's clock: ids of one process only ever grow
+FAR = 9_000_000_000_000  # later than any other test's clock
 
 
 def test_an_id_is_a_uuid_of_version_7_in_32_hex_digits() -> None:
@@ -20,6 +20,12 @@ def test_an_id_is_a_uuid_of_version_7_in_32_hex_digits() -> None:
 def test_ids_grow_within_a_millisecond_and_while_the_clock_goes_back() -> None:
     made = [new_id(FAR + 1), *(new_id(FAR + 1) for _ in range(5000)), new_id(FAR - 5000), new_id(FAR + 2)]
     assert made == sorted(set(made))
+
+
+def test_after_a_clock_that_was_wrong_ids_are_of_this_time_again() -> None:
+    assert time_ms(new_id(FAR + 400 * DAY_MS)) == FAR + 400 * DAY_MS
+    assert time_ms(new_id(FAR + 5)) == FAR + 5
+    assert time_ms(new_id(FAR - 5)) == FAR + 5
 
 
 def test_threads_never_get_the_same_id() -> None:

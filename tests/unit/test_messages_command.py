@@ -9,8 +9,10 @@ import threading
 from pathlib import Path
 
 from command_parts import Run, stored
+from msgspec.structs import replace
 
 from router.commands.tables import readable
+from router.envelope import BlobRef
 from router.store import Store
 
 
@@ -113,3 +115,14 @@ def test_dead_letters_and_counts_add_up(run: Run) -> None:
         "10",
         "0",
     ]
+
+
+def test_a_large_body_that_cannot_be_read_leaves_no_half_a_file(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    envelope, _ = stored(20)
+    store.write([replace(envelope, body=b"", blob=BlobRef(envelope.id, 2_000_000, b""))], [])
+    saved = tmp_path / "saved"
+    code, out = run("show", envelope.id, "--save", str(saved))
+    assert (code, "JL-L002" in out) == (1, True)
+    assert not saved.exists()

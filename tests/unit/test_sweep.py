@@ -17,7 +17,7 @@ from router.store import NotFound
 from router.sweep import Sweep
 
 DAY = 86_400_000
-NOW = now_ms()  # ids are never older than those that the process has made
+NOW = now_ms()
 
 
 class Journal:
