@@ -94,18 +94,11 @@ class Sealer:
 
 
 class SiteKeys:
-    """The site's key, and those before it that still open what they sealed.
-
-    `wrap` and `unwrap` are for who keeps data keys beside the data. `seal` and `open` are for single values:
-    they use a data key of this process, which travels, wrapped, with each value.
-    """
+    """The site's key, and those before it that still open what they wrapped. Data keys lie beside their data."""
 
     def __init__(self, current: bytes, older: Sequence[bytes] = ()) -> None:
         self._wrappers = {_id(key): Sealer(key) for key in (*reversed(older), current)}
         self._current = _id(current)
-        self._data_key = secrets.token_bytes(KEY_BYTES)
-        self._wrapped = self.wrap(self._data_key)
-        self._sealers = {self._wrapped: Sealer(self._data_key)}
 
     @property
     def id(self) -> str:
@@ -126,21 +119,6 @@ class SiteKeys:
                 f"{', '.join(id.hex() for id in self._wrappers)}",
             )
         return wrapper.open(wrapped[_ID_BYTES:], _WRAPPING)
-
-    def seal(self, plain: bytes, context: bytes = b"") -> bytes:
-        """WRAPPED_BYTES + OVERHEAD longer than `plain`. Opens in every process that has the site's key."""
-        return self._wrapped + self._sealers[self._wrapped].seal(plain, context)
-
-    def open(self, sealed: bytes, context: bytes = b"") -> bytes:
-        """Raises KeyTrouble."""
-        wrapped = sealed[:WRAPPED_BYTES]
-        sealer = self._sealers.get(wrapped)
-        if sealer is None:
-            sealer = Sealer(self.unwrap(wrapped))
-            if len(self._sealers) > 1_000:  # each process that ever sealed is one
-                self._sealers = {self._wrapped: self._sealers[self._wrapped]}
-            self._sealers[wrapped] = sealer
-        return sealer.open(sealed[WRAPPED_BYTES:], context)
 
 
 def key_id(wrapped: bytes) -> str:
