@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
 
 import children
-from faults import FAULTS, STACKS, possible, runnable
+from faults import FAULTS, STACKS, fault_of, possible, runnable
 from servers import Servers
 from table import Tally
 from trial import Result, Trial
@@ -24,14 +25,16 @@ from trial import Result, Trial
 def main() -> int:
     """Exit code 1 when a trial broke."""
     chosen = _arguments()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # that a peer is gone is no news here
     stacks, reasons = possible()
     stacks = tuple(stack for stack in stacks if chosen.stack in ("", stack))
-    names = [chosen.fault] if chosen.fault else runnable(stacks)
+    names = runnable(stacks)
     tally = Tally()
     broken = []
     with children.none_left(), Servers() as servers:
         for seed in range(chosen.seed, chosen.seed + chosen.trials):
-            result = _run(seed, names[seed % len(names)], stacks, chosen.messages, servers)
+            fault = chosen.fault or fault_of(seed, names, stacks)
+            result = _run(seed, fault, stacks, chosen.messages, servers)
             tally.add(result)
             print(_line(result), flush=True)
             broken += [(seed, result.fault)] if result.broken else []

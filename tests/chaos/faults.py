@@ -8,7 +8,7 @@ times as they are in a hospital; the short form is for `make test`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -60,6 +60,17 @@ def runnable(stacks: tuple[str, ...]) -> list[str]:
         for name, each in sorted(FAULTS.items())
         if set(stacks) & set(each.stacks) and not (each.needs == "tmpfs" and disk.missing())
     ]
+
+
+def fault_of(seed: int, names: Sequence[str], stacks: Sequence[str]) -> str:
+    """By turns, so that each comes as often; one time in five together with a second, where both can be."""
+    first, chance = names[seed % len(names)], Random(f"fault {seed}")
+    others = [
+        name
+        for name in names
+        if name != first and set(FAULTS[name].stacks) & set(FAULTS[first].stacks) & set(stacks)
+    ]
+    return f"{first}+{chance.choice(others)}" if others and chance.random() < 0.2 else first
 
 
 # The engine's processes

@@ -158,7 +158,7 @@ class Proxy:
                     continue
                 for frame, event in frames.feed(data):
                     where = self._comes(event)
-                    if where == "before":
+                    if where == "before" or writer.transport.is_closing():
                         return
                     writer.write(frame[: len(frame) // 2] if where == "within" else frame)
                     if where:

@@ -28,7 +28,7 @@ class Tally:
         self._by_fault: defaultdict[str, list[Result]] = defaultdict(list)
 
     def add(self, result: Result) -> None:
-        self._by_fault[result.fault].append(result)
+        self._by_fault["two together" if "+" in result.fault else result.fault].append(result)
 
     def table(self) -> Table:
         """`doubled` counts copies after the first; `explained` are those with a reason (verdict.py).
