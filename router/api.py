@@ -12,11 +12,14 @@ import hmac
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from endpoints.web import problem
 from router import api_destinations, api_reload, api_replay
 from router.board import Board
 from router.brokers.base import BrokerDown
@@ -42,10 +45,6 @@ def mount(engine: Engine) -> None:
     # Only an engine that runs writes it: one that fails to start leaves the running one its own.
     engine.when_started.append(lambda: write_token(engine.settings.var, token))
 
-    def operator(authorization: Annotated[str, Header()] = "") -> None:
-        if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
-            raise HTTPException(401, "the operator's token is missing or wrong 缺少操作员令牌或令牌错误")
-
     engine.web.app.include_router(_monitor(engine))
     protected = [api_reload.routes(engine.reload)]
     if "journal" in engine.roles:
@@ -54,7 +53,25 @@ def mount(engine: Engine) -> None:
         )
         protected += [_operate(engine), api_destinations.routes(destinations), api_replay.mount(engine)]
     for routes in protected:
-        engine.web.app.include_router(routes, dependencies=[Depends(operator)])
+        engine.web.app.include_router(routes)
+    engine.web.app.add_middleware(_Locked, token=token)
+
+
+class _Locked:
+    """Asks for the token before anything of a request is read: a dependency of a route would see it read already."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._wanted = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["path"] + "/").startswith("/api/"):
+            shown = Headers(scope=scope).get("authorization", "")
+            if not hmac.compare_digest(shown.encode(), self._wanted):
+                text = "the operator's token is missing or wrong 缺少操作员令牌或令牌错误"
+                await problem(401, "JL-E205", detail=text)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _monitor(engine: Engine) -> APIRouter:

@@ -144,6 +144,10 @@ async def test_a_dead_letter_is_replayed_as_a_new_message_of_the_old_one(tmp_pat
         token = (engine.settings.var / TOKEN_FILE).read_text()
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}") as client:
             assert (await client.post("/api/replay", json={"ids": [old.id]})).status_code == 401
+            unread = await client.post("/api/replay", content=b"[[[ no json")
+            assert (unread.status_code, unread.json()["code"]) == (401, "JL-E205"), (
+                "a stranger's body is not read"
+            )
             answer = await client.post(
                 "/api/replay", json={"ids": [old.id]}, headers={"authorization": f"Bearer {token}"}
             )
