@@ -126,7 +126,8 @@ class Broker(Protocol):
     def post(self, address: str, body: bytes) -> None:
         """At most once, and only while the other process is there: for what nobody needs afterwards."""
 
-    async def depth(self, queues: Sequence[str]) -> dict[str, Depth]: ...
+    async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
+        """Also of a queue that is there and was not declared here. Raises BrokerDown where one is not there."""
 
     async def settled(self) -> None:
         """Returns when everything that was published until now has been confirmed, or has failed."""

@@ -359,11 +359,11 @@ class RabbitBroker:
         """How full a queue is. One that is gone ends the session: the next declares it again."""
         ready = await session.count(name)
         spec = self._specs.get(name)
-        if ready is None or spec is None:
+        if ready is None:
             if spec is not None:
                 session.end(LinkLost(f"queue {name} was deleted"))
             raise _unknown(name)
-        if ready >= spec.max_length and not spec.stream:
+        if spec is not None and ready >= spec.max_length and not spec.stream:
             self._full.add(name)
         else:
             self._full.discard(name)

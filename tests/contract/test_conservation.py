@@ -208,3 +208,19 @@ async def test_beside_other_processes_only_what_stays_untried_for_long_is_an_ala
         assert await looks(engine, 10) == ()
         (missing,) = await looks(engine, 25)
         assert missing == Missing("adt", "lis", 2, tuple(ids(engine)), exact=True)
+
+
+async def test_what_waits_for_a_destination_that_is_gone_is_not_missing(
+    tmp_path: Path, broker: str, sink: Sink
+) -> None:
+    site = write_site(tmp_path, channel(sink))
+    async with running(site, broker=broker) as engine:
+        await pause(engine)
+        await send(port(engine), adt("N1"), adt("N2"))
+        assert await looks(engine) == ()
+    (site / "channels" / "adt.yaml").unlink()
+    write_site(tmp_path, channel(sink, name="orders"))
+    async with running(site, broker=broker) as engine:
+        assert engine.unattended == {QUEUE: 2}
+        assert await looks(engine) == ()
+        await engine.board.say(Mode(*WAY, "running", now_ms()))  # for the next test on this broker
