@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 import structlog
 import typer
@@ -31,6 +32,7 @@ async def serve(settings: Settings, site: Site, reread: Reread, watch: str) -> i
     """Until SIGTERM or SIGINT; SIGHUP reloads. `watch`: `polling`, `on`, or empty. 1: it could not start."""
     engine = _made(settings, site, reread)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_bug)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
@@ -70,6 +72,12 @@ async def serve(settings: Settings, site: Site, reread: Reread, watch: str) -> i
                 await asyncio.gather(task, return_exceptions=True)
     await engine.stop()
     return 1 if failed is not None else 0
+
+
+def _bug(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody caught. asyncio's own words show arguments and what the exception says: a message, perhaps."""
+    what = context["message"].split("(")[0].split("<")[0].strip()
+    log.error("loop.bug", what=what, exc_info=context.get("exception"))
 
 
 def _made(settings: Settings, site: Site, reread: Reread) -> Engine:

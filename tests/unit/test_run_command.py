@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from channels.loader import load_site
 from config.settings import load_settings
@@ -106,3 +107,23 @@ async def test_a_stop_cuts_no_change_of_the_watcher_short(
     async with asyncio.timeout(30):
         code, (engine,) = await served(tmp_path, monkeypatch, None, watch="on")
     assert (code, engine.stopped, engine.reload.ended) == (0, 1, "whole")
+
+
+async def test_what_nobody_caught_is_logged_without_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(body: str) -> None:
+        raise ValueError(body)
+
+    async def start(engine: FakeEngine) -> None:
+        asyncio.get_running_loop().call_soon(bug, "王小明")
+        asyncio.get_running_loop().call_soon(terminate)
+
+    monkeypatch.setattr(FakeEngine, "start", start)
+    with structlog.testing.capture_logs() as logged:
+        code, _ = await served(tmp_path, monkeypatch)
+    assert code == 0
+    (said,) = [line for line in logged if line["event"] == "loop.bug"]
+    assert isinstance(said["exc_info"], ValueError)
+    assert said["what"].startswith("Exception in callback")
+    assert "王小明" not in said["what"] + caplog.text
