@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-
-import structlog
 
 from config.errors import JingluoError
 from endpoints.web import WebServer
 from router.board import Board
 from router.brokers.base import Broker, Depth
+from router.chore import Chore
 from router.conservation import Missing
 from router.delivery import Outlet
 from router.envelope import JOURNAL, way_of
 from router.journal import Journal
 from router.metrics import Snapshot, Waiting
 
-log = structlog.get_logger()
-
 _EVERY_S = 1.0
 _NONE = Depth(0)
 
 
-class Gauges:
+class Gauges(Chore):
     """The last sample of every queue's depth.
 
     `outlets` are those of the moment, `queues` what is looked at besides their own; `tell` hears of each sample.
@@ -39,6 +35,7 @@ class Gauges:
         queues: Callable[[], Iterable[str]],
         tell: Callable[[Mapping[str, Depth]], None],
     ) -> None:
+        super().__init__("gauges", self._look, 0, _EVERY_S)
         self._broker = broker
         self._outlets = outlets
         self._now_ms = now_ms
@@ -46,16 +43,6 @@ class Gauges:
         self._tell = tell
         self._depths: dict[str, Depth] = {}
         self._delayed = 0
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._sample(), name="gauges")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def sample(self) -> None:
         own = [queue for outlet in self._outlets() for queue in outlet.queues]
@@ -96,12 +83,6 @@ class Gauges:
             held=tuple(Counter(way_of(queue) for queue in board.held).items()),
         )
 
-    async def _sample(self) -> None:
-        while True:
-            try:
-                await self.sample()
-            except JingluoError:
-                pass  # the broker is down: the last sample stands
-            except Exception:  # back-pressure hangs on it: a bug must not end the looking
-                log.exception("gauges.bug")
-            await asyncio.sleep(_EVERY_S)
+    async def _look(self) -> None:
+        with contextlib.suppress(JingluoError):  # the broker is down: the last sample stands
+            await self.sample()
