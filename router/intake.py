@@ -7,6 +7,7 @@ the broker's confirm completes the reply.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import Callable
@@ -86,20 +87,28 @@ class Intake:
     async def _deliver_large(self, message: Message, blob: Blob) -> Reply:
         """Its id is its file's name: so who sweeps finds what refers to a file."""
         try:
-            message = await asyncio.to_thread(self._large.readable, message, blob)
+            message, tree = await asyncio.to_thread(self._read_large, message, blob)
         except JingluoError as error:
             self._count.failed.inc()
             self._forget(ref_of(blob), error)
             return _failed(blob.name, error)
-        return await self._deliver(message, blob.name)
+        return await self._deliver(message, blob.name, tree)
 
-    def _deliver(self, message: Message, message_id: str) -> asyncio.Future[Reply]:
+    def _read_large(self, message: Message, blob: Blob) -> tuple[Message, Any]:
+        """In a thread: what takes seconds to read holds nobody up. What cannot be read is told where all others are."""
+        message = self._large.readable(message, blob)
+        with contextlib.suppress(Exception):
+            return message, self._read(message)
+        return message, None
+
+    def _deliver(self, message: Message, message_id: str, tree: Any = None) -> asyncio.Future[Reply]:
+        """`tree`: what was read already."""
         now_ms = self._now_ms()
         arrival = _Arrival(
             message_id or new_id(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter()
         )
         try:
-            envelope, queues = self._decide(message, arrival, now_ms)
+            envelope, queues = self._decide(message, arrival, now_ms, tree)
             body = encode(envelope)
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
@@ -126,10 +135,13 @@ class Intake:
         confirmed.add_done_callback(lambda future: self._answer(arrival, envelope, future))
         return arrival.done
 
-    def _decide(self, message: Message, arrival: _Arrival, now_ms: int) -> tuple[Envelope, tuple[str, ...]]:
+    def _decide(
+        self, message: Message, arrival: _Arrival, now_ms: int, tree: Any
+    ) -> tuple[Envelope, tuple[str, ...]]:
         """What becomes of it: sent on, filtered, refused, or known as the resend of another."""
         try:
-            tree = self._read(message)
+            if tree is None:
+                tree = self._read(message)
             key = self._duplicates.key(tree) if self._duplicates is not None else b""
             if key and self._duplicates is not None:
                 arrival.first = self._duplicates.first(key)

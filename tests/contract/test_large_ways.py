@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from router import attempt, handling
 from router.duplicates import Duplicates, First
 from router.replay import Replayer, ReplayRequest
 from router.search import Query
+from schemas.json import Json
 from schemas.message import Reply
 
 SETTINGS = "limits: {whole: 2MB}\nblobs: {free: 1MB}\n"
@@ -88,6 +90,32 @@ async def test_json_that_is_not_held_whole_is_passed_on_where_nobody_asks_what_i
         assert sorted(path.read_bytes() for path in (site / "out").iterdir()) == sorted(
             [body[:22] + b'"}', body]
         )
+
+
+async def test_what_takes_long_to_read_is_read_beside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "channel: asks\nfrom: {http: {path: /asks}}\nformat: json\nindex: {patient: $.id}\n"
+    site = write_site(
+        tmp_path, {"asks": text + "to:\n  out: {send: {file: {folder: out}}}\n"}, settings=SETTINGS
+    )
+    by: list[threading.Thread] = []
+    decode = Json.decode
+
+    def watched(self: Json, body: bytes, charset: str = "") -> object:
+        by.append(threading.current_thread())
+        return decode(self, body, charset)
+
+    monkeypatch.setattr(Json, "decode", watched)
+    async with running(site) as engine, httpx2.AsyncClient(trust_env=False, timeout=20) as client:
+        url = f"http://127.0.0.1:{engine.web.port}/asks"
+        for body in (b'{"id": "P1", "scan": "' + b"x" * (MB + MB // 2) + b'"}', b"[" * (MB + 9)):
+            answer = await client.post(url, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == (202 if body.startswith(b"{") else 400), answer.text
+        await settled(engine)
+        assert len(engine.store.search(Query(text="P1"), 10).found) == 1
+    assert by[0] is not threading.main_thread()
+    assert by[1] is not threading.main_thread()
 
 
 async def test_a_map_of_what_is_too_large_is_a_dead_letter_and_the_others_go_on(tmp_path: Path) -> None:
