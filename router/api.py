@@ -49,7 +49,12 @@ def mount(engine: Engine) -> None:
     protected = [api_reload.routes(engine.reload)]
     if "journal" in engine.roles:
         destinations = Destinations(
-            lambda: engine.site.channels, engine.board, engine.broker, engine.store, now_ms
+            lambda: engine.site.channels,
+            engine.board,
+            engine.broker,
+            engine.store,
+            now_ms,
+            engine.conservation.give_up,
         )
         protected += [_operate(engine), api_destinations.routes(destinations), api_replay.mount(engine)]
     for routes in protected:
@@ -125,10 +130,7 @@ def _journal(engine: Engine) -> dict[str, Any]:
     return {
         "journal": "writing" if engine.journal.ok else "waiting for its database",
         "journal_parked": engine.journal.parked,
-        "missing": {
-            f"{one.channel}/{one.destination}": str(one)
-            for one in (engine.conservation.missing if engine.conservation else ())
-        },
+        "missing": {f"{one.channel}/{one.destination}": str(one) for one in engine.conservation.missing},
     }
 
 

@@ -25,7 +25,7 @@ from channels.model import Channel
 from router.board import Board, Way
 from router.brokers.base import Broker
 from router.chore import Chore
-from router.envelope import Envelope, decode_work, queues_of
+from router.envelope import JOURNAL, Attempt, Attempts, Envelope, decode_work, encode, queues_of
 from router.ids import first_id, time_ms
 from router.journal import Journal
 from router.queues import Queues
@@ -97,6 +97,7 @@ class Conservation(Chore):
         queues: Queues,
         channels: Callable[[], Iterable[Channel]],
         now_ms: Callable[[], int],
+        count_dead: Callable[[Way], None],
     ) -> None:
         super().__init__("conservation", self.once, _EVERY_S, _EVERY_S)
         self.missing: tuple[Missing, ...] = ()
@@ -108,6 +109,7 @@ class Conservation(Chore):
         self._queues = queues
         self._channels = channels
         self._now_ms = now_ms
+        self._count_dead = count_dead
         self._open: set[str] = set()  # messages with a delivery that had no end at the last look
         self._seen = first_id(0)  # of the journal, so far
         self._made_good: set[tuple[str, str]] = set()  # missed, and replayed since
@@ -119,6 +121,22 @@ class Conservation(Chore):
         except StoreError as error:
             if error.code != "JL-J003":  # nothing was ever written
                 raise
+
+    async def give_up(self, way: Way, id: str) -> bool:
+        """What is missing becomes a dead letter, by an operator's word; false where no such thing is missing.
+
+        `id` may be cut short. Should it be delivered after all, it counts as delivered. Raises BrokerDown.
+        """
+        mine = [one for one in self.missing if (one.channel, one.destination) == way]
+        found = [whole for one in mine for whole in one.ids if whole.startswith(id)]
+        if len(found) != 1:
+            return False
+        reason = "in no queue any more: an operator gave it up 队列中已无此消息，操作员放弃"
+        end = Attempt(found[0], *way, 0, self._now_ms(), 0, "dead", "JL-J017", reason)
+        await self._broker.publish((JOURNAL,), encode(Attempts((end,))))
+        self._count_dead(way)
+        log.info("delivery.given_up", channel=way[0], destination=way[1], message=found[0])
+        return True
 
     async def look(self) -> None:
         """Raises BrokerDown and StoreError; then no two looks are in a row."""

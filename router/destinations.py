@@ -6,7 +6,7 @@ All of it is said on the board, so it reaches every process that delivers and ou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -75,12 +75,15 @@ class Destinations:
         broker: Broker,
         store: Store,
         now_ms: Callable[[], int],
+        give_up: Callable[[Way, str], Awaitable[bool]],
     ) -> None:
+        """`give_up` makes a dead letter of what is missing, and says whether it was."""
         self._channels = channels
         self._board = board
         self._broker = broker
         self._store = store
         self._now_ms = now_ms
+        self._give_up = give_up
 
     async def all(self) -> list[Shown]:
         shown = [await self._shown(channel, (channel.name, name)) for channel, name in self._ways()]
@@ -110,12 +113,13 @@ class Destinations:
         return await (self.one(way) if order.id else self.set(way, "running", order))
 
     async def skip(self, way: Way, order: Order) -> Shown:
-        """The message that holds a lane becomes a dead letter, and the lane goes on."""
+        """The message that holds a lane, or is missing, becomes a dead letter; the lane goes on."""
         self._known(way)
         if not order.id:
             raise NotPossible("JL-D911", "say which message shall be skipped 请指定要跳过的消息")
-        for held in self._held(way, order.id):
-            await self._decide(held, skip=True)
+        if not await self._give_up(way, order.id):
+            for held in self._held(way, order.id):
+                await self._decide(held, skip=True)
         return await self.one(way)
 
     def _ways(self) -> list[tuple[Channel, str]]:

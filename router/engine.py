@@ -79,10 +79,10 @@ class Engine:
         self.queues = Queues(self.broker)
         self.posts: dict[Way, Post] = {}
         self._sweep: Sweep | None = None
-        self.conservation: Conservation | None = None
+        self._conservation: Conservation | None = None
         if self._store is not None and self._journal is not None:
             self._sweep = Sweep(self.makers.blobs, self._store, self._journal.caught_up, now_ms)
-            self.conservation = Conservation(
+            self._conservation = Conservation(
                 self._store,
                 self.broker,
                 self._journal,
@@ -90,6 +90,7 @@ class Engine:
                 self.queues,
                 lambda: self.site.channels,
                 now_ms,
+                lambda way: self.metrics.delivery(*way).dead.inc(),
             )
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
@@ -104,7 +105,7 @@ class Engine:
         self.metrics.watch(lambda: self._snapshot())
 
     def _snapshot(self) -> Snapshot:
-        missing = self.conservation.missing if self.conservation is not None else ()
+        missing = self._conservation.missing if self._conservation is not None else ()
         return self.gauges.snapshot(self._journal, self.web, self.board, self.paused(), missing)
 
     @property
@@ -126,6 +127,11 @@ class Engine:
     def journal(self) -> Journal:
         assert self._journal is not None, "only the role `journal` has a database"
         return self._journal
+
+    @property
+    def conservation(self) -> Conservation:
+        assert self._conservation is not None, "only the role `journal` has a database"
+        return self._conservation
 
     async def start(self) -> None:
         """Raises OSError when the HTTP port is taken. Waits for the broker as long as there is none."""
@@ -156,8 +162,8 @@ class Engine:
         self.gauges.start()
         if self._sweep is not None:
             self._sweep.start()
-        if self.conservation is not None:
-            self.conservation.start()
+        if self._conservation is not None:
+            self._conservation.start()
         self.board.listen(self._hold_back)
         self._hold_back()
         await self.doors.open()
@@ -197,8 +203,8 @@ class Engine:
         await self._step("gauges", self.gauges.stop())
         if self._sweep is not None:
             await self._step("sweep", self._sweep.stop())
-        if self.conservation is not None:
-            await self._step("conservation", self.conservation.stop())
+        if self._conservation is not None:
+            await self._step("conservation", self._conservation.stop())
         await self._step("keeping", self._keeping.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())

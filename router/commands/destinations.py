@@ -74,7 +74,10 @@ def drain(
 def skip(
     channel: Channel,
     destination: Destination,
-    id: Annotated[str, typer.Argument(help="The message that holds its lane, as `list` shows it.")],
+    id: Annotated[
+        str,
+        typer.Argument(help="The message that holds its lane, as `list` shows it; or one that is missing."),
+    ],
     reason: Reason = "",
 ) -> None:
     """The message that holds a lane becomes a dead letter, and the lane goes on. 跳过：转为死信，通道继续"""

@@ -11,9 +11,10 @@ import pika
 import pytest
 from engine_parts import Sink, adt, channel, field, port, running, send, settled, write_site
 
+from router.api import TOKEN_FILE
 from router.board import Mode
 from router.clock import now_ms
-from router.conservation import Conservation, Missing
+from router.conservation import Missing
 from router.engine import Engine
 from router.replay import Replayer, ReplayRequest
 from router.search import Query
@@ -24,17 +25,12 @@ WAY = ("adt", "lis")
 
 async def looks(engine: Engine, count: int = 2) -> tuple[Missing, ...]:
     """What so many looks in a row come to; everything is old enough."""
-    watch = conservation(engine)
+    watch = engine.conservation
     watch.settle_ms = -60_000
     for _ in range(count):
         assert await engine.journal.caught_up()
         await watch.look()
     return watch.missing
-
-
-def conservation(engine: Engine) -> Conservation:
-    assert engine.conservation is not None
-    return engine.conservation
 
 
 async def pause(engine: Engine) -> None:
@@ -182,7 +178,7 @@ async def test_a_journal_that_is_behind_makes_no_alarm(tmp_path: Path, broker: s
         await send(port(engine), adt("A"))
         await looks(engine, 1)
         engine.journal.ok = False  # as while its database is away
-        watch = conservation(engine)
+        watch = engine.conservation
         await watch.look()
         assert watch.missing == ()
         engine.journal.ok = True
@@ -224,3 +220,25 @@ async def test_what_waits_for_a_destination_that_is_gone_is_not_missing(
         assert engine.unattended == {QUEUE: 2}
         assert await looks(engine) == ()
         await engine.board.say(Mode(*WAY, "running", now_ms()))  # for the next test on this broker
+
+
+async def test_what_is_missing_can_be_made_a_dead_letter(tmp_path: Path, broker: str, sink: Sink) -> None:
+    site = write_site(tmp_path, channel(sink))
+    async with running(site, broker=broker) as engine:
+        await pause(engine)
+        await send(port(engine), adt("A"), adt("B"))
+    purge(broker, tmp_path)
+    async with running(site, broker=broker) as engine:
+        await looks(engine)
+        one, other = ids(engine)
+        token = (engine.settings.var / TOKEN_FILE).read_text()
+        skip = f"http://127.0.0.1:{engine.web.port}/api/destinations/adt/lis/skip"
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+            assert (await client.post(skip, json={"id": "0000"})).status_code == 409
+            assert (await client.post(skip, json={"id": one})).status_code == 200
+        assert [missing.ids for missing in await looks(engine)] == [(other,)]
+        (group,) = engine.store.dead().groups
+        assert (group.code, group.count, group.example) == ("JL-J017", 1, one)
+        assert 'jingluo_dead_total{channel="adt",destination="lis"} 1.0' in engine.metrics.render().decode()
+        (lis,) = [line for line in engine.store.counts() if line.destination]
+        assert (lis.accepted, lis.dead, lis.waiting) == (2, 1, 1)
