@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 from engine_parts import Sink, adt, channel, port, running, send, settled, write_site
+from process_parts import Process, connect, free_port
 
 from router.api import TOKEN_FILE
 from router.engine import Engine
@@ -89,3 +90,57 @@ async def test_a_job_is_cancelled_and_says_what_was_done(tmp_path: Path, broker:
         await sink.wait_for(40 + ended["made"])
         await settled(engine)
         assert len(sink.got) == 40 + ended["made"]
+
+
+async def test_kill_9_in_the_midst_of_a_job_makes_no_message_twice(tmp_path: Path, broker: str) -> None:
+    refusing = {"now": True}
+    sink = await Sink(lambda message: "AR" if refusing["now"] else "AA").start()
+    site = write_site(tmp_path, channel(sink), settings="replay: {rate: 30}\n")
+    ids = [f"K{n}" for n in range(90)]
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), *[adt(id) for id in ids])
+        await settled(engine)
+        assert await engine.journal.caught_up()
+        (group,) = engine.store.dead().groups
+    refusing["now"] = False
+    sink.got.clear()
+    http_port = free_port()
+    process = Process(site, broker, http_port=str(http_port))
+    try:
+        _, writer = await connect(http_port)
+        writer.close()
+        async with asyncio.timeout(30):
+            while (job := await started(http_port, engine.settings.var, group.key)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await sink.wait_for(60)  # beyond the first steps that were announced, in the midst of others
+    finally:
+        process.kill()
+    async with running(site, broker=broker) as engine:
+        (found,) = await ask(engine, "GET", "")
+        assert (found["id"], found["state"], found["made"]) == (job, "interrupted", 50)
+        await ask(engine, "POST", f"/{job}/start")
+        done = await until_ended(engine, job)
+        assert (done["state"], done["made"], done["failed"]) == ("done", 90, 0)
+        async with asyncio.timeout(30):
+            while set(sink.ids()) != set(ids):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await settled(engine)
+        assert await engine.journal.caught_up()
+        made = [found.parent for found in engine.store.search(Query(), 1000).found if found.parent]
+        assert len(set(made)) == len(made) == 90
+    await sink.stop()
+
+
+async def started(http_port: int, var: Path, cause: str) -> str | None:
+    """The job's id, once the engine is up."""
+    try:
+        headers = {"authorization": f"Bearer {(var / TOKEN_FILE).read_text()}"}
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", headers=headers) as client:
+            planned = await client.post("/api/replay/jobs", json={"cause": cause})
+            if planned.status_code != 200:
+                return None
+            job: str = planned.json()["id"]
+            assert (await client.post(f"/api/replay/jobs/{job}/start")).status_code == 200
+            return job
+    except (OSError, httpx2.HTTPError):
+        return None
