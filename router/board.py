@@ -76,6 +76,7 @@ class Board:
         self.modes: dict[Way, Mode] = {}  # of those that do not simply run
         self.held: dict[str, Held] = {}  # by queue
         self.skipped: dict[str, Held] = {}  # by queue: the hold that its operator ended with `skip`
+        self._resumed: dict[str, Decided] = {}  # by queue: the last hold that ended with another try
         self._eras: dict[
             Way, list[int]
         ] = {}  # the numbers of lanes that a destination had, one after the other
@@ -106,6 +107,11 @@ class Board:
         """Why the message was held, where its operator wants it to become a dead letter."""
         held = self.skipped.get(queue)
         return held if held is not None and held.id == id else None
+
+    def resumed_ms(self, queue: str, id: str) -> int:
+        """When the message's operator wanted another try of it (Unix ms), or 0."""
+        decided = self._resumed.get(queue)
+        return decided.at_ms if decided is not None and decided.id == id else 0
 
     # Orders
 
@@ -146,6 +152,8 @@ class Board:
                     del self.held[queue]
                     if skip:
                         self.skipped[queue] = held
+                    else:
+                        self._resumed[queue] = entry
             case Ordered(channel, destination, lanes):
                 eras = self._eras.setdefault((channel, destination), [])
                 if not eras or eras[-1] != lanes:  # two processes may say it at once

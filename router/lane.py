@@ -138,7 +138,10 @@ class Lane:
                     known = await asyncio.to_thread(self._tries, envelope.id, branch)
             except Exception as error:  # whatever the journal's trouble is, it holds up no lane
                 log.warning("delivery.earlier_tries_unknown", queue=self._queue, error=type(error).__name__)
-        return _Head(envelope.id, *known) if known[0] else _Head(envelope.id, delivered.deliveries - 1, 0)
+        if not known[0]:
+            return _Head(envelope.id, delivered.deliveries - 1, 0)
+        tries, first_ms = known
+        return _Head(envelope.id, tries, max(first_ms, self._board.resumed_ms(self._queue, envelope.id)))
 
     async def _give_up(self, envelope: wire.Envelope, delivered: Delivered, outcome: Outcome) -> float:
         """Holds the lane. If its operator wants another try, the time for retries begins anew."""

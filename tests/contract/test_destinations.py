@@ -169,6 +169,24 @@ async def test_a_message_that_is_skipped_becomes_a_dead_letter_and_its_lane_goes
     assert sink.ids() == ["G1", "BAD", "G2"]
 
 
+async def test_a_held_lane_that_is_resumed_after_a_restart_has_its_time_for_retries_anew(
+    tmp_path: Path, broker: str, sink: Sink
+) -> None:
+    sink.answer = lambda message: "AE"
+    site = write_site(tmp_path, channel(sink, ORDER, HOLD.replace("300ms", "5s")))
+    async with running(site, broker=broker) as engine:
+        await send(port(engine), adt("R1"))
+        await until(lambda: engine.board.held)
+        assert await engine.journal.caught_up()
+    async with running(site, broker=broker) as engine:
+        before = len(sink.got)
+        await tell(engine, "resume")
+        await until(lambda: len(sink.got) >= before + 2 or engine.board.held)
+        assert len(sink.got) >= before + 2
+        sink.answer = lambda message: "AA"
+        await settled(engine)
+
+
 async def test_a_waiting_sender_hears_that_its_message_is_kept_while_a_lane_is_held(
     tmp_path: Path, broker: str, sink: Sink
 ) -> None:
