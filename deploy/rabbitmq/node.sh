@@ -31,7 +31,7 @@ node_env() { # node_env FOLDER PORT COMMAND...: with the node's own settings and
         RABBITMQ_MNESIA_BASE="$folder/data" RABBITMQ_LOG_BASE="$folder/log" RABBITMQ_PID_FILE="$folder/rabbit.pid" \
         RABBITMQ_CONFIG_FILE="$folder/rabbitmq.conf" RABBITMQ_ADVANCED_CONFIG_FILE="$folder/advanced.config" \
         RABBITMQ_CONF_ENV_FILE="$folder/none" RABBITMQ_ENABLED_PLUGINS_FILE="$folder/plugins" \
-        RUNNING_UNDER_SYSTEMD=true ERL_EPMD_ADDRESS=127.0.0.1 \
+        RUNNING_UNDER_SYSTEMD=true ERL_EPMD_ADDRESS=127.0.0.1 ERL_CRASH_DUMP="$folder/log/erl_crash.dump" \
         RABBITMQ_CTL_ERL_ARGS="$QUIET +S 1:1" \
         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 $QUIET" \
         "$@"
@@ -63,6 +63,7 @@ start_node() { # start_node FOLDER PORT [CONF]: returns at once
     echo "[]." >"$folder/plugins"
     node_conf "$port" "${3:-}" >"$folder/rabbitmq.conf"
     cp "$HERE/advanced.config" "$folder/advanced.config"
+    rm -f "$folder/node.pid"
     node_env "$folder" "$port" setsid bash -c 'echo $$ >"$1" && exec "$2"' - "$folder/node.pid" \
         "$PROGRAMS/rabbitmq-server" >"$folder/log/output" 2>&1 </dev/null &
     disown
@@ -71,6 +72,10 @@ start_node() { # start_node FOLDER PORT [CONF]: returns at once
 await_node() { # await_node FOLDER PORT
     local until=$((SECONDS + NODE_WAIT_S))
     until amqp_answers "$2"; do
+        if [ -e "$1/node.pid" ] && ! node_lives "$1"; then
+            echo "node $2: it ended by itself; see $1/log" >&2
+            return 1
+        fi
         if [ "$SECONDS" -ge "$until" ]; then
             echo "node $2: no answer within $NODE_WAIT_S s; see $1/log" >&2
             return 1

@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -27,7 +27,8 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)  # a server that is down is
 UP_WITHIN_S = 60.0
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _RABBITMQ = Path("/usr/lib/rabbitmq/bin")
-_DO_S = 200.0
+_NODE_S = 90  # until a node answers
+_DO_S = 3 * _NODE_S + 30.0
 
 
 def missing() -> str:
@@ -97,7 +98,7 @@ class Cluster:
     def do(self, *words: str) -> None:
         """What deploy/cluster.sh can: `kill 2`, `node 2`. Blocks; RuntimeError where it cannot be done."""
         told = {"JINGLUO_CLUSTER": str(self._folder), "JINGLUO_CLUSTER_PORT": str(self._first)}
-        _done(["bash", str(_DEPLOY / "cluster.sh"), *words], os.environ | told)
+        _done(["bash", str(_DEPLOY / "cluster.sh"), *words], dict(os.environ) | told)
 
     def kill(self) -> None:
         for number in (1, 2, 3):
@@ -230,7 +231,8 @@ class Servers:
         return self._folder / f"{name}{self._made}"
 
 
-def _done(command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+def _done(command: Sequence[str], env: dict[str, str] | None = None) -> None:
+    env = (env or dict(os.environ)) | {"JINGLUO_NODE_WAIT_S": str(_NODE_S)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=_DO_S)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[1:])}: {(done.stderr or done.stdout).strip()[-500:]}")
