@@ -69,6 +69,9 @@ class _Inbound(Line):
         self.owed: deque[_Owed] = deque()  # in the order of the messages
         self.large: Large | None = None  # the message whose pieces come
         self.spooling: asyncio.Task[None] | None = None  # one of them on its way to the disk
+        self.first: asyncio.Future[Reply] | None = (
+            None  # a large one's: reading it takes time, and nothing overtakes
+        )
         self.opened_at = 0.0  # when the frame began that is still open
         self.full_since = 0.0  # when the sender stopped reading its answers
         self.reading = True
@@ -133,7 +136,8 @@ class _Inbound(Line):
     def _ready(self) -> bool:
         free = len(self.owed) < self.options.in_flight and not self.full_since
         idle = self.spooling is None and not self.source.paused
-        return free and idle and not self.transport.is_closing()
+        turn = self.first is None or self.first.done()
+        return free and idle and turn and not self.transport.is_closing()
 
     def _take(self) -> None:
         while self.waiting and self._ready():
@@ -191,6 +195,7 @@ class _Inbound(Line):
             blob=blob,
         )
         owed.future = future = self.source.deliver(message)
+        self.first = future if blob is not None else None
         if future.done():
             self._settle(owed, future)
         else:

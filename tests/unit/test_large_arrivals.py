@@ -17,6 +17,7 @@ from config.settings import LimitSettings
 from endpoints.base import Ground, Source
 from endpoints.hl7.framing import framed
 from endpoints.web import WebServer
+from schemas.message import Reply
 
 FULL = 10**18  # bytes to be left free: no disk has them
 
@@ -66,6 +67,21 @@ async def test_a_large_mllp_message_keeps_its_place_among_the_others(sources: So
     assert [await peer.msa() for _ in sent] == [("AA", name) for name in "ABCDE"]
     assert [message.body or whole(message.blob) for message in engine.got] == sent
     assert [message.blob is None for message in engine.got] == [True, False, False, True, False]
+    await peer.close()
+
+
+async def test_nothing_overtakes_a_large_mllp_message_while_the_engine_reads_it(sources: Sources) -> None:
+    engine = FakeEngine(held=True)
+    peer = await Peer.connect((await sources.open("mllp", engine, port=0, host="127.0.0.1")).port)
+    peer.write(adt("A"), large("B"), adt("C"), adt("D"))
+    await engine.has(2)
+    await asyncio.sleep(0.2)  # enough for C, were it taken; too short makes this weaker, not wrong
+    assert len(engine.got) == 2
+    engine.open[1].set_result(Reply("accepted"))
+    await engine.has(4)
+    for future in (engine.open[0], *engine.open[2:]):
+        future.set_result(Reply("accepted"))
+    assert [await peer.msa() for _ in range(4)] == [("AA", name) for name in "ABCD"]
     await peer.close()
 
 
