@@ -30,19 +30,21 @@ def main() -> int:
     stacks = tuple(stack for stack in stacks if chosen.stack in ("", stack))
     names = runnable(stacks)
     tally = Tally()
-    broken = []
-    with children.none_left(), Servers() as servers:
-        for seed in range(chosen.seed, chosen.seed + chosen.trials):
-            fault = chosen.fault or fault_of(seed, names, stacks)
-            result = _run(seed, fault, stacks, chosen.messages, servers)
-            tally.add(result)
-            print(_line(result), flush=True)
-            broken += [(seed, result.fault)] if result.broken else []
-    print(tally.table(), flush=True)
-    for reason in reasons:
-        print(f"  NOT TRIED: {reason}")
-    for seed, fault in broken:
-        print(f"BROKEN: make chaos SEED={seed} TRIALS=1 FAULT={fault}")
+    broken: list[tuple[int, str]] = []
+    try:
+        with children.none_left(), Servers() as servers:
+            for seed in range(chosen.seed, chosen.seed + chosen.trials):
+                fault = chosen.fault or fault_of(seed, names, stacks)
+                result = _run(seed, fault, stacks, chosen.messages, servers)
+                tally.add(result)
+                print(_line(result), flush=True)
+                broken += [(seed, result.fault)] if result.broken else []
+    finally:  # also after Ctrl-C: what was tried is shown
+        print(tally.table(), flush=True)
+        for reason in reasons:
+            print(f"  NOT TRIED: {reason}")
+        for seed, fault in broken:
+            print(f"BROKEN: make chaos SEED={seed} TRIALS=1 FAULT={fault}")
     return int(bool(broken))
 
 

@@ -17,6 +17,7 @@ _COLUMNS = [
     "doubled",
     "explained",
     "inverted",
+    "in flight s",
     "longest outage s",
 ]
 
