@@ -150,9 +150,15 @@ def limit_problem(limit: Limit, id: str = "") -> Response:
 
 
 class _Connection(HttpToolsProtocol):
-    """uvicorn waits for ever for a request's headers, however many: these do not."""
+    """uvicorn waits for ever for a request's headers, however many: these do not.
+
+    What still comes of a body whose request is answered (413) is let go by, for a time: a client that is cut while
+    it sends may never read the answer.
+    """
 
     web: WebServer
+    _in_body = False
+    _rest_timer: asyncio.TimerHandle | None = None
     _head_size = 0
     _head_timer: asyncio.TimerHandle | None = None
     _peer: Peer | None = None
@@ -170,8 +176,8 @@ class _Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
-            self._await_head()
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect()
         self._head_size += len(data)
         super().data_received(data)
         if self._head_timer is not None and self._head_size > self.web.max_head:
@@ -184,16 +190,30 @@ class _Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._in_body = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def _expect(self) -> None:
+        """Nothing is being answered: what comes is the rest of a body, or a head."""
+        if not self._in_body and self._head_timer is None:
+            self._await_head()
+        elif self._in_body and self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(self.web.body_within_s, self.transport.close)
 
     def _await_head(self) -> None:
         self._head_size = 0
         self._head_timer = self.loop.call_later(self.web.head_within_s, self._refuse, 408, "JL-E203")
 
     def _stop_waiting(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        for timer in (self._head_timer, self._rest_timer):
+            if timer is not None:
+                timer.cancel()
+        self._head_timer = self._rest_timer = None
 
     def _refuse(self, status: int, code: str) -> None:
         self._stop_waiting()

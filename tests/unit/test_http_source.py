@@ -17,7 +17,7 @@ from config import registry
 from config.settings import LimitSettings
 from endpoints.base import Ground
 from endpoints.rest.source import HttpSource
-from endpoints.web import WebServer
+from endpoints.web import WebServer, too_large
 from schemas.message import Reply
 
 Door = Callable[..., Awaitable[HttpSource]]
@@ -295,6 +295,30 @@ async def test_no_body_is_larger_than_the_engines_limit_wherever_it_goes(
     assert (await client.post("/any", content=b"x" * 1_000_001)).json()["code"] == "JL-E201"
     assert (await client.post("/any", content=pieces())).json()["code"] == "JL-E201"
     assert (await client.post("/any", content=b"x" * 1_000_000)).text == "1000000"
+
+
+async def test_what_still_comes_of_a_refused_body_is_let_go_by_and_the_connection_goes_on(
+    web: WebServer,
+) -> None:
+    async def take(request: Request) -> Response:
+        raise too_large(1)
+
+    web.add_route("/any", ["POST"], take)
+    reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+    piece = b"c350\r\n" + b"x" * 50_000 + b"\r\n"
+    writer.write(b"POST /any HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + piece)
+    assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
+    for _ in range(4):  # more than any head may have
+        writer.write(piece)
+        await writer.drain()
+    writer.write(b"0\r\n\r\nGET /none HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 404 ")
+    web.body_within_s = 0.1
+    writer.write(b"POST /any HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + piece)
+    assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
+    writer.write(piece)
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    writer.close()
 
 
 async def test_headers_over_the_limit_are_431_also_when_they_never_end(
