@@ -190,10 +190,13 @@ class ReplayJobs:
 
     async def _all(self, run: _Run) -> None:
         progress, pace = run.progress, self._pace()
-        for number in range(progress.sure, progress.begun):  # an earlier run was in the midst of these
+        doubtful = range(progress.sure, progress.begun)  # an earlier run was in the midst of these
+        # All are asked for before one is made: what is made, the journal has to write before it answers again.
+        known = {number for number in doubtful if await self._is_known(run, number)}
+        for number in doubtful:
             if run.stop:
                 return
-            if await self._is_known(run, number):
+            if number in known:
                 self._made(run)
             else:
                 await self._one(run, number, pace)

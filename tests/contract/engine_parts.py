@@ -153,7 +153,7 @@ def port(engine: Engine, name: str = "adt") -> int:
 
 async def settled(engine: Engine, state: str = "", count: int = 1) -> None:
     """Waits until the journal knows the end of every delivery (or has `count` messages in `state`)."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(StoreError):  # no journal yet
                 counts = engine.store.counts()
