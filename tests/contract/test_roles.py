@@ -14,6 +14,7 @@ from engine_parts import Sink, adt, code_of, field, running, send, write_site
 from channels.loader import load_site
 from config.errors import ConfigError
 from config.settings import load_settings
+from router.api import TOKEN_FILE
 from router.engine import Engine
 from router.search import Query
 from router.store import StoreError
@@ -67,8 +68,11 @@ async def test_three_processes_do_what_one_does(tmp_path: Path, sink: Sink, amqp
                 {"adt": "open"},
                 False,
             )
-            no_operators = await client.post(f"http://127.0.0.1:{intake.web.port}/api/replay", json={})
-            assert no_operators.status_code == 404
+            replay = f"http://127.0.0.1:{intake.web.port}/api/replay"
+            assert (await client.post(replay, json={})).status_code == 401, "the token comes before anything"
+            token = (intake.settings.var / TOKEN_FILE).read_text()
+            shown = {"authorization": f"Bearer {token}"}
+            assert (await client.post(replay, json={}, headers=shown)).status_code == 404, "no journal here"
 
 
 async def test_an_answer_finds_its_way_back_to_the_process_that_waits(
