@@ -82,7 +82,7 @@ _CHANNEL = """\
 channel: {name}
 from: {{mllp: {{host: 127.0.0.1, port: {port}}}}}
 format: hl7v2
-index: {{patient: $PID-3.1}}
+index: {{patient: $PID-3.1, number: $MSH-10}}
 {more}when: {{$MSH-9.1: ADT}}
 to:
   lis:
