@@ -287,13 +287,13 @@ class EmbeddedBroker:
         """A message is on disk: into its queues' windows, and its publisher is told."""
         body = Body(message.id, message.body, len(message.queues))
         was_delayed = message.id in self._moving
-        for no in message.queues:
+        for no, counted in zip(message.queues, message.handed, strict=True):
             queue = self._numbers.get(no)
             if queue is None:
                 body.refs = 0
                 continue
             queue.delayed -= was_delayed
-            queue.arrived(body)
+            queue.arrived(body, bool(counted))
             touched[no] = queue
         if was_delayed:
             self._moving.discard(message.id)

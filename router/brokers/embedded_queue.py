@@ -87,9 +87,13 @@ class Queue:
         """Whether a message published now will most likely be handed out as soon as it is written."""
         return self.caught_up and self.room > len(self.window)
 
-    def arrived(self, body: Body) -> None:
-        """A message was written: it goes into the window, or stays in the file until the window has room."""
-        if self.caught_up and len(self.window) < self._wanted and self._window_bytes < PAGE_BYTES:
+    def arrived(self, body: Body, counted: bool) -> None:
+        """A message was written: it goes into the window, or stays in the file until the window has room.
+
+        `counted`: it was born as handed out. One that was not is counted by the page that reads it.
+        """
+        room = len(self.window) < self._wanted and self._window_bytes < PAGE_BYTES
+        if counted and room and self.caught_up:
             self._append(Item(body))
         else:
             self.caught_up = False

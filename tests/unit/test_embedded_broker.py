@@ -42,6 +42,21 @@ async def broker(file: Path) -> AsyncIterator[EmbeddedBroker]:
     await broker.stop()
 
 
+async def test_what_is_published_while_the_first_page_is_read_counts_as_handed_out_too(file: Path) -> None:
+    broker = await started(file)
+    box = Inbox(broker)
+    await broker.consume("q", box, 5)
+    await asyncio.sleep(0)  # the page is on its way, and not back
+    await broker.publish(["q"], b"1")
+    assert [d.deliveries for d in await box.until(1)] == [1]
+    await broker.stop()
+    again = await started(file)
+    box = Inbox(again)
+    await again.consume("q", box, 5)
+    assert [d.deliveries for d in await box.until(1)] == [2]
+    await again.stop()
+
+
 CHILD = """
 import asyncio, sys
 from pathlib import Path
