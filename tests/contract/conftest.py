@@ -17,6 +17,7 @@ import pytest
 from broker_parts import Site
 from engine_parts import Sink
 from journal_parts import KEYS
+from process_parts import end_started
 
 from router.board import BOARD
 from router.brokers.base import Broker
@@ -120,3 +121,9 @@ async def other() -> AsyncIterator[Sink]:
     made = await Sink().start()
     yield made
     await made.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_engine_outlives_its_test() -> Iterator[None]:
+    yield
+    end_started()

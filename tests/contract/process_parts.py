@@ -14,6 +14,18 @@ from pathlib import Path
 WAIT_S = 30
 
 
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def end_started() -> None:
+    """Ends what a test that failed left running."""
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+            process.wait(WAIT_S)
+    _started.clear()
+
+
 class Process:
     """`jingluo run` as an operator starts it; `plugins` is a folder with the site's own packages."""
 
@@ -33,6 +45,7 @@ class Process:
     def start(self) -> None:
         with (self._site / f"log-{uuid.uuid4().hex}").open("wb") as log:
             self._process = subprocess.Popen([*self._jingluo, "run"], env=self._env, stdout=log, stderr=log)
+        _started.append(self._process)
 
     @property
     def died(self) -> int | None:
