@@ -25,7 +25,6 @@ from config.private import make_folder
 log = structlog.get_logger()
 
 KEY_BYTES = 16
-MAC_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
 OVERHEAD = NONCE_BYTES + TAG_BYTES  # bytes that sealing adds

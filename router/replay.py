@@ -23,7 +23,6 @@ from router.store import Store
 log = structlog.get_logger()
 
 MAX_REPLAY = 10_000  # ids in one request, and messages that one request makes
-MAX_LIMIT = 10_000_000
 FAILURES_TOLD = 100
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
+
 if TYPE_CHECKING:
     from router.search import Story
     from router.store import Store
@@ -29,6 +31,18 @@ def print_json(value: Any) -> None:
 
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def print_story(story: Story, *, body: bool, as_json: bool) -> None:
+    """A message's whole way; with its body and answers only after a word on what they are."""
+    from router.commands import tables
+
+    if body:
+        typer.echo("This shows patient data: handle with care. 以下内容含患者数据，请妥善保管。", err=True)
+    if as_json:
+        print_json(tables.story_facts(story, body=body))
+    else:
+        tables.print_story(story, body=body)
 
 
 def opened(id: str) -> Callable[[Store], Story]:

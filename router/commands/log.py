@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.clock import now_ms
-from router.commands.asking import ask, opened, print_json
+from router.commands.asking import ask, opened, print_json, print_story
 
 if TYPE_CHECKING:
     from router.search import Parked
@@ -65,14 +65,7 @@ def view(
     as_json: Json = False,
 ) -> None:
     """Opens one message with its body and answers. That it was viewed, and by whom, is written down. 查看原文"""
-    from router.commands import tables
-
-    story = ask(opened(id))
-    typer.echo("This shows patient data: handle with care. 以下内容含患者数据，请妥善保管。", err=True)
-    if as_json:
-        print_json(tables.story_facts(story, body=True))
-    else:
-        tables.print_story(story, body=True)
+    print_story(ask(opened(id)), body=True, as_json=as_json)
 
 
 @app.command()

@@ -16,7 +16,7 @@ import typer
 
 from config.units import seconds
 from router.clock import now_ms
-from router.commands.asking import ask, opened, print_json
+from router.commands.asking import ask, opened, print_json, print_story
 from router.search import LOOK, PAGE, BadQuery, Query
 
 if TYPE_CHECKING:
@@ -74,17 +74,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """A message's whole way: received, to whom, every try and its answer, replays. 消息全程"""
-    from router.commands import tables
-
     story = ask(opened(id) if body or save else lambda store: store.show(id))
     if save is not None:
         _save(story, save)
-    if body:
-        typer.echo("This shows patient data: handle with care. 以下内容含患者数据，请妥善保管。", err=True)
-    if as_json:
-        print_json(tables.story_facts(story, body=body))
-    else:
-        tables.print_story(story, body=body)
+    print_story(story, body=body, as_json=as_json)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from command_parts import Run, stored
 from typer.testing import CliRunner
 
@@ -14,7 +15,7 @@ from config.errors import JingluoError
 from config.settings import LimitSettings, load_settings
 from endpoints.web import WebServer
 from router import cli
-from router.commands.messages import app
+from router.commands import messages
 from router.store import Store, open_journal
 
 
@@ -46,9 +47,15 @@ def store(site: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def run(store: Store) -> Run:
-    def call(*words: str, typed: str = "") -> tuple[int, str]:
-        result = CliRunner().invoke(app, list(words), input=typed)
+def app() -> typer.Typer:
+    """The commands that `run` runs; a file of tests may have others."""
+    return messages.app
+
+
+@pytest.fixture
+def run(store: Store, app: typer.Typer) -> Run:
+    def call(*words: str, typed: str = "", of: typer.Typer = app) -> tuple[int, str]:
+        result = CliRunner().invoke(of, list(words), input=typed)
         if isinstance(result.exception, JingluoError):  # what `jingluo` itself prints, and ends with 1
             return 1, f"{result.output}{result.exception}"
         if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+import typer
+from command_parts import Run
 
-from config.errors import JingluoError
 from config.settings import load_settings
 from router import cli
-from router.commands import messages
-from router.commands.log import app
+from router.commands import log, messages
 from router.envelope import Envelope
 from router.ids import DAY_MS, day_at
 from router.store import Store, open_journal
@@ -30,8 +28,6 @@ to: {lis: {send: {mllp: {host: lis.example, port: 2575}}}}
 keep: {body: 30d, rows: 400d}
 """
 
-Run = Callable[..., tuple[int, str]]
-
 
 def stored(number: int, at_ms: int = NOW) -> Envelope:
     id = f"{at_ms:012x}{number:020x}"
@@ -42,13 +38,14 @@ def stored(number: int, at_ms: int = NOW) -> Envelope:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "channels").mkdir()
-    (tmp_path / "channels" / "his-adt.yaml").write_text(CHANNEL)
-    monkeypatch.setattr(cli, "_site", tmp_path)
-    for name in [name for name in os.environ if name.startswith("JINGLUO_")]:
-        monkeypatch.delenv(name)
-    return tmp_path
+def app() -> typer.Typer:
+    return log.app
+
+
+@pytest.fixture
+def site(site: Path) -> Path:
+    (site / "channels" / "his-adt.yaml").write_text(CHANNEL)
+    return site
 
 
 @pytest.fixture
@@ -58,19 +55,6 @@ def store(site: Path) -> Iterator[Store]:
     opened.write([stored(n, NOW - DAY_MS) for n in range(2)], [])
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def run(store: Store) -> Run:
-    def call(*words: str, of: object = app) -> tuple[int, str]:
-        result = CliRunner().invoke(of, list(words))  # type: ignore[arg-type]
-        if isinstance(result.exception, JingluoError):  # what `jingluo` itself prints, and ends with 1
-            return 1, f"{result.output}{result.exception}"
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result.exit_code, result.output
-
-    return call
 
 
 def test_rows_that_are_as_they_were_written_are_ok(run: Run) -> None:
