@@ -21,10 +21,12 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 # Faults under load, seeded: `make chaos TRIALS=200 SEED=1`; one trial again: `make chaos SEED=20031 TRIALS=1`.
+# Several at a time: `make chaos TRIALS=200 JOBS=3`.
 TRIALS ?= 20
 SEED   ?= 1
+JOBS   ?= 1
 chaos: $(READY)
-	$(BIN)/python tests/chaos --trials $(TRIALS) --seed $(SEED) $(if $(FAULT),--fault $(FAULT)) $(ARGS)
+	$(BIN)/python tests/chaos --trials $(TRIALS) --seed $(SEED) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT)) $(ARGS)
 
 bench: $(READY)
 	bash deploy/services.sh start

@@ -66,4 +66,5 @@ def none_left() -> Iterator[None]:
 
 
 def _leave(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would break off the leaving
     raise SystemExit(128 + number)

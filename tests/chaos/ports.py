@@ -10,17 +10,28 @@ import itertools
 import os
 import socket
 
-_FIRST, _COUNT = (
-    8_200,
-    4_200,
-)  # Linux takes its own from 32768 on, and a node's peers meet it at its port + 20000
+# Linux takes its own from 32768 on, and a node's peers meet it at its port + 20000.
+QUIET = range(8_200, 12_400)
+_mine = QUIET
 _next = itertools.count(os.getpid() * 61)
+
+
+def share(number: int, of: int) -> range:
+    """The quiet ports of one worker of so many, numbered from 0: no two workers have one in common."""
+    size = len(QUIET) // of
+    return QUIET[number * size : (number + 1) * size]
+
+
+def keep_to(ports: range) -> None:
+    """From now on this process is handed out these alone."""
+    global _mine
+    _mine = ports
 
 
 def quiet_port(count: int = 1) -> int:
     """A port of loopback that nobody listens on and that was not handed out before; or the first of `count`."""
     while True:
-        ports = [_FIRST + next(_next) % _COUNT for _ in range(count)]
+        ports = [_mine[next(_next) % len(_mine)] for _ in range(count)]
         if ports[-1] == ports[0] + count - 1 and all(map(_free, ports)):
             return ports[0]
 

@@ -39,12 +39,11 @@ def missing() -> str:
 
 
 class Rabbit:
-    """One node. What it does blocks until it is done, and raises RuntimeError where it cannot be."""
+    """One node, down until `start`. What it does blocks until it is done; RuntimeError where it cannot be."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = quiet_port()
-        self.start()
 
     @property
     def url(self) -> str:
@@ -83,13 +82,12 @@ class Rabbit:
 
 
 class Cluster:
-    """Three nodes, numbered from 1."""
+    """Three nodes, numbered from 1, down until `do("start")`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._first = quiet_port(3)
         folder.mkdir()
-        self.do("start")
 
     @property
     def urls(self) -> list[str]:
@@ -205,12 +203,14 @@ class Servers:
 
     async def rabbit(self) -> Rabbit:
         if self._rabbit is None:
-            self._rabbit = await asyncio.to_thread(Rabbit, self._new("rabbitmq"))
+            self._rabbit = Rabbit(self._new("rabbitmq"))  # ours before it starts: also Ctrl-C then ends it
+            await asyncio.to_thread(self._rabbit.start)
         return self._rabbit
 
     async def cluster(self) -> Cluster:
         if self._cluster is None:
-            self._cluster = await asyncio.to_thread(Cluster, self._new("cluster"))
+            self._cluster = Cluster(self._new("cluster"))
+            await asyncio.to_thread(self._cluster.do, "start")
         return self._cluster
 
     async def postgres(self) -> Postgres:
