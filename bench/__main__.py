@@ -15,7 +15,7 @@ import structlog
 from bench.table import Table
 
 PARTS = ("parse", "map", "check", "start", "flow", "journal")
-LONG = ("order", "steady", "restart")  # only where they are named
+LONG = ("order", "steady", "restart", "sealing")  # only where they are named
 
 
 def main() -> int:
@@ -44,18 +44,29 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS + LONG))
-    parser.add_argument("--seconds", type=float, help="measured: of one row of flow (4), of steady (600)")
     parser.add_argument(
-        "--messages", type=int, help="journal: how many (10000); restart: how many wait (100000)"
+        "--seconds", type=float, help="measured: of one row of flow or sealing (4), of steady (600)"
     )
     parser.add_argument(
-        "--only", default="", help="flow, journal, order, restart: only stacks whose name holds this"
+        "--messages", type=_count, help="journal: how many (10000); restart: how many wait (100000)"
+    )
+    parser.add_argument("--pairs", type=_count, help="sealing: how many, each of a sealed and a bare run (5)")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="flow, journal, order, restart, sealing: only stacks whose name holds this",
     )
     parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS + LONG):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS + LONG)}")
     return chosen
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 up")
+    return int(text)
 
 
 def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]]:
@@ -85,12 +96,15 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
 
 
 def _long(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]]:
-    from bench import order, restart, steady
+    from bench import order, restart, sealing, steady
 
     if name == "order":
         return lambda: order.run(chosen.only)
     if name == "restart":
         return lambda: restart.run(chosen.messages or restart.MESSAGES, chosen.only)
+    if name == "sealing":
+        seconds, pairs = chosen.seconds or sealing.SECONDS, chosen.pairs or sealing.PAIRS
+        return lambda: sealing.run(seconds, pairs, chosen.only)
     return lambda: steady.run(chosen.seconds or steady.SECONDS)
 
 

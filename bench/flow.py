@@ -6,7 +6,7 @@ The engine is one process, load generator and sink another. A message counts whe
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from bench import usage
 from bench.load import Plan
 from bench.loader import Loader
 from bench.profiles import top
-from bench.services import Stack, stacks
+from bench.services import Ready, Stack, stacks
 from bench.site import Engine, engine
 from bench.table import Table
 
@@ -54,6 +54,15 @@ class Row:
     def what(self) -> str:
         return f"{self.stack}, {self.connections} connections"
 
+    @property
+    def per_s(self) -> float:
+        """Messages that reached the sink."""
+        return float(self.run["sink_per_s"])
+
+    @property
+    def all_cpu_ms(self) -> float:
+        return sum(self.cpu_ms.values())
+
 
 def run(measure_s: float, only: str = "", profile: bool = False) -> list[Table]:
     """Every stack with every number of connections. `only` is a part of a stack's name.
@@ -80,21 +89,33 @@ def run(measure_s: float, only: str = "", profile: bool = False) -> list[Table]:
 
 
 def _measure(stack: Stack, measure_s: float, profile: Path | None) -> Iterator[Row]:
-    with contextlib.ExitStack() as held:
-        ready = held.enter_context(stack.prepared())
-        loader = held.enter_context(Loader())
-        running = held.enter_context(
-            engine(ready.broker, ready.database, loader.sink, stack.processes, profile)
-        )
-        running.wait_until_open()
+    with standing(stack, profile) as (ready, loader, running):
         ready.ceiling(CONNECTIONS[-1])  # warms the servers up
         for number, connections in enumerate(CONNECTIONS):
             ceiling = ready.ceiling(connections)
-            row = _row(stack, Plan(number, running.port, connections, WARM_S, measure_s), loader, running)
+            plan = Plan(number, running.port, connections, WARM_S, measure_s)
+            row = one_run(stack, plan, loader, running)
             yield replace(row, ceiling=(ceiling + ready.ceiling(connections)) / 2)
 
 
-def _row(stack: Stack, plan: Plan, loader: Loader, running: Engine) -> Row:
+@contextlib.contextmanager
+def standing(
+    stack: Stack, profile: Path | None = None, program: Sequence[str] = ()
+) -> Iterator[tuple[Ready, Loader, Engine]]:
+    """What a run needs, the engine's door open. RuntimeError where it does not come to that."""
+    with contextlib.ExitStack() as held:
+        ready, loader = held.enter_context(stack.prepared()), held.enter_context(Loader())
+        running = held.enter_context(
+            engine(
+                ready.broker, ready.database, loader.sink, stack.processes, profile=profile, program=program
+            )
+        )
+        running.wait_until_open()
+        yield ready, loader, running
+
+
+def one_run(stack: Stack, plan: Plan, loader: Loader, running: Engine) -> Row:
+    """Until the sink has everything and the journal has written it."""
     pids = {"engine": running.pids, "load + sink": [loader.pid], **stack.pids()}
     start_mb, used = (
         usage.resident_mb(running.pids[0]),
@@ -120,7 +141,7 @@ def _harness(measure_s: float) -> Row:
 
 def _add(row: Row, rates: Table, costs: Table, judged: bool) -> None:
     result, count = row.run, row.count
-    of_it = result["sink_per_s"] / row.ceiling if row.ceiling else None
+    of_it = row.per_s / row.ceiling if row.ceiling else None
     rates.add(
         row.stack,
         row.connections,
@@ -133,7 +154,7 @@ def _add(row: Row, rates: Table, costs: Table, judged: bool) -> None:
         of_it,
         _rate_target(row, of_it, rates) if judged else None,
     )
-    total = sum(row.cpu_ms.values())
+    total = row.all_cpu_ms
     busy = (
         row.connections in OF_CEILING
     )  # alone, a message shares its commits, confirms and wake-ups with nobody
@@ -147,19 +168,19 @@ def _add(row: Row, rates: Table, costs: Table, judged: bool) -> None:
     )
     if count["lost"] or count["doubled"]:
         rates.missed.append(f"{row.what}: {count['lost']} lost, {count['doubled']} doubled, wanted 0 and 0")
-    rates.notes += _odd(row)
+    rates.notes += odd(row)
 
 
 def _rate_target(row: Row, of_it: float | None, rates: Table) -> str | None:
     if row.stack.startswith("embedded"):
         if row.connections != 32:
             return None
-        return rates.target(f"messages/s, {row.what}", row.run["sink_per_s"], EMBEDDED_AT_32)
+        return rates.target(f"messages/s, {row.what}", row.per_s, EMBEDDED_AT_32)
     share = OF_CEILING.get(row.connections)
     return rates.target(f"of the ceiling, {row.what}", of_it, share) if share and of_it is not None else None
 
 
-def _odd(row: Row) -> list[str]:
+def odd(row: Row) -> list[str]:
     """What of a run the columns do not say, if anything."""
     refused, unanswered, strangers = row.run["refused"], row.run["unanswered"], row.count["strangers"]
     said = []

@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import psycopg
 
+from bench.bare import unsealed
 from bench.samples import MIXED
 from bench.services import database, postgresql
 from bench.table import Table
-from config.crypto import OVERHEAD, SiteKeys
+from config.crypto import SiteKeys
 from router.envelope import Attempt, Attempts, Envelope, encode
 from router.ids import DAY_MS, day_start_ms
 from router.search import Query
@@ -176,7 +176,7 @@ def _drop(store: Store) -> tuple[float, int]:
 def _compare(name: str, url: str, plain_url: str, table: Table) -> None:
     """By turns, a batch each."""
     sealed, spent = open_store(url, KEYS), {"sealed": 0.0, "plain": 0.0}
-    with _unsealed():
+    with unsealed():
         plain = open_store(plain_url, KEYS)
     for number, (one, two) in enumerate(
         zip(Traffic(COMPARED).batches(), Traffic(COMPARED).batches(), strict=True)
@@ -184,7 +184,7 @@ def _compare(name: str, url: str, plain_url: str, table: Table) -> None:
         cpu = time.process_time()
         sealed.write_bodies(one)
         half = time.process_time()
-        with _unsealed():
+        with unsealed():
             plain.write_bodies(two)
         if number > 2:  # the first ones make the tables
             spent["sealed"] += half - cpu
@@ -194,30 +194,6 @@ def _compare(name: str, url: str, plain_url: str, table: Table) -> None:
     table.add(name, each["plain"], each["sealed"], more, f"{more / each['plain']:.0%}")
     sealed.close()
     plain.close()
-
-
-class _NoSealer:
-    def __init__(self, key: bytes) -> None: ...
-
-    def seal(self, plain: bytes, context: bytes = b"") -> bytes:
-        return bytes(OVERHEAD) + plain
-
-    def open(self, sealed: bytes, context: bytes = b"") -> bytes:
-        return sealed[OVERHEAD:]
-
-
-class _NoMac:
-    def __init__(self, key: bytes) -> None: ...
-
-    def __call__(self, data: bytes) -> bytes:
-        return hash(data).to_bytes(8, "big", signed=True) * 4
-
-
-@contextlib.contextmanager
-def _unsealed() -> Iterator[None]:
-    """Rows of the same size and number, without any cryptography."""
-    with mock.patch("router.store.days.Sealer", _NoSealer), mock.patch("router.store.days.Mac", _NoMac):
-        yield
 
 
 @contextlib.contextmanager

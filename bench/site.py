@@ -43,10 +43,11 @@ APART = ("intake,delivery", "journal")
 
 
 class Engine:
-    """`jingluo run` of a site with one channel, MLLP to MLLP. `port` is its door.
+    """`jingluo run` of a site with one channel, MLLP to MLLP. `port` is its door, `journal` its database's URL.
 
     `channel` is its text, with gaps for name, port and the sink's port.
     `processes` are the roles of each, `ALL` is one process with every role; the first has the door.
+    `program` is what the interpreter is told in place of the command's script.
     """
 
     def __init__(
@@ -58,18 +59,19 @@ class Engine:
         processes: Sequence[str] = ALL,
         profile: Path | None = None,
         channel: str = CHANNEL,
+        program: Sequence[str] = (),
     ) -> None:
         self.port, self.http = free_port(), free_port()
         write_site(folder, self.http)
         write_channel(folder, "bench", self.port, sink, channel)
         self.log = folder / "engine.log"
+        self.journal = database or f"sqlite:///{folder}/var/jingluo.db"
         profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
-        command = [sys.executable, *profiler, jingluo(), "--site", str(folder), "run"]
+        run = [*(program or [jingluo()]), "--site", str(folder), "run"]
         self._commands = []
         for number, roles in enumerate(processes):
             env = environment(broker, database, roles, http=free_port() if number else self.http)
-            self._commands.append((command, env))
-            command = [sys.executable, jingluo(), "--site", str(folder), "run"]
+            self._commands.append(([sys.executable, *(profiler if number == 0 else ()), *run], env))
         self.start()
 
     def start(self) -> None:
@@ -134,10 +136,11 @@ def engine(
     processes: Sequence[str] = ALL,
     profile: Path | None = None,
     channel: str = CHANNEL,
+    program: Sequence[str] = (),
 ) -> Iterator[Engine]:
     """A running engine in a temporary folder, stopped at the end. Its door may not be open yet."""
     with tempfile.TemporaryDirectory(prefix="jingluo-bench-") as folder:
-        running = Engine(Path(folder), broker, database, sink, processes, profile, channel)
+        running = Engine(Path(folder), broker, database, sink, processes, profile, channel, program)
         try:
             yield running
         finally:

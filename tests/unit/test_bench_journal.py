@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import journal
+from bench.bare import unsealed
 from bench.table import Table
 from router.store import open_store
 
@@ -27,7 +28,7 @@ def test_rows_without_sealing_are_as_many_and_as_large(
 ) -> None:
     monkeypatch.setattr(journal, "DAYS", 2)
     sizes = []
-    for name, sealing in (("sealed", contextlib.nullcontext), ("plain", journal._unsealed)):
+    for name, sealing in (("sealed", contextlib.nullcontext), ("plain", unsealed)):
         with sealing():
             store = open_store(f"sqlite:///{tmp_path}/{name}/journal.db", journal.KEYS)
             for bodies in journal.Traffic(1_000).batches():

@@ -7,12 +7,16 @@ import os
 
 import pytest
 
-from bench import parse, usage
+from bench import bare, parse, sealing, usage
 from bench.book import Book, percentile, summary
+from bench.flow import Row
 from bench.load import Desk, Plan
+from bench.loader import Loader
 from bench.samples import MIXED
 from bench.sinks import Mode
+from bench.site import engine
 from bench.table import Table
+from config.crypto import Mac, Sealer
 
 AA = b"\x0bMSH|^~\\&|E|E|H|H|20260105||ACK|1|P|2.5.1\rMSA|%b|%b\r\x1c\r"
 
@@ -187,3 +191,62 @@ def test_a_missed_target_is_named_and_a_met_one_is_not() -> None:
     assert table.missed == ["speed: 10.0, wanted at least 12.0"]
     assert "MISSED" in str(table)
     assert "<= 12.0 met" in str(table)
+
+
+@pytest.mark.parametrize(("program", "is_bare"), [((), False), (bare.PROGRAM, True)])
+def test_a_bare_engines_rows_are_in_the_clear_and_the_products_are_not(
+    program: tuple[str, ...], is_bare: bool
+) -> None:
+    """They are written by a process that the engine spawns: there, too, the bare one seals nothing."""
+    with Loader() as loader, engine("embedded", "", loader.sink, program=program) as running:
+        running.wait_until_open()
+        accepted = loader.run(Plan(8, running.port, 2, 0.0, 0.0, messages=4))["accepted"]
+        running.wait_for_journal(30.0)
+        assert accepted >= 4
+        assert loader.count() == {"sent": accepted, "lost": 0, "doubled": 0, "strangers": 0}
+        sealing.prove(running.journal, is_bare)
+        with pytest.raises(RuntimeError, match="seal"):
+            sealing.prove(running.journal, not is_bare)
+
+
+def test_within_a_block_nothing_is_sealed_and_after_it_everything() -> None:
+    sealer, mac = Sealer(bytes(16)), Mac(bytes(16))
+    with bare.unsealed():
+        assert b"plain" in sealer.seal(b"plain")
+        assert sealer.open(sealer.seal(b"plain")) == b"plain"
+        in_block = mac(b"plain")
+    assert b"plain" not in sealer.seal(b"plain")
+    assert sealer.open(sealer.seal(b"plain")) == b"plain"
+    assert len(mac(b"plain")) == len(in_block) == 32
+    assert mac(b"plain") != in_block
+
+
+def _run(per_s: float, doubled: int = 0) -> Row:
+    told = {"sink_per_s": per_s, "refused": 0, "unanswered": 0}
+    count = {"sent": 9, "lost": 0, "doubled": doubled, "strangers": 0}
+    return Row("a stack", 8, told, count, {"engine": 0.5}, (None, None))
+
+
+@pytest.mark.parametrize(
+    ("rates", "missed"),
+    [
+        ((850.0, 990.0, 700.0), []),
+        (
+            (849.0, 990.0, 700.0),
+            ["messages/s sealed of bare, a stack, 8 connections: 0.849, wanted at least 0.850"],
+        ),
+    ],
+)
+def test_what_sealing_costs_is_judged_by_the_median_of_the_pairs(
+    rates: tuple[float, ...], missed: list[str]
+) -> None:
+    table = Table("t", sealing._COLUMNS)
+    sealing._add([sealing.Pair(_run(rate), _run(1000.0)) for rate in rates], table)
+    assert table.missed == missed
+    assert table.rows[0][4:7] == [f"{rates[0] / 1000:.3f}", "0.700", "0.990"]
+
+
+def test_a_message_that_a_pair_doubles_is_named() -> None:
+    table = Table("t", sealing._COLUMNS)
+    sealing._add([sealing.Pair(_run(990.0), _run(1000.0, doubled=2))], table)
+    assert table.missed == ["a stack, 8 connections: 2 doubled, wanted 0"]
