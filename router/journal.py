@@ -19,7 +19,7 @@ from router.store import StoreError
 
 log = structlog.get_logger()
 
-_GATHER_S = 0.05  # a batch may grow for so long; a commit costs as much for one row as for a hundred
+_GATHER_S = 0.2  # a batch may grow for so long: a commit costs as much for one row as for a hundred
 _BATCH_BYTES = 32_000_000  # of bodies in one transaction
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 15.0
 _STOP_S = 10.0

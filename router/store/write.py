@@ -14,13 +14,25 @@ import pwd
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
 
 from router.clock import now_ms
 from router.envelope import Attempt, Attempts, Envelope, decode, encode
@@ -46,6 +58,8 @@ _ROUNDS = 3  # of "insert what is missing": more than one only where several wri
 CHAIN_SEEN = "chain seen"  # a note: of another writer's chain in the same day
 _LOGIN_UID = 2**32 - 1  # of who never logged in: a service
 _CHAINS = 32  # days whose chain goes on; for another one a new chain is begun
+
+_TYPES = {BigInteger: "int8", Integer: "int4", SmallInteger: "int2", Text: "text", LargeBinary: "bytea"}
 
 _Rows = Sequence[tuple[Table, Sequence[Row]]]
 
@@ -327,9 +341,19 @@ def _insert(connection: Connection, day: str, table: Table, rows: Sequence[Row])
 
 
 def _copy(connection: Connection, day: str, table: Table, rows: Sequence[Row]) -> None:
-    """COPY: 30 microseconds of ours and 30 of PostgreSQL's a message (5 rows); with INSERT 126 and 108."""
+    """COPY: 30 microseconds of ours and 30 of PostgreSQL's a message (5 rows); with INSERT 126 and 108.
+
+    In binary: as text a sealed body would be twice as long, in hexadecimal.
+    """
     cursor: Any = connection.connection.cursor()
     names = ", ".join(column.name for column in table.columns)
-    with cursor, cursor.copy(f"COPY {named(table.name, day)} ({names}) FROM STDIN") as copy:
+    with cursor, cursor.copy(f"COPY {named(table.name, day)} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(_types(table))
         for row in rows:
             copy.write_row(row)
+
+
+@cache
+def _types(table: Table) -> tuple[str, ...]:
+    """PostgreSQL's names of its columns' types."""
+    return tuple(_TYPES[type(column.type)] for column in table.columns)
