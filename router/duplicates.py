@@ -2,8 +2,8 @@
 
 What counts is whether the first was *accepted*: its key is remembered after the broker's confirm and before the
 sender's answer. So a crash at any moment makes a resend at worst a second message, never a message that nobody has.
-The memory is a file of this process's own (`var/seen.db`): it outlives restarts, and no database stands between a
-sender and its answer.
+The memory is a file of this machine's own (`var/seen.db`): it outlives restarts, and no database stands between a
+sender and its answer. What other machines remember comes to it by the broker (router.resends).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ _SWEPT = 10_000  # rows forgotten in one step
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, until_ms INTEGER NOT NULL, reply BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS seen_until ON seen (until_ms);
+CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
 """
 _FIND = "SELECT reply FROM seen WHERE key = ? AND until_ms > ?"
 _FORGET = "DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE until_ms <= ? LIMIT ?)"
@@ -48,7 +49,7 @@ class First(NamedTuple):
     reply: asyncio.Future[Reply]
 
 
-_Row = tuple[bytes, int, bytes]  # key, until when (Unix ms), the encoded reply
+Row = tuple[bytes, int, bytes]  # key, until when (Unix ms), the encoded reply
 
 
 class Seen:
@@ -63,10 +64,11 @@ class Seen:
         self._now_ms = now_ms
         self._thread = ThreadPoolExecutor(1, "seen")
         self.open: dict[bytes, First] = {}
-        self._rows: dict[bytes, _Row] = {}
-        self._unwritten: dict[
-            bytes, _Row
-        ] = {}  # what the disk did not take: tried again with what comes next
+        self.tell: Callable[[Collection[Row]], None] = lambda rows: None  # what is new here
+        self.heard_ms = 0  # when the last of what others remember was told, as far as the file knows
+        self._rows: dict[bytes, Row] = {}
+        # What the disk did not take yet: known all the same, and tried again with what comes next.
+        self._unwritten: dict[bytes, Row] = {}
         self._gathering: asyncio.Future[None] | None = None
         self._in_hand: asyncio.Future[None] | None = None  # being written
         self._sweeper: asyncio.Task[None] | None = None
@@ -77,6 +79,7 @@ class Seen:
             return
         self._reads = self._open()
         self._writes = await self._do(self._open)
+        self.heard_ms = next((at_ms for (at_ms,) in self._reads.execute("SELECT at_ms FROM heard")), 0)
         self._sweeper = asyncio.create_task(self._sweep(), name="seen")
 
     async def stop(self) -> None:
@@ -115,6 +118,14 @@ class Seen:
         self._rows[key] = (key, self._now_ms() + within_ms, _encode(reply))
         return self._soon()
 
+    def learn(self, rows: Iterable[Row], at_ms: int) -> None:
+        """What another machine remembers, told at this time. Known here from now on, and on disk soon."""
+        now_ms = self._now_ms()
+        self._unwritten.update((row[0], row) for row in rows if row[1] > now_ms)
+        self.heard_ms = max(self.heard_ms, at_ms)
+        if self._unwritten:
+            self._soon()
+
     def _soon(self) -> asyncio.Future[None]:
         if self._gathering is None:
             self._gathering = asyncio.get_running_loop().create_future()
@@ -126,24 +137,30 @@ class Seen:
         """Hands over what was gathered; what comes meanwhile shares the next commit."""
         done, rows = self._gathering, {**self._unwritten, **self._rows}
         assert done is not None
+        if self._rows:
+            self.tell(self._rows.values())
         self._in_hand, self._gathering, self._rows = done, None, {}
 
         def written(future: asyncio.Future[Any]) -> None:
             self._in_hand = None
             if (error := future.exception()) is not None:
                 log.error("duplicates.not_remembered", count=len(rows), error=str(error))
+                rows.update(self._unwritten)  # what came meanwhile is newer
                 self._unwritten = dict(islice(rows.items(), max(0, len(rows) - _UNWRITTEN), None))
             else:
-                self._unwritten = {}
+                came = self._unwritten.items()
+                self._unwritten = {key: row for key, row in came if rows.get(key) is not row}
             if self._gathering is not None:
                 self._write()
             done.set_result(None)
 
-        self._do(lambda: self._insert(rows.values())).add_done_callback(written)
+        heard_ms = self.heard_ms
+        self._do(lambda: self._insert(rows.values(), heard_ms)).add_done_callback(written)
 
-    def _insert(self, rows: Iterable[_Row]) -> None:
+    def _insert(self, rows: Iterable[Row], heard_ms: int) -> None:
         with self._writes:
             self._writes.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
+            self._writes.execute("INSERT OR REPLACE INTO heard VALUES (0, ?)", (heard_ms,))
 
     async def _sweep(self) -> None:
         while True:

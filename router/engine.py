@@ -153,7 +153,7 @@ class Engine:
             self._keeping.start()
         await self.makers.replies.open()
         if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
-            await self.makers.seen.start()
+            await self.makers.remember()
         for work in works:
             for outlet in work.outlets:
                 await outlet.prepare()

@@ -144,7 +144,7 @@ class Reload:
             works = self._make(coming)
             async with self._ready(works):
                 if "intake" in engine.roles and any(c.duplicates_by for c in coming):
-                    await engine.makers.seen.start()
+                    await engine.makers.remember()
                 shut = await self._doors(works, gone)
                 engine.exchange(site, works)
         except CannotWork as error:

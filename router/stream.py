@@ -31,10 +31,10 @@ class Stream:
         self._hear = hear
         self._unheard: dict[bytes, asyncio.Future[None]] = {}
 
-    async def start(self) -> None:
-        """Returns when all is heard that was said before."""
+    async def start(self, since_ms: int = 0) -> None:
+        """Returns when all is heard that was said before; without what was said long before `since_ms` (Unix ms)."""
         await self._broker.declare([self._spec])
-        await self._broker.follow(self._spec.name, self._came)
+        await self._broker.follow(self._spec.name, self._came, since_ms)
         await self.say(Mark(uuid.uuid4().hex))
 
     async def say(self, entry: msgspec.Struct) -> None:

@@ -28,6 +28,7 @@ from router.metrics import Metrics
 from router.orders import specs
 from router.recorder import Recorder
 from router.replies import Replies
+from router.resends import Resends
 from router.suspects import Suspects
 
 Tries = Callable[[str, str], tuple[int, int]]
@@ -98,6 +99,7 @@ class Makers:
         """`full` is told of a channel one of whose queues took no more."""
         self.replies = Replies(broker)
         self.seen = Seen(settings.var / "seen.db", now_ms)
+        self._resends = Resends(broker, self.seen, now_ms)
         self.blobs = open_blobs(settings, now_ms, lambda: broker.open)
         self._settings = settings
         self._broker = broker
@@ -108,6 +110,12 @@ class Makers:
         self._tries = tries
         self._now_ms = now_ms
         self._full = full
+
+    async def remember(self) -> None:
+        """From now on resends are known. Raises sqlite3.Error where the file cannot be used, and BrokerDown."""
+        await self.seen.start()
+        if self._settings.broker != "embedded":  # else there is no other process
+            await self._resends.start()
 
     def work(self, channel: Channel) -> Work:
         """Raises what an endpoint's constructor raises."""

@@ -111,8 +111,11 @@ class Broker(Protocol):
     async def consume(self, queue: str, on_delivery: Callable[[Delivered], None], prefetch: int) -> Consumer:
         """Calls `on_delivery` from the event loop; at most `prefetch` unacknowledged at once."""
 
-    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
-        """Calls `on_entry` for every entry of a stream, from its first on, also over a reconnect; once a process."""
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None], since_ms: int = 0) -> None:
+        """Calls `on_entry` for every entry of a stream, also over a reconnect; once a process.
+
+        From its first on, or from one that is no younger than `since_ms` (Unix ms).
+        """
 
     def ack(self, delivered: Delivered) -> None:
         """Done with it. Batched; one of a lost connection is silently forgotten (it comes back)."""

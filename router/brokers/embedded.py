@@ -135,7 +135,7 @@ class EmbeddedBroker:
         state.add(consumer)
         return consumer
 
-    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None], since_ms: int = 0) -> None:
         """What is never acknowledged is handed out again at each start."""
         spec = self._queue(stream).spec
         kept: deque[Delivered] = deque()

@@ -128,10 +128,10 @@ class RabbitBroker:
                 session.end(lost)  # the next session attaches it
         return consumer
 
-    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None], since_ms: int = 0) -> None:
         if stream not in self._specs:
             raise _unknown(stream)
-        await self._listen(Follower(stream, on_entry))
+        await self._listen(Follower(stream, on_entry, since_ms))
 
     async def _listen(self, listener: Mailbox | Follower) -> None:
         self._listeners.append(listener)

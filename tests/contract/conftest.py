@@ -24,6 +24,7 @@ from router.brokers.base import Broker
 from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
 from router.envelope import ENGINES, JOURNAL, queues_of
+from router.resends import SEEN
 from router.store import Store, open_store
 from router.suspects import TRIES
 
@@ -63,7 +64,7 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
         queues = connection.channel()
         ways = [("adt", "lis"), ("adt", "emr"), ("orders", "lis")]
         lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
-        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, *lanes):
+        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, SEEN.name, *lanes):
             queues.queue_delete(name)
 
 
