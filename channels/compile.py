@@ -15,9 +15,9 @@ from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry
 from channels.read import channel_text
 from channels.systems import Systems, endpoint
 from config.errors import Problem
-from config.models import did_you_mean
-from config.registry import Names, Unknown, destinations, formats, sources
+from config.registry import Names, destinations, formats, sources
 from config.text import At, Document
+from schemas.choice import choose
 from transforms.conditions import compile_when
 from transforms.expression import compile_value
 from transforms.library import Library
@@ -134,14 +134,9 @@ class _Compiler:
         )
 
     def _format(self) -> Any:
-        if ("format",) in self.made.absent:
-            return None
-        try:
-            return formats.get(self.text.format)
-        except Unknown as error:
-            hint = did_you_mean(error.nearest, error.known)
-            self.problems.append(Problem(("format",), "JL-C017", f"no format is called {error.name!r}", hint))
-            return None
+        return (
+            None if ("format",) in self.made.absent else choose(self.text.format, self.problems, ("format",))
+        )
 
     def _branch(self, name: str, text: BranchText) -> Branch | None:
         at: At = ("to", name)
@@ -166,19 +161,20 @@ class _Compiler:
             name=name,
             kind=found[0],
             options=found[1],
-            format=mapped.target_format if mapped else self.text.format,
+            format=mapped.target_format if mapped else getattr(self.format, "name", ""),
+            charset=getattr(mapped.target, "charset", "") if mapped else "",
             when=when,
             map=mapped.run if mapped else None,
             retry=Retry(retry.first, retry.factor, retry.max, retry.for_, retry.then),
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,
-            reply_format=reply_map.source_format if reply_map else "",
+            reply_format=reply_map.source if reply_map else None,
         )
 
     def _check_formats(self, at: At, mapped: Map | None, reply_map: Map | None) -> None:
-        own = self.text.format
         if self.format is None:
             return
+        own = self.format.name
         if mapped and mapped.source_format != own:
             what = f"the map {mapped.name!r} reads {mapped.source_format}, the channel's messages are {own}"
             self.problems.append(Problem((*at, "map"), "JL-C039", what))
@@ -214,9 +210,9 @@ class _Compiler:
         if at in self.made.absent:
             return None
         if self.format is not None:
-            if self.text.format == "hl7v2":
+            if self.format.name == "hl7v2":
                 self.problems.extend(doubts(spec, at))
-            return compiled(spec, self.text.format, self, self.problems, at)
+            return compiled(spec, self.format, self, self.problems, at)
         said: list[list[Problem]] = []
         for name in formats.known():
             said.append([])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from config.units import Seconds, Size
 from schemas.message import Message
@@ -14,6 +14,10 @@ from schemas.message import Message
 
 class _Text(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+# A name, or a name and its options: `schemas.choice` says what is wrong with it.
+FormatText = Annotated[Any, WithJsonSchema({"type": ["string", "object"]})]
 
 
 class RetryText(_Text):
@@ -84,7 +88,7 @@ class ChannelText(_Text):
     )
     title: str = Field(default="", description="for people")
     from_: dict[str, Any] = Field(alias="from", description="the source: `{kind: {options}}`")
-    format: str = Field(description="what comes in: hl7v2, json, xml, fhir")
+    format: FormatText = Field(description="what comes in: `json`, `{delimited: {separator: ';'}}`")
     duplicates: DuplicatesText | None = Field(default=None, description="without it, every message is new")
     order: OrderText | None = Field(default=None, description="without it, as fast as it goes")
     index: dict[str, str] = Field(
@@ -147,12 +151,13 @@ class Branch:
     kind: str  # mllp, http, file ...: a name in config.registry.destinations
     options: Any  # that kind's Options
     format: str  # what the destination is sent
+    charset: str = ""  # what the map writes, where its format has a word on it
     when: Test | None = None
     map: Callable[[Tree, Message], bytes] | None = None  # decoded message -> bytes; raises BadMessage
     retry: Retry = Retry()
     parallel: int = 8
     reply_map: Callable[[Tree], bytes] | None = None
-    reply_format: str = ""
+    reply_format: Any = None  # of that answer: a schemas.base.Format
 
     @property
     def longest_send_s(self) -> float:

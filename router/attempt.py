@@ -10,7 +10,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.model import LONGEST_SEND_S, Branch, Channel
-from config import registry
 from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
 from router.envelope import Attempt, BlobRef, Envelope
@@ -153,6 +152,7 @@ class Attempter:
             channel=message.channel,
             received_ms=message.received_ms,
             format=branch.format,
+            charset=branch.charset,
             parent=message.parent,
             attempt=message.attempt,
             redelivered=message.redelivered,
@@ -162,7 +162,7 @@ class Attempter:
         """The receiver's answer as the requester shall see it; mapped only where the channel asks for it."""
         if self._channel.reply != self._branch.name or self._branch.reply_map is None:
             return receipt.answer, receipt.format or self._branch.format
-        tree = registry.formats.get(self._branch.reply_format).decode(receipt.answer)
+        tree = self._branch.reply_format.decode(receipt.answer)
         return self._branch.reply_map(tree), self._channel.format.name
 
     def _again(

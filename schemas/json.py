@@ -24,8 +24,10 @@ from schemas.base import BadPath, Path
 MAX_BYTES = 100_000_000
 MAX_DEPTH = 100
 MAX_PATH = 1_000  # characters
-_PLAIN = re.compile(r"(?:(?:^|\.)[A-Za-z_][A-Za-z0-9_]*|\[-?[0-9]{1,9}\])+")
-_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\[-?[0-9]+\]")
+_PLAIN = re.compile(r"(?:(?:^|\.)[^\W\d]\w*|\[-?[0-9]{1,9}\])+")
+_STEP = re.compile(r"[^\W\d]\w*|\[-?[0-9]+\]")
+_NAMES = re.compile(r"(?:(?:^|\.)[^\W\d]\w*|\[(?:-?[0-9]{1,9}|\*)?\])+")  # plain, but for `[]` and `[*]`
+_WORD = re.compile(r"""("[^"]*"|'[^']*'|`[^`]*`)|[^\W\d]\w*""")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -70,7 +72,7 @@ class Json:
 
     def build(self, made: Any, start: Any = None) -> Any:
         """The shape itself; laid over `start` object by object, where lists and scalars replace."""
-        return made if start is None else _over(start, made)
+        return made if start is None else laid_over(start, made)
 
     def sniff(self, tree: Any) -> str:
         return ""
@@ -127,10 +129,11 @@ def _check_depth(tree: Any) -> None:
         ]
 
 
-def _over(start: Any, made: Any) -> Any:
+def laid_over(start: Any, made: Any) -> Any:
+    """`made` over `start`: objects one into the other, where lists and scalars replace."""
     if not (isinstance(start, Mapping) and isinstance(made, Mapping)):
         return made
-    laid = {key: _over(start.get(key), value) for key, value in made.items() if value is not None}
+    laid = {key: laid_over(start.get(key), value) for key, value in made.items() if value is not None}
     return {**start, **laid}
 
 
@@ -158,6 +161,18 @@ def compile_path(text: str) -> Path:
     return Path(text, one, many, relative=True)
 
 
+def names_of(text: str) -> list[str]:
+    """The names in a path that has nothing but names and indexes; of any other path none.
+
+    >>> names_of(".rows[0].name"), names_of(".rows[?a=='b']")
+    (['rows', 'name'], [])
+    """
+    expression = text.removeprefix(".")
+    return (
+        [step for step in _STEP.findall(expression) if step[0] != "["] if _NAMES.fullmatch(expression) else []
+    )
+
+
 def _steps(expression: str) -> Callable[[Any], Any]:
     """Names and indexes only: what JMESPath gives, without its tree walk."""
     steps = [int(step[1:-1]) if step[0] == "[" else step for step in _STEP.findall(expression)]
@@ -179,7 +194,7 @@ def _search(expression: str) -> Callable[[Any], Any]:
     if not expression:
         return lambda node: node
     try:
-        search = jmespath.compile(expression).search
+        search = jmespath.compile(_WORD.sub(_word, expression)).search
     except JMESPathError as error:
         raise BadPath(f"not JMESPath: {' '.join(str(error).split())}") from None
 
@@ -190,6 +205,11 @@ def _search(expression: str) -> Callable[[Any], Any]:
             return None
 
     return find
+
+
+def _word(match: re.Match[str]) -> str:
+    """JMESPath wants names in other letters than ASCII's in quotes; here `$.bills[].金额` does without."""
+    return match[0] if match[1] or match[0].isascii() else f'"{match[0]}"'
 
 
 registry.format("json")(Json())

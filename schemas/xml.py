@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from lxml import etree
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from config import registry
 from config.errors import BadMessage
@@ -23,20 +24,49 @@ MAX_BYTES = 100_000_000  # libxml2 adds: 256 levels, 10 MB of text in one node
 MAX_PATH = 1_000  # characters
 NAMESPACES = {
     "v3": "urn:hl7-org:v3",
+    "cda": "urn:hl7-org:v3",
+    "sdtc": "urn:hl7-org:sdtc",
     "fhir": "http://hl7.org/fhir",
     "soap": "http://schemas.xmlsoap.org/soap/envelope/",
     "soap12": "http://www.w3.org/2003/05/soap-envelope",
     "xsi": "http://www.w3.org/2001/XMLSchema-instance",
 }
+_PREFIX = re.compile(r"[^\W\d][\w.-]*")
 _DECLARED = re.compile(r"""\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 
 Element = etree._Element
+Prefixes = Mapping[str, str]
+
+
+class XmlText(BaseModel):
+    """The options of `xml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    namespaces: dict[str, str] = Field(default={}, description="prefixes for paths and names: `{hip: urn:x}`")
+    charset: str = Field(
+        default="", description="what is written; else UTF-8. A document says itself what it is in"
+    )
+
+    @field_validator("namespaces")
+    @classmethod
+    def _usable(cls, namespaces: dict[str, str]) -> dict[str, str]:
+        for prefix, uri in namespaces.items():
+            if not _PREFIX.fullmatch(prefix) or not uri or prefix[:3].lower() == "xml":
+                raise ValueError(f"{prefix!r} cannot be a prefix of {uri!r}; `{{v3: urn:hl7-org:v3}}`")
+        return namespaces
 
 
 class Xml:
     """Format `xml`."""
 
     name = "xml"
+    Options = XmlText
+
+    def __init__(self, options: XmlText | None = None) -> None:
+        self.options = options or XmlText()
+        self.charset = self.options.charset
+        self._namespaces = {**NAMESPACES, **self.options.namespaces}
 
     def decode(self, body: bytes, charset: str = "") -> Element:
         """Raises BadMessage: JL-M030 not XML, JL-M031 a DTD, JL-M032 too large."""
@@ -55,6 +85,7 @@ class Xml:
 
     def encode(self, tree: Element, charset: str = "") -> bytes:
         """UTF-8, unless the receiver wants something else; what a charset lacks becomes `&#n;`."""
+        charset = charset or self.charset
         known = charsets.codec(charset)
         if charset and not known:
             raise BadMessage("JL-M033", f"no charset is called {charset!r}")
@@ -64,21 +95,22 @@ class Xml:
         except LookupError:
             raise BadMessage("JL-M033", f"XML cannot be written in {charset}") from None
 
-    def path(self, text: str, namespaces: Mapping[str, str] | None = None) -> Path:
+    def path(self, text: str) -> Path:
         """`/Root/Name`, `//v3:id/@root` from the root; `./v3:id/@root` from the item. Raises BadPath."""
-        return compile_path(text, {**NAMESPACES, **(namespaces or {})})
+        return compile_path(text, self._namespaces)
 
     def build(self, made: Any, start: Any = None) -> Element:
         """Raises BadMessage (JL-M034 with the path of what cannot be written)."""
         if not isinstance(made, Mapping) or len(made) != 1:
             raise BadMessage("JL-M034", "an XML document has one root element")
         ((name, value),) = made.items()
+        prefixes = self._namespaces
         if start is None:
-            return _element(None, str(name), value, f"/{name}")
+            return _element(None, str(name), value, f"/{name}", prefixes)
         root: Element = copy.deepcopy(start)
         if etree.QName(root).localname != str(name).rpartition(":")[2]:
             raise BadMessage("JL-M034", f"the root element is {etree.QName(root).localname}", f"/{name}")
-        _lay(root, value, f"/{name}")
+        _lay(root, value, f"/{name}", prefixes)
         return root
 
     def sniff(self, tree: Element) -> str:
@@ -144,10 +176,10 @@ def _scalar(found: Any) -> Any:
     return found if isinstance(found, bool) else None
 
 
-def _name(parent: Element | None, name: str, at: str, scope: Mapping[Any, str]) -> etree.QName:
+def _name(name: str, at: str, scope: Mapping[Any, str], known: Prefixes) -> etree.QName:
     """A name with its prefix looked up; the known prefixes need no declaration."""
     prefix, _, local = name.rpartition(":")
-    uri = scope.get(prefix or None) or (NAMESPACES.get(prefix) if prefix else None)
+    uri = scope.get(prefix or None) or (known.get(prefix) if prefix else None)
     if prefix and not uri:
         raise BadMessage("JL-M034", f"nobody says what the prefix {prefix} stands for", at)
     try:
@@ -156,7 +188,7 @@ def _name(parent: Element | None, name: str, at: str, scope: Mapping[Any, str]) 
         raise BadMessage("JL-M034", f"{local!r} is no name of an element or attribute", at) from None
 
 
-def _element(parent: Element | None, name: str, value: Any, at: str) -> Element:
+def _element(parent: Element | None, name: str, value: Any, at: str, known: Prefixes) -> Element:
     """A new element, last in its parent."""
     scope: dict[Any, str] = dict(parent.nsmap) if parent is not None else {}
     declared: dict[Any, str] = {}
@@ -164,61 +196,62 @@ def _element(parent: Element | None, name: str, value: Any, at: str) -> Element:
         for key, uri in value.items():
             if str(key) == "@xmlns" or str(key).startswith("@xmlns:"):
                 declared[str(key).partition(":")[2] or None] = str(uri)
-    qname = _name(parent, name, at, {**scope, **declared})
-    prefix = name.rpartition(":")[0]
-    if prefix and prefix not in scope and prefix not in declared:
-        declared[prefix] = NAMESPACES[prefix]
+    qname = _name(name, at, {**scope, **declared}, known)
+    attributes = [str(key)[1:] for key in value if str(key)[:1] == "@"] if isinstance(value, Mapping) else []
+    for prefix in [used.rpartition(":")[0] for used in (name, *attributes)]:
+        if prefix in known and prefix not in scope and prefix not in declared:
+            declared[prefix] = known[prefix]
     if parent is None:
         made = etree.Element(qname, nsmap=declared)
     else:
         made = etree.SubElement(parent, qname, nsmap=declared)
-    _lay(made, value, at)
+    _lay(made, value, at, known)
     return made
 
 
-def _lay(element: Element, value: Any, at: str) -> None:
+def _lay(element: Element, value: Any, at: str, known: Prefixes) -> None:
     """Lays a value over an element: named attributes and children change, the others stay."""
     if isinstance(value, Element):
         _become(element, value)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if inner is not None:
-                _lay_part(element, str(key), inner, f"{at}/{key}")
+                _lay_part(element, str(key), inner, f"{at}/{key}", known)
     elif value is not None:
         for child in list(element):
             element.remove(child)
         _set_text(element, _text(value, at), at)
 
 
-def _lay_part(element: Element, key: str, value: Any, at: str) -> None:
+def _lay_part(element: Element, key: str, value: Any, at: str, known: Prefixes) -> None:
     if key == "@xmlns" or key.startswith("@xmlns:"):
         return
     if key == "#text":
         _set_text(element, _text(value, at), at)
     elif key.startswith("@"):
         name = key[1:]
-        qname = _name(element, name, at, element.nsmap) if ":" in name else _name(None, name, at, {})
+        qname = _name(name, at, element.nsmap if ":" in name else {}, known)
         try:
             element.set(qname, _text(value, at))
         except ValueError:
             raise BadMessage("JL-M034", "a character that XML does not allow", at) from None
     else:
-        _lay_children(element, key, value, at)
+        _lay_children(element, key, value, at, known)
 
 
-def _lay_children(element: Element, name: str, value: Any, at: str) -> None:
+def _lay_children(element: Element, name: str, value: Any, at: str, known: Prefixes) -> None:
     """A list replaces all children of the name, anything else is laid over the first."""
-    old = element.findall(_name(element, name, at, element.nsmap).text)
+    old = element.findall(_name(name, at, element.nsmap, known).text)
     if not isinstance(value, list | tuple):
         if old:
-            _lay(old[0], value, at)
+            _lay(old[0], value, at, known)
         else:
-            _element(element, name, value, at)
+            _element(element, name, value, at, known)
         return
     place = element.index(old[0]) if old else len(element)
     for child in old:
         element.remove(child)
-    made = [_element(element, name, item, at) for item in value if item is not None]
+    made = [_element(element, name, item, at, known) for item in value if item is not None]
     for offset, child in enumerate(made):
         element.insert(place + offset, child)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from config.errors import Problem
 from config.registry import nearest
+from schemas.base import Format
 from transforms.expression import (
     At,
     Env,
@@ -45,10 +46,10 @@ _STAMP = re.compile(
 
 
 def compile_when(
-    spec: Any, format_name: str, library: Tables, problems: list[Problem], at: At = ()
+    spec: Any, format: str | Format, library: Tables, problems: list[Problem], at: At = ()
 ) -> Callable[[Any], bool] | None:
     """A condition on a whole message; None where it is wrong, and the problems say why."""
-    scope = open_scope(format_name, library, problems, at)
+    scope = open_scope(format, library, problems, at)
     test = compile_condition(spec, scope, at) if scope else None
     if test is None:
         return None

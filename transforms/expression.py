@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from config import registry
 from config.errors import BadMessage, Problem
 from schemas.base import BadPath, Cell, Format
+from schemas.choice import choose
 from schemas.message import Message
 from transforms import (  # noqa: F401  (they register themselves)
     functions,
@@ -359,14 +360,11 @@ def failure(error: Exception, path: str, where: str, stages: tuple[Stage, ...]) 
 
 
 def open_scope(
-    format_name: str, tables: Tables, problems: list[Problem], at: At, where: str = ""
+    format: str | Format, tables: Tables, problems: list[Problem], at: At, where: str = ""
 ) -> Scope | None:
     """A scope for one text on its own; None, and a problem, where nobody knows the format."""
-    try:
-        found: Format = registry.formats.get(format_name)
-    except registry.Unknown as error:
-        hint = f"did you mean {error.nearest}?" if error.nearest else f"known: {', '.join(error.known)}"
-        problems.append(Problem(at, "JL-C116", f"no format is called {format_name!r}", hint))
+    found = choose(format, problems, at, "JL-C116", reads_only=True) if isinstance(format, str) else format
+    if found is None:
         return None
 
     def place(deeper: At) -> str:
@@ -376,10 +374,10 @@ def open_scope(
 
 
 def compile_value(
-    text: str, format_name: str, library: Tables, problems: list[Problem], at: At = ()
+    text: str, format: str | Format, library: Tables, problems: list[Problem], at: At = ()
 ) -> Callable[[Any], str | None] | None:
     """An expression for an index value or an order key: a tree to text, or to None where there is nothing."""
-    scope = open_scope(format_name, library, problems, at)
+    scope = open_scope(format, library, problems, at)
     if scope is None:
         return None
     if not is_expression(text):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from config import registry
 from config.errors import BadMessage, Problem
 from config.registry import nearest
 from config.text import Document
 from schemas.base import Format
+from schemas.choice import choose
 from schemas.message import Message
 from transforms.expression import FIRST_LET, At, Scope, Value
 from transforms.generate import generate
@@ -30,12 +30,19 @@ class Map:
     """A compiled map. `tree` and `run` raise BadMessage and change nothing."""
 
     name: str
-    source_format: str
-    target_format: str
+    source: Format
     target: Format
     make: Value
     empty: tuple[None, ...]  # what `let` and `each` fill
     overlay: bool = False
+
+    @property
+    def source_format(self) -> str:
+        return self.source.name
+
+    @property
+    def target_format(self) -> str:
+        return self.target.name
 
     def tree(self, source_tree: Any, message: Message | None = None) -> Any:
         """What the map makes, as a tree of the target format. Constant parts are shared: do not change it."""
@@ -73,8 +80,8 @@ class Compiler:
             problems.append(Problem(at, "JL-C117", "a map has from, to and make"))
             return None
         _check_keys(spec, MAP_KEYS, ("from", "to", "make"), "map", problems, at)
-        source = _format(spec.get("from"), problems, (*at, "from"))
-        target = _format(spec.get("to"), problems, (*at, "to"))
+        source = _format(spec, "from", problems, at)
+        target = _format(spec, "to", problems, at)
         if source is None or target is None or "make" not in spec:
             return None
         overlay = _overlay(spec, source, target, problems, at)
@@ -83,15 +90,7 @@ class Compiler:
         if any(problem.severity == "error" for problem in problems[before:]):
             return None
         name = str(spec.get("map", ""))
-        return Map(
-            name,
-            source.name,
-            target.name,
-            target,
-            generate(plan),
-            (None,) * (len(scope.slots) - FIRST_LET),
-            overlay,
-        )
+        return Map(name, source, target, generate(plan), (None,) * (len(scope.slots) - FIRST_LET), overlay)
 
     def _fragment(self, name: str, place: Place, at: At) -> Plan | None:
         """A fragment as if its text stood here, except that it sees its own file's lines."""
@@ -163,16 +162,10 @@ def _check_keys(
             problems.append(Problem(at, "JL-C117", f"the {what} has no {key!r}"))
 
 
-def _format(name: Any, problems: list[Problem], at: At) -> Format | None:
-    if name is None:
+def _format(spec: Mapping[Any, Any], key: str, problems: list[Problem], at: At) -> Format | None:
+    if spec.get(key) is None:
         return None
-    try:
-        found: Format = registry.formats.get(str(name))
-    except registry.Unknown as error:
-        hint = f"did you mean {error.nearest}?" if error.nearest else f"known: {', '.join(error.known)}"
-        problems.append(Problem(at, "JL-C116", f"no format is called {name!r}", hint))
-        return None
-    return found
+    return choose(spec[key], problems, (*at, key), "JL-C116", reads_only=key == "from")
 
 
 def _overlay(
@@ -182,7 +175,7 @@ def _overlay(
         return False
     if spec["start"] != "$":
         problems.append(Problem((*at, "start"), "JL-C108", "start is $: the message itself is copied first"))
-    if source is not target:
+    if source.name != target.name:
         text = f"start: $ copies the message, but it is {source.name} and {target.name} is made"
         problems.append(Problem((*at, "start"), "JL-C113", text))
     return True

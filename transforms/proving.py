@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from config import registry
 from config.errors import BadMessage
-from schemas.base import BadPath, Format
+from schemas.base import BadPath
 from schemas.message import Message
 from transforms.mapping import Map
 
@@ -53,11 +52,10 @@ def _prove(mapped: Map, test: Any, number: int) -> list[Failure]:
         return [Failure(f"test {number}", "", f"a mapping with {', '.join(sorted(_KEYS))}", test)]
     name, expect = str(test.get("name", f"test {number}")), dict(test["expect"])
     wanted_error = expect.pop("error", None)
-    source: Format = registry.formats.get(mapped.source_format)
     body = str(test.get("given", "")).encode()
     try:
         message = _message(test.get("envelope", {}), body)
-        tree = mapped.target.decode(mapped.run(source.decode(body, "utf-8"), message))
+        tree = mapped.target.decode(mapped.run(mapped.source.decode(body, "utf-8"), message))
     except BadMessage as error:
         return [] if error.code == wanted_error else [Failure(name, "error", wanted_error, str(error))]
     except ValueError as error:

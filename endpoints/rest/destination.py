@@ -19,6 +19,7 @@ from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
 from endpoints.base import Ground, Options, pieces_of
 from endpoints.rest.media import format_of, media_type
+from schemas.form import media_type as form_type
 from schemas.message import Blob, Message, Receipt
 
 
@@ -160,6 +161,8 @@ class HttpDestination:
     def _media_type(self, message: Message) -> str:
         if self.options.content_type:
             return self.options.content_type
+        if self.ground.format == "form":
+            return form_type(message.body)
         made = media_type(self.ground.format)
         said = message.charset and self.ground.format not in ("json", "fhir")  # JSON is UTF-8, always
         return f"{made}; charset={message.charset}" if said else made

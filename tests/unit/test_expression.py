@@ -106,7 +106,7 @@ def test_a_mistake_is_told_with_what_was_perhaps_meant(text: str, code: str, hin
 
 def test_an_unknown_format_is_told_with_the_nearest_name() -> None:
     found = complaint("$PID-8", "hl7v3")
-    assert (found.code, found.hint) == ("JL-C116", "did you mean hl7v2?")
+    assert (found.code, found.hint) == ("JL-C116", "did you mean 'hl7v2'?")
 
 
 @pytest.mark.parametrize("text", ["$PID-3 " + "x" * 3000, "$PID-3" + " | trim" * 30], ids=["long", "pipes"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from config import registry
 from config.errors import BadMessage
 from schemas.base import BadPath
-from schemas.xml import Xml
+from schemas.xml import Xml, XmlText
 
 XML = Xml()
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
@@ -121,7 +121,7 @@ def test_the_items_of_each_take_relative_paths() -> None:
 
 def test_a_channel_names_its_own_namespaces() -> None:
     tree = XML.decode(b'<q:a xmlns:q="urn:q">1</q:a>')
-    assert XML.path("/q:a", {"q": "urn:q"}).one(tree) == "1"
+    assert Xml(XmlText(namespaces={"q": "urn:q"})).path("/q:a").one(tree) == "1"
     with pytest.raises(BadPath):
         XML.path("/q:a")
 
@@ -148,12 +148,11 @@ def test_a_shape_becomes_a_document() -> None:
         }
     }
     tree = XML.decode(XML.encode(XML.build(shape)))
-    paths = {"p": "urn:x"}
-    assert XML.path("/p:PatientInfo/@version", paths).one(tree) == "1"
-    assert XML.path("//p:Item", paths).many(tree)[1].get("a") == "true"
+    named = Xml(XmlText(namespaces={"p": "urn:x"}))
+    assert named.path("/p:PatientInfo/@version").one(tree) == "1"
+    assert named.path("//p:Item").many(tree)[1].get("a") == "true"
     found = [
-        XML.path(path, paths).one(tree)
-        for path in ("//p:Name", "//p:Item[2]", "//v3:id/@xsi:type", "//p:None")
+        named.path(path).one(tree) for path in ("//p:Name", "//p:Item[2]", "//v3:id/@xsi:type", "//p:None")
     ]
     assert found == ["<张>", "1.50", "II", None]
 

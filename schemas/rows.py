@@ -1,0 +1,109 @@
+"""What formats of rows have in common (delimited text, fixed width): their trees, paths, letters and limits.
+
+A tree is `{"rows": [row, ...]}`, a row a dict of texts by column; where a message is one row, it is that row.
+Paths are those of JSON, and a name that no column has is found when they are compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from config.errors import BadMessage
+from config.registry import nearest
+from schemas import charsets
+from schemas.base import BadPath, Path
+from schemas.json import compile_path, laid_over, names_of
+
+MAX_BYTES = 100_000_000
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 1_000
+LINE_ENDS = {"crlf": "\r\n", "lf": "\n", "none": ""}
+Row = dict[str, Any]
+
+
+class RowsText(BaseModel):
+    """The options that both have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    charset: str = Field(
+        default="", description="what it is written in, where the source does not say; else UTF-8"
+    )
+    message: Literal["file", "row"] = Field(default="file", description="what one message is")
+
+    @field_validator("charset")
+    @classmethod
+    def _known(cls, charset: str) -> str:
+        if charset and not charsets.codec(charset):
+            raise ValueError(f"no charset is called {charset!r}; GB18030, UTF-8, ISO-8859-1 ...")
+        return charset
+
+
+def compile_rows_path(text: str, names: Collection[str]) -> Path:
+    """A JSON path. Where the columns are known, every name in a path of names and indexes is one of `names`."""
+    path = compile_path(text)
+    for name in names_of(text) if names else ():
+        if name not in names:
+            near = nearest(name, names)
+            raise BadPath(f"no column is called {name!r}", text.replace(name, near) if near else "")
+    return path
+
+
+def check_size(body: bytes) -> None:
+    if len(body) > MAX_BYTES:
+        raise BadMessage("JL-M061", f"larger than {MAX_BYTES} bytes")
+
+
+def too_many_rows(row: int) -> BadMessage:
+    return BadMessage("JL-M061", f"more than {MAX_ROWS} rows", f"row {row}")
+
+
+def tree_of(rows: list[Any], options: RowsText) -> Any:
+    """All rows as a tree, or the only one where a message is a row."""
+    if options.message == "file":
+        return {"rows": rows}
+    if len(rows) != 1:
+        raise BadMessage("JL-M066", f"a message is one row here, and there are {len(rows)}", "row 2")
+    return rows[0]
+
+
+def rows_of(tree: Any) -> list[Any]:
+    """The rows of what a map or a sender made: all of a tree, a list of rows, or one row."""
+    rows = tree.get("rows", [tree]) if isinstance(tree, Mapping) else tree
+    if not isinstance(rows, list):
+        raise BadMessage("JL-M065", "rows are a list: {rows: [{column: value}, ...]}", "$.rows")
+    return rows
+
+
+def built(made: Any, start: Any, options: RowsText) -> Any:
+    """What a map made as a tree; laid over `start` as JSON is."""
+    made = {"rows": made} if isinstance(made, list) and options.message == "file" else made
+    return made if start is None else laid_over(start, made)
+
+
+def cell_text(value: Any, at: str) -> str:
+    """A value as a cell shows it; nothing is the empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, str | int):
+        return str(value)
+    raise BadMessage("JL-M065", f"a {type(value).__name__} cannot stand in a column", at)
+
+
+def check_columns(row: Any, columns: Collection[str], at: str) -> None:
+    """What a map makes must have its place."""
+    if not isinstance(row, Mapping):
+        raise BadMessage("JL-M065", "a row is an object: {column: value}", at)
+    for name in row:
+        if name not in columns:
+            near = nearest(str(name), columns)
+            said = f"; did you mean {near}?" if near else ""
+            raise BadMessage("JL-M065", f"there is no such column{said}", f"{at}.{name}")
