@@ -168,12 +168,14 @@ def _run_loop(main: Coroutine[Any, Any, int]) -> int:
 def main() -> None:
     """Entry point of the command."""
     from router.commands.destinations import app as destinations
+    from router.commands.docs import app as docs
     from router.commands.log import app as log
     from router.commands.messages import app as messages
 
     app.add_typer(destinations, name="destination")
     app.add_typer(messages, name="messages")
     app.add_typer(log, name="log")
+    app.add_typer(docs, name="docs")
     try:
         app()
     except ConfigError as error:

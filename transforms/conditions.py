@@ -28,9 +28,8 @@ from transforms.expression import (
     is_expression,
     literal,
     open_scope,
-    text_of,
 )
-from transforms.pipes import BadPipe, pattern, reach
+from transforms.pipes import BadPipe, pattern, reach, text_of
 
 Test = Callable[[Any, Env], bool]
 Judge = Callable[[Any], bool]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Protocol
 
 from config import registry
@@ -18,14 +17,8 @@ from config.errors import BadMessage, Problem
 from schemas.base import BadPath, Cell, Format
 from schemas.choice import choose
 from schemas.message import Message
-from transforms import (  # noqa: F401  (they register themselves)
-    functions,
-    functions_dates,
-    functions_lists,
-    functions_numbers,
-    functions_people,
-)
-from transforms.pipes import Argument, BadPipe, Stage, Unusable, bind
+from transforms import functions  # noqa: F401  (they register themselves)
+from transforms.pipes import Argument, BadPipe, Stage, Unusable, bind, text_of
 from transforms.tables import Table
 
 At = tuple[str | int, ...]
@@ -133,13 +126,6 @@ def literal(text: Any) -> Any:
 def filled(value: Any) -> bool:
     """Whether there is something: not None, "", {} or []. Zero and false are something."""
     return bool(value) or (value is not None and value == 0)
-
-
-def text_of(value: Any) -> str:
-    """A scalar as text: `true`, `12.50`, `2026`."""
-    if value is True or value is False:
-        return "true" if value else "false"
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def add_text(texts: list[str], value: Any) -> None:
@@ -341,7 +327,7 @@ def step_of(stage: Stage) -> Callable[[Any], Any]:
         if value.__class__ is str:
             return call(value)
         if isinstance(value, list):
-            return [made for item in value if filled(made := step(item))]
+            return [made for item in value if item is not None and filled(made := step(item))]
         if isinstance(value, dict):
             raise Unusable(f"{stage.name} takes text, not an object")
         return call(value if value is None else text_of(value))

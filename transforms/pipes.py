@@ -4,7 +4,7 @@ A pipe function is any Python function registered by `config.registry.function`.
 the value, and its annotation says what it wants to be given: `str` (text; lists go through item by item),
 `list[...]` (every match of the path), `Any` (as it is). `... | None` means that it is also asked when there
 is nothing. The keyword-only parameters are its arguments in YAML, of type str, int, bool, Decimal, Literal,
-`re.Pattern[str]` or `Table`.
+`re.Pattern[str]`, `Table` or a kind of `Word`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from transforms.tables import Table
 
 MAX_PATTERN = 200  # characters
 MAX_MATCHED = 4_000  # characters of a value that a plain pattern may look at
+MAX_DIGITS = 60  # before or behind the point of a number
 MAX_STEPS = 20_000_000  # of the matcher, some tenths of a second
 _ESCAPED = re.compile(r"\\(?![1-9]).|\[\^?\]?[^\]]*\]")
 _GROUP = re.compile(r"\(\?(?::|P<\w+>)")
@@ -51,6 +52,17 @@ class BadPipe(ValueError):
     def __init__(self, code: str, text: str, hint: str = "") -> None:
         super().__init__(text)
         self.code, self.hint = code, hint
+
+
+class Word(str):
+    """An argument that is more than any text: `zone=+08:00`. It is looked at when a map is compiled."""
+
+    __slots__ = ()
+
+    @classmethod
+    def check(cls, text: str) -> None:
+        """Raises ValueError with what is wrong."""
+        raise ValueError(text)
 
 
 _PREPARED: dict[Any, Callable[..., Callable[[Any], Any]]] = {}
@@ -194,18 +206,37 @@ def _convert(name: str, key: str, kind: Any, text: str, find_table: FindTable) -
             return text
         hint = _did_you_mean(registry.nearest(text, get_args(kind)))
         raise BadPipe("JL-C103", f"{key} of {name} is one of {', '.join(get_args(kind))}, not {text!r}", hint)
+    if isinstance(kind, type) and issubclass(kind, Word):
+        return _word(name, key, kind, text)
     if kind is bool and text in ("true", "false"):
         return text == "true"
     try:
         if kind is int:
             return int(text)
-        if kind is Decimal:
+        if kind is Decimal and abs(Decimal(text).adjusted()) <= MAX_DIGITS and Decimal(text).is_finite():
             return Decimal(text)
     except (ValueError, InvalidOperation):
+        kind = bool
+    if kind is Decimal:
         kind = bool
     if kind is bool:
         raise BadPipe("JL-C103", f"{key} of {name} cannot be {text!r}", usage(name))
     return text
+
+
+def _word(name: str, key: str, kind: type[Word], text: str) -> Word:
+    try:
+        kind.check(text)
+    except ValueError as error:
+        raise BadPipe("JL-C103", f"{key} of {name}: {error}", usage(name)) from None
+    return kind(text)
+
+
+def text_of(value: Any) -> str:
+    """A scalar as text: `true`, `12.50`, `2026`."""
+    if value is True or value is False:
+        return "true" if value else "false"
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def pattern(text: str) -> re.Pattern[str]:

@@ -1,0 +1,53 @@
+"""`jingluo docs`, as an integrator types it."""
+
+from __future__ import annotations
+
+import json
+
+from typer.testing import CliRunner
+
+from router.commands.docs import app
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(words))
+    return result.exit_code, result.output
+
+
+def test_without_a_topic_the_topics_are_listed() -> None:
+    code, out = run()
+    assert code == 0
+    assert "jingluo docs functions" in out
+
+
+def test_functions_are_shown_by_group_with_their_examples() -> None:
+    code, out = run("functions")
+    assert code == 0
+    assert out.index("\nText\n") < out.index("\nDates and times\n") < out.index("\nNames of people\n")
+    assert '"20260105" | cut end=4 → "2026"' in out
+
+
+def test_one_function_is_shown_with_its_arguments() -> None:
+    code, out = run("functions", "date_difference")
+    assert code == 0
+    assert "date_difference [in=days]" in out
+    assert "in: years | months | weeks | days | hours | minutes | seconds; without it days" in out
+    assert "pad_bytes" not in out
+
+
+def test_names_that_begin_so_are_shown_together() -> None:
+    assert run("functions", "citizen")[1].count("citizen_") > 5
+    assert run("functions", "cut")[1].count("cut_bytes") == 0, "one that is called just so is shown alone"
+
+
+def test_an_unknown_function_gets_the_nearest_name() -> None:
+    code, out = run("functions", "uper")
+    assert code == 1
+    assert "did you mean upper?" in out
+
+
+def test_tools_get_json() -> None:
+    found = json.loads(run("functions", "pad", "--json")[1])
+    assert [one["name"] for one in found] == ["pad"]
+    assert found[0]["arguments"][0] == {"name": "width", "kind": "a whole number", "default": None}
+    assert {"value": '"42"', "pipe": "pad 8", "result": '"00000042"'} in found[0]["examples"]
