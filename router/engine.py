@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -31,7 +32,7 @@ from router.gauges import Gauges
 from router.journal import Journal
 from router.keeping import Keeping, rules_of
 from router.metrics import Metrics, Snapshot
-from router.orders import begin
+from router.orders import agreed, begin
 from router.post import Post
 from router.pressure import Pressure
 from router.queues import Queues
@@ -138,11 +139,12 @@ class Engine:
         await self.web.start()
         self.broker.on_change(lambda open: log.info("broker.open" if open else "broker.down"))
         await self.broker.start()
-        works = self.works.values()
         await self.broker.declare([QueueSpec(JOURNAL)])
+        await self.board.start()
+        await self._agree()
+        works = self.works.values()
         await self.queues.declare([spec for work in works for spec in work.queues])
         await self.queues.show()
-        await self.board.start()
         if "delivery" in self.roles:
             await self.makers.suspects.start()
         if self.roles & {"intake", "delivery"}:
@@ -214,6 +216,15 @@ class Engine:
         if self._store is not None:
             self._store.close()
         log.info("engine.stopped")
+
+    async def _agree(self) -> None:
+        """Lanes are the site's, not a process's."""
+        channels = await agreed(self.site.channels, self.board, self.queues)
+        works = [self.makers.work(c) for c in channels if c.lanes != self.works[c.name].channel.lanes]
+        if works and "intake" in self.roles:
+            await self.doors.change([(work.channel, work.intake.deliver) for work in works], ())
+        if works:
+            self.exchange(replace(self.site, channels=tuple(channels)), works)
 
     async def _check_keys(self) -> None:
         """A key that does not open the journal's rows is refused now, not with the first batch."""

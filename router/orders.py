@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -17,10 +18,40 @@ from channels.model import Channel
 from router.board import Board, Ordered, Way
 from router.brokers.base import Broker, BrokerDown, QueueFull, QueueSpec
 from router.envelope import Fence, encode, queues_of
+from router.queues import Queues
 
 log = structlog.get_logger()
 
 _AGAIN_S = 1.0
+_LOOK_S, _LOOKS = 0.25, 20
+_WHY = "other processes of this engine run with these; stop all of them to change it"
+
+
+async def agreed(channels: Sequence[Channel], board: Board, queues: Queues) -> list[Channel]:
+    """The channels with the lanes that the site's other processes deliver in, where any of them run.
+
+    Lanes change for all at once: a process that comes back with files that say otherwise would put messages where
+    nobody fetches them, and past those that wait. One that just died may still be counted for a moment.
+    """
+    told = {c.name: _told(c, board) for c in channels}
+    if all(told[c.name] == c.lanes for c in channels):
+        return list(channels)
+    for _ in range(_LOOKS):
+        if not await queues.others():
+            return list(channels)
+        await asyncio.sleep(_LOOK_S)
+    return [c if told[c.name] == c.lanes else _kept(c, told[c.name]) for c in channels]
+
+
+def _told(channel: Channel, board: Board) -> int:
+    """How many lanes the channel had last, by the board."""
+    eras = (board.eras((channel.name, branch.name)) for branch in channel.branches)
+    return next((had[-1] for had in eras if had), channel.lanes)
+
+
+def _kept(channel: Channel, lanes: int) -> Channel:
+    log.warning("order.lanes_kept", channel=channel.name, lanes=lanes, file=channel.lanes, why=_WHY)
+    return replace(channel, lanes=lanes, digest=f"{channel.digest} with lanes: {lanes}")
 
 
 async def begin(channels: Sequence[Channel], board: Board, broker: Broker) -> None:

@@ -32,6 +32,11 @@ class Queues:
         await self._broker.declare([QueueSpec(ENGINES)])
         await self._broker.consume(ENGINES, _nothing_comes, 1)
 
+    async def others(self) -> bool:
+        """Before `show`: whether any engine runs on this broker."""
+        shown = await self._broker.look(ENGINES)
+        return shown is not None and shown.consumers > 0
+
     async def alone(self) -> bool:
         """Whether no other engine runs on this broker: then what nobody here needs, nobody needs."""
         shown = await self._broker.look(ENGINES)

@@ -141,3 +141,41 @@ def test_no_role_asks_for_what_another_needs(tmp_path: Path) -> None:
     assert missing("journal", "mq") == {"db"}
     assert missing("journal", "mq", "db") == set()
     assert missing("intake,delivery,journal", "mq", "db") == {"kiosk", "emr"}
+
+
+def lanes_of(engine: Engine) -> int:
+    return engine.works["adt"].channel.lanes
+
+
+@pytest.mark.parametrize("had", ["order: {by: $PID-3.1, lanes: 2}\n", ""], ids=["two lanes", "no order"])
+async def test_lanes_change_for_all_processes_or_for_none(
+    tmp_path: Path, sink: Sink, amqp_vhost: str, had: str
+) -> None:
+    """Else a process that comes back would put messages where nobody fetches them."""
+    place = site(tmp_path, sink, had)
+    now = 2 if had else 0
+    async with running(place, broker=amqp_vhost, roles="delivery,journal", var="var/one") as delivery:
+        async with running(place, broker=amqp_vhost, roles="intake", var="var/two") as intake:
+            await send(door(intake), adt("A1"))
+        site(tmp_path, sink, "order: {by: $PID-3.1, lanes: 3}\n")
+        async with running(place, broker=amqp_vhost, roles="intake", var="var/two") as intake:
+            assert (lanes_of(intake), lanes_of(delivery)) == (now, now)
+            await send(door(intake), adt("A2"))
+            await sink.wait_for(2)
+            assert "JL-R005" in [finding.code for finding in (await intake.reload.plan()).findings]
+    async with running(place, broker=amqp_vhost) as alone:
+        assert lanes_of(alone) == 3
+        await send(door(alone), adt("A3"))
+        await sink.wait_for(3)
+    assert sink.ids() == ["A1", "A2", "A3"]
+
+
+async def test_an_order_that_goes_stays_while_others_run(tmp_path: Path, sink: Sink, amqp_vhost: str) -> None:
+    place = site(tmp_path, sink, "order: {by: $PID-3.1, lanes: 2}\n")
+    async with running(place, broker=amqp_vhost, roles="delivery,journal", var="var/one"):
+        site(tmp_path, sink)
+        async with running(place, broker=amqp_vhost, roles="intake", var="var/two") as intake:
+            assert lanes_of(intake) == 2, "without a key all go into one of them"
+            await send(door(intake), adt("A1"), adt("A2"))
+            await sink.wait_for(2)
+    assert sink.ids() == ["A1", "A2"]
