@@ -1,7 +1,7 @@
 """Conservation, from the journal: accepted = delivered + dead + waiting, and at the end nobody waits or is dead.
 
-One thing is excused: a publish to several queues that RabbitMQ died in. The journal may have heard of it and a
-destination not; its sender heard no yes, and sent the message again.
+One thing is excused: a publish to several queues that RabbitMQ, or its connection, died in. The journal may have heard
+of it and a destination not, or a destination and the journal not; its sender heard no yes, and sent the message again.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ def _unbalanced(
             or count.dead
         ):
             yield f"journal: {count}, of which {halves} are halves of a publish"
-        if (ids := {copy.id for copy in came if copy.yes}) - {""} and count.delivered != len(ids):
-            yield f"journal: {name} delivered {count.delivered}, the receiver took {len(ids)}"
+        took = {copy.id: copy.of for copy in came if copy.yes and copy.id}
+        if took and count.delivered != len(took) - _unheard(store, count, took, book):
+            yield f"journal: {name} delivered {count.delivered}, the receiver took {len(took)}"
 
 
 def _channel(count: Count, book: Mapping[Number, Sent]) -> Iterator[str]:
@@ -74,6 +75,14 @@ def _channel(count: Count, book: Mapping[Number, Sent]) -> Iterator[str]:
             yield f"journal: {count.channel} {state} {have}, by the senders {least[goes]} to {most[goes]}"
     if count.refused:
         yield f"journal: {count.channel} refused {count.refused}"
+
+
+def _unheard(store: Store, count: Count, took: Mapping[str, Number], book: Mapping[Number, Sent]) -> int:
+    """Of what a receiver took, the halves of a publish that the journal has not heard of."""
+    if count.delivered == len(took):
+        return 0
+    again = (id for id, of in took.items() if of in book and book[of].messages(known=True) > 1)
+    return sum(not store.search(Query(text=id)).found for id in again)
 
 
 def _halves(store: Store, count: Count, book: Mapping[Number, Sent]) -> int:
