@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -133,6 +133,22 @@ def check(
     findings = check_site(_site)
     typer.echo(json_text(findings) if as_json else as_text(findings))
     raise typer.Exit(exit_code(findings, strict))
+
+
+@app.command()
+def explain(
+    channel: Annotated[str, typer.Argument(help="The channel's name. 通道")],
+    lang: Annotated[
+        Literal["en", "zh"] | None, typer.Option(help="One language instead of both. 语言")
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(help="Write the picture to this file too.", dir_okay=False)
+    ] = None,
+) -> None:
+    """The way of a channel in words and as a picture. 用文字和图说明通道"""
+    from router.commands.explain import explain as show
+
+    raise typer.Exit(show(settings(), channel, lang, svg))
 
 
 @app.command()

@@ -1,0 +1,101 @@
+"""The way of a channel as facts: where messages come from, which of them go where, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.model import Branch, Channel, ChannelText, Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A destination on the way."""
+
+    name: str
+    kind: str
+    address: str
+    format: str  # what it is sent
+    retry: Retry
+    when: Any = None  # the condition as the YAML has it
+    map: str = ""
+    reply_map: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A channel from end to end. Conditions and expressions are as the YAML has them."""
+
+    name: str
+    title: str
+    kind: str
+    address: str
+    format: str
+    stops: tuple[Stop, ...]
+    when: Any = None
+    order: str = ""
+    lanes: int = 0
+    duplicates: str = ""
+    within_s: float = 0.0
+    index: tuple[str, ...] = ()
+    reply: str = "accepted"
+    timeout_s: float = 0.0
+
+
+def way_of(channel: Channel, text: ChannelText) -> Way:
+    """`text` is what `channel` was compiled from."""
+    return Way(
+        name=channel.name,
+        title=channel.title,
+        kind=channel.kind,
+        address=address(channel.options),
+        format=channel.format.name,
+        stops=tuple(_stop(branch, text) for branch in channel.branches),
+        when=text.when,
+        order=text.order.by if text.order else "",
+        lanes=channel.lanes,
+        duplicates=text.duplicates.by if text.duplicates else "",
+        within_s=channel.duplicates_within_s,
+        index=tuple(channel.index),
+        reply=channel.reply,
+        timeout_s=channel.timeout_s,
+    )
+
+
+def _stop(branch: Branch, text: ChannelText) -> Stop:
+    said = text.to[branch.name]
+    return Stop(
+        name=branch.name,
+        kind=branch.kind,
+        address=address(branch.options),
+        format=branch.format,
+        when=said.when,
+        map=said.map or "",
+        retry=branch.retry,
+        reply_map=said.reply_map or "",
+    )
+
+
+def address(options: Any) -> str:
+    """Where an endpoint is, by the options that say so: never one that could be a secret.
+
+    >>> from types import SimpleNamespace as Options
+    >>> address(Options(url="https://user:x@emr.example/fhir?key=1", method="POST"))
+    'POST https://emr.example/fhir'
+    >>> address(Options(host="0.0.0.0", port=2575))
+    '0.0.0.0:2575'
+    """
+    said: Mapping[str, Any] = {
+        name: getattr(options, name, "") for name in ("url", "method", "path", "host", "port", "folder")
+    }
+    if said["url"]:
+        url = urlsplit(str(said["url"]))
+        return f"{said['method']} {url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}".strip()
+    if said["path"]:
+        return f"{said['method']} {said['path']}".strip()
+    if said["folder"]:
+        name = getattr(options, "pattern", "") or getattr(options, "name", "")
+        return f"{said['folder']}/{name}".rstrip("/")
+    return f"{said['host']}:{said['port']}" if said["port"] else ""
