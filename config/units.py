@@ -35,6 +35,32 @@ def size(value: Any) -> int:
     return int(float(match[1]) * _BYTES[match[2]])
 
 
+def as_seconds(value: float) -> str:
+    """Seconds as people write them, in the largest unit that needs no fraction.
+
+    >>> as_seconds(600.0), as_seconds(0.25), as_seconds(90)
+    ('10m', '250ms', '90s')
+    """
+    thousandths = round(value * 1000)
+    for unit in ("d", "h", "m", "s", "ms"):
+        whole, rest = divmod(thousandths, round(_SECONDS[unit] * 1000))
+        if not rest and whole:
+            break
+    return f"{whole}{unit}" if thousandths else "0s"
+
+
+def as_size(value: int) -> str:
+    """Bytes as people write them.
+
+    >>> as_size(100_000_000), as_size(64_000), as_size(1500)
+    ('100MB', '64KB', '1500B')
+    """
+    unit = next(
+        unit for unit in ("GB", "MB", "KB", "B") if value % _BYTES[unit] == 0 and value >= _BYTES[unit]
+    )
+    return f"{value // _BYTES[unit]}{unit}"
+
+
 # In a model: `timeout: Seconds = 30.0`. Defaults are plain numbers of seconds, YAML must carry a unit.
 Seconds = Annotated[
     float,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +53,7 @@ def functions(
         _print_json([_facts(one) for one in found])
         return
     for group, members in groupby(found, key=lambda one: one.group):
-        typer.secho(group, bold=True)
+        typer.secho(f"\n{group}", bold=True)
         for one in members:
             _print_function(one)
     if len(found) > 1:
@@ -86,6 +87,57 @@ def _facts(one: Described) -> dict[str, Any]:
         "arguments": [{"name": p.name, "kind": p.kind, "default": p.default} for p in one.parameters],
         "examples": examples,
     }
+
+
+@app.command()
+def endpoints(
+    kind: Annotated[str, typer.Argument(help="One kind, as a channel names it: mllp.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Where messages come from and go to: each kind with its options. 接入与发送"""
+    from channels.kinds import all_kinds
+
+    known = all_kinds()
+    found = [one for one in known if kind in ("", one.kind)]
+    if not found:
+        _nobody("kind of endpoint", kind, sorted({one.kind for one in known}))
+    if as_json:
+        _print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        typer.secho(f"\n{one.kind}, {one.side}", bold=True)
+        typer.echo(f"  {one.says}")
+        for option in one.options:
+            typer.echo(f"    {option.name}: {option.type}{_without(option.default)}")
+            if option.says:
+                typer.echo(f"      {option.says}")
+
+
+@app.command()
+def errors(
+    code: Annotated[str, typer.Argument(help="One code, JL-C010 or C010, or the beginning of several.")] = "",
+    as_json: Json = False,
+) -> None:
+    """What a code means, and what to do about it. 错误代码"""
+    from config.codes import codes
+
+    wanted = code.upper()
+    found = [one for name, one in codes().items() if name.startswith(wanted) or name[3:].startswith(wanted)]
+    if not found:
+        _nobody("code", wanted, list(codes()))
+    if as_json:
+        _print_json([asdict(one) for one in found])
+        return
+    for family, members in groupby(found, key=lambda one: one.family):
+        typer.secho(family, bold=True)
+        for one in members:
+            typer.echo(f"  {one.code}  {one.means}\n            do: {one.do}")
+
+
+def _without(default: str | None) -> str:
+    if default is None:
+        return "; must be given"
+    return f"; without it {default}" if default else ""
 
 
 def _nobody(what: str, name: str, known: Sequence[str]) -> None:

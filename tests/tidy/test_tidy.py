@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from config.codes import FILE, codes
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("config", "schemas", "transforms", "endpoints", "channels", "router", "deploy", "bench")
 SOURCES = sorted(p for name in (*PACKAGES, "tests/chaos") for p in (ROOT / name).rglob("*.py"))
@@ -66,3 +68,13 @@ def test_every_error_code_has_one_shape() -> None:
     found = {m for p in SOURCES for m in code.findall(p.read_text(encoding="utf-8"))}
     wrong = {c for c in found if not re.fullmatch(r"JL-([A-Z]\d{3}|[A-Z]0?n{2,3})", c)}
     assert not wrong
+
+
+def test_every_code_says_what_it_means_and_what_to_do() -> None:
+    """`jingluo docs errors` has a row for each code of the sources, and no others."""
+    said = re.compile(r"JL-[A-Z]\d{3}")
+    found = {m for p in SOURCES for m in said.findall(p.read_text(encoding="utf-8"))}
+    assert not found - set(codes()), "give it a row in config/codes.md"
+    assert not set(codes()) - found, "a row of a code that nothing says"
+    rows = [line for line in FILE.read_text("utf-8").splitlines() if line.startswith("| JL-")]
+    assert len(rows) == len(codes()), "a row that is no row, or stands twice"

@@ -17,7 +17,8 @@ def run(*words: str) -> tuple[int, str]:
 def test_without_a_topic_the_topics_are_listed() -> None:
     code, out = run()
     assert code == 0
-    assert "jingluo docs functions" in out
+    for topic in ("functions", "endpoints", "errors"):
+        assert f"jingluo docs {topic}" in out
 
 
 def test_functions_are_shown_by_group_with_their_examples() -> None:
@@ -51,3 +52,41 @@ def test_tools_get_json() -> None:
     assert [one["name"] for one in found] == ["pad"]
     assert found[0]["arguments"][0] == {"name": "width", "kind": "a whole number", "default": None}
     assert {"value": '"42"', "pipe": "pad 8", "result": '"00000042"'} in found[0]["examples"]
+
+
+def test_every_kind_of_endpoint_is_shown_with_its_options() -> None:
+    code, out = run("endpoints")
+    assert code == 0
+    assert "\nmllp, source\n" in out
+    assert "\nmllp, destination\n" in out
+    assert "max_size: a size; without it 100MB" in out
+    assert "idle: a duration; without it 10m" in out
+    assert "tls.names: a list" in out
+    shown = json.loads(run("endpoints", "http", "--json")[1])
+    assert [(one["kind"], one["side"]) for one in shown] == [("http", "source"), ("http", "destination")]
+    assert {"name": "path", "type": "text", "default": None, "says": shown[0]["options"][1]["says"]} in shown[
+        0
+    ]["options"]
+
+
+def test_an_unknown_kind_gets_the_nearest_name() -> None:
+    code, out = run("endpoints", "mlpp")
+    assert code == 1
+    assert "did you mean mllp?" in out
+
+
+def test_a_code_says_what_it_means_and_what_to_do() -> None:
+    code, out = run("errors", "C010")
+    assert code == 0
+    assert "JL-C010  an unknown key" in out
+    assert "do: take the name in the hint" in out
+    assert run("errors", "JL-C010")[1] == run("errors", "c010")[1] == out
+
+
+def test_codes_are_shown_by_family_and_as_json() -> None:
+    out = run("errors")[1]
+    assert out.index("Configuration") < out.index("JL-C001") < out.index("Messages") < out.index("JL-M001")
+    (found,) = json.loads(run("errors", "JL-M003", "--json")[1])
+    assert found["family"] == "Messages"
+    assert "MSH|^~\\&|" in found["do"]
+    assert run("errors", "JL-X999")[0] == 1

@@ -190,7 +190,8 @@ def datetime(value: str, *, zone: Zone = CHINA) -> str:
         return date(value)
     if usual := _MOMENT.fullmatch(value):
         year, month, day, hour, minute, second = usual.groups("00")
-        return f"{year}-{month}-{day}T{hour}:{minute}:{second}{offset(zone, year, month, day, hour, minute)}"
+        ahead = zone if zone[0] in "+-Z" else offset(zone, year, month, day, hour, minute)
+        return f"{year}-{month}-{day}T{hour}:{minute}:{second}{ahead}"
     at = read(value)
     if not at.hour:
         return at.date

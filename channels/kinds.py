@@ -1,0 +1,103 @@
+"""The manual of the kinds of endpoints, made from their models: every option with its type, default and meaning."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from config import registry, units
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`default` as YAML writes it; '' is nothing, None: it must be given. In a part, the name has dots: `tls.ca`."""
+
+    name: str
+    type: str
+    default: str | None
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    kind: str
+    side: str  # source, destination
+    says: str
+    options: tuple[Option, ...]
+
+
+def all_kinds() -> list[Kind]:
+    """Every kind that a channel can name, the site's own too; sources first."""
+    registry.load_plugins()
+    found = []
+    for side, names in (("source", registry.sources), ("destination", registry.destinations)):
+        for kind in names.known():
+            try:
+                options = names.get(kind).Options
+            except registry.Unknown:
+                continue  # a file that has the other side only
+            says = " ".join((inspect.getdoc(options) or "").split())
+            found.append(Kind(kind, side, says, tuple(_options(options))))
+    return found
+
+
+def _options(model: type[BaseModel], before: str = "") -> Iterator[Option]:
+    for name, field in model.model_fields.items():
+        full = before + (field.alias or name)
+        inner = _model(field.annotation)
+        says = field.description or ""
+        default = None if field.is_required() else _default(field)
+        if inner is None:
+            yield Option(full, _type(field.annotation, field), default, says)
+        else:
+            yield Option(full, "a part", default, says or " ".join((inspect.getdoc(inner) or "").split()))
+            yield from _options(inner, f"{full}.")
+
+
+def _model(kind: Any) -> type[BaseModel] | None:
+    kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
+
+
+def _validated_by(field: FieldInfo) -> Any:
+    return next((rule.func for rule in field.metadata if hasattr(rule, "func")), None)
+
+
+def _type(kind: Any, field: FieldInfo) -> str:
+    by = _validated_by(field)
+    if by is units.seconds:
+        return "a duration"
+    if by is units.size:
+        return "a size"
+    if get_origin(kind) is Literal:
+        return " | ".join(map(str, get_args(kind)))
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(_type(one, field) for one in get_args(kind) if one is not type(None))
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if kind in names:
+        return names[kind]
+    listed = re.match(r"(?:typing\.)?(tuple|list|frozenset|dict|collections\.abc\.Mapping)\b", str(kind))
+    if listed is None:
+        return "text"
+    return "a list" if listed[1] in ("tuple", "list", "frozenset") else "names and values"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None or isinstance(value, BaseModel) or value in ("", (), {}):
+        return ""
+    by = _validated_by(field)
+    if by is units.seconds:
+        return units.as_seconds(value)
+    if by is units.size:
+        return units.as_size(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
