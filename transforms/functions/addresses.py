@@ -21,6 +21,7 @@ PROVINCES = {
 _SHORT = re.compile(r"省|市|(?:壮族|回族|维吾尔)?自治区|特别行政区")
 _BY_NAME = {name: name for name in PROVINCES.values()} | {_SHORT.sub("", n): n for n in PROVINCES.values()}
 _BEGIN = re.compile("|".join(sorted(_BY_NAME, key=len, reverse=True)))
+_NATION = re.compile("中国|中华人民共和国")
 _PLAIN = r"[^\d\s路街道巷弄号村镇乡室栋座]"
 _CITY = re.compile(_PLAIN + r"{1,10}?(?:自治州|地区|市|盟)")
 _DISTRICT = re.compile(_PLAIN + r"{1,12}?(?:自治县|自治旗|林区|特区|新区|(?<!小)区|县|旗|市)")
@@ -57,6 +58,9 @@ def address(value: str) -> dict[str, Any] | None:
         return {"text": text}
     made: dict[str, Any] = {"text": text}
     rest = text
+    if nation := _NATION.match(rest):
+        made["country"] = "CN"
+        rest = rest[nation.end() :]
     if begin := _BEGIN.match(rest):
         made["state"] = _BY_NAME[begin[0]]
         rest = rest[begin.end() :]
@@ -66,7 +70,7 @@ def address(value: str) -> dict[str, Any] | None:
     elif city := _CITY.match(rest):
         made["city"] = city[0]
         rest = rest[city.end() :]
-    district = _DISTRICT.match(rest) if len(made) > 1 else None
+    district = _DISTRICT.match(rest) if "state" in made or "city" in made else None
     if district:
         made["district"] = district[0]
         rest = rest[district.end() :]

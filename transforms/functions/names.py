@@ -92,10 +92,11 @@ def human_name(value: str, *, use: str = "") -> dict[str, Any] | None:
     text = " ".join(value.split())
     if not text:
         return None
-    made: dict[str, Any] = {"use": use, "text": text} if use else {"text": text}
-    if surname := family(text):
-        made |= {"family": surname, "given": [given(text)]}
-    return made
+    surname, rest = family(text), given(text)
+    made: dict[str, Any] = {"use": use} if use else {}
+    if surname and rest:
+        return made | {"text": surname + rest, "family": surname, "given": [rest]}
+    return made | {"text": text}
 
 
 @function

@@ -106,7 +106,8 @@ def _ends(value: str) -> tuple[Decimal | int | None, Decimal | int | None]:
     if found[3]:
         number = _number(found[4])
         return (number, None) if found[3] in (">", ">=", "≥", "＞") else (None, number)
-    return _number(found[1]), _number(found[2])
+    low, high = _number(found[1]), _number(found[2])
+    return (low, high) if low <= high else (None, None)
 
 
 def _number(text: str) -> Decimal | int:
