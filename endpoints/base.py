@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -102,8 +102,20 @@ class Arrival:
             await self._spool.drop()
 
 
+class Told(NamedTuple):
+    """What a sender reads: the code in its protocol's words ("AA", "202", "done"), and the bytes of the answer."""
+
+    code: str
+    body: bytes = b""
+    format: str = ""
+
+
 class Source(Protocol):
-    """Takes messages in. Registered by `@source("kind")`; `Options` is its YAML."""
+    """Takes messages in. Registered by `@source("kind")`; `Options` is its YAML.
+
+    One that also has `told(message, reply) -> Told` says for `jingluo test` what it would answer, without a sender;
+    `codes` are then all that it can tell, and `answers_in` the format of its own answers.
+    """
 
     Options: ClassVar[type[Options]]
 
@@ -120,6 +132,9 @@ class Destination(Protocol):
 
     One that sets `streams = True` is given large bodies as `message.blob`; without it they come whole in `body`,
     as far as the engine holds such bodies whole.
+
+    One that also has `heard(message, code, answer, headers) -> Receipt` says for `jingluo test` what `send` would make
+    of that answer to this message (`code` '': its yes), and raises as `send` does; `codes` are all that it knows.
 
     `send` is called concurrently, at most `parallel` times at once. It returns when the receiver has
     said yes, and raises `Refused` or `Unreachable` (config.errors) otherwise.

@@ -10,7 +10,7 @@ import fnmatch
 import heapq
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from pydantic import Field, field_validator
 from config import registry
 from config.errors import JingluoError, Refused, Unreachable
 from config.units import Seconds, Size
-from endpoints.base import HEAD_SIZE, Arrival, Deliver, Ground, Options, not_kept
+from endpoints.base import HEAD_SIZE, Arrival, Deliver, Ground, Options, Told, not_kept
 from schemas.message import LARGE, Message, Receipt, Reply
 
 log = structlog.get_logger()
@@ -63,6 +63,7 @@ class FileSource:
     """
 
     Options: ClassVar[type[Options]] = SourceOptions
+    codes = frozenset(("done", "failed", "stays"))  # where its file is in the end
 
     def __init__(self, options: SourceOptions, ground: Ground) -> None:
         self.options = options
@@ -87,6 +88,9 @@ class FileSource:
 
     def resume(self) -> None:
         self._go.set()
+
+    def told(self, message: Message, reply: Reply) -> Told:
+        return Told({"refused": "failed", "failed": "stays"}.get(reply.state, "done"))
 
     def close(self) -> None:
         """Begins no further file. Who opens here next has its turn when this one has stopped."""
@@ -284,6 +288,7 @@ class FileDestination:
     """Writes each message to a file of its own. The same message again is the same file again."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    codes = frozenset(("written", "full"))
     streams = True
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
@@ -302,6 +307,12 @@ class FileDestination:
             if error.errno == errno.ENAMETOOLONG:
                 raise Refused("JL-E311", "the file's name is too long") from None
             raise Unreachable("JL-E310", f"{self.options.folder}: {error.strerror}") from None
+        return Receipt("written", headers={"file": name})
+
+    def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
+        name = self._name(message)
+        if code == "full":
+            raise Unreachable("JL-E310", f"{self.options.folder}: {os.strerror(errno.ENOSPC)}")
         return Receipt("written", headers={"file": name})
 
     async def stop(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -50,6 +50,15 @@ class First(NamedTuple):
 
 
 Row = tuple[bytes, int, bytes]  # key, until when (Unix ms), the encoded reply
+
+
+class Memory(Protocol):
+    """What is known of keys: those whose messages are on their way (`open`), and those that have their reply."""
+
+    open: dict[bytes, First]
+
+    def find(self, key: bytes) -> Reply | None: ...
+    def remember(self, key: bytes, reply: Reply, within_ms: int) -> asyncio.Future[None]: ...
 
 
 class Seen:
@@ -192,7 +201,7 @@ class Seen:
 class Duplicates:
     """One channel's resends."""
 
-    def __init__(self, channel: Channel, seen: Seen) -> None:
+    def __init__(self, channel: Channel, seen: Memory) -> None:
         assert channel.duplicates_by is not None
         self._by = channel.duplicates_by
         self._within_ms = int(channel.duplicates_within_s * 1000)

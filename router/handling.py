@@ -11,7 +11,6 @@ from collections.abc import Callable
 import structlog
 
 from channels.model import LONGEST_SEND_S, Branch, Channel
-from config.errors import JingluoError
 from endpoints.base import Destination
 from router import envelope as wire
 from router.attempt import Attempter, Outcome
@@ -102,10 +101,7 @@ class Handling:
         if record.outcome != "sent":
             self._say(record, record.outcome)
         if self.channel.reply == self.branch.name:
-            if outcome.receipt is not None and outcome.error is None:
-                self._replies.answered(envelope, outcome.receipt, outcome.reply_body, outcome.reply_format)
-            elif outcome.error is not None and record.outcome != "retry":
-                self._replies.failed(envelope, outcome.error)
+            self._replies.tried(envelope, outcome)
         self._recorder.record(record, delivered, lambda: self._recorded(envelope, delivered, record.outcome))
 
     def failed(self, delivered: Delivered, record: wire.Attempt) -> None:
@@ -119,7 +115,7 @@ class Handling:
         record = wire.copy(outcome.record, outcome="retry")
         self.failed(delivered, record)
         if self.channel.reply == self.branch.name:
-            self._replies.failed(envelope, JingluoError(record.code, record.reason))
+            self._replies.held(envelope, record)
 
     def _say(self, record: wire.Attempt, what: str) -> None:
         log.info(

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
-from router.brokers.base import Broker, BrokerDown, QueueFull
+from router.brokers.base import BrokerDown, Publisher, QueueFull
 from router.duplicates import Duplicates, First
 from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
 from router.ids import new_id
@@ -55,15 +55,16 @@ class Intake:
     def __init__(
         self,
         channel: Channel,
-        broker: Broker,
+        broker: Publisher,
         replies: Replies,
         metrics: Metrics,
         now_ms: Callable[[], int],
         large: Large,
         full: Callable[[], None],
         duplicates: Duplicates | None = None,
+        ids: Callable[[int], str] = new_id,
     ) -> None:
-        """`full` is told that a queue took no more."""
+        """`full` is told that a queue took no more; `ids` makes the id of a message that came at a time (Unix ms)."""
         self.channel = channel
         self._broker = broker
         self._replies = replies
@@ -73,6 +74,7 @@ class Intake:
         self._full = full
         self.taken = self.taken_bytes = 0  # what was published so far
         self._duplicates = duplicates
+        self._ids = ids
         self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
         self._names = tuple(b.name for b in channel.branches)
         self._silent = channel.reply == "none"
@@ -105,7 +107,7 @@ class Intake:
         """`tree`: what was read already."""
         now_ms = self._now_ms()
         arrival = _Arrival(
-            message_id or new_id(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter()
+            message_id or self._ids(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter()
         )
         try:
             envelope, queues = self._decide(message, arrival, now_ms, tree)

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import msgspec
 
 from config.errors import BadMessage, JingluoError, Refused
-from router.brokers.base import Broker
-from router.envelope import Envelope
+from router.attempt import Outcome
+from router.brokers.base import Post
+from router.envelope import Attempt, Envelope
 from schemas.message import Receipt, Reply
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=dict)
@@ -27,7 +28,7 @@ class Replies:
     `address` is this process's mailbox, which its messages name; empty where no other process delivers them.
     """
 
-    def __init__(self, broker: Broker, limit: int = 10_000) -> None:
+    def __init__(self, broker: Post, limit: int = 10_000) -> None:
         self._where: Callable[[], str] = lambda: ""
         self._broker = broker
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
@@ -73,6 +74,17 @@ class Replies:
         """The engine stops: everybody still waiting hears `pending`."""
         for message_id in list(self._waiting):
             self._settle(message_id, pending(message_id))
+
+    def tried(self, envelope: Envelope, outcome: Outcome) -> None:
+        """What a try of the destination whose answer is the reply means to who waits: nothing, where it is repeated."""
+        if outcome.receipt is not None and outcome.error is None:
+            self.answered(envelope, outcome.receipt, outcome.reply_body, outcome.reply_format)
+        elif outcome.error is not None and outcome.record.outcome != "retry":
+            self.failed(envelope, outcome.error)
+
+    def held(self, envelope: Envelope, record: Attempt) -> None:
+        """It is given up, and waits for an operator."""
+        self.failed(envelope, JingluoError(record.code, record.reason))
 
     def _pass_on(self, envelope: Envelope, reply: Reply) -> None:
         if envelope.id in self._waiting:

@@ -17,6 +17,7 @@ from schemas.message import Reply
 _WANTED = {"AL": "AER", "ER": "ER", "SU": "A", "NE": ""}
 _GAP = b"\x02"  # no header has it: a control character
 _HEADERS_KEPT = 1000
+CODES = frozenset(("AA", "AE", "AR", "CA", "CE", "CR"))  # MSA-1, table 0008
 _LETTER = {"accepted": "A", "answered": "A", "pending": "A", "refused": "R", "failed": "E"}
 
 

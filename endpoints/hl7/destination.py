@@ -7,7 +7,7 @@ import functools
 import math
 import select
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,11 +17,11 @@ from config.errors import Refused, Unreachable
 from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
 from endpoints.base import HEAD_SIZE, Ground, Options, pieces_of
-from endpoints.hl7.answers import control_id
+from endpoints.hl7.answers import CODES, control_id, head
 from endpoints.hl7.framing import END, LOOKED_AT, NEW_MESSAGE, START, TAIL, Frame, framed
 from endpoints.hl7.line import Line
 from endpoints.secure import SHUTDOWN_S
-from schemas.hl7.ack import read_ack
+from schemas.hl7.ack import ack, read_ack
 from schemas.message import Blob, Message, Receipt
 
 _BUSY_S = 0.1
@@ -184,6 +184,7 @@ class MllpDestination:
 
     Options: ClassVar[type[Options]] = DestinationOptions
     streams = True
+    codes = CODES
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
         self.options = options
@@ -220,6 +221,11 @@ class MllpDestination:
         if not heard.whole:
             raise Unreachable("JL-E113", "a yes before the message had ended")
         return receipt
+
+    def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
+        _sendable(message.body)
+        said = answer or ack(head(message.body), code or "AA", time="", control_id="TEST")
+        return self._judge(said, message.body, message.charset)
 
     async def stop(self) -> None:
         for line in self._free:

@@ -12,12 +12,13 @@ from pydantic import Field
 
 from config.tls import ServerTls, peer_of
 from config.units import Seconds, Size
-from endpoints.base import Deliver, Ground, Options, not_kept
-from endpoints.hl7.answers import Answers, head
+from endpoints.base import Deliver, Ground, Options, Told, not_kept
+from endpoints.hl7.answers import CODES, Answers, head
 from endpoints.hl7.framing import Frame, framed
 from endpoints.hl7.large import Large
 from endpoints.hl7.line import Line
 from endpoints.secure import Gate, listening
+from schemas.hl7.ack import read_ack
 from schemas.message import LARGE, NOTHING, Blob, Message, Reply
 
 log = structlog.get_logger()
@@ -290,6 +291,8 @@ class MllpSource:
     """Listens, and answers each message when the engine has replied."""
 
     Options: ClassVar[type[Options]] = SourceOptions
+    codes = CODES
+    answers_in = "hl7v2"
 
     def __init__(self, options: SourceOptions, ground: Ground) -> None:
         self.options = options
@@ -353,6 +356,10 @@ class MllpSource:
             return False
         self.lines.add(line)
         return True
+
+    def told(self, message: Message, reply: Reply) -> Told:
+        body = self.answer(head(message.body), reply)
+        return Told(read_ack(body, self.options.charset).code, body, "hl7v2") if body else Told("")
 
     def answer(self, head: bytes, reply: Reply) -> bytes:
         if reply.silent or not self.options.acknowledge:

@@ -73,6 +73,7 @@ class HttpDestination:
     """Sends each message as one request, always with the same `Idempotency-Key`: the message's id."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    codes = frozenset(map(str, range(200, 600)))
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
         self.streams = not options.query
@@ -138,25 +139,36 @@ class HttpDestination:
             answer = await self._answer(response)
         finally:
             await response.aclose()
-        status = response.status_code
-        if response.is_success:
-            kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+        return self._judge(response.status_code, response.reason_phrase, response.headers, answer)
+
+    def _judge(self, status: int, reason: str, headers: Mapping[str, str], answer: bytes) -> Receipt:
+        if 200 <= status < 300:
+            kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
             return Receipt(str(status), answer, format_of(kept.get("content-type", "")), kept)
-        text = f"status {status} {response.reason_phrase}".strip()
+        text = f"status {status} {reason}".strip()
         if status in _BUSY | _GATEWAY:
-            after_s = self._retry_after(response.headers.get("retry-after", ""))
+            after_s = self._retry_after(headers.get("retry-after", ""))
             raise Unreachable("JL-E223", text, maybe_done=status in _GATEWAY, after_s=after_s)
         raise Refused("JL-E224", text, retry=status >= 500, answer=answer)
+
+    def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
+        if self.options.query:
+            _filled(self.options.url, message.body)
+        if len(answer) > self.options.max_answer:
+            raise self._too_large(int(code or 200))
+        return self._judge(int(code or 200), "", headers, answer)
 
     async def _answer(self, response: httpx2.Response) -> bytes:
         parts, size = [], 0
         async for part in response.aiter_bytes():
             size += len(part)
             if size > self.options.max_answer:
-                text = f"status {response.status_code}, an answer over {self.options.max_answer} bytes"
-                raise Refused("JL-E225", text)
+                raise self._too_large(response.status_code)
             parts.append(part)
         return b"".join(parts)
+
+    def _too_large(self, status: int) -> Refused:
+        return Refused("JL-E225", f"status {status}, an answer over {self.options.max_answer} bytes")
 
     def _media_type(self, message: Message) -> str:
         if self.options.content_type:

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from config.errors import JingluoError
 from config.tls import Callers, Peer
 from config.units import Seconds, Size
-from endpoints.base import Arrival, Deliver, Ground, Options, not_kept
+from endpoints.base import Arrival, Deliver, Ground, Options, Told, not_kept
 from endpoints.rest.media import MEDIA_TYPES, content_type, media_type
 from endpoints.web import BODY_WITHIN_S, Body, Limit, limit_problem, problem, too_large
 from schemas.message import Message, Reply
@@ -68,6 +68,8 @@ class HttpSource:
     """Takes a request's body, or a GET's parameters as a JSON object, and answers with the engine's reply."""
 
     Options: ClassVar[type[Options]] = SourceOptions
+    codes = frozenset(("200", "202", "204", "400", "503"))
+    answers_in = "json"
 
     def __init__(self, options: SourceOptions, ground: Ground) -> None:
         self.options = options
@@ -188,6 +190,11 @@ class HttpSource:
         if (peer := _peer(request)) is not None:
             kept["tls.subject"] = peer.subject
         return kept | ({"content-type": kind} if kind else {})
+
+    def told(self, message: Message, reply: Reply) -> Told:
+        response = self._respond(reply)
+        form = reply.format if reply.state == "answered" else "json"
+        return Told(str(response.status_code), bytes(response.body), form)
 
     def _respond(self, reply: Reply) -> Response:
         if reply.state == "answered":

@@ -90,7 +90,24 @@ class Consumer(Protocol):
         """No more deliveries; what is not acknowledged goes back to the head of the queue."""
 
 
-class Broker(Protocol):
+class Publisher(Protocol):
+    """What a way in needs of a broker."""
+
+    def publish(self, queues: Sequence[str], body: bytes, *, delay_s: float = 0) -> asyncio.Future[None]:
+        """One durable publish. The Future fails with BrokerDown or QueueFull."""
+
+
+class Post(Protocol):
+    """Mail between the processes of one engine."""
+
+    async def mailbox(self, on_mail: Callable[[bytes], None]) -> Callable[[], str]:
+        """Says the address at which other processes reach this one now; empty where there are none (embedded)."""
+
+    def post(self, address: str, body: bytes) -> None:
+        """At most once, and only while the other process is there: for what nobody needs afterwards."""
+
+
+class Broker(Publisher, Post, Protocol):
     def on_change(self, tell: Callable[[bool], None]) -> None:
         """`tell(True)` when the broker can take messages, `tell(False)` when it cannot."""
 
@@ -104,9 +121,6 @@ class Broker(Protocol):
         """Makes the queues. Remembered: after a reconnect they are declared again before anything else."""
 
     async def delete(self, queues: Sequence[str]) -> None: ...
-
-    def publish(self, queues: Sequence[str], body: bytes, *, delay_s: float = 0) -> asyncio.Future[None]:
-        """One durable publish. The Future fails with BrokerDown or QueueFull."""
 
     async def consume(self, queue: str, on_delivery: Callable[[Delivered], None], prefetch: int) -> Consumer:
         """Calls `on_delivery` from the event loop; at most `prefetch` unacknowledged at once."""
@@ -122,12 +136,6 @@ class Broker(Protocol):
 
     def holds(self, delivered: Delivered) -> bool:
         """Whether a delivery is still ours to finish: false once it has gone back to its queue."""
-
-    async def mailbox(self, on_mail: Callable[[bytes], None]) -> Callable[[], str]:
-        """Says the address at which other processes reach this one now; empty where there are none (embedded)."""
-
-    def post(self, address: str, body: bytes) -> None:
-        """At most once, and only while the other process is there: for what nobody needs afterwards."""
 
     async def depth(self, queues: Sequence[str]) -> dict[str, Depth]:
         """Also of a queue that is there and was not declared here. Raises BrokerDown where one is not there."""
