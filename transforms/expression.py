@@ -52,6 +52,7 @@ class Scope:
     position: int = 0  # the slot of `$#`
     slots: list[str] = field(default_factory=lambda: ["", ""])  # the names; the first two are not `let`
     numbered: set[int] = field(default_factory=set)  # those that somebody reads `$#` from
+    seen: Callable[[At], Callable[[], None]] | None = None  # makes what is called when a place gave something
 
     def problem(self, at: At, code: str, message: str, hint: str = "", on_key: bool = False) -> None:
         self.problems.append(Problem(at, code, message, hint, on_key=on_key))

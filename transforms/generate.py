@@ -25,6 +25,7 @@ from transforms.plans import (
     Part,
     Plan,
     Read,
+    Seen,
     When,
     With,
     of_cells,
@@ -90,6 +91,8 @@ class _Generator(Reading):
                     self._part(plan, node, then)
                 case With():
                     self._with(plan, node, then)
+                case Seen(body, tell):
+                    self.value(body, node, partial(self._seen, tell, then))
                 case Lets(values, body):
                     before = self.lets.copy()
                     for slot, let in values:
@@ -114,6 +117,10 @@ class _Generator(Reading):
                     with self.guard(plan, node):
                         self._members(members, node, then)
 
+    def _seen(self, tell: Callable[[], None], then: Then, value: str, kind: Kind) -> None:
+        self.line(f"{self.give(tell)}()")
+        then(value, kind)
+
     def _if(self, test: str, value: str, kind: Kind, then: Then) -> None:
         with self.block(test and f"if {test}:"):
             then(value, kind)
@@ -132,6 +139,15 @@ class _Generator(Reading):
 
     def _let(self, slot: int, plan: Plan, node: Node) -> None:
         """A name's value; a read one as it came, for a pipe may tell an empty list from nothing."""
+        if isinstance(plan, Seen):
+            self._let(slot, plan.body, node)
+            self._if(
+                filled_test(self.lets[slot].name),
+                "",
+                object,
+                lambda *_: self.line(f"{self.give(plan.tell)}()"),
+            )
+            return
         into, kinds = self.fresh(), set[Kind]()
         sure = not (isinstance(plan, Read) and plan.expression.cell is None)
         if isinstance(plan, Read) and not sure:

@@ -6,12 +6,14 @@ A map is `<folder>/<name>.yaml`, a fragment `<folder>/types/<name>.yaml`, a tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from config.errors import ConfigError, Finding, Problem
 from config.registry import nearest
 from config.text import Document, read
+from transforms.coverage import Coverage
 from transforms.mapping import Compiler, Map
 from transforms.tables import Table, read_table
 
@@ -21,7 +23,11 @@ SHIPPED_MAPS = Path(__file__).parent / "maps"
 class Library:
     """What texts may name. `findings` grows as files are read and maps compiled."""
 
-    def __init__(self, maps: Sequence[Path], tables: Sequence[Path]) -> None:
+    def __init__(
+        self, maps: Sequence[Path], tables: Sequence[Path], coverage: Coverage | None = None
+    ) -> None:
+        """With `coverage`, maps note which of their lines gave something; that makes them slower."""
+        self.coverage = coverage
         self._map_files = _by_name(maps, ".yaml")
         self._fragment_files = _by_name([folder / "types" for folder in maps], ".yaml")
         self._table_files = _by_name(tables, ".csv", ".yaml")
@@ -34,6 +40,20 @@ class Library:
     @property
     def findings(self) -> list[Finding]:
         return sorted(self._findings)
+
+    def with_tables(self, changed: Mapping[str, Mapping[str, str]]) -> Library:
+        """The same with other rows in some tables, for one test."""
+        other = Library((), (), self.coverage)
+        other._map_files, other._fragment_files = self._map_files, self._fragment_files
+        other._table_files, other._documents = self._table_files, self._documents
+        for name, rows in changed.items():
+            table = self.table(name)
+            if table is not None:
+                other._tables[name] = replace(table, columns={"value": rows})
+        return other
+
+    def map_file(self, name: str) -> Path:
+        return self._map_files[name]
 
     def map_names(self) -> list[str]:
         return sorted(self._map_files)

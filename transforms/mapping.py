@@ -65,6 +65,10 @@ class Compiler:
         self.files: set[FilePath] = set()
         self._parts: dict[tuple[Any, ...], Part] = {}
 
+    def _seen(self, document: Document | None) -> Any:
+        coverage = self.library.coverage
+        return None if coverage is None or document is None else coverage.of(document)
+
     def table(self, name: str) -> Any:
         found = self.library.table(name)
         if found is not None:
@@ -85,7 +89,7 @@ class Compiler:
         if source is None or target is None or "make" not in spec:
             return None
         overlay = _overlay(spec, source, target, problems, at)
-        scope = Scope(source, self, problems, _where(document))
+        scope = Scope(source, self, problems, _where(document), seen=self._seen(document))
         plan = compile_shape(_kept(spec), Place(scope, self._fragment), at)
         if any(problem.severity == "error" for problem in problems[before:]):
             return None
@@ -114,7 +118,7 @@ class Compiler:
             return self._parts[key]
         self.files.add(FilePath(document.file))
         problems: list[Problem] = []
-        inner = replace(scope, problems=problems, where=_where(document))
+        inner = replace(scope, problems=problems, where=_where(document), seen=self._seen(document))
         inside = replace(place, scope=inner, inside=(*place.inside, name))
         plan = self._fragment_plan(document.data, scope, inside, at)
         self.library.complain(document, problems)

@@ -100,7 +100,15 @@ class Part:
         return size(self.plan)
 
 
-Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members | Part
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`body`, and a call of `tell` where it is something: only where a map's tests are to show what they reach."""
+
+    body: Plan
+    tell: Callable[[], None]
+
+
+Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members | Part | Seen
 NOTHING = Fixed(None)
 TRUTHY = frozenset((str, list, dict))  # kinds of values that are something exactly where they are true
 
@@ -118,7 +126,7 @@ def kinds(plan: Plan) -> frozenset[type]:
             return frozenset((str,))
         case Members():
             return frozenset((dict,))
-        case With() | Lets():
+        case With() | Lets() | Seen():
             return kinds(plan.body)
         case When(_, body, other):
             return kinds(body) | kinds(other)
@@ -133,7 +141,7 @@ def inside(plan: Plan) -> tuple[Plan, ...]:
     match plan:
         case Fixed() | Read():
             return ()
-        case Each(body=body) | With(body=body) | Part(plan=body):
+        case Each(body=body) | With(body=body) | Part(plan=body) | Seen(body=body):
             return (body,)
         case Lets(values, body):
             return (*(value for _, value in values), body)

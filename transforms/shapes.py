@@ -14,7 +14,21 @@ from typing import Any
 from schemas.base import BadPath, Path
 from transforms.conditions import compile_entries
 from transforms.expression import At, Scope, compile_expression, filled, is_expression, literal
-from transforms.plans import NOTHING, Each, First, Fixed, Items, Join, Lets, Members, Plan, Read, When, With
+from transforms.plans import (
+    NOTHING,
+    Each,
+    First,
+    Fixed,
+    Items,
+    Join,
+    Lets,
+    Members,
+    Plan,
+    Read,
+    Seen,
+    When,
+    With,
+)
 
 MAX_DEPTH = 60
 MAX_LOOPS = 12
@@ -42,6 +56,17 @@ def compile_shape(spec: Any, place: Place, at: At) -> Plan:
     if place.depth > MAX_DEPTH:
         place.scope.problem(at, "JL-C108", f"nested deeper than {MAX_DEPTH} levels")
         return NOTHING
+    plan = _plan(spec, place, at)
+    return plan if isinstance(plan, Fixed) else _seen(plan, place, at)
+
+
+def _seen(plan: Plan, place: Place, at: At) -> Plan:
+    """What tells that it was something, where somebody wants to know."""
+    tell = place.scope.seen
+    return plan if tell is None or plan == NOTHING else Seen(plan, tell(at))
+
+
+def _plan(spec: Any, place: Place, at: At) -> Plan:
     if is_expression(spec):
         expression = compile_expression(spec, place.scope, at)
         return Read(expression) if expression else NOTHING
@@ -142,7 +167,9 @@ def _let(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
 def _when(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     entries = compile_entries(spec["when"], place.scope, (*at, "when"))
     body = _controlled(without(spec, "when", "else"), place, at)
-    other = compile_shape(spec.get("else"), place, (*at, "else"))
+    other = _seen(compile_shape(spec.get("else"), place, (*at, "else")), place, (*at, "else"))
+    if isinstance(body, Fixed):
+        body = _seen(body, place, (*at, "make"))
     return When(entries, body, other) if entries else NOTHING
 
 
