@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from channels.case_text import compile_cases
+from channels.cases import Case
 from channels.hl7_fields import doubts
 from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry
 from channels.read import channel_text
@@ -22,6 +24,7 @@ from transforms.conditions import compile_when
 from transforms.expression import compile_value
 from transforms.library import Library
 from transforms.mapping import Map
+from transforms.samples import Samples
 from transforms.tables import Table
 
 T = TypeVar("T")
@@ -56,6 +59,7 @@ class Draft:
     absent: frozenset[At] = frozenset()
     source: tuple[str, Any] | None = None
     channel: Channel | None = None
+    cases: tuple[Case, ...] = ()  # its tests
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -69,6 +73,7 @@ class Workshop:
 
     library: Library
     systems: Systems
+    samples: Samples | None = None  # of the tests; without it nobody looks at these
     digests: dict[Path, str] = field(default_factory=dict)
 
     def digest_of(self, path: Path) -> str:
@@ -84,6 +89,9 @@ def draft(document: Document, workshop: Workshop) -> Draft:
     made.text, made.absent = channel_text(document.data, made.problems)
     if made.text is not None:
         made.channel = _Compiler(made, made.text, workshop).channel()
+        if made.channel is not None and workshop.samples is not None:
+            tests, library = made.text.tests, workshop.library
+            made.cases = compile_cases(tests, made.channel, library, workshop.samples, made.problems)
     return made
 
 
@@ -162,6 +170,7 @@ class _Compiler:
             kind=found[0],
             options=found[1],
             format=mapped.target_format if mapped else getattr(self.format, "name", ""),
+            writes=mapped.target if mapped else self.format,
             charset=getattr(mapped.target, "charset", "") if mapped else "",
             when=when,
             map=mapped.run if mapped else None,

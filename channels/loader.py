@@ -13,12 +13,14 @@ from channels.compile import Draft, Workshop, draft
 from channels.model import Channel
 from channels.read import replaced
 from channels.systems import Systems, read_systems
-from config.errors import ConfigError, Finding
+from config.errors import ConfigError, Finding, Problem
 from config.registry import Names, destinations, sources
 from config.secrets import Secrets
 from config.settings import Settings
 from config.text import Document, read
 from transforms.library import Library
+from transforms.proving import compile_proofs
+from transforms.samples import Samples
 
 MAX_CHANNELS = 5000
 _END: dict[str, Names] = {"intake": sources, "delivery": destinations}
@@ -36,37 +38,74 @@ class Site:
     refused: tuple[str, ...] = ()
 
 
-def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
-    """Reads, compiles and checks everything. Never raises for a bad file: its channel is refused."""
-    findings: list[Finding] = list(settings.findings)
-    library = Library(settings.maps, settings.tables)
-    systems = _systems(settings, env, findings)
-    workshop = Workshop(library, systems)
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A site's files read, before anybody says what they come to. `unread` names the channels that are no YAML."""
+
+    drafts: list[Draft]
+    workshop: Workshop
+    findings: list[Finding]
+    unread: list[str]
+
+
+def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, findings: list[Finding]) -> Drawn:
+    """Reads all channels. Never raises for a bad file. `findings` are those that there are already."""
     drafts: list[Draft] = []
-    refused: list[str] = []
+    unread: list[str] = []
     for path in _files(settings, findings):
         name = shown(path, settings.site)
         try:
             drafts.append(_drafted(read(path, name, env), workshop))
         except ConfigError as error:
             findings += error.findings
-            refused.append(name)
+            unread.append(name)
     across(drafts, settings)
     for made in drafts:
         findings += made.document.findings(made.problems)
-        if not made.runs:
-            refused.append(made.document.file)
-    findings += systems.findings()
-    findings += [replace(f, file=shown(Path(f.file), settings.site)) for f in library.findings]
+    findings += workshop.systems.findings()
+    findings += [replace(f, file=shown(Path(f.file), settings.site)) for f in workshop.library.findings]
+    return Drawn(drafts, workshop, sorted(set(findings)), unread)
+
+
+def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
+    """Reads, compiles and checks everything. Never raises for a bad file: its channel is refused."""
+    findings = list(settings.findings)
+    systems = site_systems(settings, env, findings)
+    workshop = Workshop(Library(settings.maps, settings.tables), systems)
+    drawn = draw(settings, env, workshop, findings)
+    drafts = drawn.drafts
+    refused = [*drawn.unread, *(made.document.file for made in drafts if not made.runs)]
     channels = tuple(made.channel for made in drafts if made.channel is not None and made.runs)
     whole = "\n".join(channel.digest for channel in channels)
     digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-    return Site(channels, tuple(sorted(set(findings))), digest, systems, tuple(sorted(refused)))
+    return Site(channels, tuple(drawn.findings), digest, systems, tuple(sorted(refused)))
 
 
 def check(settings: Settings, env: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
-    """Everything that is wrong with a site, in file order."""
-    return load_site(settings, env).findings
+    """Everything that is wrong with a site, its tests too, in file order."""
+    return tuple(draw_tests(settings, env, Library(settings.maps, settings.tables), secrets=True).findings)
+
+
+def draw_tests(settings: Settings, env: Mapping[str, str], library: Library, secrets: bool = False) -> Drawn:
+    """A site with its tests, and those of its own maps. Without `secrets` nobody is asked for any."""
+    findings = list(settings.findings)
+    systems = site_systems(settings, env, findings if secrets else [])
+    if not secrets:
+        systems.here = frozenset()
+    samples = Samples(settings.site)
+    for name in own_maps(library, settings):
+        problems: list[Problem] = []
+        mapped, document = library.map(name, problems), library.document(name)
+        if mapped is not None and document is not None:
+            tests = document.data.get("tests", [])
+            compile_proofs(tests, mapped, problems, samples=samples, tables=library)
+            library.complain(document, problems)
+    return draw(settings, env, Workshop(library, systems, samples), findings)
+
+
+def own_maps(library: Library, settings: Settings) -> list[str]:
+    """The names of the maps that lie in the site itself."""
+    return [name for name in library.map_names() if library.map_file(name).is_relative_to(settings.site)]
 
 
 def shown(path: Path, site: Path) -> str:
@@ -93,7 +132,7 @@ def _drafted(document: Document, workshop: Workshop) -> Draft:
     return made
 
 
-def _systems(settings: Settings, env: Mapping[str, str], findings: list[Finding]) -> Systems:
+def site_systems(settings: Settings, env: Mapping[str, str], findings: list[Finding]) -> Systems:
     name = shown(settings.systems, settings.site)
     try:
         secrets = settings.open_secrets(env)

@@ -151,6 +151,7 @@ class Branch:
     kind: str  # mllp, http, file ...: a name in config.registry.destinations
     options: Any  # that kind's Options
     format: str  # what the destination is sent
+    writes: Any  # the same: a schemas.base.Format
     charset: str = ""  # what the map writes, where its format has a word on it
     when: Test | None = None
     map: Callable[[Tree, Message], bytes] | None = None  # decoded message -> bytes; raises BadMessage

@@ -135,6 +135,26 @@ def check(
     raise typer.Exit(exit_code(findings, strict))
 
 
+@app.command(name="test")
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Channels, maps, or `name: test`; * and ? stand for anything. Without: all."),
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write the files of expected messages as they are now.")
+    ] = False,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Show the routes and map lines that no test reached.")
+    ] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write a JUnit file too.")] = None,
+) -> None:
+    """Plays the tests of channels and maps, offline. Exit code 0: all hold, 1: some fail, 2: cannot be played."""
+    from router.commands.prove import run_command
+
+    raise typer.Exit(run_command(settings(), names or [], update=update, coverage=coverage, junit=junit))
+
+
 @app.command()
 def explain(
     channel: Annotated[str, typer.Argument(help="The channel's name. 通道")],

@@ -15,14 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from config import registry
+import msgspec
+
 from config.errors import BadMessage, Problem
 from config.registry import nearest
 from config.text import At
 from schemas.base import Format
 from transforms.compare import Difference, differences, left_out, of_values, same
 from transforms.conditions import compile_when
-from transforms.expression import Tables, compile_expression, is_expression, open_scope, text_of
+from transforms.expression import Tables, compile_expression, is_expression, open_scope
+from transforms.pipes import text_of
 from transforms.samples import Samples
 
 KEYS = ("file", "except", "holds")
@@ -41,7 +43,7 @@ class Content:
     missing: str = ""  # why the file cannot be read
     left_out: re.Pattern[str] | None = None
 
-    def differences(self, body: bytes, charset: str = "utf-8") -> list[Difference]:
+    def differences(self, body: bytes, charset: str = "") -> list[Difference]:
         """Where a message is otherwise; nothing where it is as wanted."""
         try:
             tree = self.format.decode(body, charset)
@@ -52,7 +54,7 @@ class Content:
             found.append(Difference("holds", self.holds[0], False))
         return [*found, *self._whole(tree)]
 
-    def outdated(self, body: bytes, charset: str = "utf-8") -> bool:
+    def outdated(self, body: bytes, charset: str = "") -> bool:
         """Whether the file that a message is expected in is not this message."""
         if not self.file:
             return False
@@ -85,14 +87,14 @@ class Content:
 
 def compile_content(
     spec: Mapping[Any, Any],
-    format_name: str,
+    format: str | Format,
     tables: Tables,
     samples: Samples,
     problems: list[Problem],
     at: At,
 ) -> Content | None:
     """None where nobody knows the format. Mistakes are added to `problems`; what has none is compiled."""
-    scope = open_scope(format_name, tables, problems, at)
+    scope = open_scope(format, tables, problems, at)
     if scope is None:
         return None
     values: list[tuple[str, Callable[[Any], Any], Any]] = []
@@ -112,7 +114,7 @@ def compile_content(
         elif key == "except":
             made = replace(made, left_out=_except(wanted, problems, here))
         elif key == "holds":
-            test = compile_when(wanted, format_name, tables, problems, here)
+            test = compile_when(wanted, scope.format, tables, problems, here)
             made = replace(made, holds=(wanted, test) if test else None)
         else:
             near = nearest(str(key), KEYS)
@@ -182,13 +184,10 @@ def _except(paths: Any, problems: list[Problem], at: At) -> re.Pattern[str] | No
     return left_out(listed)
 
 
-def as_file(format_name: str, body: bytes) -> bytes:
+def as_file(form: Format, body: bytes) -> bytes:
     """A message as a file that people read: a line a segment, JSON and XML indented."""
-    form: Format = registry.formats.get(format_name)
-    if format_name == "hl7v2":
+    if form.name == "hl7v2":
         return body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if format_name in _LITERAL:
-        import msgspec
-
-        return msgspec.json.format(form.encode(form.decode(body, "utf-8")), indent=2) + b"\n"
+    if form.name in _LITERAL:
+        return msgspec.json.format(form.encode(form.decode(body)), indent=2) + b"\n"
     return body if body.endswith(b"\n") else body + b"\n"

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from channels.report import check_site
+from config.settings import load_settings
+from router.proving.runner import run_tests
 
 FOLDER = Path(__file__).parent / "broken"
 SITES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
@@ -44,9 +46,11 @@ def test_a_code_of_the_manual_means_one_thing() -> None:
 
 def test_the_example_of_the_manual_is_clean(tmp_path: Path) -> None:
     manual = (FOLDER.parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
-    channel, systems = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    channel, systems, tests = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
     (tmp_path / "channels").mkdir()
-    (tmp_path / "channels" / "his-adt.yaml").write_text(channel, encoding="utf-8")
+    (tmp_path / "channels" / "his-adt.yaml").write_text(channel + tests, encoding="utf-8")
     (tmp_path / "systems.yaml").write_text(systems, encoding="utf-8")
     env = {"JINGLUO_SECRET_EMR_TOKEN": "invented"}
     assert [finding.code for finding in check_site(tmp_path, env)] == ["JL-C034"]  # emr waits for its channel
+    report = run_tests(load_settings(tmp_path, {}), {})
+    assert (len(report.results), report.failed) == (2, [])

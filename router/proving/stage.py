@@ -1,0 +1,272 @@
+"""A channel with everything around it played: no network, no broker, a clock that a test sets.
+
+The engine's own `Intake` decides what becomes of a message, its own `Attempter` maps, tries and judges, and the
+protocols' own code says what an answer means and what a sender reads. Played are only the broker (a list), the clock
+(a number), and the receivers, who answer what the test says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from channels.cases import MAX_TRIES, SILENCE, UNREACHABLE, Answer, Case, World
+from channels.model import Branch, Channel
+from config import registry
+from config.crypto import SiteKeys
+from config.errors import Unreachable
+from endpoints.base import Destination, Ground, Told
+from router.attempt import Attempter, Outcome
+from router.blobs import Blobs
+from router.duplicates import Duplicates, First
+from router.envelope import JOURNAL, Attempts, Envelope, copy, decode, way_of
+from router.ids import id_of
+from router.intake import Intake
+from router.large import Large
+from router.metrics import Metrics
+from router.replies import Replies
+from schemas.message import Message, Receipt, Reply
+
+_TURNS = 5  # of the event loop, until all that was set going has come to rest
+
+
+@dataclass(slots=True)
+class Clock:
+    ms: int = 0
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@dataclass(slots=True)
+class Way:
+    """What became of a message at one destination. `body`: what the last try sent; None, where it sent nothing."""
+
+    state: str
+    tries: int = 0
+    code: str = ""
+    reason: str = ""
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a test's message came to."""
+
+    reply: Reply
+    told: Told
+    envelope: Envelope  # what the journal has of it
+    ways: dict[str, Way]
+    order: str | None
+
+
+class _Mail:
+    """A broker's place: what is published is kept at once."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[tuple[str, ...], bytes]] = []
+
+    def publish(self, queues: Sequence[str], body: bytes, *, delay_s: float = 0) -> asyncio.Future[None]:
+        self.published.append((tuple(queues), body))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def mailbox(self, on_mail: Callable[[bytes], None]) -> Callable[[], str]:
+        return str
+
+    def post(self, address: str, body: bytes) -> None:
+        """There is no other process."""
+
+
+class _Memory:
+    """What the engine keeps of resends in a file."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.open: dict[bytes, First] = {}
+        self._clock = clock
+        self._known: dict[bytes, tuple[int, Reply]] = {}
+
+    def find(self, key: bytes) -> Reply | None:
+        until_ms, reply = self._known.get(key, (0, None))
+        return reply if until_ms > self._clock.ms else None
+
+    def remember(self, key: bytes, reply: Reply, within_ms: int) -> asyncio.Future[None]:
+        self._known[key] = (self._clock.ms + within_ms, reply)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+@dataclass(slots=True)
+class _Receiver:
+    """A destination that answers what the test says; what that means, its protocol's own code decides."""
+
+    real: Destination
+    timeout_s: float
+    answers: tuple[Answer, ...]
+    clock: Clock
+    tries: int = 0
+    body: bytes | None = None
+
+    async def send(self, message: Message) -> Receipt:
+        answer = self.answers[min(self.tries, len(self.answers) - 1)]
+        self.tries += 1
+        self.body = message.body
+        late = 0 < self.timeout_s < answer.after_s
+        self.clock.ms += int(1000 * (self.timeout_s if late else answer.after_s))
+        if answer.code == UNREACHABLE:
+            raise Unreachable("JL-D903", "no connection, says the test")
+        if answer.code == SILENCE or late:
+            raise Unreachable("JL-D904", "no answer in time, says the test", maybe_done=True)
+        heard = getattr(self.real, "heard", None)
+        if heard is None:
+            return Receipt(answer.code or "ok", answer.body, headers=answer.headers)
+        receipt: Receipt = heard(message, answer.code, answer.body, answer.headers)
+        return receipt
+
+
+@dataclass(slots=True)
+class Stage:
+    """One channel as all its tests meet it; each has a clock and a memory of its own."""
+
+    channel: Channel
+    site: Path
+    destinations: dict[str, Destination] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for branch in self.channel.branches:
+            ground = Ground(f"{self.channel.name}.{branch.name}", branch.format, base_dir=str(self.site))
+            self.destinations[branch.name] = registry.destinations.get(branch.kind)(branch.options, ground)
+
+    async def play(self, case: Case) -> Played:
+        """Brings in what came before, and then the test's message."""
+        scene = _Scene(self, case)
+        for given, ago_s in case.before:
+            await scene.message(given.body, case.world.clock_ms - int(ago_s * 1000), {})
+        return await scene.message(case.given.body, case.world.clock_ms, dict(case.envelope))
+
+
+class _Scene:
+    """One test while it is played."""
+
+    def __init__(self, stage: Stage, case: Case) -> None:
+        channel = stage.channel
+        self.stage, self.channel, self.world = stage, channel, case.world
+        self.clock, self.mail = Clock(), _Mail()
+        self.replies = Replies(self.mail)
+        self.large = Large(channel, Blobs(stage.site, _no_keys, self.clock), 0)
+        self.given_id = ""
+        numbers = itertools.count(1)
+        self.intake = Intake(
+            channel,
+            self.mail,
+            self.replies,
+            _METRICS,
+            self.clock,
+            self.large,
+            _nothing,
+            Duplicates(channel, _Memory(self.clock)) if channel.duplicates_by else None,
+            lambda now_ms: self.given_id or id_of(now_ms, next(numbers)),
+        )
+
+    async def message(self, body: bytes, at_ms: int, said: dict[str, Any]) -> Played:
+        self.clock.ms = at_ms
+        self.given_id = said.pop("id", "")
+        said.setdefault("source", f"{self.channel.kind} test")
+        charset = getattr(self.channel.options, "charset", "")
+        message = Message(body, charset=charset, **said)
+        answered = self.intake.deliver(message)
+        await _rest()
+        queues, published = self.mail.published[-1]
+        envelope = decode(published)
+        assert not isinstance(envelope, Attempts)
+        ways = {name: Way("filtered") for name in envelope.filtered}
+        for queue in queues:
+            if queue != JOURNAL:
+                name = way_of(queue)[1]
+                ways[name] = await self._deliver(name, envelope, at_ms)
+        await _rest()
+        self.replies.give_up()
+        reply = await answered
+        order = None
+        if self.channel.order_by is not None and envelope.destinations:
+            order = self.channel.order_by(self.channel.format.decode(body, charset))
+        return Played(reply, self._told(message, reply), envelope, ways, order)
+
+    async def _deliver(self, name: str, envelope: Envelope, at_ms: int) -> Way:
+        """Tries as the engine does: until it is over, or the test's answers or its time are."""
+        self.clock.ms = at_ms
+        branch = next(branch for branch in self.channel.branches if branch.name == name)
+        answers = self.world.answers.get(name, (Answer(),))
+        timeout_s = getattr(branch.options, "timeout", 0.0)
+        receiver = _Receiver(self.stage.destinations[name], timeout_s, answers, self.clock)
+        attempter = Attempter(self.channel, branch, receiver, self.clock, self.large)  # type: ignore[arg-type]
+        number = 1
+        while True:
+            outcome = await attempter.attempt(envelope, number)
+            self._say(branch, envelope, outcome, at_ms)
+            next_ms = self.clock.ms + int(outcome.delay_s * 1000)
+            if outcome.record.outcome != "retry" or not _goes_on(
+                self.world, number, answers, next_ms - at_ms
+            ):
+                break
+            first_ms = envelope.first_ms or outcome.record.at_ms
+            envelope = copy(envelope, attempt=number + 1, first_ms=first_ms)
+            self.clock.ms = next_ms
+            number += 1
+        record = outcome.record
+        return Way(_state(branch, outcome), number, record.code, record.reason, receiver.body)
+
+    def _say(self, branch: Branch, envelope: Envelope, outcome: Outcome, at_ms: int) -> None:
+        """A sender that waits for this destination hears of it, unless its time is over."""
+        if self.clock.ms - at_ms > self.channel.timeout_s * 1000:
+            self.replies.give_up()
+        if self.channel.reply != branch.name:
+            return
+        if _state(branch, outcome) == "held":
+            self.replies.held(envelope, outcome.record)
+        else:
+            self.replies.tried(envelope, outcome)
+
+    def _told(self, message: Message, reply: Reply) -> Told:
+        channel = self.channel
+        ground = Ground(channel.name, channel.format.name, now=lambda: self.clock.ms / 1000)
+        source = registry.sources.get(channel.kind)(channel.options, ground)
+        told: Callable[[Message, Reply], Told] | None = getattr(source, "told", None)
+        return told(message, reply) if told else Told(reply.state, reply.body, reply.format)
+
+
+def _goes_on(world: World, number: int, answers: tuple[Answer, ...], passed_ms: int) -> bool:
+    if number >= MAX_TRIES:
+        return False
+    if world.passes_s is None:
+        return number < len(answers)
+    return passed_ms <= world.passes_s * 1000
+
+
+def _state(branch: Branch, outcome: Outcome) -> str:
+    """As a test names it."""
+    if outcome.record.outcome == "dead" and branch.retry.then == "hold":
+        return "held"
+    return {"retry": "retrying"}.get(outcome.record.outcome, outcome.record.outcome)
+
+
+async def _rest() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+def _nothing() -> None:
+    """Queues without end are never full."""
+
+
+def _no_keys() -> SiteKeys:
+    raise AssertionError("a test's message is no large body")
+
+
+_METRICS = Metrics()
