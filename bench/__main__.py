@@ -14,7 +14,7 @@ import structlog
 
 from bench.table import Table
 
-PARTS = ("parse", "map", "check", "start", "flow", "journal")
+PARTS = ("parse", "map", "check", "tests", "start", "flow", "journal")
 LONG = ("order", "steady", "restart", "sealing")  # only where they are named
 
 
@@ -83,6 +83,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
         from bench import start
 
         return start.check if name == "check" else start.start
+    if name == "tests":
+        from bench import proving
+
+        return proving.run
     Path("var").mkdir(exist_ok=True)
     if name in LONG:
         return _long(name, chosen)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
-from bench import bare, parse, sealing, usage
+from bench import bare, parse, proving, sealing, usage
 from bench.book import Book, percentile, summary
 from bench.flow import Row
 from bench.load import Desk, Plan
@@ -17,6 +18,8 @@ from bench.sinks import Mode
 from bench.site import engine
 from bench.table import Table
 from config.crypto import Mac, Sealer
+from config.settings import load_settings
+from router.proving.runner import run_tests
 
 AA = b"\x0bMSH|^~\\&|E|E|H|H|20260105||ACK|1|P|2.5.1\rMSA|%b|%b\r\x1c\r"
 
@@ -250,3 +253,13 @@ def test_a_message_that_a_pair_doubles_is_named() -> None:
     table = Table("t", sealing._COLUMNS)
     sealing._add([sealing.Pair(_run(990.0), _run(1000.0, doubled=2))], table)
     assert table.missed == ["a stack, 8 connections: 2 doubled, wanted 0"]
+
+
+def test_the_generated_channel_tests_hold_and_reach_both_destinations(tmp_path: Path) -> None:
+    proving.write_tests(tmp_path / "site", 2, 2)
+    report = run_tests(load_settings(tmp_path / "site", {}), {}, coverage=True)
+    assert (len(report.results), report.failed, report.findings) == (4, [], [])
+    assert {route.words for routes in report.routes for route in routes.gone} >= {
+        "a message to lis",
+        "a message to emr",
+    }
