@@ -1,4 +1,4 @@
-"""The manual of the kinds of endpoints, made from their models: every option with its type, default and meaning."""
+"""The manual of the kinds of endpoints and of formats, made from their models: each option with type and default."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Option:
 @dataclass(frozen=True, slots=True)
 class Kind:
     kind: str
-    side: str  # source, destination
+    side: str  # source, destination, format
     says: str
     options: tuple[Option, ...]
 
@@ -46,6 +46,18 @@ def all_kinds() -> list[Kind]:
             says = " ".join((inspect.getdoc(options) or "").split())
             found.append(Kind(kind, side, says, tuple(_options(options))))
     return found
+
+
+def all_formats() -> list[Kind]:
+    """Every format, the site's own too, with the options that it has in YAML."""
+    registry.load_plugins()
+    return [_format(name, registry.formats.get(name)) for name in registry.formats.known()]
+
+
+def _format(name: str, format: Any) -> Kind:
+    model = getattr(format, "Options", None)
+    says = " ".join((inspect.getdoc(inspect.getmodule(type(format))) or "").split("\n\n")[0].split())
+    return Kind(name, "format", says, tuple(_options(model)) if model else ())
 
 
 def _options(model: type[BaseModel], before: str = "") -> Iterator[Option]:

@@ -16,6 +16,7 @@ import typer
 from config.registry import nearest
 
 if TYPE_CHECKING:
+    from channels.kinds import Kind
     from transforms.manual import Described
 
 app = typer.Typer(help="The reference, from the sources. 参考手册")
@@ -97,10 +98,24 @@ def endpoints(
     """Where messages come from and go to: each kind with its options. 接入与发送"""
     from channels.kinds import all_kinds
 
-    known = all_kinds()
-    found = [one for one in known if kind in ("", one.kind)]
+    _print_kinds(all_kinds(), "kind of endpoint", kind, as_json)
+
+
+@app.command()
+def formats(
+    name: Annotated[str, typer.Argument(help="One format, as a channel or a map names it: delimited.")] = "",
+    as_json: Json = False,
+) -> None:
+    """What messages are written in: each format with its options. 报文格式"""
+    from channels.kinds import all_formats
+
+    _print_kinds(all_formats(), "format", name, as_json)
+
+
+def _print_kinds(known: Sequence[Kind], what: str, name: str, as_json: bool) -> None:
+    found = [one for one in known if name in ("", one.kind)]
     if not found:
-        _nobody("kind of endpoint", kind, sorted({one.kind for one in known}))
+        _nobody(what, name, sorted({one.kind for one in known}))
     if as_json:
         _print_json([asdict(one) for one in found])
         return

@@ -17,7 +17,7 @@ def run(*words: str) -> tuple[int, str]:
 def test_without_a_topic_the_topics_are_listed() -> None:
     code, out = run()
     assert code == 0
-    for topic in ("functions", "endpoints", "errors"):
+    for topic in ("functions", "endpoints", "formats", "errors"):
         assert f"jingluo docs {topic}" in out
 
 
@@ -67,6 +67,19 @@ def test_every_kind_of_endpoint_is_shown_with_its_options() -> None:
     assert {"name": "path", "type": "text", "default": None, "says": shown[0]["options"][1]["says"]} in shown[
         0
     ]["options"]
+
+
+def test_every_format_is_shown_with_its_options() -> None:
+    code, out = run("formats")
+    assert code == 0
+    for name in ("hl7v2", "json", "fhir", "xml", "delimited", "fixed", "form"):
+        assert f"\n{name}, format\n" in out
+    shown = json.loads(run("formats", "delimited", "--json")[1])
+    options = {one["name"]: (one["type"], one["default"]) for one in shown[0]["options"]}
+    assert options["separator"] == ("text", ",")
+    assert options["message"] == ("file | row", "file")
+    assert options["columns"] == ("a list", "")
+    assert "did you mean delimited?" in run("formats", "delimted")[1]
 
 
 def test_an_unknown_kind_gets_the_nearest_name() -> None:
