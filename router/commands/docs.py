@@ -36,7 +36,9 @@ def topics(context: typer.Context) -> None:
 
 @app.command()
 def functions(
-    name: Annotated[str, typer.Argument(help="One function, or the beginning of several names.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="One function, the beginning of several names, or a word.")
+    ] = "",
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="The chapter of the README.")] = False,
 ) -> None:
@@ -47,7 +49,11 @@ def functions(
         typer.echo(manual.as_markdown(), nl=False)
         return
     known = manual.all_functions()
-    found = [one for one in known if one.name == name] or [one for one in known if one.name.startswith(name)]
+    found = (
+        [one for one in known if one.name == name]
+        or [one for one in known if one.name.startswith(name)]
+        or [one for one in known if name.lower() in f"{one.name} {one.says}".lower()]
+    )
     if not found:
         _nobody("pipe function", name, [one.name for one in known])
     if as_json:

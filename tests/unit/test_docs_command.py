@@ -41,6 +41,12 @@ def test_names_that_begin_so_are_shown_together() -> None:
     assert run("functions", "cut")[1].count("cut_bytes") == 0, "one that is called just so is shown alone"
 
 
+def test_a_word_finds_the_functions_that_speak_of_it() -> None:
+    out = run("functions", "32100")[1]
+    assert "\n  uscc\n" in out
+    assert run("functions", "HumanName")[1].count("human_name") > 0
+
+
 def test_an_unknown_function_gets_the_nearest_name() -> None:
     code, out = run("functions", "uper")
     assert code == 1

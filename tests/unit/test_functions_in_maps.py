@@ -114,6 +114,12 @@ def test_a_name_becomes_a_field_of_hl7() -> None:
     assert "PID|||||欧阳^小明^^^^^L" in made(make, "json", BILL, "hl7v2").decode()
 
 
+def test_an_address_becomes_a_field_of_hl7() -> None:
+    bill = {"home": "上海市虚构区样板街12号"}
+    out = made("{MSH: {9: {1: ADT}}, PID: {11: $.home | xad}}", "json", bill, "hl7v2").decode()
+    assert "PID|||||||||||样板街12号^^上海市^上海市^^^^^虚构区" in out
+
+
 def test_a_name_becomes_a_part_of_fhir() -> None:
     make = "{resourceType: Patient, name: ['$.name[1].text | human_name use=official']}"
     (name,) = json.loads(made(make, "json", BILL, "fhir"))["name"]

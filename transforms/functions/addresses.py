@@ -17,6 +17,7 @@ PROVINCES = {
     "44": "广东省", "45": "广西壮族自治区", "46": "海南省", "50": "重庆市", "51": "四川省", "52": "贵州省",
     "53": "云南省", "54": "西藏自治区", "61": "陕西省", "62": "甘肃省", "63": "青海省", "64": "宁夏回族自治区",
     "65": "新疆维吾尔自治区", "71": "台湾省", "81": "香港特别行政区", "82": "澳门特别行政区",
+    "83": "台湾省",  # in the numbers of residence permits
 }  # fmt: skip
 _SHORT = re.compile(r"省|市|(?:壮族|回族|维吾尔)?自治区|特别行政区")
 _BY_NAME = {name: name for name in PROVINCES.values()} | {_SHORT.sub("", n): n for n in PROVINCES.values()}
@@ -78,17 +79,44 @@ def address(value: str) -> dict[str, Any] | None:
 
 
 @function
+def xad(value: str) -> dict[str, str] | None:
+    """An HL7 v2 address (XAD) of one that is written as a whole, divided as `address` does: `PID: {11: $.home | xad}`.
+
+    >>> xad("上海市虚构区样板街12号")
+    {'1': '样板街12号', '3': '上海市', '4': '上海市', '9': '虚构区'}
+    """
+    made = address(value)
+    if made is None:
+        return None
+    made["line"] = made.get("line", [""])[0]
+    if not made.keys() & {"state", "city"}:
+        made["line"] = made["text"]
+    if "country" in made:
+        made["country"] = "CHN"
+    return {number: made[key] for key, number in _XAD.items() if made.get(key)}
+
+
+_XAD = {"line": "1", "city": "3", "state": "4", "postalCode": "5", "country": "6", "district": "9"}
+
+
+@function
 def full_address(value: Any) -> str | None:
-    """An address as text, of a FHIR Address: its `text`, else its parts from the province to the house, each
-    once. A text stays as it is.
+    """An address as text, of a FHIR Address or of an HL7 v2 address (XAD) as text: its `text`, else its parts from
+    the province to the house, each once. Any other text stays as it is.
 
     >>> full_address({"state": "上海市", "city": "上海市", "district": "虚构区", "line": ["样板街12号"]})
     '上海市虚构区样板街12号'
     >>> full_address({"line": ["12 Sample St"], "city": "Springfield", "country": "US"})
     '12 Sample St, Springfield, US'
+    >>> full_address("样板街12号^^上海市^上海市^200000^CHN^^^虚构区")
+    '上海市虚构区样板街12号'
     """
     if not isinstance(value, dict):
-        return None if value is None or isinstance(value, list) else text_of(value)
+        text = "" if value is None or isinstance(value, list) else text_of(value)
+        if "^" not in text:
+            return text or None
+        parts = ["", *(part.partition("&")[0].strip() for part in text.split("^"))]
+        value = {key: parts[int(number)] for key, number in _XAD.items() if int(number) < len(parts)}
     if isinstance(value.get("text"), str) and value["text"]:
         return str(value["text"])
     han = [name for key in ("state", "city", "district", "line") for name in _texts(value.get(key))]
