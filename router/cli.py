@@ -206,9 +206,11 @@ def main() -> None:
     from router.commands.destinations import app as destinations
     from router.commands.docs import app as docs
     from router.commands.log import app as log
+    from router.commands.maps import app as maps
     from router.commands.messages import app as messages
 
     app.add_typer(destinations, name="destination")
+    app.add_typer(maps, name="map")
     app.add_typer(messages, name="messages")
     app.add_typer(log, name="log")
     app.add_typer(docs, name="docs")

@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from config.text import At, Document
+
+
+class Watch(Protocol):
+    """What maps are compiled for where somebody wants to know what their places give."""
+
+    def of(self, document: Document) -> Callable[[At], Callable[[], None]]:
+        """Of a file: what makes, for a place, what is called each time the place gave something."""
 
 
 @dataclass(slots=True)

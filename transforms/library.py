@@ -13,7 +13,7 @@ from pathlib import Path
 from config.errors import ConfigError, Finding, Problem
 from config.registry import nearest
 from config.text import Document, read
-from transforms.coverage import Coverage
+from transforms.coverage import Watch
 from transforms.mapping import Compiler, Map
 from transforms.tables import Table, read_table
 
@@ -23,9 +23,7 @@ SHIPPED_MAPS = Path(__file__).parent / "maps"
 class Library:
     """What texts may name. `findings` grows as files are read and maps compiled."""
 
-    def __init__(
-        self, maps: Sequence[Path], tables: Sequence[Path], coverage: Coverage | None = None
-    ) -> None:
+    def __init__(self, maps: Sequence[Path], tables: Sequence[Path], coverage: Watch | None = None) -> None:
         """With `coverage`, maps note which of their lines gave something; that makes them slower."""
         self.coverage = coverage
         self._map_files = _by_name(maps, ".yaml")

@@ -34,6 +34,7 @@ class Map:
     target: Format
     make: Value
     empty: tuple[None, ...]  # what `let` and `each` fill
+    plan: Plan  # what `make` was generated from
     overlay: bool = False
 
     @property
@@ -94,7 +95,9 @@ class Compiler:
         if any(problem.severity == "error" for problem in problems[before:]):
             return None
         name = str(spec.get("map", ""))
-        return Map(name, source, target, generate(plan), (None,) * (len(scope.slots) - FIRST_LET), overlay)
+        return Map(
+            name, source, target, generate(plan), (None,) * (len(scope.slots) - FIRST_LET), plan, overlay
+        )
 
     def _fragment(self, name: str, place: Place, at: At) -> Plan | None:
         """A fragment as if its text stood here, except that it sees its own file's lines."""
