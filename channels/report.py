@@ -1,14 +1,15 @@
-"""How a check's findings are shown: lines for people, JSON for machines, an exit code for scripts."""
+"""How a check's findings are shown: lines for people, JSON and SARIF for machines, an exit code for scripts."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from channels.loader import check
+from channels.sarif import as_sarif
 from config.errors import ConfigError, Finding, JingluoError
 from config.settings import load_settings
 
@@ -35,6 +36,13 @@ def as_text(findings: Sequence[Finding]) -> str:
 def as_json(findings: Sequence[Finding]) -> str:
     """A list of objects with file, line, column, code, message, hint, severity."""
     return json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2)
+
+
+FORMS: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "text": as_text,
+    "json": as_json,
+    "sarif": as_sarif,
+}
 
 
 def exit_code(findings: Sequence[Finding], strict: bool = False) -> int:

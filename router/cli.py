@@ -123,15 +123,19 @@ def apply(
 
 @app.command()
 def check(
-    as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="text, json, or sarif for code hosts and editors.")
+    ] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
 ) -> None:
-    """Checks every file of the site. Exit code 0: clean, 1: findings, 2: cannot be read."""
-    from channels.report import as_json as json_text
-    from channels.report import as_text, check_site, exit_code
+    """Checks every file of the site. Exit code 0: clean, 1: findings, 2: cannot be read. 检查配置"""
+    from channels.report import FORMS, check_site, exit_code
 
+    if form not in FORMS:
+        raise typer.BadParameter(f"one of {', '.join(FORMS)}", param_hint="--format")
     findings = check_site(_site)
-    typer.echo(json_text(findings) if as_json else as_text(findings))
+    typer.echo(FORMS["json" if as_json else form](findings))
     raise typer.Exit(exit_code(findings, strict))
 
 
