@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from channels.case_text import compile_cases
 from channels.cases import Case
-from channels.hl7_fields import doubts
+from channels.hl7_doubts import doubts, stated_version
 from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry
 from channels.read import channel_text
 from channels.systems import Systems, endpoint
@@ -24,6 +24,7 @@ from transforms.conditions import compile_when
 from transforms.expression import compile_value
 from transforms.library import Library
 from transforms.mapping import Map
+from transforms.never import contradictions
 from transforms.samples import Samples
 from transforms.tables import Table
 
@@ -212,7 +213,11 @@ class _Compiler:
         return None if at in self.made.absent else endpoint(spec, names, at, self.systems, self.problems)
 
     def _when(self, spec: Any, at: At) -> Callable[[Any], bool] | None:
-        return None if spec is None else self._read(compile_when, spec, at)
+        if spec is None:
+            return None
+        test = self._read(compile_when, spec, at)
+        self.problems += contradictions(spec, at) if test else ()
+        return test
 
     def _read(self, compiled: Callable[..., T], spec: Any, at: At) -> T | None:
         """A condition or an expression; where nobody knows the format, what all formats find wrong is wrong."""
@@ -220,7 +225,7 @@ class _Compiler:
             return None
         if self.format is not None:
             if self.format.name == "hl7v2":
-                self.problems.extend(doubts(spec, at))
+                self.problems.extend(doubts(spec, at, stated_version(self.text)))
             return compiled(spec, self.format, self, self.problems, at)
         said: list[list[Problem]] = []
         for name in formats.known():

@@ -59,6 +59,9 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
         except ConfigError as error:
             findings += error.findings
             unread.append(name)
+    workshop.library.read_all(
+        [*settings.maps[:-1], *settings.tables[:-1]]
+    )  # the last are those that are shipped
     across(drafts, settings)
     for made in drafts:
         findings += made.document.findings(made.problems)

@@ -39,6 +39,41 @@ _RANGES = {
     "string_too_long": "must have at most {max_length} characters",
 }
 
+# What other engines, and other keys of ours, call the same.
+_ELSEWHERE = {
+    "source": ("from",),
+    "input": ("from",),
+    "destinations": ("to",),
+    "outputs": ("to",),
+    "name": ("channel", "map"),
+    "description": ("title",),
+    "condition": ("when",),
+    "filter": ("when",),
+    "transform": ("map",),
+    "transformer": ("map",),
+    "retries": ("retry",),
+    "attempts": ("for",),
+    "concurrency": ("parallel", "connections"),
+    "threads": ("parallel",),
+    "retention": ("keep",),
+    "response": ("reply",),
+    "ack": ("acknowledge", "expect_answer"),
+    "address": ("host", "url"),
+    "uri": ("url", "path"),
+    "verb": ("method",),
+    "encoding": ("charset",),
+    "directory": ("folder",),
+    "dir": ("folder",),
+    "filter_pattern": ("pattern",),
+    "glob": ("pattern",),
+    "filename": ("name",),
+    "ssl": ("tls",),
+    "cert": ("certificate",),
+    "interval": ("poll", "first"),
+    "type": ("kind",),
+    "username": ("user",),
+}
+
 
 def problems_of(error: ValidationError, model: type[BaseModel], at: At = ()) -> list[Problem]:
     """Every mistake that `error` holds; `at` is the way to the data that `model` was made from."""
@@ -48,6 +83,16 @@ def problems_of(error: ValidationError, model: type[BaseModel], at: At = ()) -> 
 def keys_of(model: type[BaseModel]) -> list[str]:
     """The keys that its YAML may have."""
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def meant(key: str, known: Sequence[str]) -> str:
+    """The key that was meant: by what other engines call it, else the nearest; '' where nobody can say.
+
+    >>> meant("filter", ["when", "map"]), meant("mpa", ["when", "map"])
+    ('when', 'map')
+    """
+    said = next((name for name in _ELSEWHERE.get(key.lower(), ()) if name in known), "")
+    return said or nearest(key, known)
 
 
 def did_you_mean(near: str, known: Sequence[str]) -> str:
@@ -64,7 +109,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], at: At) -> Problem:
     if kind == "extra_forbidden":
         owner = _model_at(model, loc[:-1])
         known = keys_of(owner) if owner else []
-        hint = did_you_mean(nearest(key, known), sorted(known))
+        hint = did_you_mean(meant(key, known), sorted(known))
         return Problem(here, "JL-C010", f"unknown key {key!r}", hint, on_key=True)
     if kind == "missing":
         return Problem(here[:-1], "JL-C011", f"the key {key!r} is missing")

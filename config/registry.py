@@ -37,8 +37,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     >>> nearest("mlpp", ["http", "mllp"])
     'mllp'
+    >>> nearest("FHIR", ["fhir", "json"])
+    'fhir'
     """
-    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    names = list(known)
+    found = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if not found:
+        small = {known.lower(): known for known in reversed(names)}
+        found = [small[near] for near in difflib.get_close_matches(str(name).lower(), small, n=1, cutoff=0.6)]
     return found[0] if found else ""
 
 

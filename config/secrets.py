@@ -23,7 +23,7 @@ MAX_SECRET = 64_000  # bytes: a certificate with its key is far below
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REFERENCE = re.compile(rf"secret://({_NAME.pattern})")
 _NAMES = re.compile(
-    r"(?:.*[_-])?(?:password|passwd|passphrase|secret|token|bearer|credential|api[_-]?key|private[_-]?key)",
+    r"(?:.*[_-])?(?:password|passwd|passphrase|secret|token|bearer|credential|api[_-]?key|private[_-]?key|authorization|cookie)",
     re.I,
 )
 _IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@:\s]*:(?!secret://)[^/@\s]+@", re.I)

@@ -146,6 +146,8 @@ def compile_path(text: str) -> Path:
     if len(text) > MAX_PATH:
         raise BadPath(f"a path of more than {MAX_PATH} characters")
     expression = text.removeprefix(".")
+    if expression.startswith("."):
+        raise BadPath(f"{text!r} is no JSON path: it begins with one dot", f".{expression.lstrip('.')}")
     find = _steps(expression) if _PLAIN.fullmatch(expression) else _search(expression)
 
     def one(node: Any) -> Any:

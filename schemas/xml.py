@@ -148,6 +148,8 @@ def compile_path(text: str, namespaces: Mapping[str, str]) -> Path:
         unknown = re.search(r"([A-Za-z_][\w.-]*):(?!:)", text) if "prefix" in str(error) else None
         near = registry.nearest(unknown[1], namespaces) if unknown else ""
         nearest = text.replace(f"{unknown[1]}:", f"{near}:") if unknown and near else ""
+        if re.fullmatch(r"\.\w[\w.]*", text):  # as a path into JSON is written
+            nearest = text.replace(".", "/")
         raise BadPath(f"not XPath 1.0: {error}", nearest) from None
 
     def many(node: Any) -> list[Any]:

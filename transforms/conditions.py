@@ -39,6 +39,11 @@ OPERATORS = (
     "matches", "starts", "contains", "in_table",
 )  # fmt: skip
 _GROUPS = ("any", "all", "not")
+# What other engines call the same.
+_ELSEWHERE = {
+    "or": "any", "and": "all", "none": "not", "gte": "ge", "lte": "le", "greater": "gt", "less": "lt",
+    "regex": "matches", "like": "matches", "prefix": "starts", "includes": "contains", "since": "after",
+}  # fmt: skip
 _STAMP = re.compile(
     r"(\d{4})-?(\d\d)?-?(\d\d)?[T ]?(\d\d)?:?(\d\d)?:?(\d\d)?(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
@@ -123,12 +128,12 @@ def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Entry | None:
     if key in _GROUPS:
         return _group(key, wanted, scope, at)
     if not is_expression(key):
-        near = nearest(str(key), _GROUPS)
+        near = _ELSEWHERE.get(str(key), "") or nearest(str(key), _GROUPS)
         hint = f"did you mean {near}?" if near else f"write a path (${key}), or one of {', '.join(_GROUPS)}"
         scope.problem(at, "JL-C110", f"{key!r} is neither a path nor a condition", hint, on_key=True)
         return None
     quantified = isinstance(wanted, Mapping) and any(name in ("any", "all") for name in wanted)
-    read = compile_expression(key, scope, at, every=quantified)
+    read = compile_expression(key, scope, at, every=quantified, on_key=True)
     judge = _judge(wanted, scope, at)
     if read is None or judge is None:
         return None
@@ -232,8 +237,12 @@ def number_of(value: Any) -> Decimal | None:
 
 def _operator(name: Any, operand: Any, scope: Scope, at: At) -> Judge | None:
     if name not in OPERATORS:
-        near = nearest(str(name), OPERATORS)
-        hint = f"did you mean {near}?" if near else f"one of {', '.join(OPERATORS)}"
+        near = _ELSEWHERE.get(str(name).lower(), "") or nearest(str(name), OPERATORS)
+        hint = (
+            f"did you mean {near}?"
+            if near
+            else f"to equal, write just the value; else {', '.join(OPERATORS)}"
+        )
         scope.problem(at, "JL-C110", f"no operator is called {name!r}", hint, on_key=True)
         return None
     if name in _GROUPS:
@@ -330,6 +339,11 @@ def moment(text: str) -> tuple[str, str] | None:
         shift = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
         whole = whole - shift if zone[0] == "+" else whole + shift
     return digits, whole.strftime("%Y%m%d%H%M%S")[: max(len(digits), 12)]
+
+
+def before(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether one moment is earlier than another, as far as both are written."""
+    return _order(one, other) < 0
 
 
 def _order(one: tuple[str, str], other: tuple[str, str]) -> int:

@@ -145,7 +145,7 @@ def split_pipes(text: str) -> list[str]:
             quote = "" if char == quote and text[at - 1] != "\\" else quote
         elif char in "\"'`":
             quote = char
-        elif char == "|" and text[at - 1].isspace() and text[at + 1 : at + 2].isspace():
+        elif char == "|" and text[at - 1].isspace() and text[at + 1 : at + 2].strip() == "":
             parts.append(text[start:at].strip())
             start = at + 1
     if quote:
@@ -190,8 +190,10 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
     return made, at + 1
 
 
-def compile_expression(text: str, scope: Scope, at: At = (), every: bool = False) -> Expression | None:
-    """An expression to closures; None where it is wrong (the problem is in the scope's list).
+def compile_expression(
+    text: str, scope: Scope, at: At = (), every: bool = False, on_key: bool = False
+) -> Expression | None:
+    """An expression to closures; None where it is wrong (the problem is in the scope's list, `on_key` at the key).
 
     With `every`, or where the first pipe takes a list, it starts from all matches of its path.
     """
@@ -204,11 +206,9 @@ def compile_expression(text: str, scope: Scope, at: At = (), every: bool = False
         stages = [_stage(pipe, scope) for pipe in pipes]
         wants_list = every or (bool(stages) and stages[0].takes == "list")
         source = _source(path[1:], scope, wants_list)
-    except BadPipe as error:
-        scope.problem(at, error.code, str(error), error.hint)
-        return None
     except ValueError as error:
-        scope.problem(at, "JL-C100", str(error))
+        code, hint = (error.code, error.hint) if isinstance(error, BadPipe) else ("JL-C100", "")
+        scope.problem(at, code, str(error), hint, on_key)
         return None
     return replace(source, stages=tuple(stages), path=path, where=scope.where(at) if stages else "")
 

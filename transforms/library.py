@@ -110,6 +110,18 @@ class Library:
         """The files that decide what a compiled map does: itself, its fragments, its tables."""
         return self._used.get(name, frozenset())
 
+    def read_all(self, folders: Sequence[Path]) -> None:
+        """Everything that lies in these folders, whether somebody uses it or not."""
+        for name, path in self._map_files.items():
+            if path.parent in folders:
+                self.map(name, [])
+        for name, path in self._fragment_files.items():
+            if path.parent.parent in folders:
+                self.fragment(name)
+        for name, path in self._table_files.items():
+            if path.parent in folders:
+                self.table(name)
+
     def complain(self, document: Document, problems: Iterable[Problem]) -> None:
         self._note(document.findings(problems))
 

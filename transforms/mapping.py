@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from config.errors import BadMessage, Problem
+from config.models import meant
 from config.registry import nearest
 from config.text import Document
 from schemas.base import Format
@@ -91,7 +92,7 @@ class Compiler:
             return None
         overlay = _overlay(spec, source, target, problems, at)
         scope = Scope(source, self, problems, _where(document), seen=self._seen(document))
-        plan = compile_shape(_kept(spec), Place(scope, self._fragment), at)
+        plan = compile_shape(_kept(spec, MAP_KEYS), Place(scope, self._fragment), at)
         if any(problem.severity == "error" for problem in problems[before:]):
             return None
         name = str(spec.get("map", ""))
@@ -143,12 +144,13 @@ class Compiler:
                 at, "JL-C113", f"this fragment reads {wanted}, but the map reads {outer.format.name}"
             )
             return None
-        return compile_shape(_kept(spec), inner, ()) if "make" in spec else None
+        return compile_shape(_kept(spec, FRAGMENT_KEYS), inner, ()) if "make" in spec else None
 
 
-def _kept(spec: Mapping[Any, Any]) -> dict[Any, Any]:
+def _kept(spec: Mapping[Any, Any], known: tuple[str, ...]) -> dict[Any, Any]:
     """The shape in a map's or a fragment's file: make, and what controls it."""
-    return without(spec, "map", "fragment", "title", "from", "to", "start", "tests")
+    kept = {key: value for key, value in spec.items() if key in known}
+    return without(kept, "map", "fragment", "title", "from", "to", "start", "tests")
 
 
 def _check_keys(
@@ -161,7 +163,7 @@ def _check_keys(
 ) -> None:
     for key in spec:
         if key not in known:
-            near = nearest(str(key), known)
+            near = meant(str(key), known)
             hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
             problems.append(Problem((*at, key), "JL-C117", f"a {what} has no {key!r}", hint, on_key=True))
     for key in needed:

@@ -65,6 +65,29 @@ class Word(str):
         raise ValueError(text)
 
 
+_CHECKS: dict[Any, Callable[..., str]] = {}
+# What other engines call the same.
+_ELSEWHERE = {
+    "substring": "cut", "substr": "cut", "slice": "cut", "left": "cut", "strip": "trim", "lookup": "table",
+    "translate": "table", "append": "suffix", "concat": "join", "prepend": "prefix", "coalesce": "default",
+    "len": "length", "size": "length", "int": "integer", "float": "decimal", "bool": "boolean", "md5": "hash",
+    "sha256": "hash", "regex": "match", "capitalize": "title", "formatdate": "datetime", "parsedate": "datetime",
+}  # fmt: skip
+
+
+def checks(func: Callable[..., Any]) -> Callable[[T], T]:
+    """Marks what is given the arguments of a pipe, and says in a text what is wrong with them; '' where nothing is.
+
+    `what is wrong; what to write`, as a finding says it.
+    """
+
+    def note(check: T) -> T:
+        _CHECKS[func] = check  # type: ignore[assignment]
+        return check
+
+    return note
+
+
 _PREPARED: dict[Any, Callable[..., Callable[[Any], Any]]] = {}
 
 
@@ -135,9 +158,9 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
     try:
         func = registry.functions.get(name)
     except registry.Unknown as error:
-        raise BadPipe(
-            "JL-C102", f"no pipe function is called {name!r}", _did_you_mean(error.nearest)
-        ) from None
+        said = _ELSEWHERE.get(name.lower(), "")
+        near = said if said in error.known else error.nearest
+        raise BadPipe("JL-C102", f"no pipe function is called {name!r}", _did_you_mean(near)) from None
     wants = signature(func)
     given = _given(name, words, wants)
     values = {key: _convert(name, key, wants.arguments[key], text, find_table) for key, text in given.items()}
@@ -146,6 +169,9 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
         raise BadPipe("JL-C103", f"{name} needs {', '.join(sorted(missing))}", usage(name))
     real = inspect.signature(func).parameters
     kwargs = {key if key in real else f"{key}_": value for key, value in values.items()}
+    what, _, hint = _CHECKS[func](**kwargs).partition("; ") if func in _CHECKS else ("", "", "")
+    if what:
+        raise BadPipe("JL-C103", f"{name}: {what}", hint or usage(name))
     if func in _PREPARED:
         call = _PREPARED[func](**kwargs)
     else:

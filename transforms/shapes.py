@@ -14,6 +14,7 @@ from typing import Any
 from schemas.base import BadPath, Path
 from transforms.conditions import compile_entries
 from transforms.expression import At, Scope, compile_expression, filled, is_expression, literal
+from transforms.never import contradictions
 from transforms.plans import (
     NOTHING,
     Each,
@@ -166,6 +167,7 @@ def _let(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
 
 def _when(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     entries = compile_entries(spec["when"], place.scope, (*at, "when"))
+    place.scope.problems.extend(contradictions(spec["when"], (*at, "when")) if entries else ())
     body = _controlled(without(spec, "when", "else"), place, at)
     other = _seen(compile_shape(spec.get("else"), place, (*at, "else")), place, (*at, "else"))
     if isinstance(body, Fixed):

@@ -14,6 +14,7 @@ from config import registry
 from schemas.base import BadPath, Path
 from schemas.hl7.cells import cell_of
 from schemas.hl7.message import Hl7Message
+from schemas.hl7.names import path_of
 from schemas.hl7.nodes import HEADERS, MAX_REPETITIONS, Piece, Segment, node_of, repetitions
 from schemas.hl7.where import Where, index_of
 
@@ -55,10 +56,11 @@ def _number(text: str | None) -> int | None:
 
 
 def _meant(text: str) -> str:
-    """`PID3.1`, `pid-3`, `PID.3.1` are all clear enough to answer with the right spelling."""
+    """`PID3.1`, `pid-3`, `PID.3.1`, `PID.PatientName` are all clear enough to answer with the right spelling."""
     match = _LOOSE.fullmatch(text.strip())
     if match is None:
-        return registry.nearest(text.strip().upper(), ["PID-3.1", "PID-3", "OBX[]-5", "MSH-9.2"])
+        like = registry.nearest(text.strip().upper(), ["PID-3.1", "PID-3", "OBX[]-5", "MSH-9.2"])
+        return path_of(text.strip()) or like
     up, name, nth, field, rep, parts = match.groups(default="")
     numbers = re.sub("[-_/]", ".", parts)
     return f"{up}{name.upper()}{nth}" + (f"-{field}{rep}{numbers}" if field else "")

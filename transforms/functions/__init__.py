@@ -8,6 +8,7 @@ from transforms.functions import (
     absent,
     addresses,
     bytes,
+    checked,  # noqa: F401  (what is wrong with arguments)
     dates,
     encodings,
     forms,
