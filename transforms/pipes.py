@@ -20,6 +20,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from config import registry
+from schemas.hl7.nodes import Piece
 from transforms.tables import Table
 
 MAX_PATTERN = 200  # characters
@@ -263,6 +264,13 @@ def text_of(value: Any) -> str:
     if value is True or value is False:
         return "true" if value else "false"
     return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def components(value: Any) -> list[str]:
+    """The components of a field of HL7 v2, as an `each` has it or as text, each as the text of its first part."""
+    if isinstance(value, Piece):
+        return value.texts
+    return [part.partition("&")[0].strip() for part in text_of(value).split("^")]
 
 
 def pattern(text: str) -> re.Pattern[str]:

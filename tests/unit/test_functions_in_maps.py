@@ -21,7 +21,7 @@ TABLES = ROOT / "schemas" / "tables"
 README = (ROOT / "transforms" / "README.md").read_text("utf-8")
 ORU = (
     "MSH|^~\\&|HIS|A|LIS|A|20260105080000||ORU^R01|1|P|2.5|||||||UNICODE UTF-8\r"
-    "PID|1||P0001^^^HIS||欧阳^小明||20200301|F\r"
+    "PID|1||P0001^^^HIS||欧阳^小明||20200301|F|||样板街12号^^上海市^上海市^^^^^虚构区\r"
     f"PV1|1|I{'|' * 42}20260101093000|20260105080000\r"
     "OBX|1|NM|GLU||6.1|mmol/L|3.9-6.1\rOBX|2|NM|K||5.9|mmol/L|3.5-5.5\rOBX|3|ST|HBV||-|×10＾9/Ｌ|阴性\r"
 ).encode()
@@ -62,6 +62,8 @@ def of_json(make: str) -> Any:
             {"d": 3, "h": 94},
         ),
         ("{let: {both: [$PID-7, $PV1-99]}, make: {age: $both | age, name: $PID-5.1}}", {"name": "欧阳"}),
+        ("{n: {each: $PID-5, make: {text: $ | full_name}}}", {"n": [{"text": "欧阳小明"}]}),
+        ("{a: {each: $PID-11, make: {text: $ | full_address}}}", {"a": [{"text": "上海市虚构区样板街12号"}]}),
         ("{let: {n: [$PID-5.1, $PID-5.2]}, make: {name: $n | full_name}}", {"name": "欧阳小明"}),
         (
             "{let: {key: {join: {of: [$PID-3.4, $PID-3.1], with: '|'}}}, make: {id: $key | uuid patient | urn}}",

@@ -7,7 +7,7 @@ from typing import Any
 
 from config.registry import function
 from transforms.functions.registrations import citizen_division
-from transforms.pipes import text_of
+from transforms.pipes import components, text_of
 
 # The first two digits of a code of GB/T 2260.
 PROVINCES = {
@@ -101,8 +101,8 @@ _XAD = {"line": "1", "city": "3", "state": "4", "postalCode": "5", "country": "6
 
 @function
 def full_address(value: Any) -> str | None:
-    """An address as text, of a FHIR Address or of an HL7 v2 address (XAD) as text: its `text`, else its parts from
-    the province to the house, each once. Any other text stays as it is.
+    """An address as text, of a FHIR Address or of an HL7 v2 address (XAD) as text or in an `each`: its `text`,
+    else its parts from the province to the house, each once. Any other text stays as it is.
 
     >>> full_address({"state": "上海市", "city": "上海市", "district": "虚构区", "line": ["样板街12号"]})
     '上海市虚构区样板街12号'
@@ -112,11 +112,10 @@ def full_address(value: Any) -> str | None:
     '上海市虚构区样板街12号'
     """
     if not isinstance(value, dict):
-        text = "" if value is None or isinstance(value, list) else text_of(value)
-        if "^" not in text:
-            return text or None
-        parts = ["", *(part.partition("&")[0].strip() for part in text.split("^"))]
-        value = {key: parts[int(number)] for key, number in _XAD.items() if int(number) < len(parts)}
+        parts = [] if value is None or isinstance(value, list) else components(value)
+        if len(parts) < 2:
+            return "".join(parts) or None
+        value = {key: parts[int(number) - 1] for key, number in _XAD.items() if int(number) <= len(parts)}
     if isinstance(value.get("text"), str) and value["text"]:
         return str(value["text"])
     han = [name for key in ("state", "city", "district", "line") for name in _texts(value.get(key))]

@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal
 
 from config.registry import function
-from transforms.pipes import text_of
+from transforms.pipes import components, text_of
 
 # The surnames of two characters and more: those of the Song dynasty's Hundred Family Surnames (百家姓), and of the
 # Manchu and other peoples that are in use as they are. Every other Chinese surname has one character.
@@ -52,9 +52,9 @@ def given(value: str) -> str | None:
 
 @function
 def full_name(values: list[Any], *, order: Order = "auto") -> str | None:
-    """A name as text, of a list of its family and given names, of an HL7 v2 name (XPN) as text, or of a FHIR
-    HumanName. A name in Chinese characters has its family name first and no spaces, any other its given names
-    first; `order=family` or `given` says otherwise.
+    """A name as text, of a list of its family and given names, of an HL7 v2 name (XPN) as text or in an `each`
+    (`{each: $PID-5, make: $ | full_name}`), or of a FHIR HumanName. A name in Chinese characters has its family
+    name first and no spaces, any other its given names first; `order=family` or `given` says otherwise.
 
     >>> full_name(["欧阳", "小明"]), full_name(["EVERYMAN", "ADAM", "A"]), full_name(["Sato", "Ken"], order="family")
     ('欧阳小明', 'ADAM A EVERYMAN', 'Sato Ken')
@@ -73,7 +73,7 @@ def full_name(values: list[Any], *, order: Order = "auto") -> str | None:
 def _parts(value: Any) -> list[str]:
     """The family name, then the given ones; a text that is not divided is one part."""
     if not isinstance(value, dict):
-        return [part.partition("&")[0].strip() for part in text_of(value).split("^")[:3]]
+        return components(value)[:3]
     given_names = value.get("given") or []
     names = [value.get("family"), *(given_names if isinstance(given_names, list) else [given_names])]
     parts = [text_of(name).strip() for name in names if name and not isinstance(name, dict | list)]
