@@ -151,12 +151,16 @@ def prove(
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Show the routes and map lines that no test reached.")
     ] = False,
+    at_least: Annotated[
+        float, typer.Option(help="Fail where tests reach less of all map lines (percent).", min=0, max=100)
+    ] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit file too.")] = None,
 ) -> None:
     """Plays the tests of channels and maps, offline. Exit code 0: all hold, 1: some fail, 2: cannot be played."""
-    from router.commands.prove import run_command
+    from router.commands.prove import Wanted, run_command
 
-    raise typer.Exit(run_command(settings(), names or [], update=update, coverage=coverage, junit=junit))
+    wanted = Wanted(tuple(names or ()), update, coverage or at_least > 0, at_least, junit)
+    raise typer.Exit(run_command(settings(), wanted))
 
 
 @app.command()

@@ -136,7 +136,7 @@ def _reader(call: Callable[[Any, list[Any]], Any]) -> Callable[[Any], Any]:
 
 def _of_text(made: Content, wanted: Any, problems: list[Problem], at: At) -> Content:
     """The whole message, as text or, of JSON, as it stands in the YAML."""
-    if made.format.name in _LITERAL and not isinstance(wanted, str):
+    if not isinstance(wanted, str) and made.format.name not in ("hl7v2", "xml"):
         return replace(made, whole=wanted)
     try:
         return replace(made, whole=made.format.decode(str(wanted).strip().encode(), "utf-8"))

@@ -48,6 +48,12 @@ class Coverage:
     def __init__(self) -> None:
         self.files: dict[str, Lines] = {}
 
+    @property
+    def share(self) -> float:
+        """Of the lines of all files, from 0 to 1."""
+        total = sum(len(lines.times) for lines in self.files.values())
+        return sum(lines.reached for lines in self.files.values()) / total if total else 1.0
+
     def of(self, document: Document) -> Callable[[At], Callable[[], None]]:
         """What a compiler asks for each place of a file: something to call when the place gave something."""
         lines = self.files.setdefault(document.file, Lines(document.file))
