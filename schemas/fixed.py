@@ -165,7 +165,14 @@ class Fixed:
 
     def beginning(self, head: bytes) -> bytes:
         """The rows that are there whole."""
-        return head[: head.rfind(b"\n") + 1] or head
+        if self.options.line_end != "none" or self.options.by != "bytes":
+            return head[: head.rfind(b"\n") + 1] or head
+        end = 0
+        while kind := next((k for k in self._layouts if head.startswith(k.tag.encode(), end)), None):
+            if end + kind.width > len(head):
+                break
+            end += kind.width
+        return head[:end] or head
 
     def encode(self, tree: Any, charset: str = "") -> bytes:
         """Raises BadMessage: JL-M064 to JL-M067 with row and column. Nothing is ever cut off."""

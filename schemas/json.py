@@ -27,7 +27,7 @@ MAX_PATH = 1_000  # characters
 _PLAIN = re.compile(r"(?:(?:^|\.)[^\W\d]\w*|\[-?[0-9]{1,9}\])+")
 _STEP = re.compile(r"[^\W\d]\w*|\[-?[0-9]+\]")
 _NAMES = re.compile(r"(?:(?:^|\.)[^\W\d]\w*|\[(?:-?[0-9]{1,9}|\*)?\])+")  # plain, but for `[]` and `[*]`
-_WORD = re.compile(r"""("[^"]*"|'[^']*'|`[^`]*`)|[^\W\d]\w*""")
+_WORD = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`)|[^\W\d]\w*""")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

@@ -21,6 +21,7 @@ from config.units import Seconds, Size
 from endpoints.base import Arrival, Deliver, Ground, Options, Told, not_kept
 from endpoints.rest.media import MEDIA_TYPES, content_type, media_type
 from endpoints.web import BODY_WITHIN_S, Body, Limit, limit_problem, problem, too_large
+from schemas.form import Form
 from schemas.message import Message, Reply
 
 log = structlog.get_logger()
@@ -65,7 +66,7 @@ class SourceOptions(Options):
 
 
 class HttpSource:
-    """Takes a request's body, or a GET's parameters as a JSON object, and answers with the engine's reply."""
+    """Takes a request's body, or a GET's parameters as JSON or form data, and answers with the engine's reply."""
 
     Options: ClassVar[type[Options]] = SourceOptions
     codes = frozenset(("200", "202", "204", "400", "503"))
@@ -135,7 +136,7 @@ class HttpSource:
         kind, charset = content_type(request.headers.get("content-type", ""))
         arrival, limit = Arrival(self.ground.spool), None
         if self.options.method == "GET":
-            arrival.body, charset = _parameters(request), "utf-8"
+            arrival.body, charset = _parameters(request, self.ground.format), "utf-8"
         else:
             if kind and kind not in self._taken and "*" not in self._taken:
                 text = f"{kind} is not taken here"
@@ -224,11 +225,15 @@ def _peer(request: Request) -> Peer | None:
     return getattr(request.state, "peer", None)
 
 
-def _parameters(request: Request) -> bytes:
-    """Path and query parameters as a JSON object; one that stands several times is a list."""
+def _parameters(request: Request, format: str) -> bytes:
+    """Path and query parameters as a JSON object, or as a form; one that stands several times is a list."""
     made: dict[str, Any] = {}
     for name in request.query_params:
         values = request.query_params.getlist(name)
         made[name] = values[0] if len(values) == 1 else values
     made |= request.path_params
+    if format == "form":
+        return Form().encode(
+            {name: value if isinstance(value, list) else str(value) for name, value in made.items()}
+        )
     return json.dumps(made, ensure_ascii=False, default=str).encode()

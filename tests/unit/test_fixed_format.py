@@ -69,6 +69,7 @@ def test_records_may_follow_without_a_line_end() -> None:
     tree = form.decode(b"H20260105DP1  Li    DP2  Wu\r\n")
     assert [row.get("id") for row in tree["rows"]] == [None, "P1", "P2"]
     assert form.encode(tree) == b"H20260105DP1  Li    DP2  Wu    "
+    assert form.beginning(b"H20260105DP1  Li    DP2 ") == b"H20260105DP1  Li    "
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,23 @@ async def test_a_get_becomes_a_json_object_of_its_parameters(door: Door, client:
     assert json.loads(engine.got[0].body) == {"id": "007", "lang": "中", "tag": ["a", "b"]}
 
 
+async def test_where_the_format_is_form_data_so_are_parameters_and_bodies(
+    door: Door, client: httpx2.AsyncClient
+) -> None:
+    engine, form = FakeEngine(), registry.formats.get("form")
+    await door(engine, format="form", method="GET", path="/v1/forms/{id}")
+    await door(engine, format="form")
+    assert (await client.get("/v1/forms/007?lang=中&tag=a&tag=b")).status_code == 202
+    assert (await client.post("/v1/patients", data={"name": "张 三"})).status_code == 202
+    files = {"report": ("a.txt", b"x", "text/plain")}
+    assert (await client.post("/v1/patients", data={"name": "张"}, files=files)).status_code == 202
+    assert [form.decode(message.body, message.charset) for message in engine.got] == [
+        {"id": "007", "lang": "中", "tag": ["a", "b"]},
+        {"name": "张 三"},
+        {"name": "张", "report": {"filename": "a.txt", "type": "text/plain", "content": "eA=="}},
+    ]
+
+
 async def test_an_unknown_content_type_is_415_and_says_what_is_taken(
     door: Door, client: httpx2.AsyncClient
 ) -> None:

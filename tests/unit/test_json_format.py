@@ -181,3 +181,19 @@ def test_what_is_written_is_read_again(tree: Any) -> None:
     body = JSON.encode(tree)
     assert JSON.decode(body) == tree
     assert json.loads(body) == tree
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (".名", "张"),
+        (".单[].金额", [1, 2]),
+        (".单[?类=='药'].金额 | [0]", 1),
+        ('."a \\"名\\" b"', "x"),
+        (".单[?类=='\\'药'].金额", []),
+    ],
+)
+def test_names_in_chinese_need_no_quotes(path: str, wanted: Any) -> None:
+    tree = {"名": "张", "单": [{"类": "药", "金额": 1}, {"类": "检", "金额": 2}], 'a "名" b': "x"}
+    found = JSON.path(path)
+    assert (found.many(tree) if isinstance(wanted, list) else found.one(tree)) == wanted
