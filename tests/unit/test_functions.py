@@ -129,6 +129,16 @@ def test_no_odd_value_makes_a_function_fail(value: Any) -> None:
         check(expression, value)
 
 
+@pytest.mark.parametrize("path", ["PID", "PID-3", "PID-3.4", "PID-5"])
+def test_no_node_of_hl7_makes_a_function_fail(path: str) -> None:
+    tree = Hl7v2().decode(
+        b"MSH|^~\\&|A|B|C|D|20260105||ADT^A01|1|P|2.5\rPID|1||P1^^^HIS&1.2&ISO~P2||Zhang^San\r"
+    )
+    for node in Hl7v2().path(path).many(tree):
+        for expression in _READY:
+            check(expression, node)
+
+
 def check(expression: Expression, value: Any) -> None:
     try:
         pipes_of(expression)(value)
