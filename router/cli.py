@@ -180,6 +180,21 @@ def explain(
 
 
 @app.command()
+def schema(
+    name: Annotated[
+        str, typer.Argument(help="channel, systems, settings, map, fragment or table.")
+    ] = "channel",
+    write: Annotated[
+        Path | None, typer.Option(help="Put all of them into this folder, and say what VS Code wants.")
+    ] = None,
+) -> None:
+    """The JSON Schema of a kind of file, for editors. 编辑器用的 JSON Schema"""
+    from router.commands.schema import show, write_all
+
+    raise typer.Exit(show(name) if write is None else write_all(write))
+
+
+@app.command()
 def demo(
     count: Annotated[int, typer.Option(help="How many messages.", min=1, max=100_000)] = 500,
     seed: Annotated[int, typer.Option(help="The same seed plays the same day.")] = 1,

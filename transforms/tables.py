@@ -23,7 +23,7 @@ MAX_ROWS = 200_000
 _SAID = ("source", "title", "default", "error")
 _HEAD = "code,value[,display]"
 _DEFAULT = "default: ..."
-_KEYS = ("table", "source", "title", "default", "error", "rows")
+KEYS = ("table", "source", "title", "default", "error", "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _read_yaml(path: Path) -> tuple[Table, list[Finding]]:
     data = document.data
     if not isinstance(data, dict) or not isinstance(data.get("rows"), dict):
         raise _broken(path, 1, "a table has `table:` (its name) and `rows:` (code: value)")
-    problems = [*document.problems, *(_unknown(key) for key in data if key not in _KEYS)]
+    problems = [*document.problems, *(_unknown(key) for key in data if key not in KEYS)]
     if data.get("table") != path.stem:
         problems.append(Problem(("table",), "JL-C114", f"the table is called {path.stem!r} by its file"))
     columns = _columns(data["rows"], problems)
@@ -191,7 +191,7 @@ def _read_yaml(path: Path) -> tuple[Table, list[Finding]]:
 
 
 def _unknown(key: Any) -> Problem:
-    near = nearest(str(key), _KEYS)
+    near = nearest(str(key), KEYS)
     return Problem(
         (key,), "JL-C114", f"a table has no {key!r}", f"did you mean {near}?" if near else "", on_key=True
     )
