@@ -29,7 +29,7 @@ def adt(control_id: str, event: str = "A01", patient: str = "P0001") -> bytes:
 
 def field(message: bytes, segment: str, number: int) -> str:
     """A field of a message, read without the engine's parser."""
-    for line in message.decode().replace("\n", "\r").split("\r"):
+    for line in message.decode("utf-8", "replace").replace("\n", "\r").split("\r"):
         parts = line.split("|")
         if parts[0] == segment:
             at = number - 1 if segment == "MSH" else number
