@@ -13,13 +13,16 @@ from typing import Any, TypeVar
 from channels.case_text import compile_cases
 from channels.cases import Case
 from channels.hl7_doubts import doubts, stated_version
-from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry
+from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry, ValidateText
 from channels.read import channel_text
 from channels.systems import Systems, endpoint
+from channels.validation import Kinds, compile_validation
 from config.errors import Problem
 from config.registry import Names, destinations, formats, sources
 from config.text import At, Document
+from schemas.base import Format
 from schemas.choice import choose
+from schemas.validation.base import Validation
 from transforms.conditions import compile_when
 from transforms.expression import compile_value
 from transforms.library import Library
@@ -74,6 +77,7 @@ class Workshop:
 
     library: Library
     systems: Systems
+    kinds: Kinds
     samples: Samples | None = None  # of the tests; without it nobody looks at these
     digests: dict[Path, str] = field(default_factory=dict)
 
@@ -112,6 +116,7 @@ class _Compiler:
         source = self.made.source = self._endpoint(text.from_, sources, ("from",))
         branches = [self._branch(name, branch) for name, branch in text.to.items()]
         when = self._when(text.when, ("when",))
+        validation = self._validation(text.validate_, self.format, ("validate",))
         self._names()
         index = {name: self._read(compile_value, path, ("index", name)) for name, path in text.index.items()}
         order_by = self._read(compile_value, text.order.by, ("order", "by")) if text.order else None
@@ -128,6 +133,7 @@ class _Compiler:
             format=self.format,
             branches=tuple(good),
             when=when,
+            validation=validation,
             index={name: read for name, read in index.items() if read is not None},
             order_by=order_by,
             lanes=text.order.lanes if text.order else 0,
@@ -158,6 +164,8 @@ class _Compiler:
         reply_map = self._map(text.reply_map, (*at, "reply_map"))
         self._check_formats(at, mapped, reply_map)
         when = self._when(text.when, (*at, "when"))
+        sent = mapped.target if mapped else None if text.map else self.format
+        validation = self._validation(text.validate_, sent, (*at, "validate"))
         if "channel" in text.send:
             what = "this version does not send to a channel yet"
             self.problems.append(Problem((*at, "send", "channel"), "JL-C036", what, on_key=True))
@@ -175,11 +183,22 @@ class _Compiler:
             charset=getattr(mapped.target, "charset", "") if mapped else "",
             when=when,
             map=mapped.run if mapped else None,
+            validation=validation,
             retry=Retry(retry.first, retry.factor, retry.max, retry.for_, retry.then),
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,
             reply_format=reply_map.source if reply_map else None,
         )
+
+    def _validation(self, text: ValidateText | None, format: Format | None, at: At) -> Validation | None:
+        if text is None or (*at, "as") in self.made.absent:
+            return None
+        data = self.made.document.data
+        for key in at:
+            data = data[key]
+        found = compile_validation(text, data, format, self.workshop.kinds, self.problems, at)
+        self.files |= set(found.kind.files) if found else set()
+        return found
 
     def _check_formats(self, at: At, mapped: Map | None, reply_map: Map | None) -> None:
         if self.format is None:

@@ -13,6 +13,7 @@ from channels.compile import Draft, Workshop, draft
 from channels.model import Channel
 from channels.read import replaced
 from channels.systems import Systems, read_systems
+from channels.validation import Kinds
 from config.errors import ConfigError, Finding, Problem
 from config.registry import Names, destinations, sources
 from config.secrets import Secrets
@@ -74,7 +75,7 @@ def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
     """Reads, compiles and checks everything. Never raises for a bad file: its channel is refused."""
     findings = list(settings.findings)
     systems = site_systems(settings, env, findings)
-    workshop = Workshop(Library(settings.maps, settings.tables), systems)
+    workshop = Workshop(Library(settings.maps, settings.tables), systems, Kinds(settings.schemas))
     drawn = draw(settings, env, workshop, findings)
     drafts = drawn.drafts
     refused = [*drawn.unread, *(made.document.file for made in drafts if not made.runs)]
@@ -103,7 +104,7 @@ def draw_tests(settings: Settings, env: Mapping[str, str], library: Library, sec
             tests = document.data.get("tests", [])
             compile_proofs(tests, mapped, problems, samples=samples, tables=library)
             library.complain(document, problems)
-    return draw(settings, env, Workshop(library, systems, samples), findings)
+    return draw(settings, env, Workshop(library, systems, Kinds(settings.schemas), samples), findings)
 
 
 def own_maps(library: Library, settings: Settings) -> list[str]:

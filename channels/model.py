@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from config.units import Seconds, Size
 from schemas.message import Message
+from schemas.validation.base import Validation
 
 
 class _Text(BaseModel):
@@ -65,12 +66,37 @@ class KeepText(_Text):
     )
 
 
+def _named(value: Any) -> Any:
+    """`validate: fhir/r4` is short for `validate: {as: fhir/r4}`."""
+    return {"as": value} if isinstance(value, str) else value
+
+
+class ValidateText(_Text):
+    """What messages are validated by, and what becomes of those with faults."""
+
+    as_: str = Field(alias="as", description="hl7v2/2.5, hl7v2, fhir/r4, models, or a file of schemas/")
+    then: Literal["refuse", "note"] = Field(
+        default="refuse", description="refuse them, or take them and note the faults in the journal"
+    )
+    besides: list[str] = Field(
+        default=[],
+        alias="except",
+        description="codes, and paths with all below them, that are no faults here",
+    )
+
+
+Validate = Annotated[ValidateText, BeforeValidator(_named)]
+
+
 class BranchText(_Text):
     """One destination of a channel."""
 
     when: Any = Field(default=None, description="the condition; without one, every message of the channel")
     map: str | None = Field(
         default=None, description="the map that makes what is sent; without one, as it came"
+    )
+    validate_: Validate | None = Field(
+        default=None, alias="validate", description="of what is sent; with `refuse` it is a dead letter"
     )
     send: dict[str, Any] = Field(description="`{kind: {options}}` or `{system: name, overrides}`")
     retry: RetryText = RetryText()
@@ -89,6 +115,9 @@ class ChannelText(_Text):
     title: str = Field(default="", description="for people")
     from_: dict[str, Any] = Field(alias="from", description="the source: `{kind: {options}}`")
     format: FormatText = Field(description="what comes in: `json`, `{delimited: {separator: ';'}}`")
+    validate_: Validate | None = Field(
+        default=None, alias="validate", description="without it, whatever can be read is taken"
+    )
     duplicates: DuplicatesText | None = Field(default=None, description="without it, every message is new")
     order: OrderText | None = Field(default=None, description="without it, as fast as it goes")
     index: dict[str, str] = Field(
@@ -108,7 +137,7 @@ class ChannelText(_Text):
 
 
 # Keys of the design that no part of this version acts on: silence would be a promise.
-NOT_YET = ("split", "collect", "validate", "alert", "batch")
+NOT_YET = ("split", "collect", "alert", "batch")
 
 
 # RabbitMQ takes a delivery back that is not acknowledged within 30 minutes: one send must be well below.
@@ -155,6 +184,7 @@ class Branch:
     charset: str = ""  # what the map writes, where its format has a word on it
     when: Test | None = None
     map: Callable[[Tree, Message], bytes] | None = None  # decoded message -> bytes; raises BadMessage
+    validation: Validation | None = None  # of what is sent
     retry: Retry = Retry()
     parallel: int = 8
     reply_map: Callable[[Tree], bytes] | None = None
@@ -177,6 +207,7 @@ class Channel:
     format: Any  # a schemas.base.Format
     branches: tuple[Branch, ...]
     when: Test | None = None
+    validation: Validation | None = None  # of what `when` lets in
     index: Mapping[str, Callable[[Tree], str | None]] = field(default_factory=dict)
     order_by: Callable[[Tree], str | None] | None = None
     lanes: int = 0

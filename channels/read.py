@@ -15,7 +15,7 @@ from config.errors import Problem
 from config.models import problems_of
 from config.text import At
 
-_STAND_INS: dict[str, Any] = {"channel": "unnamed", "from": {}, "format": "", "send": {}, "by": ""}
+_STAND_INS: dict[str, Any] = {"channel": "unnamed", "from": {}, "format": "", "send": {}, "by": "", "as": ""}
 _TURNS = 4  # a wrong destination, its missing `send`, and one more for the check
 
 

@@ -15,6 +15,7 @@ from endpoints.base import Destination
 from router.envelope import Attempt, BlobRef, Envelope
 from router.large import Large
 from schemas.message import Message, Receipt
+from schemas.validation.base import Fault, told
 
 log = structlog.get_logger()
 
@@ -31,6 +32,7 @@ class Outcome(Struct, frozen=True):
     reply_format: str = ""
     error: JingluoError | None = None
     delay_s: float = 0.0
+    noted: bool = False  # what was sent has faults
 
 
 class Attempter:
@@ -51,7 +53,8 @@ class Attempter:
         self._destination = destination
         self._now_ms = now_ms
         self._large = large
-        self._streams = branch.map is None and getattr(destination, "streams", False)
+        passed_on = branch.map is None and branch.validation is None
+        self._streams = passed_on and getattr(destination, "streams", False)
 
     async def attempt(self, envelope: Envelope, number: int, *, redelivered: bool = False) -> Outcome:
         """Try number `number` (from 1). Never raises but CancelledError."""
@@ -72,9 +75,10 @@ class Attempter:
         try:
             if envelope.blob is not None:
                 message = await self._with_large(message, envelope.blob)
-                receipt = await self._send_in_time(self._mapped(message), LONGEST_SEND_S / 2)
-            else:
-                receipt = await self._send(self._mapped(message))
+            made = self._mapped(message)
+            noted = self._validated(made)
+            large = envelope.blob is not None
+            receipt = await (self._send_in_time(made, LONGEST_SEND_S / 2) if large else self._send(made))
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
         except Refused as error:
@@ -92,7 +96,7 @@ class Attempter:
             )
             bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
-        return self._sent(envelope, number, began_ms, receipt)
+        return self._sent(envelope, number, began_ms, receipt, noted)
 
     async def _send_bounded(self, message: Message) -> Receipt:
         return await self._send_in_time(message, LONGEST_SEND_S)
@@ -108,16 +112,22 @@ class Attempter:
             text = f"the destination did not end within {within_s:g} s"
             raise Unreachable("JL-D902", text, maybe_done=True) from None
 
-    def _sent(self, envelope: Envelope, number: int, began_ms: int, receipt: Receipt) -> Outcome:
+    def _sent(
+        self, envelope: Envelope, number: int, began_ms: int, receipt: Receipt, noted: list[Fault]
+    ) -> Outcome:
         """The receiver has it, whatever can be made of its answer."""
         body, format, error = b"", "", None
         try:
             body, format = self._answer(receipt)
         except BadMessage as unreadable:
             error = unreadable
-        return self._outcome(
+        outcome = self._outcome(
             envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format, error=error
         )
+        if not noted:
+            return outcome
+        reasons = [reason for reason in (outcome.record.reason, told(noted)) if reason]
+        return replace(outcome, record=replace(outcome.record, reason="; ".join(reasons)), noted=True)
 
     def poisoned(self, envelope: Envelope, tries: int) -> Outcome:
         """A message that every try of it ended with the process: it is parked, not tried."""
@@ -157,6 +167,11 @@ class Attempter:
             attempt=message.attempt,
             redelivered=message.redelivered,
         )
+
+    def _validated(self, made: Message) -> list[Fault]:
+        """What is to be noted of what is sent. Raises BadMessage where that is not to be sent."""
+        validation = self._branch.validation
+        return [] if validation is None else validation.of_body(made.body, made.charset)
 
     def _answer(self, receipt: Receipt) -> tuple[bytes, str]:
         """The receiver's answer as the requester shall see it; mapped only where the channel asks for it."""

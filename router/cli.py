@@ -195,6 +195,21 @@ def schema(
 
 
 @app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Messages.", exists=True, dir_okay=False)],
+    kind: Annotated[
+        str, typer.Option("--as", help="hl7v2/2.5, hl7v2, fhir/r4, models, a .json or .xsd of schemas/.")
+    ],
+    charset: Annotated[str, typer.Option(help="Where the message does not say it.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Faults as JSON.")] = False,
+) -> None:
+    """Validates messages. Exit code 0: nothing found, 1: faults, 2: cannot be read. 校验报文"""
+    from router.commands.validate import validate_files
+
+    raise typer.Exit(validate_files(files, kind, settings().schemas, charset, as_json))
+
+
+@app.command()
 def demo(
     count: Annotated[int, typer.Option(help="How many messages.", min=1, max=100_000)] = 500,
     seed: Annotated[int, typer.Option(help="The same seed plays the same day.")] = 1,

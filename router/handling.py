@@ -100,6 +100,8 @@ class Handling:
         record = outcome.record
         if record.outcome != "sent":
             self._say(record, record.outcome)
+        if outcome.noted:
+            self._count.noted.inc()
         if self.channel.reply == self.branch.name:
             self._replies.tried(envelope, outcome)
         self._recorder.record(record, delivered, lambda: self._recorded(envelope, delivered, record.outcome))

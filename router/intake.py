@@ -7,7 +7,6 @@ the broker's confirm completes the reply.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import zlib
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from router.large import Large, ref_of
 from router.metrics import Metrics
 from router.replies import Replies, pending
 from schemas.message import Blob, Message, Reply
+from schemas.validation.base import NOT_WHOLE, Fault, told
 
 log = structlog.get_logger()
 
@@ -42,11 +42,19 @@ class _Arrival(Struct):
     waited: asyncio.Future[Reply] | None = None  # a destination's answer
     duplicates: Duplicates | None = None  # where a resend of it would be known by `key`
     key: bytes = b""
+    path: str = ""  # of what it is refused for
     first: First | None = None  # the message that this one repeats
 
     def settle(self, reply: Reply) -> None:
         if not self.done.done():  # else the sender went away
             self.done.set_result(reply)
+
+
+class _Read(Struct, frozen=True):
+    """What is in a message: its tree, None where nothing asks; and what is to be noted of it."""
+
+    tree: Any = None
+    noted: list[Fault] = []
 
 
 class Intake:
@@ -89,28 +97,33 @@ class Intake:
     async def _deliver_large(self, message: Message, blob: Blob) -> Reply:
         """Its id is its file's name: so who sweeps finds what refers to a file."""
         try:
-            message, tree = await asyncio.to_thread(self._read_large, message, blob)
+            message, read = await asyncio.to_thread(self._read_large, message, blob)
         except JingluoError as error:
             self._count.failed.inc()
             self._forget(ref_of(blob), error)
             return _failed(blob.name, error)
-        return await self._deliver(message, blob.name, tree)
+        return await self._deliver(message, blob.name, read)
 
-    def _read_large(self, message: Message, blob: Blob) -> tuple[Message, Any]:
+    def _read_large(self, message: Message, blob: Blob) -> tuple[Message, _Read | BadMessage | None]:
         """In a thread: what takes seconds to read holds nobody up. What cannot be read is told where all others are."""
         message = self._large.readable(message, blob)
-        with contextlib.suppress(Exception):
+        try:
             return message, self._read(message)
-        return message, None
+        except BadMessage as error:
+            return message, error
+        except Exception:
+            return message, None
 
-    def _deliver(self, message: Message, message_id: str, tree: Any = None) -> asyncio.Future[Reply]:
-        """`tree`: what was read already."""
+    def _deliver(
+        self, message: Message, message_id: str, read: _Read | BadMessage | None = None
+    ) -> asyncio.Future[Reply]:
+        """`read`: what came of reading it already."""
         now_ms = self._now_ms()
         arrival = _Arrival(
             message_id or self._ids(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter()
         )
         try:
-            envelope, queues = self._decide(message, arrival, now_ms, tree)
+            envelope, queues = self._decide(message, arrival, now_ms, read)
             body = encode(envelope)
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
@@ -138,42 +151,52 @@ class Intake:
         return arrival.done
 
     def _decide(
-        self, message: Message, arrival: _Arrival, now_ms: int, tree: Any
+        self, message: Message, arrival: _Arrival, now_ms: int, read: _Read | BadMessage | None
     ) -> tuple[Envelope, tuple[str, ...]]:
         """What becomes of it: sent on, filtered, refused, or known as the resend of another."""
         try:
-            if tree is None:
-                tree = self._read(message)
+            if isinstance(read, BadMessage):
+                raise read
+            if read is None:
+                read = self._read(message)
+            tree = read.tree
             key = self._duplicates.key(tree) if self._duplicates is not None else b""
             if key and self._duplicates is not None:
                 arrival.first = self._duplicates.first(key)
                 if arrival.first is not None:
                     resent = self._unsent(message, arrival.id, now_ms, "duplicate", arrival.first.id)
                     return resent, (JOURNAL,)
-            envelope, queues = self._route(message, tree, arrival.id, now_ms)
+            envelope, queues = self._route(message, read, arrival.id, now_ms)
         except BadMessage as error:
+            arrival.path = error.path
             return self._unsent(message, arrival.id, now_ms, "refused", error=error), (JOURNAL,)
         if key and envelope.destinations:
             arrival.duplicates, arrival.key = self._duplicates, key
         return envelope, queues
 
-    def _read(self, message: Message) -> Any:
+    def _read(self, message: Message) -> _Read:
         if message.fault:
             raise BadMessage(message.fault_code, message.fault)
         if message.blob is not None and not message.body:
-            return None  # nothing asks what is in it
-        return self.channel.format.decode(message.body, message.charset)
+            return _Read()
+        channel = self.channel
+        tree = channel.format.decode(message.body, message.charset)
+        if channel.validation is None or (channel.when is not None and not channel.when(tree)):
+            return _Read(tree)
+        if message.blob is not None and message.blob.size > len(message.body):
+            return _Read(tree, [NOT_WHOLE])
+        return _Read(tree, channel.validation(tree))
 
     def _route(
-        self, message: Message, tree: Any, message_id: str, now_ms: int
+        self, message: Message, read: _Read, message_id: str, now_ms: int
     ) -> tuple[Envelope, tuple[str, ...]]:
-        channel = self.channel
+        channel, tree, noted = self.channel, read.tree, read.noted
         chosen: tuple[str, ...] = ()
         if channel.when is None or channel.when(tree):
             chosen = tuple(b.name for b in channel.branches if b.when is None or b.when(tree))
         index = {}
-        for name, read in channel.index.items():
-            value = read(tree)
+        for name, value_of in channel.index.items():
+            value = value_of(tree)
             if value:
                 index[name] = value[:_INDEX_VALUE]
         envelope = Envelope(
@@ -190,6 +213,8 @@ class Intake:
             destinations=chosen,
             filtered=self._names if not chosen else tuple(n for n in self._names if n not in chosen),
             state="accepted" if chosen else "filtered",
+            code=noted[0].code if noted else "",
+            reason=told(noted) if noted else "",
             parent=message.parent,
             reply_to=self._replies.address if self._asks in chosen else "",
             blob=ref_of(message.blob),
@@ -253,8 +278,12 @@ class Intake:
             self._end(arrival, _failed(envelope.id, problem))
         elif envelope.state == "refused":
             self._count.refused.inc()
-            arrival.settle(Reply("refused", id=envelope.id, code=envelope.code, text=envelope.reason))
+            arrival.settle(
+                Reply("refused", envelope.id, code=envelope.code, text=envelope.reason, path=arrival.path)
+            )
         else:
+            if envelope.code:
+                self._count.noted.inc()
             (self._count.accepted if envelope.destinations else self._count.filtered).inc()
             if arrival.waited is None:
                 self._known(arrival, Reply("accepted", id=envelope.id, silent=self._silent))

@@ -26,8 +26,11 @@ class Large:
         self.blobs = blobs
         self._whole = whole
         self._beginning: Callable[[bytes], bytes] | None = getattr(channel.format, "beginning", None)
+        if channel.validation is not None and channel.validation.refuses:
+            self._beginning = None  # a part is not valid
         asked = (channel.when, channel.order_by, channel.duplicates_by, *(b.when for b in channel.branches))
         self._asks = bool(channel.index) or any(question is not None for question in asked)
+        self._asks = self._asks or (channel.validation is not None and channel.validation.refuses)
 
     def readable(self, message: Message, blob: Blob) -> Message:
         """With as much of the body as is read. Raises as `Blob.pieces` does."""

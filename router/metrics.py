@@ -56,6 +56,7 @@ class ChannelMetrics:
     def __init__(self, parts: _Parts, channel: str) -> None:
         self.accepted = parts.accepted.labels(channel)
         self.filtered = parts.filtered.labels(channel)
+        self.noted = parts.noted.labels(channel)
         self.refused = parts.refused.labels(channel)
         self.duplicates = parts.duplicates.labels(channel)
         self.failed = parts.failed.labels(channel)
@@ -67,6 +68,7 @@ class DeliveryMetrics:
 
     def __init__(self, parts: _Parts, channel: str, destination: str) -> None:
         self.delivered = parts.delivered.labels(channel, destination)
+        self.noted = parts.delivery_noted.labels(channel, destination)
         self.failed = parts.tries_failed.labels(channel, destination)
         self.dead = parts.dead.labels(channel, destination)
         self.delivery_seconds = parts.delivery_seconds.labels(channel, destination)
@@ -88,11 +90,15 @@ class _Parts:
 
         self.accepted = counter("accepted", "Messages accepted and durable", door)
         self.filtered = counter("filtered", "Messages that went nowhere by the channel's conditions", door)
+        self.noted = counter(
+            "noted", "Messages taken although validation found faults, which are noted", door
+        )
         self.refused = counter("refused", "Messages refused because of what they said", door)
         self.duplicates = counter("duplicates", "Resends: answered as the first was, not sent on", door)
         self.failed = counter("not_kept", "Messages given back to the sender: no broker, or no room", door)
         self.answer_seconds = histogram("answer_seconds", "From receipt to the reply", door, _ANSWER_S)
         self.delivered = counter("delivered", "Deliveries the receiver said yes to", way)
+        self.delivery_noted = counter("delivery_noted", "Deliveries in which validation found faults", way)
         self.tries_failed = counter("delivery_failed", "Tries of a delivery that failed", way)
         self.dead = counter("dead", "Deliveries given up", way)
         self.delivery_seconds = histogram(

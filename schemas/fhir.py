@@ -7,7 +7,7 @@ from typing import Any
 from config import registry
 from config.errors import BadMessage
 from schemas.json import Json
-from schemas.r4.check import Fault
+from schemas.validation.base import Fault
 
 
 class Fhir(Json):
@@ -30,7 +30,7 @@ class Fhir(Json):
 
 
 def validate(resource: Any) -> list[Fault]:
-    """What is wrong with a resource: (path, text) of each fault. Needs the extra `fhir`."""
+    """What is wrong with a resource by its schema. Needs the extra `fhir`."""
     from schemas.r4.check import validate as check
 
     return check(resource)

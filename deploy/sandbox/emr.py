@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from config.registry import formats
 from deploy.sandbox.http import HttpParty, Request, Response
+from schemas.validation.base import Fault
 
 Resource = dict[str, Any]
 
@@ -59,9 +60,9 @@ class Emr(HttpParty):
         found = self.kept.get(parts[1], {}).get(parts[2])
         return Response(200, found) if found else self.refusal(404, f"there is no {parts[1]}/{parts[2]}")
 
-    def refusal(self, status: int, text: str, *places: tuple[str, str]) -> Response:
-        """An OperationOutcome; `places` are (path, what is wrong there)."""
-        said = [f"{path}: {what}" for path, what in places] or [text]
+    def refusal(self, status: int, text: str, *faults: Fault) -> Response:
+        """An OperationOutcome."""
+        said = [str(fault) for fault in faults] or [text]
         issues = [{"severity": "error", "code": "invalid", "diagnostics": line} for line in said]
         return Response(status, {"resourceType": "OperationOutcome", "issue": issues})
 

@@ -183,7 +183,7 @@ class _Scenes:
         if not case.world.tables:
             return self._stage
         library = self._workshop.library.with_tables(case.world.tables)
-        other = draft(self._made.document, Workshop(library, self._workshop.systems))
+        other = draft(self._made.document, Workshop(library, self._workshop.systems, self._workshop.kinds))
         return Stage(other.channel, self._site) if other.channel is not None else None
 
 

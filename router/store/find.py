@@ -35,6 +35,7 @@ _ID_DIGITS = 8  # of an id, to be taken for one in the one box
 m, a, x = message.c, attempt.c, message_index.c
 # The partial indexes are only used where the condition stands in the question word by word.
 _NOT_ACCEPTED: ColumnElement[bool] = literal_column(f"message_{DAY}.state <> 'accepted'")
+_WITH_CODE: ColumnElement[bool] = literal_column(f"message_{DAY}.code <> ''")
 _NOT_SENT: ColumnElement[bool] = literal_column(f"delivery_attempt_{DAY}.outcome <> 'sent'")
 HAS_PARENT: ColumnElement[bool] = literal_column(f"message_{DAY}.parent <> ''")
 LISTED = (
@@ -159,7 +160,7 @@ def _open(outcome: str, channel: str, destination: str, ends: Sequence[str]) -> 
 
 def _with_code(code: str) -> Any:
     tried = select(a.message_id).where(_NOT_SENT, a.code == code)
-    return union_all(tried, select(m.id).where(_NOT_ACCEPTED, m.code == code))
+    return union_all(tried, select(m.id).where(_WITH_CODE, m.code == code))
 
 
 def _box(text: str, tag: BindParameter[int]) -> ColumnElement[bool]:

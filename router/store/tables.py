@@ -89,6 +89,7 @@ message = Table(
     *_chained(),
     Index(f"message_by_channel_{DAY}", "channel", "id"),
     _rare("message_not_accepted", "state", "id", where="state <> 'accepted'"),
+    _rare("message_with_code", "code", "id", where="code <> ''"),
     _rare("message_by_parent", "parent", "id", where="parent <> ''"),
 )
 

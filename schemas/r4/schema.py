@@ -16,7 +16,12 @@ from typing import Any
 from schemas.r4.codes import MORE
 
 _YEAR = "([0-9]([0-9]([0-9][1-9]|[1-9]0)|[1-9]00)|[1-9]000)"
-_MONTH, _DAY = "(0[1-9]|1[0-2])", "(0[1-9]|[12][0-9]|3[01])"
+_MONTH = "(0[1-9]|1[0-2])"
+_LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+_MONTHS = (
+    "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+)
+_DAY = f"({_YEAR}-{_MONTHS}|{_LEAP}-02-29)"  # of the calendar
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
 _ZONE = "(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 
@@ -47,9 +52,9 @@ PRIMITIVES: dict[str, dict[str, Any]] = {
     "Oid": _text(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+"),
     "Uuid": _text(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "Base64Binary": _text(r"[0-9A-Za-z+/=\s]*"),
-    "Date": _text(f"{_YEAR}(-{_MONTH}(-{_DAY})?)?"),
-    "DateTime": _text(f"{_YEAR}(-{_MONTH}(-{_DAY}(T{_CLOCK}{_ZONE})?)?)?"),
-    "Instant": _text(f"{_YEAR}-{_MONTH}-{_DAY}T{_CLOCK}{_ZONE}"),
+    "Date": _text(f"{_YEAR}(-{_MONTH})?|{_DAY}"),
+    "DateTime": _text(f"{_YEAR}(-{_MONTH})?|{_DAY}(T{_CLOCK}{_ZONE})?"),
+    "Instant": _text(f"{_DAY}T{_CLOCK}{_ZONE}"),
     "Time": _text(_CLOCK),
 }
 PATTERNS = {made["pattern"]: name for name, made in PRIMITIVES.items() if "pattern" in made}
