@@ -160,6 +160,7 @@ class Settings(_Part):
     systems: Path
     maps: tuple[Path, ...]
     tables: tuple[Path, ...]
+    schemas: Path  # what channels are validated by
     broker: Secret
     broker_tls: ClientTls
     database: Secret
@@ -210,6 +211,7 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         systems=home / "systems.yaml",
         maps=_with_own(site and base / "maps", ROOT / "transforms" / "maps"),
         tables=_with_own(site and base / "tables", ROOT / "schemas" / "tables"),
+        schemas=base / "schemas",
         broker=_filled(text.broker, ("broker",), document, secrets),
         broker_tls=tls.ready(text.broker_tls, ("broker_tls",)),
         database=_database(_filled(database, ("database",), document, secrets), base, var),

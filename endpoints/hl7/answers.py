@@ -18,7 +18,7 @@ _WANTED = {"AL": "AER", "ER": "ER", "SU": "A", "NE": ""}
 _GAP = b"\x02"  # no header has it: a control character
 _HEADERS_KEPT = 1000
 CODES = frozenset(("AA", "AE", "AR", "CA", "CE", "CR"))  # MSA-1, table 0008
-_CONTENT = "JL-V"  # validation's codes: an error (AE), where what cannot be read at all is rejected (AR)
+_CONTENT = "V"  # validation's codes, JL-Vnnn: an error (AE), where what cannot be read at all is rejected (AR)
 _LETTER = {"accepted": "A", "answered": "A", "pending": "A", "refused": "R", "failed": "E"}
 
 
@@ -122,7 +122,7 @@ class Answers:
 
 def _code(reply: Reply, asked: str) -> str:
     """AA, AE, AR; where MSH-15 (`asked`) makes it the enhanced mode CA, CE, CR; '' where none is wanted."""
-    letter = "E" if reply.code.startswith(_CONTENT) else _LETTER[reply.state]
+    letter = "E" if reply.code[3:4] == _CONTENT else _LETTER[reply.state]
     if not asked:
         return "A" + letter
     return "C" + letter if letter in _WANTED.get(asked, "AER") else ""
