@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -71,8 +72,8 @@ class Xsd:
             return []
         names = {prefix: uri for element in tree.iter("*") for prefix, uri in element.nsmap.items() if prefix}
         faults: dict[tuple[str, str], Fault] = {}
-        log = self._schema.error_log
-        for error in (log[number] for number in range(len(log))):
+        log: Any = self._schema.error_log  # whose types know nothing of its entries
+        for error in log:
             text, code = _words(error.type_name, error.message)
             named = _ATTRIBUTE.match(error.message) if code != MISSING else None
             path = _path(document, error.path or "", names) + (f"/@{_local(named[1])}" if named else "")
