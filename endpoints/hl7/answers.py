@@ -18,7 +18,8 @@ _WANTED = {"AL": "AER", "ER": "ER", "SU": "A", "NE": ""}
 _GAP = b"\x02"  # no header has it: a control character
 _HEADERS_KEPT = 1000
 CODES = frozenset(("AA", "AE", "AR", "CA", "CE", "CR"))  # MSA-1, table 0008
-_CONTENT = "V"  # validation's codes, JL-Vnnn: an error (AE), where what cannot be read at all is rejected (AR)
+# The family of validation's codes: an error (AE), where what cannot be read at all is rejected (AR).
+_CONTENT = "V"
 _LETTER = {"accepted": "A", "answered": "A", "pending": "A", "refused": "R", "failed": "E"}
 
 
