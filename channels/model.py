@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from channels.case_schema import TESTS
 from config.units import Seconds, Size
 from schemas.message import Message
 from schemas.validation.base import Validation
@@ -19,6 +20,7 @@ class _Text(BaseModel):
 
 # A name, or a name and its options: `schemas.choice` says what is wrong with it.
 FormatText = Annotated[Any, WithJsonSchema({"type": ["string", "object"]})]
+TestsText = Annotated[list[Any], WithJsonSchema(TESTS)]  # `case_text` says what is wrong with one
 
 
 class RetryText(_Text):
@@ -133,7 +135,7 @@ class ChannelText(_Text):
     keep: KeepText | None = Field(
         default=None, description="without it, as the site's `journal: {keep}` says"
     )
-    tests: list[Any] = Field(default=[], description="cases for `jingluo test`")
+    tests: TestsText = Field(default=[], description="cases for `jingluo test`")
 
 
 # Keys of the design that no part of this version acts on: silence would be a promise.

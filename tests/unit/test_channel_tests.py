@@ -156,6 +156,19 @@ def test_an_expected_message_is_written_by_update_and_then_compared(tmp_path: Pa
     ]
 
 
+def test_a_map_is_compared_with_a_file_too(tmp_path: Path) -> None:
+    of_map = (
+        f"{MAP}tests:\n  - name: m\n{GIVEN}    expect: {{file: person.json, except: $.at, $.sex: male}}\n"
+    )
+    folder = site(tmp_path, f"  - name: t\n{GIVEN}    expect: {{lis: sent}}\n", of_map=of_map)
+    assert [failure.path for failure in play(folder, "person").failed[0].failures] == ["person.json"]
+    assert play(folder, "person", update=True).written == ["person.json"]
+    assert play(folder, "person").failed == []
+    (folder / "person.json").write_text((folder / "person.json").read_text().replace("male", "female"))
+    (changed,) = play(folder, "person").failed
+    assert [str(failure) for failure in changed.failures] == ["m: $.sex: expected 'female', got 'male'"]
+
+
 def test_update_does_not_hide_what_is_wrong_beside_the_file(tmp_path: Path) -> None:
     expect = "{emr: {file: emr.json, $.sex: female}}"
     folder = site(tmp_path, f"  - name: t\n{GIVEN}    expect: {expect}\n")

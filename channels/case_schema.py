@@ -1,0 +1,120 @@
+"""The JSON Schema of a channel's `tests:`, for editors. What is said there of paths and names stays the check's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.cases import FILED, NO_ANSWER, REPLIES, STATES
+
+Schema = dict[str, Any]
+
+_PLAIN: Schema = {"type": ["string", "number"]}
+_DURATION: Schema = {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$|\$\{"}
+_TEXTS: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+
+
+def _object(properties: Schema, says: str = "", **more: Any) -> Schema:
+    made = {"type": "object", "properties": properties, "additionalProperties": False, **more}
+    return made | ({"description": says} if says else {})
+
+
+def _word(words: tuple[str, ...], says: str = "") -> Schema:
+    return {"enum": list(words)} | ({"description": says} if says else {})
+
+
+def _message(facts: Schema) -> Schema:
+    """Facts, and what the message must hold."""
+    content: Schema = {
+        "file": {"type": "string", "description": "the whole message, in a file of the site"},
+        "except": {"description": "paths that may differ in it", "type": ["string", "array"]},
+        "holds": {"description": "a condition, as in `when`", "type": "object"},
+    }
+    return _object(facts | content, patternProperties={r"^\$": {}}, minProperties=1)
+
+
+_ANSWER: Schema = {
+    "anyOf": [
+        {**_PLAIN, "description": f"AA, AE, 503, written ...; or {', '.join(NO_ANSWER)}"},
+        _object(
+            {
+                "answer": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN, "minItems": 1}]},
+                "body": {"description": "the answer's text; of JSON also YAML; or {file: name}"},
+                "headers": _TEXTS,
+                "after": {**_DURATION, "description": "how long the answer takes"},
+            }
+        ),
+    ]
+}
+_WHILE = _object(
+    {
+        "clock": {
+            "description": "when the message comes, and for how long it is tried again",
+            "anyOf": [{"type": "string"}, _object({"at": {"type": "string"}, "passes": _DURATION})],
+        },
+        "tables": {
+            "description": "other rows in code tables: {table: {code: value}}",
+            "type": "object",
+            "additionalProperties": _TEXTS,
+        },
+    },
+    "how destinations (by name), clock and tables behave",
+    additionalProperties={"anyOf": [*_ANSWER["anyOf"], {"type": "array", "items": _ANSWER, "minItems": 1}]},
+)
+_REPLY = {
+    "description": "a state, a code of the source, or what the sender reads",
+    "anyOf": [_PLAIN, _message({"state": _word(REPLIES), "code": _PLAIN, "error": {"type": "string"}})],
+}
+_JOURNAL = {
+    "description": "what the journal has of it",
+    "anyOf": [
+        _word(FILED),
+        _object(
+            {
+                "state": _word(FILED),
+                "kind": {"type": "string"},
+                "code": {"type": "string"},
+                "parent": {"type": "string"},
+                "index": {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}},
+            }
+        ),
+    ],
+}
+_WAY = {
+    "description": "what became of it at this destination",
+    "anyOf": [
+        _word(STATES),
+        _message({"state": _word(STATES), "code": _PLAIN, "tries": {"type": "integer", "minimum": 0}}),
+    ],
+}
+_EXPECT = _object(
+    {"reply": _REPLY, "journal": _JOURNAL, "order": {**_PLAIN, "description": "the key of its order"}},
+    "what must become of it: destinations by name, reply, journal, order",
+    additionalProperties=_WAY,
+    minProperties=1,
+)
+_GIVEN: Schema = {"description": "the message: a text; of JSON also YAML; or {file: name}"}
+
+TESTS: Schema = {
+    "type": "array",
+    "items": _object(
+        {
+            "name": {"type": "string", "description": "what must be so, in a sentence"},
+            "given": _GIVEN,
+            "before": {
+                "description": "messages that came earlier, each as `given`, or {given, ago}",
+                "type": "array",
+            },
+            "while": _WHILE,
+            "envelope": _object(
+                {
+                    "id": {"type": "string"},
+                    "source": {"type": "string"},
+                    "parent": {"type": "string"},
+                    "headers": _TEXTS,
+                }
+            ),
+            "expect": _EXPECT,
+        },
+        required=["given", "expect"],
+    ),
+}
