@@ -79,6 +79,7 @@ def fault_of(seed: int, names: Sequence[str], stacks: Sequence[str]) -> str:
 @fault("kill")
 async def kill(trial: Trial, chance: Random) -> None:
     """kill -9 of a process, and its start."""
+    await trial.gets_through()
     process = chance.choice(trial.scene.engine.processes)
     with trial.window(f"kill {process.name}", cuts=process.does("delivery")):
         process.kill()

@@ -24,6 +24,8 @@ LOAD_S = 60.0  # no further fault begins when they took so long
 DRAIN_S = 90.0  # until what was accepted has arrived
 JOURNAL_S = 45.0  # until the journal knows it; what it then does not know is judged
 NOTICED_S = 1.0
+THROUGH_S = 10.0
+RECORDED_S = 0.3
 QUIET_S = 0.5  # and no further copy has come for so long
 AGAIN = 0.05  # of accepted messages are sent once more, where the channel knows duplicates
 
@@ -141,6 +143,15 @@ class Trial:
         while self.accepted() < count:
             self.scene.engine.check()
             await asyncio.sleep(0.02)
+
+    async def gets_through(self) -> None:
+        """Until what was accepted so far has arrived, if it soon does, and is recorded.
+
+        Else the same message may be under way at three crashes in a row, and is parked as poison, rightly.
+        """
+        waiting = set(self._judged().lost)
+        await _until(lambda: waiting.isdisjoint(self._judged().lost), THROUGH_S)
+        await asyncio.sleep(RECORDED_S)
 
     async def _drained(self) -> list[str]:
         """Until every receiver has what it shall have, and nothing more comes."""
