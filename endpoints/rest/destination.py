@@ -8,19 +8,21 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import quote, urlencode
 
-import httpx2
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config.errors import Refused, Unreachable
-from config.tls import ClientTls, client_context, refusal
+from config.tls import ClientTls, client_context
 from config.units import Seconds, Size
 from endpoints.base import Ground, Options, pieces_of
 from endpoints.rest.media import format_of, media_type
 from schemas.form import media_type as form_type
 from schemas.message import Blob, Message, Receipt
+
+if TYPE_CHECKING:
+    from endpoints.rest.client import Client
 
 
 class Auth(BaseModel):
@@ -79,24 +81,31 @@ class HttpDestination:
         self.streams = not options.query
         self.options = options
         self.ground = ground
-        self._client: httpx2.AsyncClient | None = None
+        self._client: Client | None = None
 
     async def start(self) -> None:
-        """Nothing to do: the client is made when there is something to send."""
+        """Connections are made when there is something to send; what makes them is here before."""
+        import endpoints.rest.client  # noqa: F401
 
-    def _opened(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(
-            headers=self._fixed_headers(),
-            auth=self._basic(),
-            verify=self._tls(),
-            timeout=httpx2.Timeout(self.options.timeout, connect=self.options.connect_within),
-            limits=httpx2.Limits(max_connections=self.options.connections),
-            trust_env=False,
+    def _opened(self) -> Client:
+        from endpoints.rest.client import Client
+
+        options = self.options
+        auth = options.auth
+        return Client(
+            self._fixed_headers(),
+            (auth.user, auth.password) if auth and auth.user else None,
+            self._tls(),
+            timeout=options.timeout,
+            connect_within=options.connect_within,
+            connections=options.connections,
+            max_answer=options.max_answer,
+            too_large=self._too_large,
         )
 
     async def stop(self) -> None:
         if self._client is not None:
-            await self._client.aclose()
+            await self._client.close()
 
     async def send(self, message: Message) -> Receipt:
         headers = {"idempotency-key": message.id} if message.id else {}
@@ -112,18 +121,10 @@ class HttpDestination:
                 if message.blob is not None:
                     headers["content-length"] = str(message.blob.size)
                     content = self._pieces(message.blob, within)
-                request = client.build_request(self.options.method, url, content=content, headers=headers)
-                return await self._exchange(client, request)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            if (tls := _tls_error(error)) is not None:
-                raise Unreachable("JL-E227", f"TLS: {refusal(tls)}") from None
-            raise Unreachable("JL-E220", f"no connection: {type(error).__name__}") from None
-        except (httpx2.TimeoutException, TimeoutError):
+                return self._judge(*await client.send(self.options.method, url, headers, content))
+        except TimeoutError:
             text = f"no answer within {self.options.timeout:g} s"
             raise Unreachable("JL-E221", text, maybe_done=True) from None
-        except httpx2.HTTPError as error:
-            text = f"the exchange broke off: {type(error).__name__}"
-            raise Unreachable("JL-E222", text, maybe_done=True) from None
 
     async def _pieces(self, blob: Blob, within: asyncio.Timeout) -> AsyncIterator[bytes]:
         """Each piece has its own time."""
@@ -133,15 +134,8 @@ class HttpDestination:
             yield piece
         within.reschedule(loop.time() + self.options.timeout)
 
-    async def _exchange(self, client: httpx2.AsyncClient, request: httpx2.Request) -> Receipt:
-        response = await client.send(request, stream=True)
-        try:
-            answer = await self._answer(response)
-        finally:
-            await response.aclose()
-        return self._judge(response.status_code, response.reason_phrase, response.headers, answer)
-
     def _judge(self, status: int, reason: str, headers: Mapping[str, str], answer: bytes) -> Receipt:
+        """Raises Refused and Unreachable where the status is no success. Header names are in small letters."""
         if 200 <= status < 300:
             kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
             return Receipt(str(status), answer, format_of(kept.get("content-type", "")), kept)
@@ -157,15 +151,6 @@ class HttpDestination:
         if len(answer) > self.options.max_answer:
             raise self._too_large(int(code or 200))
         return self._judge(int(code or 200), "", headers, answer)
-
-    async def _answer(self, response: httpx2.Response) -> bytes:
-        parts, size = [], 0
-        async for part in response.aiter_bytes():
-            size += len(part)
-            if size > self.options.max_answer:
-                raise self._too_large(response.status_code)
-            parts.append(part)
-        return b"".join(parts)
 
     def _too_large(self, status: int) -> Refused:
         return Refused("JL-E225", f"status {status}, an answer over {self.options.max_answer} bytes")
@@ -185,13 +170,9 @@ class HttpDestination:
             made["authorization"] = f"Bearer {self.options.auth.bearer}"
         return made | dict(self.options.headers)
 
-    def _basic(self) -> httpx2.BasicAuth | None:
-        auth = self.options.auth
-        return httpx2.BasicAuth(auth.user, auth.password) if auth and auth.user else None
-
-    def _tls(self) -> ssl.SSLContext | bool:
+    def _tls(self) -> ssl.SSLContext | None:
         if not self.options.url.startswith("https:"):
-            return False
+            return None
         try:
             return client_context(self.options.tls, self.ground.base_dir)
         except OSError as error:
@@ -207,13 +188,6 @@ class HttpDestination:
 
     def _until(self, date: str) -> float:
         return parsedate_to_datetime(date).timestamp() - self.ground.now()
-
-
-def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    """What stands behind a failed connection, where that is TLS."""
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _filled(url: str, body: bytes) -> str:
@@ -234,12 +208,14 @@ def _filled(url: str, body: bytes) -> str:
         return quote(value, safe="")
 
     filled = _PLACE.sub(fill, url)
-    query = httpx2.QueryParams()
-    for name, value in fields.items():
-        for one in value if isinstance(value, list) else [value]:
-            if name not in used and one is not None:
-                query = query.add(name, _text(one, name))
-    return str(httpx2.URL(filled).copy_merge_params(query)) if query else filled
+    query = [
+        (name, _text(one, name))
+        for name, value in fields.items()
+        if name not in used
+        for one in (value if isinstance(value, list) else [value])
+        if one is not None
+    ]
+    return f"{filled}{'&' if '?' in filled else '?'}{urlencode(query)}" if query else filled
 
 
 def _text(value: Any, name: str) -> str:
