@@ -18,12 +18,12 @@ from schemas.hl7.names import path_of
 from schemas.hl7.nodes import HEADERS, MAX_REPETITIONS, Piece, Segment, node_of, repetitions
 from schemas.hl7.where import Where, index_of
 
-_SEGMENT = r"(?P<up>>)?(?P<name>[A-Z][A-Z0-9]{2})(?:\[(?P<nth>[0-9]*)\])?"
+_SEGMENT = r"(?P<up>[<>])?(?P<name>[A-Z][A-Z0-9]{2})(?:\[(?P<nth>[0-9]*)\])?"
 _FIELD = r"-(?P<field>[0-9]+)(?:\[(?P<rep>[0-9]*)\])?"
 _PARTS = r"\.(?P<comp>[0-9]+)(?:\.(?P<sub>[0-9]+))?"
 _PATH = re.compile(rf"(?:{_SEGMENT})?(?:{_FIELD})?(?:{_PARTS})?")
 _LOOSE = re.compile(
-    r"(>?)([A-Za-z][A-Za-z0-9]{2})(\[[0-9]*\])?[-. _/]?([0-9]*)(\[[0-9]*\])?((?:[-._/][0-9]+){0,2})"
+    r"([<>]?)([A-Za-z][A-Za-z0-9]{2})(\[[0-9]*\])?[-. _/]?([0-9]*)(\[[0-9]*\])?((?:[-._/][0-9]+){0,2})"
 )
 
 
@@ -46,7 +46,7 @@ def _parse(text: str) -> Where:
     number = {key: _number(match[key]) for key in ("nth", "field", "rep", "comp", "sub")}
     if any(number[key] == 0 for key in ("field", "comp", "sub")) or "[0]" in text:
         raise BadPath(f"{text!r}: fields, components and repetitions count from 1")
-    return Where(match["name"] or "", **number, following=bool(match["up"]))
+    return Where(match["name"] or "", **number, following=bool(match["up"]), before=match["up"] == "<")
 
 
 def _number(text: str | None) -> int | None:
@@ -317,6 +317,9 @@ def _repetitions(row: list[str], index: int, tree: Hl7Message) -> list[Any]:
 
 def _segments(node: Any, where: Where) -> Iterator[Segment]:
     """The segments meant: without brackets the first where a field is asked for, else all."""
+    if isinstance(node, Segment) and where.before:
+        yield from _nearest_before(node, where.name)
+        return
     if isinstance(node, Segment) and where.following:
         tree, start, end = node.tree, node.at + 1, _group_end(node)
     elif isinstance(node, Hl7Message) and not where.following:
@@ -335,6 +338,17 @@ def _group_end(segment: Segment) -> int:
     """A segment's group lasts until the next of its own name, or until the group around it ends."""
     name = segment.row[0]
     return next(segment.tree.places(name, segment.at + 1, segment.end), segment.end)
+
+
+def _nearest_before(segment: Segment, name: str) -> Iterator[Segment]:
+    """None beyond the last segment of its own name: what stands before that belongs to that."""
+    lines, mark = segment.tree.lines, segment.tree.marks.field
+    for at in range(segment.at - 1, -1, -1):
+        if lines[at].startswith(name + mark):
+            yield Segment(segment.tree, at, segment.at)
+            return
+        if lines[at].startswith(segment.row[0] + mark):
+            return
 
 
 def _in_segment(segment: Segment, where: Where) -> list[Any]:

@@ -17,6 +17,7 @@ class Where(NamedTuple):
     comp: int | None
     sub: int | None
     following: bool  # `>OBX`: those that follow the segment at hand
+    before: bool = False  # `<ORC`: the nearest before it
 
 
 def index_of(name: str, field: int) -> int:

@@ -134,6 +134,13 @@ def test_a_group_holds_the_segments_up_to_the_next_of_its_own_name() -> None:
     assert [one(item, ">NTE-3") for item in obx] == ["first", None, None]
 
 
+def test_the_nearest_before_is_of_the_same_group() -> None:
+    text = HEAD.format("") + "ORC|RE|1\rORC|RE|2\rOBR|1\rOBX|1\rOBR|2\rORC|RE|3\rOBR|3\r"
+    orders = [one(obr, "<ORC-2") for obr in HL7.path("OBR").many(HL7.decode(text.encode()))]
+    assert orders == ["2", None, "3"]
+    assert HL7.path("<ORC-2").relative
+
+
 @pytest.mark.parametrize(
     ("wrong", "nearest"),
     [("PID3.1", "PID-3.1"), ("pid-3", "PID-3"), ("PID.3.1", "PID-3.1"), ("PID-3-1", "PID-3.1"), ("P", "")],
