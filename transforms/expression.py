@@ -1,8 +1,8 @@
 """Expressions: `$` + a path in the message's own path language, then pipes. Compiled once, to closures.
 
 A closure takes the node at hand and the environment of one run: a list that holds the whole message, its
-envelope, and after these what `let` named. Slots are numbered when a map is compiled, so nothing is looked
-up by name later.
+envelope, what was kept, and after these what `let` named. Slots are numbered when a map is compiled, so
+nothing is looked up by name later.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ At = tuple[str | int, ...]
 Env = list[Any]
 Value = Callable[[Any, Env], Any]
 
-ROOT, MESSAGE, FIRST_LET = 0, 1, 2
+ROOT, MESSAGE, KEPT, FIRST_LET = 0, 1, 2, 3
 MAX_EXPRESSION = 2_000  # characters
 MAX_PIPES = 20
 
@@ -49,8 +49,9 @@ class Scope:
     envelope: bool = True
     nested: bool = False  # the node at hand is an item, not the whole message
     lets: Mapping[str, int] = field(default_factory=dict)
+    literals: Mapping[int, Any] = field(default_factory=dict)  # by slot: the names that stand for a literal
     position: int = 0  # the slot of `$#`
-    slots: list[str] = field(default_factory=lambda: ["", ""])  # the names; the first two are not `let`
+    slots: list[str] = field(default_factory=lambda: [""] * FIRST_LET)  # the names; the first are not `let`
     numbered: set[int] = field(default_factory=set)  # those that somebody reads `$#` from
     seen: Callable[[At], Callable[[], None]] | None = None  # makes what is called when a place gave something
 

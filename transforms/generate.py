@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from transforms.expression import Expression, Value, add_text, filled
+from transforms.expression import KEPT, Expression, Value, add_text, filled
 from transforms.plans import (
     NOTHING,
     TRUTHY,
@@ -20,6 +20,8 @@ from transforms.plans import (
     Fixed,
     Items,
     Join,
+    Keep,
+    Kept,
     Lets,
     Members,
     Part,
@@ -99,6 +101,12 @@ class _Generator(Reading):
                         self._let(slot, let, node)
                     self.value(body, node, then)
                     self.lets = before
+                case Keep():
+                    self._keep(plan, node, then)
+                case Kept():
+                    made = self.fresh()
+                    self.line(f"{made} = [*env[{KEPT}].values()]")
+                    self._if(made, made, list, then)
                 case When():
                     self._when(plan, node, then)
                 case First(options):
@@ -161,6 +169,14 @@ class _Generator(Reading):
         self.line(f"env[{slot}] = {into}")  # for fragments; what none of them reads goes in the end
         self.stored.add(slot)
         self.lets[slot] = Let(into, _only(kinds), sure)
+
+    def _keep(self, plan: Keep, node: Node, then: Then) -> None:
+        def keep(key: str, _: Kind) -> None:
+            with self.block(f"if {key} not in env[{KEPT}]:"):
+                self.value(plan.kept, node, lambda made, _: self.line(f"env[{KEPT}][{key}] = {made}"))
+
+        self.value(plan.key, node, keep)
+        self.value(plan.body, node, then)
 
     def _read(self, expression: Expression, node: Node, then: Then) -> None:
         into, found = self.fresh(), self.found(expression, node)

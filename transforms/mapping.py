@@ -16,14 +16,14 @@ from schemas.choice import choose
 from schemas.message import Message
 from transforms.expression import FIRST_LET, At, Scope, Value
 from transforms.generate import generate
-from transforms.plans import Part, Plan
+from transforms.plans import Keep, Kept, Part, Plan, holds
 from transforms.shapes import Place, compile_shape, without
 
 if TYPE_CHECKING:
     from transforms.library import Library
 
 MAP_KEYS = ("map", "title", "from", "to", "start", "let", "when", "make", "tests")
-FRAGMENT_KEYS = ("fragment", "title", "from", "let", "when", "else", "make")
+FRAGMENT_KEYS = ("fragment", "title", "from", "let", "when", "else", "keep", "make")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Map:
 
     def tree(self, source_tree: Any, message: Message | None = None) -> Any:
         """What the map makes, as a tree of the target format. Constant parts are shared: do not change it."""
-        env = [source_tree, message, *self.empty]
+        env = [source_tree, message, {}, *self.empty]
         made = self.make(source_tree, env)
         if made is None and not self.overlay:
             raise BadMessage("JL-M053", f"the map {self.name} makes nothing of this message")
@@ -93,6 +93,9 @@ class Compiler:
         overlay = _overlay(spec, source, target, problems, at)
         scope = Scope(source, self, problems, _where(document), seen=self._seen(document))
         plan = compile_shape(_kept(spec, MAP_KEYS), Place(scope, self._fragment), at)
+        if holds(plan, Keep) and not holds(plan, Kept):
+            hint = "write - {kept: true} at the end of the list that shall have it"
+            problems.append(Problem((*at, "make"), "JL-C108", "what is kept stands nowhere", hint))
         if any(problem.severity == "error" for problem in problems[before:]):
             return None
         name = str(spec.get("map", ""))
@@ -118,6 +121,7 @@ class Compiler:
                 scope.problem(at, "JL-C105", f"no fragment is called {name!r}", hint)
             return None
         key = (name, scope.format.name, scope.nested, scope.position, *sorted(scope.lets.items()))
+        key += tuple((slot, repr(value)) for slot, value in sorted(scope.literals.items()))
         if key in self._parts:
             return self._parts[key]
         self.files.add(FilePath(document.file))

@@ -53,6 +53,20 @@ class Lets:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """`body`, and `kept` put aside, once for each value of `key`."""
+
+    key: Plan
+    kept: Plan
+    body: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that was put aside so far."""
+
+
+@dataclass(frozen=True, slots=True)
 class When:
     entries: tuple[Entry, ...]
     body: Plan
@@ -108,7 +122,7 @@ class Seen:
     tell: Callable[[], None]
 
 
-Plan = Fixed | Read | Each | With | Lets | When | First | Join | Items | Members | Part | Seen
+Plan = Fixed | Read | Each | With | Lets | Keep | Kept | When | First | Join | Items | Members | Part | Seen
 NOTHING = Fixed(None)
 TRUTHY = frozenset((str, list, dict))  # kinds of values that are something exactly where they are true
 
@@ -120,13 +134,13 @@ def kinds(plan: Plan) -> frozenset[type]:
             return frozenset() if value is None else frozenset((type(value),))
         case Read(expression):
             return frozenset((str if expression.is_text else object,))
-        case Each() | Items():
+        case Each() | Items() | Kept():
             return frozenset((list,))
         case Join():
             return frozenset((str,))
         case Members():
             return frozenset((dict,))
-        case With() | Lets() | Seen():
+        case With() | Lets() | Keep() | Seen():
             return kinds(plan.body)
         case When(_, body, other):
             return kinds(body) | kinds(other)
@@ -139,7 +153,7 @@ def kinds(plan: Plan) -> frozenset[type]:
 def inside(plan: Plan) -> tuple[Plan, ...]:
     """The plans that stand in a plan."""
     match plan:
-        case Fixed() | Read():
+        case Fixed() | Read() | Kept():
             return ()
         case Each(body=body) | With(body=body) | Part(plan=body) | Seen(body=body):
             return (body,)
@@ -147,6 +161,8 @@ def inside(plan: Plan) -> tuple[Plan, ...]:
             return (*(value for _, value in values), body)
         case When(_, body, other):
             return body, other
+        case Keep(key, kept, body):
+            return key, kept, body
         case First(plans) | Join(plans) | Items(plans):
             return plans
         case Members(members):
@@ -161,6 +177,11 @@ def uses(plan: Plan, found: Counter[int]) -> None:
             return
     for inner in inside(plan):
         uses(inner, found)
+
+
+def holds(plan: Plan, kind: type) -> bool:
+    """Whether a plan of a kind stands in a plan."""
+    return isinstance(plan, kind) or any(holds(part, kind) for part in inside(plan))
 
 
 def size(plan: Plan) -> int:

@@ -22,6 +22,8 @@ from transforms.plans import (
     Fixed,
     Items,
     Join,
+    Keep,
+    Kept,
     Lets,
     Members,
     Plan,
@@ -33,8 +35,8 @@ from transforms.plans import (
 
 MAX_DEPTH = 60
 MAX_LOOPS = 12
-_BODIES = ("make", "use", "first", "join", "raw")
-_CONTROLS = ("each", "when", "else", "let", "from")
+_BODIES = ("make", "use", "first", "join", "raw", "kept")
+_CONTROLS = ("each", "when", "else", "let", "from", "keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def _plan(spec: Any, place: Place, at: At) -> Plan:
     return Fixed(literal(spec))
 
 
-# Controls, from the outside in: each, from, let, when; then the body.
+# Controls, from the outside in: each, from, let, when, keep; then the body.
 
 
 def _controlled(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
@@ -90,7 +92,7 @@ def _controlled(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
         rest.append("from")
     if "make" in bodies and len(bodies) + len(rest) > 1:
         other = next(key for key in spec if key != "make" and (key in bodies or key in rest))
-        hint = "beside make stand only each, from, let, when and else"
+        hint = "beside make stand only each, from, let, when, else and keep"
         place.scope.problem((*at, other), "JL-C108", f"{other!r} beside make", hint, on_key=True)
         return NOTHING
     if "else" in controls and "when" not in controls:
@@ -103,6 +105,8 @@ def _controlled(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
         return _let(spec, place, at)
     if "when" in controls:
         return _when(spec, place, at)
+    if "keep" in controls:
+        return _keep(spec, place, at)
     return _body(spec, place, at)
 
 
@@ -151,7 +155,7 @@ def _let(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     if not isinstance(names, Mapping) or not names:
         place.scope.problem((*at, "let"), "JL-C108", "let is a mapping of names to values")
         return NOTHING
-    lets = dict(place.scope.lets)
+    lets, literals = dict(place.scope.lets), dict(place.scope.literals)
     values: list[tuple[int, Plan]] = []
     for name, value in names.items():
         here = (*at, "let", name)
@@ -159,10 +163,14 @@ def _let(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
             text = f"{name!r}: a name has small letters, digits and _"
             place.scope.problem(here, "JL-C108", text, on_key=True)
             continue
-        plan = compile_shape(value, place.deeper(lets=dict(lets)), here)
+        plan = compile_shape(value, place.deeper(lets=dict(lets), literals=dict(literals)), here)
         lets[name] = place.scope.slot(name)
         values.append((lets[name], plan))
-    return Lets(tuple(values), _controlled(without(spec, "let"), place.deeper(lets=lets), at))
+        literals.pop(lets[name], None)
+        if isinstance(plan, Fixed):
+            literals[lets[name]] = plan.value
+    inner = place.deeper(lets=lets, literals=literals)
+    return Lets(tuple(values), _controlled(without(spec, "let"), inner, at))
 
 
 def _when(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
@@ -172,7 +180,27 @@ def _when(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     other = _seen(compile_shape(spec.get("else"), place, (*at, "else")), place, (*at, "else"))
     if isinstance(body, Fixed):
         body = _seen(body, place, (*at, "make"))
-    return When(entries, body, other) if entries else NOTHING
+    if not entries:
+        return NOTHING
+    literals = place.scope.literals
+    if all(entry.expression and entry.expression.slot in literals for entry in entries):
+        env = [literals.get(slot) for slot in range(len(place.scope.slots))]
+        return body if all(entry.test(None, env) for entry in entries) else other
+    return When(entries, body, other)
+
+
+def _keep(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
+    """What stands elsewhere: where the map says `kept`."""
+    plan = _controlled(without(spec, "keep"), place, at)
+    several = spec["keep"] if isinstance(spec["keep"], list) else [spec["keep"]]
+    for number, kept in reversed(list(enumerate(several))):
+        here = (*at, "keep", number) if isinstance(spec["keep"], list) else (*at, "keep")
+        if not isinstance(kept, Mapping) or set(kept) != {"as", "make"}:
+            place.scope.problem(here, "JL-C108", "keep needs as and make", "keep: {as: $url, make: {...}}")
+            return NOTHING
+        key = compile_shape(kept["as"], place, (*here, "as"))
+        plan = Keep(key, compile_shape(kept["make"], place, (*here, "make")), plan)
+    return plan
 
 
 # Bodies.
@@ -191,6 +219,8 @@ def _body(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
             return _join(value, place, (*at, "join"))
         if key == "raw":
             return Fixed(value)
+        if key == "kept" and value is True:
+            return Kept()
     members = [(_name(key), compile_shape(value, place, (*at, key))) for key, value in spec.items()]
     return _members(members)
 

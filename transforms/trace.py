@@ -20,6 +20,8 @@ from transforms.plans import (
     Fixed,
     Items,
     Join,
+    Keep,
+    Kept,
     Lets,
     Members,
     Part,
@@ -111,7 +113,7 @@ class _Traced(NamedTuple):
 
 def trace(mapped: Map, tree: Any, message: Message | None = None) -> tuple[Any, list[Row]]:
     """What the map makes before its format builds it, and a row for every value in it, in order. Raises BadMessage."""
-    env = [tree, message, *mapped.empty]
+    env = [tree, message, {}, *mapped.empty]
     found = _Tracer(tree, env).value(mapped.plan, tree, _Here())
     return (found.value, found.rows) if found else (None, [])
 
@@ -120,6 +122,7 @@ class _Tracer:
     def __init__(self, root: Any, env: Env) -> None:
         self._root, self._env = root, env
         self._lets: dict[int, tuple[str, ...]] = {}  # the inputs of what `let` named, by slot
+        self._kept: dict[Any, _Traced] = {}
 
     def value(self, plan: Plan, node: Any, here: _Here) -> _Traced | None:
         match plan:
@@ -140,6 +143,11 @@ class _Tracer:
                 for slot, let in values:
                     self._let(slot, let, node, here)
                 return self.value(body, node, here)
+            case Keep(key, kept, body):
+                self._keep(key, kept, node, here)
+                return self.value(body, node, here)
+            case Kept():
+                return self._all_kept()
             case When(entries, body, other):
                 holds = all(entry.test(node, self._env) for entry in entries)
                 return self.value(body if holds else other, node, here)
@@ -178,6 +186,19 @@ class _Tracer:
         self._lets[slot] = (
             tuple(dict.fromkeys(text for row in found.rows for text in row.origin.inputs)) if found else ()
         )
+
+    def _keep(self, key: Plan, kept: Plan, node: Any, here: _Here) -> None:
+        named = self.value(key, node, here)
+        if named and named.value not in self._kept:
+            found = self.value(kept, node, here)
+            if found:
+                self._kept[named.value] = found
+
+    def _all_kept(self) -> _Traced | None:
+        made = _Traced([], [])
+        for found in self._kept.values():
+            _add(made, found)
+        return made if made.value else None
 
     def _each(self, plan: Each, node: Any, here: _Here) -> _Traced | None:
         made = _Traced([], [])

@@ -88,3 +88,60 @@ def test_a_mistake_of_the_message_is_found_though_what_stands_beside_it_is_missi
     ):
         with pytest.raises(BadMessage):
             made(make)
+
+
+DOCTOR = {
+    "each": "$PID-3",
+    "let": {"url": "$.1 | prefix urn:"},
+    "keep": {"as": "$url", "make": {"fullUrl": "$url", "from": "$.4.1"}},
+    "make": {"reference": "$url"},
+}
+
+
+def test_what_is_kept_stands_once_where_the_map_says_so() -> None:
+    found = made({"of": [DOCTOR, DOCTOR], "entry": [{"id": "$MSH-10"}, {"kept": True}]})
+    urls = [item["reference"] for item in found["of"]]
+    assert len(urls) == 4
+    assert [item["fullUrl"] for item in found["entry"][1:]] == urls[:2]
+    assert found["entry"][1]["from"] == "HIS"
+
+
+def test_what_is_kept_of_one_message_is_not_there_for_the_next() -> None:
+    run = compiled({"of": {"from": "$PID-4", **DOCTOR}, "entry": [{"id": "$MSH-10"}, {"kept": True}]}).run
+    assert run(MESSAGE) == run(MESSAGE)
+
+
+def test_what_is_kept_without_a_key_is_not_kept() -> None:
+    never = {"keep": {"as": "$PID-99", "make": {"x": "$PID-8"}}, "make": {"y": "$PID-8"}}
+    assert made({"of": never, "entry": [{"id": "$MSH-10"}, {"kept": True}]})["entry"] == [{"id": "C1"}]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        {"of": DOCTOR},
+        {"keep": {"make": "$PID-8"}, "make": {"kept": True}},
+        {"keep": "$PID-8", "make": {"kept": True}},
+    ],
+)
+def test_a_keep_that_cannot_be_is_refused(make: Any) -> None:
+    problems: list[Any] = []
+    assert (
+        compile_map({"from": "hl7v2", "to": "json", "make": make}, library.Library([], []), problems) is None
+    )
+    assert {problem.code for problem in problems} == {"JL-C108"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted"), [("full", {"id": "M"}), ("", {"text": "M"}), ("$PID-8 | prefix x", {"text": "M"})]
+)
+def test_a_condition_on_a_name_that_stands_for_a_literal_is_decided_beforehand(
+    mode: str, wanted: Any
+) -> None:
+    shape = {"when": {"$mode": "full"}, "make": {"id": "$PID-8"}, "else": {"text": "$PID-8"}}
+    assert made({"let": {"mode": mode}, "make": shape}) == wanted
+
+
+def test_a_name_given_anew_is_no_longer_the_literal() -> None:
+    inner = {"let": {"mode": "$PID-8"}, "make": {"when": {"$mode": "M"}, "make": "$PID-1"}}
+    assert made({"let": {"mode": "full"}, "make": inner}) == "1"

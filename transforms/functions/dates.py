@@ -265,6 +265,20 @@ def hl7time(value: str) -> str | None:
 
 
 @function
+def if_date(value: str) -> str | None:
+    """The text as it is where it is a date or a time of a day; nothing of what is none.
+
+    >>> if_date("20260105"), if_date("220241021055726"), if_date("unknown")
+    ('20260105', None, None)
+    """
+    try:
+        read(value)
+    except Unusable:
+        return None
+    return value
+
+
+@function
 def date_precision(value: str) -> str:
     """How precise it is: `year`, `month`, `day`, `hour`, `minute` or `second`.
 
