@@ -1,0 +1,72 @@
+"""The shipped maps beside what two other converters make of the same messages: see judge.py."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+
+from config.errors import BadMessage
+from schemas.fhir import validate
+from tests.corpus import judge
+
+pytestmark = [
+    pytest.mark.skipif(not judge.PAIRS.is_dir(), reason="the shared corpus is not beside the repository"),
+    pytest.mark.timeout(120),
+]
+LEAST = {  # of the resources expected of each type, in parts of a hundred, how many ours has one of the same type for
+    "ADT": 80,
+    "DFT": 80,
+    "OML": 80,
+    "ORM": 85,
+    "ORU": 88,
+    "SIU": 95,
+    "VXU": 88,
+}
+REFUSED = {
+    "obx__OBX-to-Observation-obx-18-extra-device-identifier": "JL-M051"
+}  # a time that is taken for a date
+
+
+def test_what_is_expected_of_each_message_type_is_mostly_made() -> None:
+    found: dict[str, judge.Score] = {}
+    for kind, score in judge.scores().items():
+        if judge.ASKED.fullmatch(kind):
+            found.setdefault(kind.partition("^")[0], judge.Score()).add(score)
+    shares = {kind: 100 * score.of_type / score.resources for kind, score in found.items()}
+    assert {kind: share for kind, share in shares.items() if share < LEAST.get(kind, 0)} == {}
+
+
+def test_every_bundle_is_valid_for_the_schema_and_for_the_models_and_holds_what_it_refers_to() -> None:
+    looker = judge.Judge()
+    faults: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for name, body, _ in judge.pairs():
+        made_by = looker.map(judge.message_type(body))
+        if made_by is None:
+            continue
+        try:
+            bundle = looker.bundle(judge.complete(body), made_by)
+        except BadMessage as error:
+            refused[name] = error.code
+            continue
+        urls = [entry["fullUrl"] for entry in bundle["entry"]]
+        lost = {url for url in judge.references(bundle) if url not in urls}
+        twice = {url for url in urls if urls.count(url) > 1}
+        if validate(bundle) or lost or twice:
+            faults[name] = (validate(bundle)[:5], sorted(lost)[:3], sorted(twice)[:3])
+        else:
+            Bundle.model_validate(bundle)
+    assert faults == {}
+    assert refused == REFUSED
+
+
+def test_a_judge_that_is_shown_what_is_expected_is_content_and_one_that_is_shown_nothing_is_not() -> None:
+    for _, _, expected in list(judge.pairs())[:3]:
+        same, none = judge.compare(expected, expected), judge.compare(expected, {})
+        assert same.made == same.resources == none.resources > 0
+        assert same.agreed == same.facts
+        assert none.of_type == none.made == none.agreed == 0
+        assert not re.search("Provenance", str(none.missing))
