@@ -14,7 +14,7 @@ from config.text import Document
 from schemas.base import Format
 from schemas.choice import choose
 from schemas.message import Message
-from transforms.expression import FIRST_LET, At, Scope, Value
+from transforms.expression import FIRST_LET, At, Env, Scope, Value
 from transforms.generate import generate
 from transforms.plans import Keep, Kept, Part, Plan, holds
 from transforms.shapes import Place, compile_shape, without
@@ -48,11 +48,14 @@ class Map:
 
     def tree(self, source_tree: Any, message: Message | None = None) -> Any:
         """What the map makes, as a tree of the target format. Constant parts are shared: do not change it."""
-        env = [source_tree, message, {}, *self.empty]
-        made = self.make(source_tree, env)
+        made = self.make(source_tree, self.env(source_tree, message))
         if made is None and not self.overlay:
             raise BadMessage("JL-M053", f"the map {self.name} makes nothing of this message")
         return self.target.build(made, source_tree if self.overlay else None)
+
+    def env(self, source_tree: Any, message: Message | None = None) -> Env:
+        """What one run begins with: the message, its envelope, nothing kept and nothing named."""
+        return [source_tree, message, {}, *self.empty]
 
     def run(self, source_tree: Any, message: Message | None = None) -> bytes:
         """The same, encoded."""

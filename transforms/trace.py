@@ -113,8 +113,7 @@ class _Traced(NamedTuple):
 
 def trace(mapped: Map, tree: Any, message: Message | None = None) -> tuple[Any, list[Row]]:
     """What the map makes before its format builds it, and a row for every value in it, in order. Raises BadMessage."""
-    env = [tree, message, {}, *mapped.empty]
-    found = _Tracer(tree, env).value(mapped.plan, tree, _Here())
+    found = _Tracer(tree, mapped.env(tree, message)).value(mapped.plan, tree, _Here())
     return (found.value, found.rows) if found else (None, [])
 
 

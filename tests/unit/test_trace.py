@@ -132,7 +132,7 @@ def test_of_shipped_maps_too(name: str) -> None:
         try:
             tree = mapped.source.decode(str(test["given"]).encode(), "utf-8")
             message = Message(b"", **test.get("envelope", {}))
-            made = mapped.make(tree, [tree, message, *mapped.empty])
+            made = mapped.make(tree, mapped.env(tree, message))
         except BadMessage as error:
             with pytest.raises(BadMessage, match=error.code):
                 trace(mapped, tree, message)
