@@ -87,7 +87,7 @@ class ValidateText(_Text):
     )
 
 
-Validate = Annotated[ValidateText, BeforeValidator(_named)]
+Validate = Annotated[ValidateText, BeforeValidator(_named, json_schema_input_type=ValidateText | str)]
 
 
 class BranchText(_Text):

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.model import Branch, Channel, ChannelText, Retry
+from schemas.validation.base import Validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Stop:
     when: Any = None  # the condition as the YAML has it
     map: str = ""
     reply_map: str = ""
+    validation: Validation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Way:
     format: str
     stops: tuple[Stop, ...]
     when: Any = None
+    validation: Validation | None = None
     order: str = ""
     lanes: int = 0
     duplicates: str = ""
@@ -54,6 +57,7 @@ def way_of(channel: Channel, text: ChannelText) -> Way:
         format=channel.format.name,
         stops=tuple(_stop(branch, text) for branch in channel.branches),
         when=text.when,
+        validation=channel.validation,
         order=text.order.by if text.order else "",
         lanes=channel.lanes,
         duplicates=text.duplicates.by if text.duplicates else "",
@@ -75,6 +79,7 @@ def _stop(branch: Branch, text: ChannelText) -> Stop:
         map=said.map or "",
         retry=branch.retry,
         reply_map=said.reply_map or "",
+        validation=branch.validation,
     )
 
 

@@ -133,6 +133,9 @@ def _english(way: Way) -> list[str]:
         first.append(
             f"Only where {condition(way.when, 'en')} does it go on; the rest is accepted and filed as filtered."
         )
+    if way.validation is not None:
+        then = "is refused" if way.validation.refuses else "goes on, and its faults are noted"
+        first.append(f"What is not valid by {way.validation.kind.name} {then}.")
     if way.duplicates:
         first.append(
             f"A second message with the same {path(way.duplicates)} within {duration(way.within_s, 'en')} gets the "
@@ -161,6 +164,9 @@ def _english_stop(way: Way, stop: Stop) -> str:
     made = (
         f"made into {format_name(stop.format, 'en')} by the map {stop.map}, " if stop.map else "as it came, "
     )
+    if stop.validation is not None:
+        then = "a dead letter" if stop.validation.refuses else "noted"
+        made += f"{then} where it is not valid by {stop.validation.kind.name}, "
     back = ""
     if stop.name == way.reply:
         mapped = f", made by the map {stop.reply_map}" if stop.reply_map else ""
@@ -173,6 +179,9 @@ def _chinese(way: Way) -> list[str]:
     first = [f"{named}：{format_name(way.format, 'zh')} 报文经 {_place(way, 'zh')} 进入。"]
     if way.when is not None:
         first.append(f"仅当 {condition(way.when, 'zh')} 时继续，其余接收后记为已过滤。")
+    if way.validation is not None:
+        then = "拒收" if way.validation.refuses else "照常处理，问题记入日志"
+        first.append(f"不符合 {way.validation.kind.name} 的报文{then}。")
     if way.duplicates:
         within = duration(way.within_s, "zh")
         first.append(f"{within}内 {path(way.duplicates)} 相同的重发报文得到首次的应答，不再转发。")
@@ -191,6 +200,9 @@ def _chinese(way: Way) -> list[str]:
 def _chinese_stop(way: Way, stop: Stop) -> str:
     where = f"当 {condition(stop.when, 'zh')} 时，" if stop.when is not None else ""
     made = f"由映射 {stop.map} 转为 {format_name(stop.format, 'zh')}，" if stop.map else "原样，"
+    if stop.validation is not None:
+        then = "转为死信" if stop.validation.refuses else "记入日志"
+        made += f"不符合 {stop.validation.kind.name} 则{then}，"
     back = ""
     if stop.name == way.reply:
         mapped = f"，由映射 {stop.reply_map} 转换" if stop.reply_map else ""

@@ -30,6 +30,7 @@ from schemas.validation.base import NOT_WHOLE, Fault, told
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 5  # what a sender is told when the broker cannot take more
+_APART = 50_000  # bytes: to validate more takes 20 ms and longer, for which no other channel may wait
 _INDEX_VALUE = 200  # characters kept of a searchable value
 
 
@@ -57,6 +58,9 @@ class _Read(Struct, frozen=True):
     noted: list[Fault] = []
 
 
+_Came = _Read | BadMessage | None  # of reading in a thread; None where that failed by a bug, or was not done
+
+
 class Intake:
     """One channel's way in. `deliver` is what its source is handed."""
 
@@ -81,6 +85,7 @@ class Intake:
         self._large = large
         self._full = full
         self.taken = self.taken_bytes = 0  # what was published so far
+        self._reading: asyncio.Future[_Came] | None = None  # the last that is read in a thread
         self._duplicates = duplicates
         self._ids = ids
         self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
@@ -92,7 +97,22 @@ class Intake:
         """Takes one message. Never raises; the Future ends in a Reply once the broker has confirmed."""
         if message.blob is not None:
             return asyncio.ensure_future(self._deliver_large(message, message.blob))
-        return self._deliver(message, "")
+        if self._reading is None and (self.channel.validation is None or len(message.body) < _APART):
+            return self._deliver(message, "")
+        self._reading = reading = asyncio.ensure_future(self._read_apart(message, self._reading))
+        return asyncio.ensure_future(self._deliver_apart(message, reading))
+
+    async def _read_apart(self, message: Message, before: asyncio.Future[_Came] | None) -> _Came:
+        """In a thread, so that it holds up no other channel; in this one nothing overtakes."""
+        if before is not None:
+            await asyncio.wait([before])
+        return await asyncio.to_thread(self._came, message)
+
+    async def _deliver_apart(self, message: Message, reading: asyncio.Future[_Came]) -> Reply:
+        came = await reading
+        if self._reading is reading:
+            self._reading = None
+        return await self._deliver(message, "", came)
 
     async def _deliver_large(self, message: Message, blob: Blob) -> Reply:
         """Its id is its file's name: so who sweeps finds what refers to a file."""
@@ -104,19 +124,21 @@ class Intake:
             return _failed(blob.name, error)
         return await self._deliver(message, blob.name, read)
 
-    def _read_large(self, message: Message, blob: Blob) -> tuple[Message, _Read | BadMessage | None]:
-        """In a thread: what takes seconds to read holds nobody up. What cannot be read is told where all others are."""
+    def _read_large(self, message: Message, blob: Blob) -> tuple[Message, _Came]:
+        """In a thread: what takes seconds to read holds nobody up."""
         message = self._large.readable(message, blob)
-        try:
-            return message, self._read(message)
-        except BadMessage as error:
-            return message, error
-        except Exception:
-            return message, None
+        return message, self._came(message)
 
-    def _deliver(
-        self, message: Message, message_id: str, read: _Read | BadMessage | None = None
-    ) -> asyncio.Future[Reply]:
+    def _came(self, message: Message) -> _Came:
+        """What cannot be read is told where all others are."""
+        try:
+            return self._read(message)
+        except BadMessage as error:
+            return error
+        except Exception:
+            return None
+
+    def _deliver(self, message: Message, message_id: str, read: _Came = None) -> asyncio.Future[Reply]:
         """`read`: what came of reading it already."""
         now_ms = self._now_ms()
         arrival = _Arrival(
@@ -151,7 +173,7 @@ class Intake:
         return arrival.done
 
     def _decide(
-        self, message: Message, arrival: _Arrival, now_ms: int, read: _Read | BadMessage | None
+        self, message: Message, arrival: _Arrival, now_ms: int, read: _Came
     ) -> tuple[Envelope, tuple[str, ...]]:
         """What becomes of it: sent on, filtered, refused, or known as the resend of another."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,9 +56,12 @@ class Xsd:
         """Raises BadKind: JL-C072 where a file is missing, JL-C073 with the line for a bad schema."""
         self._folder = folder.resolve()
         self.files: list[Path] = []
-        document = self._gathered(file.resolve(), file.name)
+        self._document = self._gathered(file.resolve(), file.name)
+        self._own = (
+            threading.local()
+        )  # a schema's log is one for all its validations: every thread has its own
         try:
-            self._schema = etree.XMLSchema(document)
+            self._compiled()
         except etree.XMLSchemaParseError as error:
             first = error.error_log[0] if len(error.error_log) else None
             where = f"{Path(first.filename).name}:{first.line}" if first and first.filename else file.name
@@ -67,12 +71,12 @@ class Xsd:
             raise BadKind("JL-C073", f"{where}: {what[:300]}") from None
 
     def __call__(self, tree: Element) -> list[Fault]:
-        document = tree.getroottree()
-        if self._schema.validate(document):
+        document, schema = tree.getroottree(), self._compiled()
+        if schema.validate(document):
             return []
         names = {prefix: uri for element in tree.iter("*") for prefix, uri in element.nsmap.items() if prefix}
         faults: dict[tuple[str, str], Fault] = {}
-        log: Any = self._schema.error_log  # whose types know nothing of its entries
+        log: Any = schema.error_log  # whose types know nothing of its entries
         for error in log:
             text, code = _words(error.type_name, error.message)
             named = _ATTRIBUTE.match(error.message) if code != MISSING else None
@@ -85,6 +89,12 @@ class Xsd:
             if len(faults) >= 2 * MAX_FAULTS:
                 break
         return [fault for (_, text), fault in faults.items() if text]
+
+    def _compiled(self) -> etree.XMLSchema:
+        schema: etree.XMLSchema | None = getattr(self._own, "schema", None)
+        if schema is None:
+            schema = self._own.schema = etree.XMLSchema(self._document)
+        return schema
 
     def _gathered(self, file: Path, shown: str) -> etree._ElementTree:
         """The schema's document, after every file that it names was found to be one of the folder."""

@@ -127,3 +127,9 @@ def test_the_command_prints_one_or_writes_all(tmp_path: Path) -> None:
     written = runner.invoke(cli.app, ["schema", "--write", str(tmp_path)])
     assert "channels/*.yaml" in written.stdout
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("said", ["fhir/r4", "{as: fhir/r4, then: note, except: [JL-V003]}"])
+def test_a_name_alone_is_short_for_a_mapping(validators: dict[str, Any], said: str) -> None:
+    text = f"channel: a\nfrom: {{system: x}}\nformat: fhir\nvalidate: {said}\n"
+    assert validators["channel"].is_valid(data_of(text))

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import httpx2
 import pytest
-from engine_parts import Sink, adt, channel, code_of, field, port, running, send, settled, write_site
+from engine_parts import (
+    END,
+    START,
+    Sink,
+    adt,
+    channel,
+    code_of,
+    field,
+    port,
+    running,
+    send,
+    settled,
+    write_site,
+)
 
 from router.search import Query
 
@@ -23,6 +37,15 @@ def valid(control_id: str) -> bytes:
 
 def wrong(control_id: str) -> bytes:
     return valid(control_id).replace(b"|F\r", b"|F~SECRET\r").replace(b"19800101", b"SECRET")
+
+
+async def pipelined(to: int, *messages: bytes) -> list[bytes]:
+    """The answers to messages that do not wait for one another."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", to)
+    writer.write(b"".join(START + message + END for message in messages))
+    answers = [(await asyncio.wait_for(reader.readuntil(END), 20))[1:-2] for _ in messages]
+    writer.close()
+    return answers
 
 
 async def test_what_has_faults_is_refused_with_the_first_of_them_or_noted(
@@ -42,12 +65,21 @@ async def test_what_has_faults_is_refused_with_the_first_of_them_or_noted(
         answers = await send(port(engine, "noting"), wrong("N-BAD"), valid("N-GOOD"), filtered)
         assert [code_of(answer) for answer in answers] == ["AA"] * 3
 
-        await sink.wait_for(3)
-        await settled(engine, "refused")
-        await settled(engine)
-        refused, noted = sorted(
-            engine.store.search(Query(code="JL-V005"), 10).found, key=lambda found: found.id
+        long = valid("R-LONG") + b"AL1|1||PEN\r" * 20_000  # read in a thread
+        answers = await pipelined(
+            port(engine, "refusing"), long, valid("R-AFTER"), long + b"QQQ|1\r", wrong("R-W")
         )
+        assert [code_of(answer) for answer in answers] == ["AA", "AA", "AE", "AE"]
+        assert [field(answer, "MSA", 2) for answer in answers] == ["R-LONG", "R-AFTER", "R-LONG", "R-W"]
+
+        await sink.wait_for(5)
+        await settled(engine, "refused", 3)
+        await settled(engine)
+        taken = engine.store.search(Query(channel="refusing"), 10).found[::-1]
+        order = [field(engine.store.show(found.id).body, "MSH", 10) for found in taken]
+        assert order == ["R-BAD", "R-GOOD", "R-LONG", "R-AFTER", "R-LONG", "R-W"]
+        found = engine.store.search(Query(code="JL-V005"), 10).found
+        _, noted, refused = found
         assert (refused.state, noted.state) == ("refused", "accepted")
         assert (refused.code, noted.code) == ("JL-V005", "JL-V005")
         assert refused.reason.startswith("PID-7.1: ")
@@ -55,10 +87,10 @@ async def test_what_has_faults_is_refused_with_the_first_of_them_or_noted(
         assert noted.reason.startswith("PID-7.1: ")
         assert "PID-8" not in noted.reason
         figures = engine.metrics.render().decode()
-        for name, value in (("refused", 1), ("noted", 0)):
+        for name, value in (("refused", 3), ("noted", 0)):
             assert f'jingluo_{name}_total{{channel="refusing"}} {value}.0' in figures
-            assert f'jingluo_{name}_total{{channel="noting"}} {1 - value}.0' in figures
-    assert sorted(sink.ids()) == ["N-BAD", "N-GOOD", "R-GOOD"]
+            assert f'jingluo_{name}_total{{channel="noting"}} {int(not value)}.0' in figures
+    assert sorted(sink.ids()) == ["N-BAD", "N-GOOD", "R-AFTER", "R-GOOD", "R-LONG"]
     assert "SECRET" not in "".join(capsys.readouterr())
 
 

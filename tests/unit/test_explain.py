@@ -27,6 +27,7 @@ channel: results
 title: 检验结果分发
 from: {http: {method: POST, path: "/v1/results"}}
 format: json
+validate: {as: result.json, then: note}
 duplicates: {by: $.id, within: 24h}
 order: {by: $.patient, lanes: 8}
 index: {patient: $.patient}
@@ -35,6 +36,7 @@ to:
   lis: {when: {$.kind: lab, $.age: {gt: 60, le: 90}}, send: {mllp: {host: lis.example, port: 2575}}}
   emr:
     map: one
+    validate: fhir/r4
     send: {http: {url: "https://emr.example/fhir?key=1"}}
     reply_map: two
     retry: {then: hold}
@@ -46,6 +48,8 @@ reply: emr
 def site(tmp_path: Path) -> Path:
     (tmp_path / "channels").mkdir()
     (tmp_path / "maps").mkdir()
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "result.json").write_text("{}")
     (tmp_path / "channels" / "results.yaml").write_text(CHANNEL, encoding="utf-8")
     (tmp_path / "maps" / "one.yaml").write_text("map: one\nfrom: json\nto: fhir\nmake: {id: $.patient}\n")
     (tmp_path / "maps" / "two.yaml").write_text("map: two\nfrom: fhir\nto: json\nmake: {id: $.id}\n")
@@ -65,13 +69,17 @@ def test_a_channel_is_told_in_english_and_chinese(site: Path) -> None:
     for sentence in (
         "results (检验结果分发): JSON comes in by HTTP POST /v1/results.",
         "Only where (kind is lab or (kind is rad or path and urgent is there)) and not (test is true) does it go on",
+        "What is not valid by result.json goes on, and its faults are noted.",
+        "不符合 result.json 的报文照常处理，问题记入日志。",
         "A second message with the same id within 1 day gets the reply of the first",
         "- To lis: where kind is lab and age > 60 and age <= 90, as it came, by MLLP lis.example:2575.",
-        "made into FHIR by the map one, by HTTP POST https://emr.example/fhir; its answer is the reply, made by the",
+        "made into FHIR by the map one, a dead letter where it is not valid by fhir/r4, ",
+        "by HTTP POST https://emr.example/fhir; its answer is the reply, made by the",
         "lis: what fails is tried again after 1 second, then 2 times longer each time, up to 5 minutes; after 1 day it",
         "emr: what fails is tried again after 1 second",
         "仅当 (kind 为 lab 或 (kind 为 rad 或 path 且 有 urgent)) 且 非 (test 为 true) 时继续，其余接收后记为已过滤。",
-        "- 至 emr：由映射 one 转为 FHIR，经 HTTP POST https://emr.example/fhir 发送；其应答即回复，由映射 two 转换。",
+        "- 至 emr：由映射 one 转为 FHIR，不符合 fhir/r4 则转为死信，",
+        "经 HTTP POST https://emr.example/fhir 发送；其应答即回复，由映射 two 转换。",
         "1 天后仍失败则该路挂起，等待人工处理。",
     ):
         assert sentence in said
