@@ -76,7 +76,9 @@ def _named(value: Any) -> Any:
 class ValidateText(_Text):
     """What messages are validated by, and what becomes of those with faults."""
 
-    as_: str = Field(alias="as", description="hl7v2/2.5, hl7v2, fhir/r4, models, or a file of schemas/")
+    as_: str = Field(
+        alias="as", description="hl7v2/2.5, hl7v2, fhir/r4, fhir/r5, models, or a file of schemas/"
+    )
     then: Literal["refuse", "note"] = Field(
         default="refuse", description="refuse them, or take them and note the faults in the journal"
     )

@@ -198,7 +198,8 @@ def schema(
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Messages.", exists=True, dir_okay=False)],
     kind: Annotated[
-        str, typer.Option("--as", help="hl7v2/2.5, hl7v2, fhir/r4, models, a .json or .xsd of schemas/.")
+        str,
+        typer.Option("--as", help="hl7v2/2.5, hl7v2, fhir/r4, fhir/r5, models, a .json or .xsd of schemas/."),
     ],
     charset: Annotated[str, typer.Option(help="Where the message does not say it.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Faults as JSON.")] = False,

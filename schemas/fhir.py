@@ -1,19 +1,34 @@
-"""FHIR R4 as JSON: the format `json` with a resource for a tree, and `validate`."""
+"""FHIR as JSON, R4 or R5: the format `json` with a resource for a tree, and `validate`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from config import registry
 from config.errors import BadMessage
 from schemas.json import Json
+from schemas.r4.schema import Release
 from schemas.validation.base import Fault
+
+
+class FhirText(BaseModel):
+    """The options of `fhir`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    version: Literal["R4", "R5"] = "R4"
 
 
 class Fhir(Json):
     """Format `fhir`. Trees are resources as dict; paths and building are those of JSON."""
 
     name = "fhir"
+    Options = FhirText
+
+    def __init__(self, options: FhirText | None = None) -> None:
+        self.version: Release = options.version if options else "R4"
 
     def decode(self, body: bytes, charset: str = "") -> Any:
         """As JSON, and JL-M040 for what is no resource. Its content is checked by `validate` only."""
@@ -26,14 +41,14 @@ class Fhir(Json):
         return str(tree.get("resourceType", "")) if isinstance(tree, dict) else ""
 
     def validate(self, resource: Any) -> list[Fault]:
-        return validate(resource)
+        return validate(resource, self.version)
 
 
-def validate(resource: Any) -> list[Fault]:
+def validate(resource: Any, version: Release = "R4") -> list[Fault]:
     """What is wrong with a resource by its schema. Needs the extra `fhir`."""
     from schemas.r4.check import validate as check
 
-    return check(resource)
+    return check(resource, version)
 
 
 registry.format("fhir")(Fhir())

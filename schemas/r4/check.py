@@ -1,4 +1,4 @@
-"""Checks FHIR R4 resources, each with the compiled schema of its type; schemas are made when first needed."""
+"""Checks FHIR resources of R4 and R5, each with the compiled schema of its type; schemas are made when first needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from config.errors import BadMessage
-from schemas.r4.schema import PATTERNS, resource_schema
+from schemas.r4.schema import PATTERNS, Release, resource_schema
 from schemas.validation.base import KIND, MAX_FAULTS, MISSING, RULE, SIZE, TYPE, UNKNOWN, Fault
 from schemas.validation.words import fault_of, pointer, unknown
 
@@ -21,26 +21,26 @@ class Checker(NamedTuple):
 
 
 @cache
-def _checker(kind: str) -> Checker | None:
+def _checker(kind: str, release: Release) -> Checker | None:
     try:
         import jsonschema_rs
 
-        schema = resource_schema(kind)
+        schema = resource_schema(kind, release)
     except ImportError as error:
         raise BadMessage("JL-M041", f"checking FHIR needs the package extra jingluo[fhir]: {error}") from None
     return Checker(schema, jsonschema_rs.Draft202012Validator(schema)) if schema else None
 
 
-def validate(resource: Any) -> list[Fault]:
+def validate(resource: Any, release: Release = "R4") -> list[Fault]:
     """What is wrong with a resource and those inside it, by the schema: at most MAX_FAULTS."""
-    return list(islice(faults(resource), MAX_FAULTS))
+    return list(islice(faults(resource, release), MAX_FAULTS))
 
 
-def faults(resource: Any) -> Iterator[Fault]:
-    return _faults(resource, "", 0)
+def faults(resource: Any, release: Release = "R4") -> Iterator[Fault]:
+    return _faults(resource, release, "", 0)
 
 
-def _faults(resource: Any, at: str, depth: int) -> Iterator[Fault]:
+def _faults(resource: Any, release: Release, at: str, depth: int) -> Iterator[Fault]:
     if not isinstance(resource, dict):
         yield Fault(at, "must be a resource", TYPE)
         return
@@ -48,10 +48,10 @@ def _faults(resource: Any, at: str, depth: int) -> Iterator[Fault]:
         yield Fault(at, f"resources nested deeper than {MAX_NESTED}", SIZE)
         return
     kind = resource.get("resourceType")
-    checker = _checker(kind) if isinstance(kind, str) and kind.isalnum() and len(kind) < 60 else None
+    checker = _checker(kind, release) if isinstance(kind, str) and kind.isalnum() and len(kind) < 60 else None
     if checker is None:
         missing = "resourceType" not in resource
-        said = "is missing" if missing else "R4 has no resource type of this name"
+        said = "is missing" if missing else f"{release} has no resource type of this name"
         yield Fault(f"{at}/resourceType", said, MISSING if missing else KIND)
         return
     if not checker.validator.is_valid(resource):
@@ -59,7 +59,7 @@ def _faults(resource: Any, at: str, depth: int) -> Iterator[Fault]:
             fault = _fault(error, checker.schema)
             yield fault._replace(path=at + fault.path)
     for place, inner in inside(resource, kind or ""):
-        yield from _faults(inner, at + place, depth + 1)
+        yield from _faults(inner, release, at + place, depth + 1)
 
 
 def inside(resource: dict[str, Any], kind: str) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,8 @@ The models say which elements there are, how often, of which type, which are req
 another and which codes are allowed. They are slow at checking (and convert what they should refuse), a schema
 is not. Resources inside a resource are left open: `check` takes each by the schema of its own type.
 
+The models of R5 serve in the same way; where they break a list of codes off, any code is taken.
+
 R4B (4.3.0) is R4 (4.0.1) with corrections; of its types, those for medicinal products and evidence differ.
 """
 
@@ -11,7 +13,8 @@ from __future__ import annotations
 
 import types
 import typing
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from schemas.r4.codes import MORE
 
@@ -58,15 +61,20 @@ PRIMITIVES: dict[str, dict[str, Any]] = {
     "Time": _text(_CLOCK),
 }
 PATTERNS = {made["pattern"]: name for name, made in PRIMITIVES.items() if "pattern" in made}
+Release = Literal["R4", "R5"]
+Codes = Mapping[str, list[str]]
 Model = Any  # a class of fhir.resources, which has no types of its own
 
 
-def resource_schema(kind: str) -> dict[str, Any] | None:
-    """The schema of a resource type; None where R4B has no such type."""
-    from fhir.resources.R4B import get_fhir_model_class
-
+def resource_schema(kind: str, release: Release = "R4") -> dict[str, Any] | None:
+    """The schema of a resource type; None where the release has no such type."""
+    if release == "R5":
+        from fhir.resources import get_fhir_model_class as model_of
+    else:
+        from fhir.resources.R4B import get_fhir_model_class as model_of
+    more = MORE if release == "R4" else {}
     try:
-        model = get_fhir_model_class(kind)
+        model = model_of(kind)
     except (ValueError, KeyError, ImportError):
         return None
     if not model.has_resource_base() or kind in ("Resource", "DomainResource"):
@@ -76,7 +84,7 @@ def resource_schema(kind: str) -> dict[str, Any] | None:
     while waiting:
         model = waiting.pop()
         if model.__name__ not in definitions:
-            definitions[model.__name__] = _definition(model, waiting)
+            definitions[model.__name__] = _definition(model, waiting, more)
     if kind == "Bundle":
         definitions[kind] |= _TRANSACTION
     return {
@@ -93,7 +101,7 @@ _TRANSACTION: dict[str, Any] = {
 }
 
 
-def _definition(model: Model, waiting: list[Model]) -> dict[str, Any]:
+def _definition(model: Model, waiting: list[Model], more: Codes) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     required: list[str] = []
     rules: list[dict[str, Any]] = []
@@ -103,7 +111,7 @@ def _definition(model: Model, waiting: list[Model]) -> dict[str, Any]:
         name, facts = field.alias or "", field.json_schema_extra or {}
         if name == "fhir_comments" or not name:
             continue
-        properties[name] = _element(f"{model.__name__}.{name}", field.annotation, facts, waiting)
+        properties[name] = _element(f"{model.__name__}.{name}", field.annotation, facts, waiting, more)
         if field.is_required():
             required.append(name)
         elif facts.get("element_required"):
@@ -132,12 +140,14 @@ def _choice(choice: str, names: list[str], needed: bool) -> dict[str, Any]:
     return {"title": f"{choice}[x]", "oneOf": [*each, *none]}
 
 
-def _element(at: str, annotation: Any, facts: dict[str, Any], waiting: list[Model]) -> dict[str, Any]:
+def _element(
+    at: str, annotation: Any, facts: dict[str, Any], waiting: list[Model], more: Codes
+) -> dict[str, Any]:
     inner, many = _unwrap(annotation)
     made = _type(inner, waiting)
     codes = facts.get("enum_values")
     if codes and "+" in codes:
-        codes = [code for code in codes if code != "+"] + MORE[at] if at in MORE else None
+        codes = [code for code in codes if code != "+"] + more[at] if at in more else None
     if codes:
         made = {**made, "enum": list(codes)}
         made.pop("pattern", None)

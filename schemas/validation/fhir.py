@@ -19,6 +19,11 @@ def r4(tree: Any) -> list[Fault]:
     return list(islice(chain(schema_faults(tree), rule_faults(tree)), MAX_FAULTS))
 
 
+def r5(tree: Any) -> list[Fault]:
+    """By JSON Schema alone."""
+    return list(islice(schema_faults(tree, "R5"), MAX_FAULTS))
+
+
 def models(tree: Any) -> list[Fault]:
     """By the R4B models of fhir.resources: 50 times slower than the schema, and stricter in places."""
     return list(islice(_model_faults(tree), MAX_FAULTS))

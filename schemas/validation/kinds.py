@@ -12,7 +12,7 @@ _TREES = ("json", "fhir", "delimited", "fixed", "form")  # formats whose trees a
 
 
 def kind_of(name: str, folder: Path) -> Kind:
-    """`hl7v2/2.5`, `hl7v2`, `fhir/r4`, `models`, or a file (`order.json`, `v3/order.xsd`) of the schemas folder.
+    """`hl7v2/2.5`, `hl7v2`, `fhir/r4`, `fhir/r5`, `models`, or a file (`order.json`, `v3/order.xsd`) of `schemas/`.
 
     Raises BadKind: JL-C070 for an unknown name, JL-C071 without the extra, JL-C072 for a file that is missing,
     JL-C073 for a bad schema.
@@ -22,17 +22,17 @@ def kind_of(name: str, folder: Path) -> Kind:
         from schemas.validation.hl7 import Hl7Validator
 
         return Kind(name, ("hl7v2",), Hl7Validator(version))
-    if name in ("fhir/r4", "models"):
+    if name in ("fhir/r4", "fhir/r5", "models"):
         from schemas.validation import fhir
 
         fhir.need_extra()
-        return Kind(name, ("fhir",), fhir.r4 if name == "fhir/r4" else fhir.models)
+        return Kind(name, ("fhir",), {"fhir/r4": fhir.r4, "fhir/r5": fhir.r5}.get(name, fhir.models))
     if name.endswith(".json"):
         return _by_file(name, folder, _json)
     if name.endswith(".xsd"):
         return _by_file(name, folder, _xsd)
-    known = ["hl7v2", "hl7v2/2.5", "fhir/r4", "models"]
-    near = nearest(name, known)
+    known = ["hl7v2", "hl7v2/2.5", "fhir/r4", "fhir/r5", "models"]
+    near = "fhir/r4" if name == "fhir" else nearest(name, known)  # as the format without a version is R4
     hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}, or a .json or .xsd of schemas/"
     raise BadKind("JL-C070", f"nothing is validated as {name!r}", hint)
 

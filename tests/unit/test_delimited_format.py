@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from config.errors import BadMessage
 from schemas.base import BadPath
 from schemas.delimited import Delimited, DelimitedText
 
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 PLAIN = registry.formats.get("delimited")
 FILE = 'id,name\r\nP1,张三\r\n\r\nP2,"Li, ""Si""\nof two lines"\r\n'
 
@@ -128,3 +130,20 @@ def test_any_bytes_give_rows_or_a_refusal(body: bytes) -> None:
     for form in (PLAIN, made(header=False, separator="|"), made(columns=["a"], message="row")):
         with suppress(BadMessage):
             assert isinstance(form.decode(body, "GB18030"), dict)
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the shared corpus is not beside the repository")
+def test_tables_of_others_are_read_and_written_back() -> None:
+    """One of them is empty, and says so."""
+    files = sorted((CORPUS / "csv").rglob("*.csv"))
+    counts = {file.name: len(_read_again(file.read_bytes())) for file in files if file.stat().st_size}
+    assert len(counts) >= 10
+    assert counts["input_simplereport.csv"] == 50
+    assert counts["input_quoted-strings-with-embedded-commas.csv"] == 4
+
+
+def _read_again(body: bytes) -> list[Any]:
+    tree = PLAIN.decode(body)
+    if tree["rows"]:
+        assert PLAIN.decode(PLAIN.encode(tree)) == tree
+    return list(tree["rows"])
