@@ -48,6 +48,7 @@ _SAYS = {
     "let": "names for values that are used twice: `$name`",
     "when": "made only where this holds",
     "else": "made where `when` does not hold",
+    "keep": "what is made besides, for `kept` of the map: `{as, make}`, once for each `as`",
     "make": "what is made: literals, `$` expressions, and shapes of these",
     "tests": "cases: `given` a message, `expect` what is made of it",
     "source": "where the codes come from",
