@@ -8,16 +8,19 @@ from itertools import zip_longest
 
 from channels.way import Stop, Way
 from channels.words import Language, condition, format_name, kind_name, path
+from schemas.validation.base import Validation
 
 _INNER = 44  # columns that a box's text takes before it is broken
 _WORDS = {
     "en": {
         "where": "where", "order": "in order of", "lanes": "lanes", "once": "once by", "reply": "reply from",
         "silent": "no reply", "map": "map", "answer": "its answer is the reply", "nowhere": "goes nowhere",
+        "valid": "only what is valid by", "noted": "faults noted by",
     },
     "zh": {
         "where": "当", "order": "按序", "lanes": "路", "once": "去重", "reply": "应答来自",
         "silent": "不应答", "map": "映射", "answer": "其应答即回复", "nowhere": "没有目的地",
+        "valid": "须符合", "noted": "校验并记录",
     },
 }  # fmt: skip
 
@@ -53,6 +56,8 @@ def channel_lines(way: Way, lang: Language) -> list[str]:
     lines = [format_name(way.format, lang)]
     if way.when is not None:
         lines.append(f"{said['where']} {condition(way.when, lang)}")
+    if way.validation is not None:
+        lines.append(_validation(way.validation, lang))
     if way.duplicates:
         lines.append(f"{said['once']} {path(way.duplicates)}")
     if way.order:
@@ -64,9 +69,15 @@ def channel_lines(way: Way, lang: Language) -> list[str]:
     return lines if way.stops else [*lines, said["nowhere"]]
 
 
+def _validation(validation: Validation, lang: Language) -> str:
+    return f"{_WORDS[lang]['valid' if validation.refuses else 'noted']} {validation.kind.name}"
+
+
 def stop_lines(way: Way, stop: Stop, lang: Language) -> list[str]:
     """What a destination's box says."""
     lines = [f"{kind_name(stop.kind, lang)} {stop.address}".strip()]
+    if stop.validation is not None:
+        lines.append(_validation(stop.validation, lang))
     return [*lines, _WORDS[lang]["answer"]] if way.reply == stop.name else lines
 
 

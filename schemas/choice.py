@@ -13,6 +13,7 @@ from config import registry
 from config.errors import Problem
 from config.models import did_you_mean, problems_of
 from config.text import At
+from schemas import charsets
 from schemas.base import Format
 
 
@@ -46,6 +47,20 @@ def choose(
         problems.append(Problem(place, "JL-C011", f"the format {name} needs {lacks}", f"{{{name}: {{...}}}}"))
         return None
     return found
+
+
+def spoken(format: Format) -> str:
+    """What a message of this format is written in, where it stands as text in YAML or in a file beside it.
+
+    JSON, FHIR and XML are read by what they say of themselves, and a text in YAML says nothing.
+    """
+    own = "" if format.name in ("json", "fhir", "xml") else str(getattr(format, "charset", ""))
+    return own or "utf-8"
+
+
+def as_bytes(format: Format, text: str) -> bytes:
+    """Such a text as it would come."""
+    return text.encode(charsets.codec(spoken(format)), "replace")
 
 
 def _with_options(found: Format, options: Any, problems: list[Problem], at: At) -> Format | None:

@@ -21,6 +21,7 @@ from config.errors import BadMessage, Problem
 from config.registry import nearest
 from config.text import At
 from schemas.base import Format
+from schemas.choice import as_bytes, spoken
 from transforms.compare import Difference, differences, left_out, of_values, same
 from transforms.conditions import compile_when
 from transforms.expression import Tables, compile_expression, is_expression, open_scope
@@ -139,10 +140,14 @@ def _of_text(made: Content, wanted: Any, problems: list[Problem], at: At) -> Con
     if not isinstance(wanted, str) and made.format.name not in ("hl7v2", "xml"):
         return replace(made, whole=wanted)
     try:
-        return replace(made, whole=made.format.decode(str(wanted).strip().encode(), "utf-8"))
+        return replace(made, whole=_read(made.format, as_bytes(made.format, str(wanted).strip())))
     except BadMessage as error:
         problems.append(Problem(at, "JL-C012", f"not a message of format {made.format.name}: {error.text}"))
         return made
+
+
+def _read(format: Format, body: bytes) -> Any:
+    return format.decode(body, spoken(format))
 
 
 def _of_file(made: Content, name: Any, samples: Samples, problems: list[Problem], at: At) -> Content:
@@ -150,7 +155,7 @@ def _of_file(made: Content, name: Any, samples: Samples, problems: list[Problem]
     if body is None:
         return replace(made, file=str(name), missing="no such file")
     try:
-        return replace(made, file=name, whole=made.format.decode(body, "utf-8"))
+        return replace(made, file=name, whole=_read(made.format, body))
     except BadMessage as error:
         problems.append(
             Problem(at, "JL-C083", f"{name} is not a message of format {made.format.name}: {error.text}")

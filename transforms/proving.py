@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config.errors import BadMessage, Problem
 from config.models import did_you_mean
 from config.registry import nearest
 from config.text import At
+from schemas.choice import as_bytes, spoken
 from schemas.message import Message
 from transforms.compare import Difference
 from transforms.contents import Content, compile_content, read_sample
@@ -115,6 +116,8 @@ def _proof(
             what = "an error and a content: of a message that is refused nothing is made"
             own.append(Problem((*at, "expect", "error"), "JL-C086", what))
         given = given_of(test["given"], mapped.source_format, samples, own, (*at, "given"))
+        if isinstance(test["given"], str):
+            given = replace(given, body=as_bytes(mapped.source, test["given"]))
         envelope = envelope_of(test.get("envelope", {}), ENVELOPE, own, (*at, "envelope"))
         made = Proof(name, at, given, envelope, error, content if spec else None)
     problems += own
@@ -202,7 +205,7 @@ def run(proof: Proof, mapped: Map) -> tuple[list[Failure], bytes]:
         return [Failure(proof.name, "given", "a message", proof.given.missing)], b""
     body = proof.given.body
     try:
-        made = mapped.run(mapped.source.decode(body, "utf-8"), Message(body, **proof.envelope))
+        made = mapped.run(mapped.source.decode(body, spoken(mapped.source)), Message(body, **proof.envelope))
     except BadMessage as error:
         if error.code == proof.error:
             return [], b""

@@ -94,6 +94,9 @@ def test_the_boxes_of_the_picture_are_closed(site: Path, lang: str) -> None:
     assert ends == {at for line in picture for at in _places(line, "┘")}
     assert sum(line.count("┌") for line in picture) == sum(line.count("└─") for line in picture) - 1 == 5
     assert max(map(columns, picture)) <= 100
+    valid, noted = {"en": ("only what is valid by", "faults noted by"), "zh": ("须符合", "校验并记录")}[lang]
+    assert f"{valid} fhir/r4" in "".join(picture)
+    assert f"{noted} result.json" in "".join(picture)
 
 
 def _places(line: str, corner: str) -> list[int]:

@@ -8,10 +8,15 @@ import pytest
 
 from channels.loader import load_site
 from channels.model import Channel
+from config.errors import Problem
 from config.settings import load_settings
+from config.text import parse
 from endpoints.base import Ground
 from endpoints.rest.destination import HttpDestination
 from schemas.message import Message
+from transforms.library import Library
+from transforms.mapping import compile_map
+from transforms.proving import prove
 
 TABLE = "{delimited: {columns: [id, name], separator: '|', charset: GB18030}}"
 
@@ -47,6 +52,32 @@ def test_a_channel_reads_and_its_map_writes_as_each_declares(channel: Channel) -
     assert his.map is not None
     assert his.map(tree, Message(b"")) == "张    P1  \n".encode("gb18030")
     assert (his.format, his.charset, web.format, web.charset) == ("fixed", "GB18030", "form", "")
+
+
+LEDGER = """\
+map: ledger
+from: {fixed: {columns: {name: 6, id: 4}, charset: GB18030}}
+to: {fixed: {columns: {id: 4, name: 8}, charset: GB18030, line_end: lf}}
+make: [{each: $.rows, make: {id: $.id, name: $.name}}]
+tests:
+  - name: cut and filled by the bytes of GB18030, though the test is written in UTF-8
+    given: |
+      张    P1
+      欧阳  P2
+    expect:
+      $: |
+        P1  张
+        P2  欧阳
+      "$.rows[1].name": 欧阳
+"""
+
+
+def test_a_test_in_yaml_is_read_as_the_format_would_be_written() -> None:
+    problems: list[Problem] = []
+    spec = parse(LEDGER).data
+    mapped = compile_map(spec, Library([], []), problems)
+    assert mapped is not None, problems
+    assert [str(failure) for failure in prove(mapped, spec["tests"])] == []
 
 
 def test_the_web_is_told_what_a_form_is(channel: Channel, tmp_path: Path) -> None:

@@ -82,6 +82,15 @@ SIDES = {
         '"contained":[{"resourceType":"Observation","code":{"text":"GLU"}},'
         '{"resourceType":"Observation","code":{"text":"CRP"}}]}'.encode(),
     ),
+    "r5": Side(
+        {"fhir": {"version": "R5"}},
+        FHIR_READ,
+        FHIR_RESULTS,
+        {**PATIENT, "contained": CONTAINED},
+        b'{"resourceType":"Patient","identifier":[{"value":"P0001"}],"name":[{"family":"\xe5\xbc\xa0"}],'
+        b'"birthDate":"1980-01-01","contained":[{"resourceType":"Observation","code":{"text":"GLU"}},'
+        b'{"resourceType":"Observation","code":{"text":"CRP"}}]}',
+    ),
     "xml": Side(
         HIS,
         ("$/h:Patient/@id", "$/h:Patient/h:Family", "$/h:Patient/h:Born"),
@@ -120,6 +129,34 @@ SIDES = {
         '<family>张</family></name><birthTime value="19800101"/></patient></patientRole></recordTarget>'
         '<observation><code code="GLU"/></observation><observation><code code="CRP"/></observation>'
         "</ClinicalDocument>".encode(),
+    ),
+    "v3": Side(
+        "xml",
+        ("$//v3:patient/v3:id/@extension", "$//v3:family", "$//v3:birthTime/@value | date"),
+        ("$//v3:subjectOf/v3:act", "$./v3:code/@code"),
+        {
+            "v3:PRPA_IN201311UV02": {
+                "v3:controlActProcess": {
+                    "v3:subject": {
+                        "v3:patient": {
+                            "v3:id": {"@root": "1.2.3", "@extension": "{0}"},
+                            "v3:patientPerson": {
+                                "v3:name": {"v3:family": "{1}"},
+                                "v3:birthTime": {"@value": "{2} | hl7date"},
+                            },
+                            "v3:subjectOf": {
+                                "each": "{each}",
+                                "make": {"v3:act": {"v3:code": {"@code": "{code}", "@xsi:type": "CD"}}},
+                            },
+                        }
+                    }
+                }
+            }
+        },
+        b'<v:PRPA_IN201311UV02 xmlns:v="urn:hl7-org:v3"><v:patient><v:id root="1.2.3" extension="P0001"/>'
+        b"<v:family>\xe5\xbc\xa0</v:family><v:birthTime value='19800101'/>"
+        b'<v:subjectOf><v:act><v:code code="GLU"/></v:act></v:subjectOf>'
+        b'<v:subjectOf><v:act><v:code code="CRP"/></v:act></v:subjectOf></v:patient></v:PRPA_IN201311UV02>',
     ),
     "delimited": Side(
         TABLE,
