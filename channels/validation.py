@@ -8,7 +8,7 @@ from channels.model import ValidateText
 from config.errors import Problem
 from config.text import At
 from schemas.base import Format
-from schemas.validation.base import BadKind, Kind, Validation
+from schemas.validation.base import CODES, BadKind, Kind, Validation, not_excepted
 from schemas.validation.kinds import kind_of
 
 
@@ -47,4 +47,8 @@ def compile_validation(
         what = f"{text.as_} validates {', '.join(kind.formats)}, and here are messages in {format.name}"
         problems.append(Problem(place, "JL-C074", what))
         return None
+    for number, one in enumerate(text.besides):
+        if wrong := not_excepted(one):
+            hint = f"one of {', '.join(CODES)}" if one[:2] == "JL" else ""
+            problems.append(Problem((*at, "except", number), "JL-C014", wrong, hint))
     return Validation(kind, text.then == "refuse", frozenset(text.besides), format)

@@ -199,9 +199,9 @@ class Intake:
     def _read(self, message: Message) -> _Read:
         if message.fault:
             raise BadMessage(message.fault_code, message.fault)
-        if message.blob is not None and not message.body:
-            return _Read()
         channel = self.channel
+        if message.blob is not None and not message.body:
+            return _Read(None, [NOT_WHOLE] if channel.validation is not None else [])
         tree = channel.format.decode(message.body, message.charset)
         if channel.validation is None or (channel.when is not None and not channel.when(tree)):
             return _Read(tree)

@@ -26,6 +26,8 @@ REFERENCE = "JL-V008"  # it points at what is not there
 RULE = "JL-V009"  # breaks another rule of the definition
 KIND = "JL-V010"  # the definition has no messages of this kind
 
+CODES = (MISSING, MANY, UNKNOWN, PLACE, TYPE, CODE, SIZE, REFERENCE, RULE, KIND)
+
 MAX_FAULTS = 100  # of one message
 _TOLD = 5  # that an answer and the journal name
 _TOLD_TEXT = 300  # characters of each
@@ -100,6 +102,19 @@ class Validation:
 
 # What counts in a path: `OBX[2]-5[1]` is an `OBX-5`, `/entry/3/resource` an `/entry/*/resource`.
 _NUMBER = re.compile(r"\[\d+\]|/\d+(?=/|$)")
+
+
+def not_excepted(one: str) -> str:
+    """What is wrong with an entry of `except`, which then leaves nothing out; ''.
+
+    >>> not_excepted("OBX[2]-5")
+    'a path has no numbers of repetitions here: OBX-5'
+    """
+    if one[:2] == "JL" and one not in CODES:
+        return f"no fault has the code {one}"
+    if _NUMBER.search(one):
+        return f"a path has no numbers of repetitions here: {_NUMBER.sub(_numberless, one)}"
+    return "" if one.strip() else "nothing is named"
 
 
 def _numberless(match: re.Match[str]) -> str:
