@@ -19,6 +19,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/jingluo fmt --check
 
 # Faults under load, seeded: `make chaos TRIALS=200 SEED=1`; one trial again: `make chaos SEED=20031 TRIALS=1`.
 # Several at a time: `make chaos TRIALS=200 JOBS=3`.

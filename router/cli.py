@@ -211,6 +211,19 @@ def validate(
 
 
 @app.command()
+def fmt(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="YAML files; without any, those of the site.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say which would change: exit code 1.")] = False,
+) -> None:
+    """Writes YAML files in their canonical form, comments kept. 统一 YAML 格式"""
+    from router.commands.fmt import run_fmt
+
+    raise typer.Exit(run_fmt(_site, files or [], check))
+
+
+@app.command()
 def demo(
     count: Annotated[int, typer.Option(help="How many messages.", min=1, max=100_000)] = 500,
     seed: Annotated[int, typer.Option(help="The same seed plays the same day.")] = 1,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transforms.library import Library
 
 MAP_KEYS = ("map", "title", "from", "to", "start", "let", "when", "make", "tests")
-FRAGMENT_KEYS = ("fragment", "title", "from", "let", "when", "else", "keep", "make")
+FRAGMENT_KEYS = ("fragment", "title", "from", "let", "when", "keep", "make", "else")
 
 
 @dataclass(frozen=True, slots=True)
