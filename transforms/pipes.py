@@ -131,6 +131,7 @@ class Signature:
     may_give_nothing: bool
     arguments: Mapping[str, Any]  # name -> annotation
     required: frozenset[str]
+    real: Mapping[str, str]  # name -> the parameter's name in Python
 
 
 @functools.cache
@@ -144,7 +145,8 @@ def signature(func: Callable[..., Any]) -> Signature:
     arguments = {p.name.rstrip("_"): _without_none(hints.get(p.name, str))[0] for p in named}
     required = frozenset(p.name.rstrip("_") for p in named if p.default is p.empty)
     gives, nothing = _without_none(hints.get("return", Any))
-    return Signature(takes, optional, gives is str, nothing or gives is not str, arguments, required)
+    real = {p.name.rstrip("_"): p.name for p in named}
+    return Signature(takes, optional, gives is str, nothing or gives is not str, arguments, required, real)
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
@@ -168,8 +170,7 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
     missing = wants.required - values.keys()
     if missing:
         raise BadPipe("JL-C103", f"{name} needs {', '.join(sorted(missing))}", usage(name))
-    real = inspect.signature(func).parameters
-    kwargs = {key if key in real else f"{key}_": value for key, value in values.items()}
+    kwargs = {wants.real[key]: value for key, value in values.items()}
     what, _, hint = _CHECKS[func](**kwargs).partition("; ") if func in _CHECKS else ("", "", "")
     if what:
         raise BadPipe("JL-C103", f"{name}: {what}", hint or usage(name))
