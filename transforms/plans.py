@@ -150,6 +150,31 @@ def kinds(plan: Plan) -> frozenset[type]:
             return plan.kinds
 
 
+def may_give(plan: Plan) -> bool:
+    """Whether it can be something: a list of what only keeps things for later never is."""
+    match plan:
+        case Fixed(value):
+            return value is not None
+        case Read() | Join():
+            return True
+        case (
+            Keep(body=body)
+            | Each(body=body)
+            | With(body=body)
+            | Lets(body=body)
+            | Part(plan=body)
+            | Seen(body=body)
+        ):
+            return may_give(body)
+        case When(_, body, other):
+            return may_give(body) or may_give(other)
+        case First(plans):
+            return any(map(may_give, plans))
+        case Items() | Members():  # its literals alone are nothing
+            return any(may_give(part) for part in inside(plan) if not isinstance(part, Fixed))
+    return True
+
+
 def inside(plan: Plan) -> tuple[Plan, ...]:
     """The plans that stand in a plan."""
     match plan:

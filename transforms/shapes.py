@@ -31,6 +31,7 @@ from transforms.plans import (
     Seen,
     When,
     With,
+    may_give,
 )
 
 MAX_DEPTH = 60
@@ -64,9 +65,9 @@ def compile_shape(spec: Any, place: Place, at: At) -> Plan:
 
 
 def _seen(plan: Plan, place: Place, at: At) -> Plan:
-    """What tells that it was something, where somebody wants to know."""
+    """What tells that it was something, where somebody wants to know. A file as a whole has no line of its own."""
     tell = place.scope.seen
-    return plan if tell is None or plan == NOTHING else Seen(plan, tell(at))
+    return Seen(plan, tell(at)) if tell is not None and at and may_give(plan) else plan
 
 
 def _plan(spec: Any, place: Place, at: At) -> Plan:

@@ -24,6 +24,17 @@ def test_every_shipped_channel_and_map_has_tests_and_they_hold(shipped: Report) 
     assert shipped.untested == []
 
 
+def test_the_tests_of_the_shipped_maps_reach_nine_lines_of_ten(shipped: Report) -> None:
+    assert shipped.coverage is not None
+    of_maps = {
+        file: (lines.share, lines.missed)
+        for file, lines in shipped.coverage.files.items()
+        if "/types/" not in file and lines.share < 0.9
+    }
+    assert of_maps == {}
+    assert shipped.coverage.share >= 0.9
+
+
 def test_the_tests_of_the_shipped_channels_go_every_way(shipped: Report) -> None:
     assert {routes.channel.name: routes.missed for routes in shipped.routes if routes.missed} == {}
 
@@ -199,6 +210,19 @@ def test_a_line_that_gave_nothing_to_any_test_is_not_reached(tmp_path: Path) -> 
     assert coverage is not None
     (lines,) = coverage.files.values()
     assert lines.missed == [of_map.splitlines().index("  died: $PID-29 | date") + 1]
+
+
+def test_a_list_that_only_keeps_things_for_later_is_no_line(tmp_path: Path) -> None:
+    of_map = (
+        MAP + "  kept: [{each: $NK1, keep: {as: $-2.1, make: {name: $-2.2}}, make: null}, {kept: true}]\n"
+    )
+    given = GIVEN + "      NK1|1|Li^Si\n"
+    tests = f"  - name: t\n{given}    expect: {{emr: {{'$.kept[0].name': Si}}}}\n"
+    coverage = play(site(tmp_path, tests, of_map=of_map), coverage=True).coverage
+    assert coverage is not None
+    (lines,) = coverage.files.values()
+    assert lines.missed == []
+    assert 1 not in lines.times  # a file as a whole is none either
 
 
 def test_mistakes_in_tests_are_findings_of_check_and_keep_no_channel_from_running(tmp_path: Path) -> None:
