@@ -163,7 +163,10 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
     except registry.Unknown as error:
         said = _ELSEWHERE.get(name.lower(), "")
         near = said if said in error.known else error.nearest
-        raise BadPipe("JL-C102", f"no pipe function is called {name!r}", _did_you_mean(near)) from None
+        hint = _did_you_mean(near)
+        if name[0] in "[*.@&" or "." in name:
+            hint = f"a pipe of JMESPath itself stands without spaces: |{name}"
+        raise BadPipe("JL-C102", f"no pipe function is called {name!r}", hint) from None
     wants = signature(func)
     given = _given(name, words, wants)
     values = {key: _convert(name, key, wants.arguments[key], text, find_table) for key, text in given.items()}
