@@ -59,7 +59,7 @@ class Reply(Struct, frozen=True):
     """What the engine tells a sender; each source writes it in its protocol's own words.
 
     accepted  durable in every queue (AA, 202)        answered  a destination's answer, in `body`
-    refused   the message is at fault (AR, 400)       failed    we are at fault, nothing was kept (AE, 503)
+    refused   the message is at fault (AR or AE, 400) failed    we are at fault, nothing was kept (AE, 503)
     pending   durable, but no answer in time: do not send it again (AA with text, 202)
     """
 

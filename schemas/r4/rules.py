@@ -1,7 +1,7 @@
 """What R4 asks beyond its schema: references inside a bundle, fullUrl, periods, and codes of required bindings.
 
-The rules are invariants of the specification (R4 4.0.1), named by their keys (`bdl-7`). References to what is not in
-the message are a server's business and not looked at.
+The rules are invariants of the specification (R4 4.0.1, and R5), named by their keys (`bdl-7`). References to what is
+not in the message are a server's business and not looked at.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _BINDINGS: dict[str, dict[str, tuple[str, set[str]]]] = {
     },
     "AllergyIntolerance": {
         "clinicalStatus": ("allergyintolerance-clinical", {"active", "inactive", "resolved"}),
-        "verificationStatus": ("allergyintolerance-verification", _VERIFICATION),
+        "verificationStatus": (
+            "allergyintolerance-verification",
+            _VERIFICATION | {"presumed"},
+        ),  # which R5 added
     },
 }
 

@@ -20,8 +20,8 @@ def r4(tree: Any) -> list[Fault]:
 
 
 def r5(tree: Any) -> list[Fault]:
-    """By JSON Schema alone."""
-    return list(islice(schema_faults(tree, "R5"), MAX_FAULTS))
+    """The same for R5, which has all of these rules too."""
+    return list(islice(chain(schema_faults(tree, "R5"), rule_faults(tree)), MAX_FAULTS))
 
 
 def models(tree: Any) -> list[Fault]:
