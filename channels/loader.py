@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,17 +87,24 @@ def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
 
 def check(settings: Settings, env: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
     """Everything that is wrong with a site, its tests too, in file order."""
-    return tuple(draw_tests(settings, env, Library(settings.maps, settings.tables), secrets=True).findings)
+    library = Library(settings.maps, settings.tables, runs=False)
+    return tuple(draw_tests(settings, env, library, secrets=True).findings)
 
 
-def draw_tests(settings: Settings, env: Mapping[str, str], library: Library, secrets: bool = False) -> Drawn:
-    """A site with its tests, and those of its own maps. Without `secrets` nobody is asked for any."""
+def draw_tests(
+    settings: Settings,
+    env: Mapping[str, str],
+    library: Library,
+    secrets: bool = False,
+    chosen: Callable[[str], bool] = lambda name: True,
+) -> Drawn:
+    """A site with its tests, and those of its own maps that are `chosen`. Without `secrets` nobody is asked for any."""
     findings = list(settings.findings)
     systems = site_systems(settings, env, findings if secrets else [])
     if not secrets:
         systems.here = frozenset()
     samples = Samples(settings.site)
-    for name in own_maps(library, settings):
+    for name in filter(chosen, own_maps(library, settings)):
         problems: list[Problem] = []
         mapped, document = library.map(name, problems), library.document(name)
         if mapped is not None and document is not None:

@@ -23,9 +23,15 @@ SHIPPED_MAPS = Path(__file__).parent / "maps"
 class Library:
     """What texts may name. `findings` grows as files are read and maps compiled."""
 
-    def __init__(self, maps: Sequence[Path], tables: Sequence[Path], coverage: Watch | None = None) -> None:
-        """With `coverage`, maps note which of their lines gave something; that makes them slower."""
+    def __init__(
+        self, maps: Sequence[Path], tables: Sequence[Path], coverage: Watch | None = None, runs: bool = True
+    ) -> None:
+        """With `coverage`, maps note which of their lines gave something; that makes them slower.
+
+        Without `runs`, maps are checked only: nobody is going to run one.
+        """
         self.coverage = coverage
+        self.runs = runs
         self._map_files = _by_name(maps, ".yaml")
         self._fragment_files = _by_name([folder / "types" for folder in maps], ".yaml")
         self._table_files = _by_name(tables, ".csv", ".yaml")

@@ -103,7 +103,13 @@ class Compiler:
             return None
         name = str(spec.get("map", ""))
         return Map(
-            name, source, target, generate(plan), (None,) * (len(scope.slots) - FIRST_LET), plan, overlay
+            name,
+            source,
+            target,
+            generate(plan) if self.library.runs else _never,
+            (None,) * (len(scope.slots) - FIRST_LET),
+            plan,
+            overlay,
         )
 
     def _fragment(self, name: str, place: Place, at: At) -> Plan | None:
@@ -152,6 +158,10 @@ class Compiler:
             )
             return None
         return compile_shape(_kept(spec, FRAGMENT_KEYS), inner, ()) if "make" in spec else None
+
+
+def _never(node: Any, env: Any) -> Any:
+    raise AssertionError("a map that was only checked is run")
 
 
 def _kept(spec: Mapping[Any, Any], known: tuple[str, ...]) -> dict[Any, Any]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def run_tests(
     """`chosen`: names of channels and maps, or `name: test`, with `*` and `?`. `update` writes expected messages."""
     report = Report(coverage=Coverage() if coverage else None)
     library = Library(settings.maps, settings.tables, report.coverage)
-    drawn = draw_tests(settings, env, library)
+    drawn = draw_tests(settings, env, library, chosen=partial(_chosen, chosen))
     report.findings = [finding for finding in drawn.findings if finding.severity == "error"]
     runner = _Runner(settings, drawn, report, chosen, update)
     runner.maps(library)
@@ -84,9 +85,9 @@ class _Runner:
         self.samples = Samples(settings.site)
 
     def maps(self, library: Library) -> None:
-        for name in own_maps(library, self.settings):
+        for name in filter(partial(_chosen, self.chosen), own_maps(library, self.settings)):
             mapped, document = library.map(name, []), library.document(name)
-            if mapped is None or document is None or not self._wanted(name):
+            if mapped is None or document is None:
                 continue
             proofs = compile_proofs(
                 document.data.get("tests", []), mapped, [], samples=self.samples, tables=library
@@ -94,7 +95,7 @@ class _Runner:
             if not proofs:
                 self.report.untested.append(name)
             for proof in proofs:
-                if self._wanted(name, proof.name):
+                if _chosen(self.chosen, name, proof.name):
                     began = time.perf_counter()
                     failures = self._prove(proof, mapped)
                     self._note(name, document, proof, failures, began)
@@ -102,7 +103,7 @@ class _Runner:
     async def channels(self) -> None:
         for made in self.drawn.drafts:
             channel = made.channel
-            if channel is None or not self._wanted(channel.name):
+            if channel is None or not _chosen(self.chosen, channel.name):
                 continue
             if not made.cases:
                 self.report.untested.append(channel.name)
@@ -110,20 +111,10 @@ class _Runner:
             routes = Routes(channel, made.document)
             self.report.routes.append(routes)
             for case in made.cases:
-                if self._wanted(channel.name, case.name):
+                if _chosen(self.chosen, channel.name, case.name):
                     began = time.perf_counter()
                     failures = await self._play(case, scenes, routes)
                     self._note(channel.name, made.document, case, failures, began)
-
-    def _wanted(self, of: str, test: str = "") -> bool:
-        """Whether a channel or map, or one test of it, is chosen."""
-        if not self.chosen:
-            return True
-        names, tests = zip(*(pattern.partition(": ")[::2] for pattern in self.chosen), strict=True)
-        return any(
-            fnmatchcase(of, name) and (not test or not wanted or fnmatchcase(test, wanted))
-            for name, wanted in zip(names, tests, strict=True)
-        )
 
     def _note(
         self, of: str, document: Document, test: Case | Proof, failures: list[Failure], began: float
@@ -169,6 +160,15 @@ class _Runner:
         self.samples.write(content.file, as_file(content.format, body))
         self.report.written.append(content.file)
         return True
+
+
+def _chosen(patterns: Sequence[str], of: str, test: str = "") -> bool:
+    """Whether a channel or map, or one test of it, is chosen; by no pattern all are."""
+    parted = [pattern.partition(": ")[::2] for pattern in patterns]
+    return not parted or any(
+        fnmatchcase(of, name) and (not test or not wanted or fnmatchcase(test, wanted))
+        for name, wanted in parted
+    )
 
 
 class _Scenes:
