@@ -143,7 +143,7 @@ def test_a_layout_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
         FixedText.model_validate(options)
 
 
-CELL = st.text(st.characters(codec="gb18030", exclude_categories=("Cc", "Zs", "Zl", "Zp")), max_size=3)
+CELL = st.text("aZ0€é张镕𠮷-", max_size=3)  # one, two and four bytes of GB18030
 
 
 @settings(max_examples=40)

@@ -122,7 +122,7 @@ def _put_together(rows: list[Row]) -> Any:
     return made
 
 
-@pytest.mark.parametrize("name", LIBRARY.map_names())
+@pytest.mark.parametrize("name", ["adt-to-fhir", "oru-to-fhir", "patient-summary"])
 def test_of_shipped_maps_too(name: str) -> None:
     mapped, document = LIBRARY.map(name, []), LIBRARY.document(name)
     assert mapped is not None
