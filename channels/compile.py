@@ -18,6 +18,7 @@ from channels.read import channel_text
 from channels.systems import Systems, endpoint
 from channels.validation import Kinds, compile_validation
 from config.errors import Problem
+from config.models import old_names
 from config.registry import Names, destinations, formats, sources
 from config.text import At, Document
 from schemas.base import Format
@@ -90,7 +91,7 @@ class Workshop:
 
 def draft(document: Document, workshop: Workshop) -> Draft:
     """A channel file with everything that can be said of it alone."""
-    made = Draft(document, problems=list(document.problems))
+    made = Draft(document, problems=[*document.problems, *old_names(document.data, ChannelText)])
     made.text, made.absent = channel_text(document.data, made.problems)
     if made.text is not None:
         made.channel = _Compiler(made, made.text, workshop).channel()

@@ -22,7 +22,7 @@ def stated_version(text: ChannelText) -> str:
     """The one version that the channel takes, where it says so: `validate: hl7v2/2.5`, `when: {$MSH-12: 2.5}`."""
     conditions = literals(text.when)
     said = conditions.get("MSH-12") or conditions.get("MSH-12.1") or set()
-    said = said or set(_STATED.findall(str(getattr(text, "validate_", ""))))
+    said = said or set(_STATED.findall(text.validate_.as_ if text.validate_ else ""))
     found = next(iter(said)) if len(said) == 1 else ""
     return found if found in VERSIONS else ""
 

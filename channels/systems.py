@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.errors import ConfigError, Finding, Problem
-from config.models import did_you_mean, problems_of
+from config.models import did_you_mean, old_names, problems_of
 from config.registry import Names, Unknown, destinations, nearest, sources
 from config.secrets import NoSecret, Secrets, Unneeded, inline_secrets
 from config.text import At, Document, read
@@ -170,7 +170,7 @@ def _options(
         home, start = (systems.problems, ("systems", system)) if inside else (problems, at)
         home.append(replace(problem, at=(*start, *problem.at)))
 
-    noted: list[Problem] = []
+    noted: list[Problem] = [*old_names(own, found.Options)]
     filled = _filled({**shared, **own}, secrets, (), noted)
     unanswered = {problem.at for problem in noted}
     options = None

@@ -80,6 +80,26 @@ def problems_of(error: ValidationError, model: type[BaseModel], at: At = ()) -> 
     return [_problem(detail, model, at) for detail in error.errors(include_url=False)]
 
 
+def successor(key: str) -> dict[str, Any]:
+    """For a field that still works and has a new name: `Field(..., json_schema_extra=successor("folder"))`."""
+    return {"deprecated": True, "x-successor": key}
+
+
+def old_names(data: Any, model: type[BaseModel], at: At = ()) -> Iterator[Problem]:
+    """A warning for every key in `data` that has a new name."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if not isinstance(data, dict) or key not in data:
+            continue
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and "x-successor" in extra:
+            what, hint = f"{key!r} is an old name", f"write {extra['x-successor']!r} for it"
+            yield Problem((*at, key), "JL-C050", what, hint, "warning", on_key=True)
+        inner = next(models_in(field.annotation), None)
+        if inner is not None:
+            yield from old_names(data[key], inner, (*at, key))
+
+
 def keys_of(model: type[BaseModel]) -> list[str]:
     """The keys that its YAML may have."""
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from config.errors import ConfigError, Finding, JingluoError, Problem
-from config.models import models_in, problems_of
+from config.models import models_in, old_names, problems_of, successor
 from config.replay_settings import ReplaySettings
 from config.secrets import NoSecret, Secret, Secrets, inline_secrets
 from config.text import At, Document, read
@@ -71,9 +71,10 @@ class SecretSettings(_Part):
     file: str = Field(
         default="", description="a YAML file of `name: 'value'` lines, outside the site's repository"
     )
-    dir: str = Field(
+    folder: str = Field(
         default="", description="a folder with a file a secret, as Docker and Kubernetes mount them"
     )
+    dir: str = Field(default="", description="its old name", json_schema_extra=successor("folder"))
 
 
 def _listed(value: Any) -> Any:
@@ -255,7 +256,7 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
     data = document.data
     if not isinstance(data, dict):
         raise ConfigError([document.finding(Problem((), "JL-C012", "must be a mapping of settings"))])
-    problems += inline_secrets(data, ())
+    problems += [*inline_secrets(data, ()), *old_names(data, SettingsText)]
     problems += [problem for name in ("journal", "blobs") for problem in _keys_inline(name, data.get(name))]
     data, outside = _with_environment(data, env)
     made = None
@@ -325,8 +326,8 @@ def _keys(model: type[BaseModel]) -> list[tuple[str, ...]]:
 def _open_secrets(where: SecretSettings, site: Path, env: Mapping[str, str]) -> Secrets:
     if where.file:
         return Secrets.of_file(site / where.file)
-    if where.dir:
-        return Secrets(str(site / where.dir), folder=site / where.dir)
+    if folder := where.folder or where.dir:
+        return Secrets(str(site / folder), folder=site / folder)
     return Secrets.of_env(env)
 
 
