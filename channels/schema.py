@@ -107,7 +107,7 @@ def _systems() -> Schema:
 
 def _map() -> Schema:
     properties = {key: _shaped(key) for key in MAP_KEYS}
-    properties["to"] = _refer("format", _SAYS["to"])
+    properties["to"] = _refer("named", _SAYS["to"])
     properties["tests"] = {"type": "array", "description": _SAYS["tests"]}
     return _object(properties, required=["map", "from", "to", "make"])
 
@@ -139,7 +139,7 @@ FILES: dict[str, tuple[str, Callable[[], Schema]]] = {
 
 def _shaped(key: str) -> Schema:
     """A key of a map or a fragment that is not a shape itself, or else a shape."""
-    known = {"from": "format", "when": "condition"}
+    known = {"from": "named", "when": "condition"}
     if key in known:
         return _refer(known[key], _SAYS[key])
     if key in ("map", "fragment", "title"):
@@ -181,19 +181,20 @@ def _common() -> Schema:
             "patternProperties": {expression["pattern"]: wanted},
             "description": "a path and what it must be, or any, all, not: `{$MSH-9.1: ADT}`",
         },
-        "format": _format(),
+        "format": _format([name for name in formats.known() if not getattr(formats.get(name), "lacks", "")]),
+        "named": _format(formats.known()),
     }
 
 
-def _format() -> Schema:
-    """A name, or a name and its options. A map may leave out the options that a channel must give."""
+def _format(alone: list[str]) -> Schema:
+    """A name that may stand `alone`, or a name and its options. A map may leave out those that a channel must give."""
     named: Schema = {}
     for name in formats.known():
         options = getattr(formats.get(name), "Options", None)
         if options is not None:
             named[name] = _flat(options)
     whole = {**_object(named), "minProperties": 1, "maxProperties": 1}
-    return {"anyOf": [{"enum": formats.known()}, whole, _ENVIRONMENT]}
+    return {"anyOf": [{"enum": alone}, whole, _ENVIRONMENT]}
 
 
 def _endpoint(name: str, names: Names) -> Schema:
