@@ -71,6 +71,8 @@ def _one(where: Where, many: Callable[[Any], list[Any]]) -> Read:
         return _part_reader(where, many)
     if not where.name and where.field and where.rep is None and where.sub in (None, 1):
         return _item_field_reader(where, many)
+    if not where.name and where.field and (where.rep or 0) > 1:
+        return _item_repetition_reader(where.field, many)
     plain = where.name and where.field and not where.following and where.nth != 0 and where.rep != 0
     if not plain or where.sub not in (None, 1):
         return _first_of(many)
@@ -191,6 +193,19 @@ def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
         if sub in text:
             text = text.split(sub, 1)[0]
         return (tree.unescape(text) if escape in text else text) or None
+
+    return one
+
+
+def _item_repetition_reader(index: int, many: Callable[[Any], list[Any]]) -> Read:
+    """`-5[2]`: most fields have one repetition, and that is seen at a glance."""
+    general = _first_of(many)
+
+    def one(node: Any) -> str | None:
+        plain = node.__class__ is Segment and not node.header
+        if plain and node.tree.delimiters[1] not in "".join(node.row[index : index + 1]):
+            return None
+        return general(node)  # type: ignore[no-any-return]
 
     return one
 
