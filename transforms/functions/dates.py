@@ -272,7 +272,7 @@ def if_date(value: str) -> str | None:
     ('20260105', None, None)
     """
     try:
-        read(value)
+        _MOMENT.fullmatch(value) or _DAY.fullmatch(value) or read(value)
     except Unusable:
         return None
     return value

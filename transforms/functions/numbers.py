@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal, InvalidOperation
 from typing import Any, Literal
@@ -14,8 +15,13 @@ EXACT = Context(prec=250)  # two numbers of the longest that are taken multiply 
 _MAX_PLACES = 20
 
 
+_PLAIN = re.compile(r"[+-]?[0-9]{1,15}(?:[.][0-9]{1,15})?", re.ASCII)  # needs no second look
+
+
 def read_number(value: Any) -> Decimal:
     """Raises Unusable where it is no number, or one of more digits than anybody can mean."""
+    if value.__class__ is str and _PLAIN.fullmatch(value):
+        return Decimal(value)
     try:
         made = Decimal(text_of(value).strip())
     except InvalidOperation:
