@@ -351,8 +351,8 @@ def _segments(node: Any, where: Where) -> Iterator[Segment]:
 
 def _group_end(segment: Segment) -> int:
     """A segment's group lasts until the next of its own name, or until the group around it ends."""
-    name = segment.row[0]
-    return next(segment.tree.places(name, segment.at + 1, segment.end), segment.end)
+    lines, head, end = segment.tree.lines, segment.row[0] + segment.tree.marks.field, segment.end
+    return next((at for at in range(segment.at + 1, end) if lines[at].startswith(head)), end)
 
 
 def _nearest_before(segment: Segment, name: str) -> Iterator[Segment]:
