@@ -49,6 +49,7 @@ MAPS = {  # by message type and trigger; a type alone holds for its other trigge
 ASKED = re.compile(
     r"ADT\^A(0[1-8]|1[123]|40)|ORU\^(R01)?|ORM\^O01|OML\^O21|SIU\^S1[2-5]|MDM\^T02|DFT\^P03|VXU\^V04"
 )
+_ANY = re.compile(".*")
 ENOUGH = 2 / 3
 
 _CODES = {"code", "status", "gender", "intent", "priority", "criticality", "docStatus", "comparator"}
@@ -314,12 +315,11 @@ class Judge:
         return score
 
 
-def scores(part_of_name: str = "") -> dict[str, Score]:
-    judge = Judge()
+def scores(judge: Judge, part_of_name: str = "", only: re.Pattern[str] = _ANY) -> dict[str, Score]:
     found: defaultdict[str, Score] = defaultdict(Score)
     for name, body, expected in pairs():
-        if part_of_name in name:
-            kind = message_type(body)
+        kind = message_type(body)
+        if part_of_name in name and only.fullmatch(kind):
             found[kind].add(judge.judge(body, expected, judge.map(kind)))
     return found
 
@@ -352,7 +352,7 @@ def main() -> None:
     parser.add_argument("--missing", action="store_true", help="which types and facts are missing, how often")
     parser.add_argument("--pair", default="", help="only pairs whose name holds this")
     arguments = parser.parse_args()
-    found = scores(arguments.pair)
+    found = scores(Judge(), arguments.pair)
     print(
         f"{'type':<10} {'messages':>8} {'completed':>9} {'resources':>9} {'of type':>13} {'or left out':>14} "
         f"{'made':>14} {'facts':>14}"

@@ -16,6 +16,7 @@ pytestmark = [
     pytest.mark.skipif(not judge.PAIRS.is_dir(), reason="the shared corpus is not beside the repository"),
     pytest.mark.timeout(120),
 ]
+LOOKER = judge.Judge()
 LEAST = {  # parts of a hundred of the resources expected: made, or left out on purpose
     "ADT": 90,
     "DFT": 84,
@@ -30,23 +31,21 @@ LEAST = {  # parts of a hundred of the resources expected: made, or left out on 
 
 def test_what_is_expected_of_each_message_type_is_mostly_made() -> None:
     found: dict[str, judge.Score] = {}
-    for kind, score in judge.scores().items():
-        if judge.ASKED.fullmatch(kind):
-            found.setdefault(kind.partition("^")[0], judge.Score()).add(score)
+    for kind, score in judge.scores(LOOKER, only=judge.ASKED).items():
+        found.setdefault(kind.partition("^")[0], judge.Score()).add(score)
     shares = {kind: 100 * (part.of_type + part.left_out) / part.resources for kind, part in found.items()}
     assert {kind: share for kind, share in shares.items() if share < LEAST.get(kind, 0)} == {}
 
 
 def test_every_bundle_is_valid_for_the_schema_and_for_the_models_and_holds_what_it_refers_to() -> None:
-    looker = judge.Judge()
     faults: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for name, body, _ in judge.pairs():
-        made_by = looker.map(judge.message_type(body))
+        made_by = LOOKER.map(judge.message_type(body))
         if made_by is None:
             continue
         try:
-            bundle = looker.bundle(judge.complete(body), made_by)
+            bundle = LOOKER.bundle(judge.complete(body), made_by)
         except BadMessage as error:
             refused[name] = error.code
             continue
