@@ -37,15 +37,15 @@ async def pause(engine: Engine) -> None:
     await engine.board.say(Mode(*WAY, "paused", now_ms()))
 
 
-def purge(broker: str, site: Path, which: str = "1") -> None:
-    """What nobody does who knows what he is doing. `which` of them: SQL, of the embedded broker's file."""
+def purge(broker: str, site: Path, which: str = "") -> None:
+    """What nobody does who knows what he is doing. `which` of them: SQL, the rest of a question for their keys."""
     if broker != "embedded":
         with pika.BlockingConnection(pika.URLParameters(broker)) as connection:
             connection.channel().queue_purge(QUEUE)
         return
     with sqlite3.connect(site / "var" / "broker.db") as file:
-        mine = "key >> 40 = (SELECT no FROM queue WHERE name = ?)"
-        assert file.execute(f"DELETE FROM item WHERE {mine} AND {which}", (QUEUE,)).rowcount
+        mine = f"SELECT key FROM item WHERE key >> 40 = (SELECT no FROM queue WHERE name = ?) {which}"
+        assert file.execute(f"DELETE FROM item WHERE key IN ({mine})", (QUEUE,)).rowcount
     file.close()
 
 
@@ -106,7 +106,7 @@ async def test_where_the_broker_shows_its_queues_the_very_message_is_named(
     async with running(site) as engine:
         await pause(engine)
         await send(port(engine), *[adt(f"M{n}") for n in range(5)])
-    purge("embedded", tmp_path, "key IN (SELECT key FROM item ORDER BY key LIMIT 1 OFFSET 2)")
+    purge("embedded", tmp_path, "ORDER BY key LIMIT 1 OFFSET 2")
     async with running(site) as engine:
         (missing,) = await looks(engine)
         assert missing == Missing("adt", "lis", 1, (ids(engine)[2],), exact=True)
