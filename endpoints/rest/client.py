@@ -66,23 +66,34 @@ class Client:
         """
         if isinstance(body, bytes) and len(body) > _AT_ONCE:
             headers, body = {**headers, "content-length": str(len(body))}, _pieces(body)
+        wrong: list[Exception] = []  # with the body, not with the server
+        if body is not None and not isinstance(body, bytes):
+            body = _watched(body, wrong)
         try:
             asked = self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
             async with asked as response:
                 read = await self._read(response)
                 known = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status, response.reason or "", known, read)
-        except aiohttp.ClientSSLError as error:
-            raise Unreachable("JL-E227", f"TLS: {_tls_refusal(error)}") from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Unreachable("JL-E220", f"no connection: {_why(error)}") from None
-        except TimeoutError:
-            raise
-        except (aiohttp.ClientError, ValueError) as error:  # ValueError: a header that cannot be one
-            if isinstance(tls := error.__cause__ or error.__context__, ssl.SSLError):
-                raise Unreachable("JL-E227", f"TLS: {refusal(tls)}") from None
-            text = f"the exchange broke off: {type(error).__name__}"
-            raise Unreachable("JL-E222", text, maybe_done=True) from None
+        except aiohttp.ClientError as error:
+            if wrong:
+                raise wrong[0] from None
+            raise self._trouble(error) from None
+        except ValueError:  # a header that cannot be one
+            raise Unreachable("JL-E222", "the request cannot be made") from None
+
+    @staticmethod
+    def _trouble(error: aiohttp.ClientError) -> Exception:
+        """What is said of it. A TimeoutError stays one."""
+        if isinstance(error, aiohttp.ClientSSLError):
+            return Unreachable("JL-E227", f"TLS: {_tls_refusal(error)}")
+        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+            return Unreachable("JL-E220", f"no connection: {_why(error)}")
+        if isinstance(error, TimeoutError):
+            return error
+        if isinstance(tls := error.__cause__ or error.__context__, ssl.SSLError):
+            return Unreachable("JL-E227", f"TLS: {refusal(tls)}")
+        return Unreachable("JL-E222", f"the exchange broke off: {type(error).__name__}", maybe_done=True)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         parts, size = [], 0
@@ -93,6 +104,15 @@ class Client:
                 raise self._too_large(response.status)
             parts.append(part)
         return b"".join(parts)
+
+
+async def _watched(body: AsyncIterator[bytes], wrong: list[Exception]) -> AsyncIterator[bytes]:
+    try:
+        async for piece in body:
+            yield piece
+    except Exception as error:
+        wrong.append(error)
+        raise
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

@@ -23,6 +23,7 @@ from router.board import BOARD
 from router.brokers.base import Broker
 from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
+from router.brokers.rabbitmq_topology import DELAYS_MS, delay_name
 from router.envelope import ENGINES, JOURNAL, queues_of
 from router.resends import SEEN
 from router.store import Store, open_store
@@ -64,7 +65,8 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
         queues = connection.channel()
         ways = [("adt", "lis"), ("adt", "emr"), ("orders", "lis")]
         lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
-        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, SEEN.name, *lanes):
+        delayed = [delay_name("jl", step) for step in DELAYS_MS]  # else it comes to the next test's queue
+        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, SEEN.name, *lanes, *delayed):
             queues.queue_delete(name)
 
 

@@ -28,7 +28,7 @@ class Air:
     def on_change(self, tell: Callable[[bool], None]) -> None:
         self.tell.append(tell)
 
-    async def follow(self, stream: str, on_entry: Callable[[bytes], None]) -> None:
+    async def follow(self, stream: str, on_entry: Callable[[bytes], None], since_ms: int = 0) -> None:
         for entry in self.said:
             on_entry(entry)
         self.ears.append(on_entry)
