@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import textwrap
-import time
 from pathlib import Path
 
-from bench import usage
 from bench.samples import ADT
-from bench.site import environment, jingluo, write_site
+from bench.site import timed, write_site
 from bench.table import Table
 
 CHANNELS, TESTS = 20, 50
@@ -75,14 +71,7 @@ def _given(control_id: str) -> str:
 
 def _play(folder: Path, tests: int) -> tuple[float, float]:
     """Wall and CPU seconds."""
-    began, used = time.perf_counter(), usage.children_s()
-    done = subprocess.run(
-        [sys.executable, jingluo(), "--site", str(folder), "test"],
-        capture_output=True,
-        text=True,
-        env=environment(),
-    )
-    took, cpu = time.perf_counter() - began, usage.children_s() - used
+    done, took, cpu = timed(folder, "test")
     if done.returncode or f"{tests} tests, 0 failed" not in done.stdout:
         raise RuntimeError(f"the generated tests do not hold:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return took, cpu

@@ -14,6 +14,8 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench import usage
+
 CHANNEL = """\
 channel: {name}
 title: messages as they come
@@ -161,6 +163,14 @@ def write_channel(folder: Path, name: str, port: int, sink: int, channel: str = 
 def jingluo() -> str:
     """The command's script: it stands beside the interpreter."""
     return str(Path(sys.executable).parent / "jingluo")
+
+
+def timed(folder: Path, command: str) -> tuple[subprocess.CompletedProcess[str], float, float]:
+    """One command on a site, the interpreter's start included: what it ended with, wall and CPU seconds."""
+    began, used = time.perf_counter(), usage.children_s()
+    words = [sys.executable, jingluo(), "--site", str(folder), command]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment())
+    return done, time.perf_counter() - began, usage.children_s() - used
 
 
 def environment(broker: str = "", database: str = "", roles: str = "", http: int = 0) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 from bench import usage
 from bench.loader import Loader
 from bench.samples import ADT
-from bench.site import engine, environment, jingluo, write_channel, write_site
+from bench.site import engine, timed, write_channel, write_site
 from bench.table import Table
 
 CHANNELS = 200
@@ -37,14 +35,7 @@ def check(channels: int = CHANNELS) -> list[Table]:
 
 def _check(folder: Path) -> tuple[float, float]:
     """Wall and CPU seconds of one check, the interpreter's start included."""
-    began, used = time.perf_counter(), usage.children_s()
-    done = subprocess.run(
-        [sys.executable, jingluo(), "--site", str(folder), "check"],
-        capture_output=True,
-        text=True,
-        env=environment(),
-    )
-    took, cpu = time.perf_counter() - began, usage.children_s() - used
+    done, took, cpu = timed(folder, "check")
     if done.returncode:
         raise RuntimeError(f"the generated site has findings:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return took, cpu
