@@ -64,8 +64,9 @@ class Engine:
         program: Sequence[str] = (),
     ) -> None:
         self.port, self.http = free_port(), free_port()
+        self._folder, self._sink = folder, sink
         write_site(folder, self.http)
-        write_channel(folder, "bench", self.port, sink, channel)
+        self.write(channel)
         self.log = folder / "engine.log"
         self.journal = database or f"sqlite:///{folder}/var/jingluo.db"
         profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
@@ -75,6 +76,10 @@ class Engine:
             env = environment(broker, database, roles, http=free_port() if number else self.http)
             self._commands.append(([sys.executable, *(profiler if number == 0 else ()), *run], env))
         self.start()
+
+    def write(self, channel: str) -> None:
+        """The channel's text, for the next start."""
+        write_channel(self._folder, "bench", self.port, self._sink, channel)
 
     def start(self) -> None:
         """Again, after a `kill`."""
