@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -15,7 +16,7 @@ from peers import Sink
 from ports import quiet_port
 from processes import Engine, Process
 from proxy import Proxy
-from servers import Cluster, Postgres, Rabbit, Servers, left
+from servers import Cluster, Postgres, Rabbit, Servers, forget, left
 from shape import DESTINATIONS, LANES, Shape, queues, write, write_channel
 
 
@@ -83,6 +84,7 @@ class Scene:
             self._amqp_url = self.rabbit.url
             self.amqp = Proxy(self.rabbit.port, amqp=True)
             relays.append(self.amqp)
+        await asyncio.to_thread(forget, self._amqp_url)
         for relay in relays:
             await relay.open()
             held.push_async_callback(relay.close)

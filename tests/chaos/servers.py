@@ -23,6 +23,10 @@ import psycopg
 from pika.exceptions import ChannelClosedByBroker
 from ports import quiet_port
 
+from router.board import BOARD
+from router.resends import SEEN
+from router.suspects import TRIES
+
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # a server that is down is no news here
 UP_WITHIN_S = 60.0
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -112,6 +116,13 @@ def left(url: str, queues: list[str]) -> dict[str, int]:
                 count = int(connection.channel().queue_declare(queue, passive=True).method.message_count)
                 found[queue] = count
     return {queue: count for queue, count in found.items() if count}
+
+
+def forget(url: str) -> None:
+    """What the engines of the trial before told each other by streams: messages have the same names in each. Blocks."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        for stream in (BOARD, TRIES, SEEN):
+            connection.channel().queue_delete(stream.name)
 
 
 class Postgres:
