@@ -69,7 +69,8 @@ class Format(Protocol):
     """One format. Registered by `@format("name")` on a class; used as an instance without state.
 
     A format whose beginning can be read by itself also has `beginning(head)`: of the first bytes of a large body those
-    that `decode` can take.
+    that `decode` can take. One whose paths are as good from any dict, list or scalar as from a part of the message has
+    `plain_items = True`.
     """
 
     name: str

@@ -78,6 +78,7 @@ class Delimited:
     """Format `delimited`. Trees are `{"rows": [...]}`, or one row."""
 
     name = "delimited"
+    plain_items = True
     Options = DelimitedText
 
     def __init__(self, options: DelimitedText | None = None) -> None:

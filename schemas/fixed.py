@@ -130,6 +130,7 @@ class Fixed:
     """Format `fixed`. Trees are `{"rows": [...]}`, or one row."""
 
     name = "fixed"
+    plain_items = True
     Options = FixedText
 
     def __init__(self, options: FixedText | None = None) -> None:

@@ -48,6 +48,7 @@ class Form:
     """Format `form`. Trees are dicts of str, of file (dict), or of lists of these."""
 
     name = "form"
+    plain_items = True
     Options = FormText
 
     def __init__(self, options: FormText | None = None) -> None:

@@ -35,6 +35,7 @@ class Json:
     """Format `json`. Trees are dict, list, str, int, Decimal, bool and None."""
 
     name = "json"
+    plain_items = True
 
     def decode(self, body: bytes, charset: str = "") -> Any:
         """Raises BadMessage: JL-M020 not JSON, JL-M021 a key twice, JL-M022 too large or too deep."""

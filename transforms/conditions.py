@@ -23,6 +23,7 @@ from transforms.expression import (
     Expression,
     Scope,
     Tables,
+    begin,
     compile_expression,
     filled,
     is_expression,
@@ -57,7 +58,7 @@ def compile_when(
     test = compile_condition(spec, scope, at) if scope else None
     if test is None:
         return None
-    return lambda tree: test(tree, [tree, None])
+    return lambda tree: test(tree, begin(tree))
 
 
 def literals(spec: Any) -> dict[str, set[str]]:

@@ -24,7 +24,7 @@ from schemas.base import Format
 from schemas.choice import as_bytes, spoken
 from transforms.compare import Difference, differences, left_out, of_values, same
 from transforms.conditions import compile_when
-from transforms.expression import Tables, compile_expression, is_expression, open_scope
+from transforms.expression import Tables, begin, compile_expression, is_expression, open_scope
 from transforms.pipes import text_of
 from transforms.samples import Samples
 
@@ -127,7 +127,7 @@ def compile_content(
 def _reader(call: Callable[[Any, list[Any]], Any]) -> Callable[[Any], Any]:
     def read(tree: Any) -> Any:
         try:
-            found = call(tree, [tree, None])
+            found = call(tree, begin(tree))
         except BadMessage as error:
             return str(error)
         return None if found is None or found == "" or found == [] else found

@@ -1,8 +1,8 @@
 """Expressions: `$` + a path in the message's own path language, then pipes. Compiled once, to closures.
 
 A closure takes the node at hand and the environment of one run: a list that holds the whole message, its
-envelope, what was kept, and after these what `let` named. Slots are numbered when a map is compiled, so
-nothing is looked up by name later.
+envelope, what was kept, what functions found out, and after these what `let` named. Slots are numbered when a map
+is compiled, so nothing is looked up by name later.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from schemas.base import BadPath, Cell, Format
 from schemas.choice import choose
 from schemas.message import Message
 from transforms import functions  # noqa: F401  (they register themselves)
-from transforms.pipes import Argument, BadPipe, Stage, Unusable, bind, text_of
+from transforms.pipes import Argument, BadPipe, Stage, Unusable, Whole, bind, text_of
 from transforms.tables import Table
 
 At = tuple[str | int, ...]
 Env = list[Any]
 Value = Callable[[Any, Env], Any]
 
-ROOT, MESSAGE, KEPT, FIRST_LET = 0, 1, 2, 3
+ROOT, MESSAGE, KEPT, WHOLE, FIRST_LET = 0, 1, 2, 3, 4
 MAX_EXPRESSION = 2_000  # characters
 MAX_PIPES = 20
 
@@ -101,7 +101,7 @@ class Expression:
         if not self.stages:
             return source
         pipes = pipes_of(self)
-        return lambda node, env: pipes(source(node, env))
+        return lambda node, env: pipes(source(node, env), env)
 
     def _source(self) -> Value:
         if self.slot is not None:
@@ -114,6 +114,20 @@ class Expression:
         if self.of_root:
             return lambda node, env: read(env[ROOT])
         return lambda node, env: read(node)
+
+
+def begin(tree: Any, message: Message | None = None) -> Env:
+    """The environment of one run, before anything is named."""
+    return [tree, message, {}, None]
+
+
+def whole(env: Env) -> Whole:
+    """The message for a function that looks around in it: made when the first asks."""
+    found = env[WHOLE]
+    if found is None:
+        found = env[WHOLE] = Whole(env[ROOT])
+    made: Whole = found
+    return made
 
 
 def is_expression(text: Any) -> bool:
@@ -301,15 +315,15 @@ def _envelope(name: str, scope: Scope) -> Value:
     return value
 
 
-def pipes_of(expression: Expression) -> Callable[[Any], Any]:
+def pipes_of(expression: Expression) -> Callable[[Any, Env], Any]:
     """An expression's pipes as one callable of the value that they are given."""
-    steps = [(step_of(stage), stage.asked_of_nothing) for stage in expression.stages]
+    steps = [(step_of(stage), stage.asked_of_nothing, stage.looks_around) for stage in expression.stages]
 
-    def pipes(found: Any) -> Any:
+    def pipes(found: Any, env: Env) -> Any:
         try:
-            for step, asked_of_nothing in steps:
+            for step, asked_of_nothing, looks_around in steps:
                 if found is not None or asked_of_nothing:
-                    found = step(found)
+                    found = step(found, whole(env)) if looks_around else step(found)
         except (ValueError, ArithmeticError) as error:
             raise failure(error, expression.path, expression.where, expression.stages) from None
         return found
@@ -317,13 +331,13 @@ def pipes_of(expression: Expression) -> Callable[[Any], Any]:
     return pipes
 
 
-def step_of(stage: Stage) -> Callable[[Any], Any]:
+def step_of(stage: Stage) -> Callable[..., Any]:
     """A pipe that takes whatever came before it: numbers become text, a list goes through item by item."""
     call = stage.call
+    if stage.takes == "any" or stage.looks_around:
+        return call
     if stage.takes == "list":
         return lambda value: call(value if value is None or isinstance(value, list) else [value])
-    if stage.takes == "any":
-        return call
 
     def step(value: Any) -> Any:
         if value.__class__ is str:
@@ -377,7 +391,7 @@ def compile_value(
     plain, call = expression.plain, expression.closure()
 
     def value(tree: Any) -> str | None:
-        found = plain(tree) if plain else call(tree, [tree, None])
+        found = plain(tree) if plain else call(tree, begin(tree))
         if found.__class__ is str:
             return found or None
         return text_of(found) if filled(found) else None

@@ -32,6 +32,7 @@ from transforms.plans import (
     With,
     of_cells,
     uses,
+    values_of,
 )
 from transforms.reading import Kind, Let, Reading, filled_test
 from transforms.writer import Node
@@ -216,7 +217,12 @@ class _Generator(Reading):
         Tells whether they are bare.
         """
         of, cell = self.root if plan.of_root else node, plan.cell
-        if cell is None or cell.nodes is None:
+        if isinstance(plan.nodes, Expression):
+            self.line(f"{into} = None")
+            self._chosen(into, Read(plan.nodes), node, set())
+            self.line(f"{into} = {into} is not None and {self.give(values_of)}({into})")
+            test, bare = into, False
+        elif cell is None or cell.nodes is None:
             self.line(f"{into} = {self.give(plan.nodes)}({of.name})")
             test, bare = into, False
         else:

@@ -24,13 +24,16 @@ from transforms.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`value | pipe` makes `result`; None is nothing. `tables` are those that the pipe names."""
+    """`value | pipe` makes `result`; None is nothing. `tables` are those that the pipe names, `message` is what the
+    value is of, where the function looks around in it.
+    """
 
     value: Any
     pipe: str
     words: tuple[Argument, ...]
     result: Any
     tables: tuple[Table, ...] = ()
+    message: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +168,19 @@ def _example(name: str, func: Callable[..., Any], call: ast.expr, result: ast.ex
     if not isinstance(call, ast.Call) or len(call.args) != 1:
         raise ValueError("not a call with a value")
     wants = signature(func)
-    words, tables = [Argument(name)], []
+    words, tables, message = [Argument(name)], [], None
     for keyword in call.keywords:
         key = (keyword.arg or "").rstrip("_")
         given = _value(keyword.value)
+        if wants.around and keyword.arg == wants.around:
+            message = given
+            continue
         if isinstance(given, Table):
             tables.append(given)
             given = given.name
         words.append(_word(key, given, key in wants.required and len(words) == _place(key, wants.arguments)))
     pipe = " ".join(_written(word) for word in words)
-    return Example(_value(call.args[0]), pipe, tuple(words[1:]), _value(result), tuple(tables))
+    return Example(_value(call.args[0]), pipe, tuple(words[1:]), _value(result), tuple(tables), message)
 
 
 def _place(key: str, arguments: Any) -> int:
@@ -203,13 +209,13 @@ def quoted(text: str) -> str:
 
 
 def _value(node: ast.expr) -> Any:
-    """What an example's Python stands for: literals, Decimal, a pattern (as its text), a Table."""
+    """What an example's Python stands for: literals, Decimal, a pattern (as its text), a Table, a message."""
     if isinstance(node, ast.Call):
         args = [_value(arg) for arg in node.args]
         called = ast.unparse(node.func)
         if called == "Decimal":
             return Decimal(args[0])
-        if called == "re.compile":
+        if called in ("re.compile", "Whole"):
             return args[0]
         if called == "Table":
             return Table(*args)

@@ -14,7 +14,7 @@ from config.text import Document
 from schemas.base import Format
 from schemas.choice import choose
 from schemas.message import Message
-from transforms.expression import FIRST_LET, At, Env, Scope, Value
+from transforms.expression import FIRST_LET, At, Env, Scope, Value, begin
 from transforms.generate import generate
 from transforms.plans import Keep, Kept, Part, Plan, holds
 from transforms.shapes import Place, compile_shape, without
@@ -55,7 +55,7 @@ class Map:
 
     def env(self, source_tree: Any, message: Message | None = None) -> Env:
         """What one run begins with: the message, its envelope, nothing kept and nothing named."""
-        return [source_tree, message, {}, *self.empty]
+        return [*begin(source_tree, message), *self.empty]
 
     def run(self, source_tree: Any, message: Message | None = None) -> bytes:
         """The same, encoded."""

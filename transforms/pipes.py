@@ -4,7 +4,7 @@ A pipe function is any Python function registered by `config.registry.function`.
 the value, and its annotation says what it wants to be given: `str` (text; lists go through item by item),
 `list[...]` (every match of the path), `Any` (as it is). `... | None` means that it is also asked when there
 is nothing. The keyword-only parameters are its arguments in YAML, of type str, int, bool, Decimal, Literal,
-`re.Pattern[str]`, `Table` or a kind of `Word`.
+`re.Pattern[str]`, `Table` or a kind of `Word`; one of type `Whole` is no argument, but the message around the value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -53,6 +53,14 @@ class BadPipe(ValueError):
     def __init__(self, code: str, text: str, hint: str = "") -> None:
         super().__init__(text)
         self.code, self.hint = code, hint
+
+
+@dataclass(slots=True, eq=False)
+class Whole:
+    """The message that a value is of, for a function that looks elsewhere in it. A run of a map has one."""
+
+    tree: Any
+    memo: dict[Any, Any] = field(default_factory=dict)  # what functions found out about the message
 
 
 class Word(str):
@@ -113,14 +121,15 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One pipe, ready to call."""
+    """One pipe, ready to call: with the value, and where it `looks_around` with the `Whole` too."""
 
     name: str
-    call: Callable[[Any], Any]
+    call: Callable[..., Any]
     takes: str  # text, list, any
     asked_of_nothing: bool = False
     gives_text: bool = False
     may_give_nothing: bool = True
+    looks_around: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,7 @@ class Signature:
     arguments: Mapping[str, Any]  # name -> annotation
     required: frozenset[str]
     real: Mapping[str, str]  # name -> the parameter's name in Python
+    around: str = ""  # the parameter that takes the message
 
 
 @functools.cache
@@ -142,11 +152,15 @@ def signature(func: Callable[..., Any]) -> Signature:
     wants, optional = _without_none(hints.get(parameters[0].name, Any))
     takes = "text" if wants is str else "list" if get_origin(wants) is list or wants is list else "any"
     named = [p for p in parameters[1:] if p.kind is p.KEYWORD_ONLY]
+    around = next((p.name for p in named if hints.get(p.name) is Whole), "")
+    named = [p for p in named if p.name != around]
     arguments = {p.name.rstrip("_"): _without_none(hints.get(p.name, str))[0] for p in named}
     required = frozenset(p.name.rstrip("_") for p in named if p.default is p.empty)
     gives, nothing = _without_none(hints.get("return", Any))
     real = {p.name.rstrip("_"): p.name for p in named}
-    return Signature(takes, optional, gives is str, nothing or gives is not str, arguments, required, real)
+    return Signature(
+        takes, optional, gives is str, nothing or gives is not str, arguments, required, real, around
+    )
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
@@ -177,11 +191,23 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
     what, _, hint = _CHECKS[func](**kwargs).partition("; ") if func in _CHECKS else ("", "", "")
     if what:
         raise BadPipe("JL-C103", f"{name}: {what}", hint or usage(name))
+    return Stage(
+        name,
+        _call(func, kwargs, wants.around),
+        wants.takes,
+        wants.asked_of_nothing,
+        wants.gives_text,
+        wants.may_give_nothing,
+        bool(wants.around),
+    )
+
+
+def _call(func: Callable[..., Any], kwargs: dict[str, Any], around: str) -> Callable[..., Any]:
     if func in _PREPARED:
-        call = _PREPARED[func](**kwargs)
-    else:
-        call = functools.partial(func, **kwargs) if kwargs else func
-    return Stage(name, call, wants.takes, wants.asked_of_nothing, wants.gives_text, wants.may_give_nothing)
+        return _PREPARED[func](**kwargs)
+    if around:
+        return lambda value, whole: func(value, **kwargs, **{around: whole})
+    return functools.partial(func, **kwargs) if kwargs else func
 
 
 def usage(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.base import Cell
 from transforms.conditions import Entry
-from transforms.expression import Expression
+from transforms.expression import ROOT, Env, Expression, filled
 
 Nodes = Callable[[Any], list[Any]]
 
@@ -27,9 +27,12 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """`body` for every node; the number of the item goes to `slot`, unless that is 0."""
+    """`body` for every node; the number of the item goes to `slot`, unless that is 0.
 
-    nodes: Nodes
+    The nodes are those of a path, or the values of an expression.
+    """
+
+    nodes: Nodes | Expression
     cell: Cell | None
     of_root: bool
     slot: int
@@ -40,7 +43,7 @@ class Each:
 class With:
     """`body` at the first node."""
 
-    nodes: Nodes
+    nodes: Nodes | Expression
     cell: Cell | None
     of_root: bool
     body: Plan
@@ -125,6 +128,17 @@ class Seen:
 Plan = Fixed | Read | Each | With | Lets | Keep | Kept | When | First | Join | Items | Members | Part | Seen
 NOTHING = Fixed(None)
 TRUTHY = frozenset((str, list, dict))  # kinds of values that are something exactly where they are true
+
+
+def values_of(found: Any) -> list[Any]:
+    """What an expression gave as nodes: each item of a list, or the one value."""
+    return [value for value in (found if isinstance(found, list) else [found]) if filled(value)]
+
+
+def nodes_of(plan: Each | With, node: Any, env: Env) -> list[Any]:
+    if isinstance(plan.nodes, Expression):
+        return values_of(plan.nodes.closure()(node, env))
+    return plan.nodes(env[ROOT] if plan.of_root else node)
 
 
 def kinds(plan: Plan) -> frozenset[type]:

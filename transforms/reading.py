@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from schemas.base import Cell
 from transforms.conditions import Entry
-from transforms.expression import Expression, failure, filled, pipes_of, step_of
+from transforms.expression import Expression, failure, filled, pipes_of, step_of, whole
 from transforms.plans import (
     TRUTHY,
     Each,
@@ -131,7 +131,9 @@ class Reading(Writer):
             for stage in expression.stages:
                 call, step = self.give(stage.call), self.give(step_of(stage))
                 made = f"{step}({value})"
-                if stage.takes == "text" and not stage.asked_of_nothing:
+                if stage.looks_around:
+                    made = f"{step}({value}, {self.give(whole)}(env))"
+                elif stage.takes == "text" and not stage.asked_of_nothing:
                     plain = f"{call}({value})"
                     made = plain if kind is str else f"{plain} if {value}.__class__ is str else {made}"
                 head = "" if known or stage.asked_of_nothing else f"if {value} is not None: "
@@ -162,7 +164,7 @@ class Reading(Writer):
         if expression.stages:
             pipes, judge = pipes_of(expression), entry.judge
             assert judge is not None
-            return f"{self.give(lambda value: judge(pipes(value)))}({value})"
+            return f"{self.give(lambda value, env: judge(pipes(value, env)))}({value}, env)"
         if hold and expression.cell and (entry.exists or entry.among is not None):
             self.held[self._item(expression, node), expression.cell.text] = found.value
         if entry.exists is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.base import BadPath, Path
 from transforms.conditions import compile_entries
-from transforms.expression import At, Scope, compile_expression, filled, is_expression, literal
+from transforms.expression import At, Expression, Scope, compile_expression, filled, is_expression, literal
 from transforms.never import contradictions
 from transforms.plans import (
     NOTHING,
@@ -115,11 +115,15 @@ def without(spec: Mapping[Any, Any], *keys: str) -> dict[Any, Any]:
     return {key: value for key, value in spec.items() if key not in keys}
 
 
-def _nodes(text: Any, place: Place, at: At) -> Path | None:
-    """The path of an `each` or a `from`."""
+def _nodes(text: Any, place: Place, at: At) -> Path | Expression | None:
+    """The path of an `each` or a `from`; where items are plain values, any expression."""
     scope = place.scope
+    plain = getattr(scope.format, "plain_items", False)
+    if plain and is_expression(text) and (" | " in text or text[1:].strip() in scope.lets):
+        return compile_expression(text, scope, at)
     if not is_expression(text) or " | " in text:
-        scope.problem(at, "JL-C108", f"{text!r} is not a path", "write a path without pipes: $PID-3")
+        hint = "write an expression: $.items" if plain else "write a path without pipes: $PID-3"
+        scope.problem(at, "JL-C108", f"{text!r} is not a path", hint)
         return None
     try:
         return scope.format.path(text[1:].strip())
@@ -140,6 +144,8 @@ def _each(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     if path is None:
         return NOTHING
     number = slot if slot in place.scope.numbered else 0
+    if isinstance(path, Expression):
+        return Each(path, None, False, number, body)
     return Each(path.many, path.cell, place.scope.nested and not path.relative, number, body)
 
 
@@ -148,6 +154,8 @@ def _from(spec: Mapping[Any, Any], place: Place, at: At) -> Plan:
     body = _controlled(without(spec, "from"), place.deeper(nested=True), at)
     if path is None:
         return NOTHING
+    if isinstance(path, Expression):
+        return With(path, None, False, body)
     return With(path.many, path.cell, place.scope.nested and not path.relative, body)
 
 

@@ -30,6 +30,7 @@ from transforms.plans import (
     Seen,
     When,
     With,
+    nodes_of,
 )
 
 Way = tuple[str | int, ...]  # into what was made: keys as text, indexes of lists as numbers
@@ -113,13 +114,13 @@ class _Traced(NamedTuple):
 
 def trace(mapped: Map, tree: Any, message: Message | None = None) -> tuple[Any, list[Row]]:
     """What the map makes before its format builds it, and a row for every value in it, in order. Raises BadMessage."""
-    found = _Tracer(tree, mapped.env(tree, message)).value(mapped.plan, tree, _Here())
+    found = _Tracer(mapped.env(tree, message)).value(mapped.plan, tree, _Here())
     return (found.value, found.rows) if found else (None, [])
 
 
 class _Tracer:
-    def __init__(self, root: Any, env: Env) -> None:
-        self._root, self._env = root, env
+    def __init__(self, env: Env) -> None:
+        self._env = env
         self._lets: dict[int, tuple[str, ...]] = {}  # the inputs of what `let` named, by slot
         self._kept: dict[Any, _Traced] = {}
 
@@ -135,8 +136,8 @@ class _Tracer:
                 return self.value(body, node, replace(here, mark=tell) if isinstance(tell, Mark) else here)
             case Part(plan=body):
                 return self.value(body, node, here)
-            case With(nodes, _, of_root, body):
-                at = nodes(self._root if of_root else node)
+            case With(body=body):
+                at = nodes_of(plan, node, self._env)
                 return self.value(body, at[0], self._inside(here, "from")) if at else None
             case Lets(values, body):
                 for slot, let in values:
@@ -201,7 +202,7 @@ class _Tracer:
 
     def _each(self, plan: Each, node: Any, here: _Here) -> _Traced | None:
         made = _Traced([], [])
-        for number, item in enumerate(plan.nodes(self._root if plan.of_root else node), 1):
+        for number, item in enumerate(nodes_of(plan, node, self._env), 1):
             if plan.slot:
                 self._env[plan.slot] = number
             _add(made, self.value(plan.body, item, self._inside(here, "each", number)))

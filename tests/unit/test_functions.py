@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from config.errors import BadMessage, Problem
 from schemas.hl7v2 import Hl7v2
 from transforms import functions
-from transforms.expression import Expression, Scope, compile_expression, open_scope, pipes_of
+from transforms.expression import Expression, Scope, begin, compile_expression, open_scope, pipes_of
 from transforms.manual import all_functions, as_markdown, describe, plain
 from transforms.pipes import Argument, BadPipe, bind
 from transforms.tables import Table
@@ -65,7 +65,7 @@ def test_there_are_many_and_each_has_a_text_and_examples() -> None:
 
 def test_an_example_holds_as_an_integrator_writes_it() -> None:
     for one, example in EXAMPLES:
-        got = pipes_of(compiled(example.pipe, *example.tables))(example.value)
+        got = pipes_of(compiled(example.pipe, *example.tables))(example.value, begin(example.message))
         assert plain(got) == plain(example.result), f"{one.name}: {example.pipe}"
 
 
@@ -132,7 +132,7 @@ def test_no_node_of_hl7_makes_a_function_fail(path: str) -> None:
 
 def check(expression: Expression, value: Any) -> None:
     try:
-        pipes_of(expression)(value)
+        pipes_of(expression)(value, begin(value))
     except BadMessage as error:
         said = error.code, error.text
     else:

@@ -20,6 +20,7 @@ from transforms.functions import (
     patterns,
     quantities,
     registrations,
+    resources,
     sums,
     telephones,
     text,
@@ -46,4 +47,5 @@ GROUPS = (
     addresses,
     registrations,
     telephones,
+    resources,
 )
