@@ -44,7 +44,13 @@ def all_kinds() -> list[Kind]:
             except registry.Unknown:
                 continue  # a file that has the other side only
             says = " ".join((inspect.getdoc(options) or "").split())
-            found.append(Kind(kind, side, says, tuple(_options(options))))
+            shown = list(_options(options))
+            fields = options.model_fields.items()
+            own = {field.alias or name for name, field in fields if name in options.__annotations__}
+            shown.sort(
+                key=lambda option: option.name.partition(".")[0] not in own
+            )  # those it shares come last
+            found.append(Kind(kind, side, says, tuple(shown)))
     return found
 
 

@@ -1,0 +1,143 @@
+"""What all doors share that are routes of the engine's web server: who may come in, how much at once, and how a
+body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+
+from fastapi import Request
+from pydantic import Field, field_validator
+from starlette.requests import ClientDisconnect
+
+from config.tls import Callers, Peer
+from config.units import Seconds, Size
+from endpoints.base import Arrival, Deliver, Ground, Options
+from endpoints.web import BODY_WITHIN_S, Body, Limit, too_large
+
+_HEAD_WITHIN_S = 1.0  # how long the beginning of a body that is not taken is waited for
+_SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
+_TOO_MANY = "too many requests at once 并发请求过多"
+_PAUSED = "the channel is paused 通道已暂停"
+
+
+class DoorOptions(Options):
+    """What is said of every web door."""
+
+    headers: tuple[str, ...] = Field(
+        ("x-request-id",), max_length=32, description="request headers that the message keeps"
+    )
+    max_size: Size = Field(100_000_000, description="of a body; a larger one is answered 413")
+    requests: int = Field(200, ge=1, description="at once; a further one is answered 503")
+    body_within: Seconds = Field(
+        BODY_WITHIN_S, description="a body that takes longer is answered 408; a large one: for each MB"
+    )
+    stop_within: Seconds = Field(10.0, description="how long a stop waits for the answers still owed")
+    tls: Callers = Field(
+        Callers(), description="who may come in; `http.tls` of jingluo.yaml is the door's own"
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secrets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        lower = tuple(name.lower() for name in names)
+        if secret := _SECRET_HEADERS & set(lower):
+            raise ValueError(f"{min(secret)} holds a credential and is never kept")
+        if ours := [name for name in lower if "." in name]:
+            raise ValueError(f"{ours[0]}: names with a dot are the engine's own")
+        return lower
+
+
+class WebDoor(ABC):
+    """A source's part of that: pausing, counting, and a stop that waits for the answers still owed."""
+
+    def __init__(self, options: DoorOptions, ground: Ground) -> None:
+        self.door_options = options
+        self.ground = ground
+        self._paused = False
+        self._open = 0
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+        self._deliver: Deliver
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    async def stop(self) -> None:
+        self.close()
+        with contextlib.suppress(TimeoutError):  # what is left then, the web server's own stop cuts
+            await asyncio.wait_for(self._none_open.wait(), self.door_options.stop_within)
+
+    def busy(self) -> str:
+        """Why a request cannot be taken now, or ''."""
+        if self._paused:
+            return _PAUSED
+        return _TOO_MANY if self._open >= self.door_options.requests else ""
+
+    def may_come_in(self, peer: Peer | None) -> bool:
+        callers = self.door_options.tls
+        if peer is None:
+            return callers.client != "required"
+        return peer.among(callers.names)
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While a request is being answered."""
+        self._open += 1
+        self._none_open.clear()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._none_open.set()
+
+
+def peer_of(request: Request) -> Peer | None:
+    return getattr(request.state, "peer", None)
+
+
+def kept_headers(request: Request, names: Iterable[str], kind: str) -> dict[str, str]:
+    """What a message keeps of its request: those headers, and what the protocol knows. `kind` is its content type."""
+    kept = {name: request.headers[name] for name in names if name in request.headers}
+    kept |= {"method": request.method, "path": request.url.path}
+    if (peer := peer_of(request)) is not None:
+        kept["tls.subject"] = peer.subject
+    return kept | ({"content-type": kind} if kind else {})
+
+
+async def read_body(request: Request, arrival: Arrival, size: int, within: float) -> Limit | None:
+    """The body; or the limit that it went over, and its head.
+
+    Raises JingluoError where it cannot be kept, ClientDisconnect where the caller went away.
+    """
+    over, length = None, request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > size:
+        over, size, within = too_large(size), 0, min(within, _HEAD_WITHIN_S)
+        if "expect" in request.headers:  # reading would invite all of it
+            return over
+    receive = Body(request.receive, size, within)
+    try:
+        more = True
+        while more:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise ClientDisconnect
+            await arrival.take(event.get("body", b""))
+            more = event.get("more_body", False)
+        await arrival.end()
+    except Limit as limit:
+        arrival.body = receive.head
+        return over or limit
+    finally:
+        await arrival.give_up()
+    return None
