@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from channels.case_text import compile_cases
 from channels.cases import Case
 from channels.hl7_doubts import doubts, stated_version
-from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry, ValidateText
+from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry, Test, ValidateText
 from channels.read import channel_text
 from channels.systems import Systems, endpoint
 from channels.validation import Kinds, compile_validation
@@ -232,7 +232,7 @@ class _Compiler:
     def _endpoint(self, spec: dict[str, Any], names: Names, at: At) -> tuple[str, Any] | None:
         return None if at in self.made.absent else endpoint(spec, names, at, self.systems, self.problems)
 
-    def _when(self, spec: Any, at: At) -> Callable[[Any], bool] | None:
+    def _when(self, spec: Any, at: At) -> Test | None:
         if spec is None:
             return None
         test = self._read(compile_when, spec, at)

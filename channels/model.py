@@ -148,7 +148,9 @@ NOT_YET = ("split", "collect", "alert", "batch")
 LONGEST_SEND_S = 1200.0
 
 Tree = Any
-Test = Callable[[Tree], bool]
+# Both take the tree, and the message or envelope that it is of: `$@header.action` is read there.
+Test = Callable[..., bool]
+Read = Callable[..., str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +214,10 @@ class Channel:
     branches: tuple[Branch, ...]
     when: Test | None = None
     validation: Validation | None = None  # of what `when` lets in
-    index: Mapping[str, Callable[[Tree], str | None]] = field(default_factory=dict)
-    order_by: Callable[[Tree], str | None] | None = None
+    index: Mapping[str, Read] = field(default_factory=dict)
+    order_by: Read | None = None
     lanes: int = 0
-    duplicates_by: Callable[[Tree], str | None] | None = None
+    duplicates_by: Read | None = None
     duplicates_within_s: float = 86400.0
     reply: str = "accepted"
     timeout_s: float = 30.0

@@ -22,7 +22,7 @@ import structlog
 
 from channels.model import Channel
 from config.private import make_file
-from schemas.message import Reply
+from schemas.message import Message, Reply
 
 log = structlog.get_logger()
 
@@ -208,9 +208,9 @@ class Duplicates:
         self._name = channel.name.encode()
         self._seen = seen
 
-    def key(self, tree: Any) -> bytes:
+    def key(self, tree: Any, message: Message) -> bytes:
         """Empty where the message has no such value: then it is nobody's resend."""
-        value = self._by(tree)
+        value = self._by(tree, message)
         if not value:
             return b""
         return hashlib.blake2b(self._name + b"\0" + value.encode(), digest_size=20).digest()

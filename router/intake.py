@@ -182,7 +182,7 @@ class Intake:
             if read is None:
                 read = self._read(message)
             tree = read.tree
-            key = self._duplicates.key(tree) if self._duplicates is not None else b""
+            key = self._duplicates.key(tree, message) if self._duplicates is not None else b""
             if key and self._duplicates is not None:
                 arrival.first = self._duplicates.first(key)
                 if arrival.first is not None:
@@ -203,7 +203,7 @@ class Intake:
         if message.blob is not None and not message.body:
             return _Read(None, [NOT_WHOLE] if channel.validation is not None else [])
         tree = channel.format.decode(message.body, message.charset)
-        if channel.validation is None or (channel.when is not None and not channel.when(tree)):
+        if channel.validation is None or (channel.when is not None and not channel.when(tree, message)):
             return _Read(tree)
         if message.blob is not None and message.blob.size > len(message.body):
             return _Read(tree, [NOT_WHOLE])
@@ -214,11 +214,11 @@ class Intake:
     ) -> tuple[Envelope, tuple[str, ...]]:
         channel, tree, noted = self.channel, read.tree, read.noted
         chosen: tuple[str, ...] = ()
-        if channel.when is None or channel.when(tree):
-            chosen = tuple(b.name for b in channel.branches if b.when is None or b.when(tree))
+        if channel.when is None or channel.when(tree, message):
+            chosen = tuple(b.name for b in channel.branches if b.when is None or b.when(tree, message))
         index = {}
         for name, value_of in channel.index.items():
-            value = value_of(tree)
+            value = value_of(tree, message)
             if value:
                 index[name] = value[:_INDEX_VALUE]
         envelope = Envelope(
@@ -255,7 +255,7 @@ class Intake:
         if channel.lanes and channel.order_by is not None and envelope.destinations:
             if tree is None:
                 tree = channel.format.decode(self._large.beginning(envelope), envelope.charset)
-            lane = zlib.crc32((channel.order_by(tree) or "").encode()) % channel.lanes
+            lane = zlib.crc32((channel.order_by(tree, envelope) or "").encode()) % channel.lanes
         return (*[self._queues[name][lane] for name in envelope.destinations], JOURNAL)
 
     def _unsent(

@@ -8,7 +8,7 @@ message.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -17,6 +17,7 @@ from typing import Any
 from config.errors import Problem
 from config.registry import nearest
 from schemas.base import Format
+from transforms.envelope import DOOR
 from transforms.expression import (
     At,
     Env,
@@ -51,14 +52,22 @@ _STAMP = re.compile(
 
 
 def compile_when(
-    spec: Any, format: str | Format, library: Tables, problems: list[Problem], at: At = ()
-) -> Callable[[Any], bool] | None:
-    """A condition on a whole message; None where it is wrong, and the problems say why."""
-    scope = open_scope(format, library, problems, at)
+    spec: Any,
+    format: str | Format,
+    library: Tables,
+    problems: list[Problem],
+    at: At = (),
+    envelope: Collection[str] = DOOR,
+) -> Callable[..., bool] | None:
+    """A condition on a whole message; None where it is wrong, and the problems say why.
+
+    What is made takes the tree, and the message that it is of: without one its envelope is empty.
+    """
+    scope = open_scope(format, library, problems, at, envelope=envelope)
     test = compile_condition(spec, scope, at) if scope else None
     if test is None:
         return None
-    return lambda tree: test(tree, begin(tree))
+    return lambda tree, message=None: test(tree, begin(tree, message))
 
 
 def literals(spec: Any) -> dict[str, set[str]]:

@@ -115,7 +115,7 @@ def compile_content(
         elif key == "except":
             made = replace(made, left_out=_except(wanted, problems, here))
         elif key == "holds":
-            test = compile_when(wanted, scope.format, tables, problems, here)
+            test = compile_when(wanted, scope.format, tables, problems, here, envelope=())
             made = replace(made, holds=(wanted, test) if test else None)
         else:
             near = nearest(str(key), KEYS)

@@ -7,17 +7,16 @@ is compiled, so nothing is looked up by name later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from config import registry
 from config.errors import BadMessage, Problem
 from schemas.base import BadPath, Cell, Format
 from schemas.choice import choose
-from schemas.message import Message
 from transforms import functions  # noqa: F401  (they register themselves)
+from transforms.envelope import ALL, DOOR, ENVELOPE, Enveloped
 from transforms.pipes import Argument, BadPipe, Stage, Unusable, Whole, bind, text_of
 from transforms.tables import Table
 
@@ -46,7 +45,7 @@ class Scope:
     tables: Tables
     problems: list[Problem]
     where: Callable[[At], str]  # the file and line of a place, for messages that fail there
-    envelope: bool = True
+    envelope: Collection[str] = ALL  # what `$@` may name
     nested: bool = False  # the node at hand is an item, not the whole message
     lets: Mapping[str, int] = field(default_factory=dict)
     literals: Mapping[int, Any] = field(default_factory=dict)  # by slot: the names that stand for a literal
@@ -116,7 +115,7 @@ class Expression:
         return lambda node, env: read(node)
 
 
-def begin(tree: Any, message: Message | None = None) -> Env:
+def begin(tree: Any, message: Enveloped | None = None) -> Env:
     """The environment of one run, before anything is named."""
     return [tree, message, {}, None]
 
@@ -288,28 +287,15 @@ def _values(many: Callable[[Any], list[Any]], one: Callable[[Any], Any]) -> Call
     return values
 
 
-def _received(message: Message) -> str:
-    at = datetime.fromtimestamp(message.received_ms // 1000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{message.received_ms % 1000:03d}Z"
-
-
-ENVELOPE: dict[str, Callable[[Message], str]] = {
-    "id": lambda message: message.id,
-    "source": lambda message: message.source,
-    "received": _received,
-    "channel": lambda message: message.channel,
-    "parent": lambda message: message.parent,
-}
-
-
 def _envelope(name: str, scope: Scope) -> Value:
-    if not scope.envelope:
-        raise BadPipe("JL-C115", f"${'@' + name}: the envelope cannot be read here, only in a map")
     header = name.removeprefix("header.")
+    if ("header" if header != name else name) not in scope.envelope:
+        hint = f"known here: {', '.join(f'$@{one}' for one in scope.envelope)}" if scope.envelope else ""
+        raise BadPipe("JL-C115", f"$@{name}: the envelope cannot be read here, only in a map", hint)
     of_message = ENVELOPE.get(name) or (lambda message: message.headers.get(header.lower(), ""))
 
     def value(node: Any, env: Env) -> str | None:
-        message: Message | None = env[MESSAGE]
+        message: Enveloped | None = env[MESSAGE]
         return of_message(message) or None if message is not None else None
 
     return value
@@ -362,7 +348,12 @@ def failure(error: Exception, path: str, where: str, stages: tuple[Stage, ...]) 
 
 
 def open_scope(
-    format: str | Format, tables: Tables, problems: list[Problem], at: At, where: str = ""
+    format: str | Format,
+    tables: Tables,
+    problems: list[Problem],
+    at: At,
+    where: str = "",
+    envelope: Collection[str] = (),
 ) -> Scope | None:
     """A scope for one text on its own; None, and a problem, where nobody knows the format."""
     found = choose(format, problems, at, "JL-C116", reads_only=True) if isinstance(format, str) else format
@@ -372,14 +363,17 @@ def open_scope(
     def place(deeper: At) -> str:
         return where or ".".join(map(str, deeper)) or "expression"
 
-    return Scope(found, tables, problems, place, envelope=False)
+    return Scope(found, tables, problems, place, envelope=envelope)
 
 
 def compile_value(
     text: str, format: str | Format, library: Tables, problems: list[Problem], at: At = ()
-) -> Callable[[Any], str | None] | None:
-    """An expression for an index value or an order key: a tree to text, or to None where there is nothing."""
-    scope = open_scope(format, library, problems, at)
+) -> Callable[..., str | None] | None:
+    """An expression for an index value or an order key: a tree to text, or to None where there is nothing.
+
+    What is made takes the tree, and the message that it is of: without one its envelope is empty.
+    """
+    scope = open_scope(format, library, problems, at, envelope=DOOR)
     if scope is None:
         return None
     if not is_expression(text):
@@ -390,8 +384,8 @@ def compile_value(
         return None
     plain, call = expression.plain, expression.closure()
 
-    def value(tree: Any) -> str | None:
-        found = plain(tree) if plain else call(tree, begin(tree))
+    def value(tree: Any, message: Enveloped | None = None) -> str | None:
+        found = plain(tree) if plain else call(tree, begin(tree, message))
         if found.__class__ is str:
             return found or None
         return text_of(found) if filled(found) else None

@@ -34,7 +34,7 @@ class Routes:
         channel = self.channel
         if channel.when is not None:
             try:
-                taken = channel.when(channel.format.decode(envelope.body, envelope.charset))
+                taken = channel.when(channel.format.decode(envelope.body, envelope.charset), envelope)
             except BadMessage:
                 return
             self.gone.add(_taken() if taken else _not_taken())

@@ -195,7 +195,7 @@ class _Scene:
             reply = await answered
         order = None
         if self.channel.order_by is not None and envelope.destinations:
-            order = self.channel.order_by(self.channel.format.decode(body, charset))
+            order = self.channel.order_by(self.channel.format.decode(body, charset), envelope)
         return Played(reply, self._told(message, reply), envelope, ways, order)
 
     def _published(self, message: Message) -> tuple[Envelope, tuple[str, ...]]:

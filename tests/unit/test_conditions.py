@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from config import registry
 from config.errors import Problem
+from schemas.message import Message
 from transforms.conditions import compile_when, literals
 from transforms.library import Library
 from transforms.pipes import pattern, reach
@@ -30,6 +32,16 @@ def holds(spec: Any, tree: Any = ADT, format_name: str = "hl7v2") -> bool:
     test = compile_when(spec, format_name, LIBRARY, problems)
     assert test is not None, problems
     return test(tree)
+
+
+def test_a_condition_reads_what_the_protocol_knew_of_a_message() -> None:
+    problems: list[Problem] = []
+    test = compile_when(
+        {"$@header.action": ["A", "B"], "$@source": {"starts": "soap"}}, HL7, LIBRARY, problems
+    )
+    assert test is not None, problems
+    message = Message(b"", "soap 10.0.0.7", {"action": "B"})
+    assert (test(ADT, message), test(ADT, replace(message, headers={})), test(ADT)) == (True, False, False)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_number_of_a_json_message_becomes_the_text_that_people_write() -> None
         ('$PID-8 | default "x', "JL-C100", ""),
         ("$PID-8 | match (a+)+", "JL-C112", "write it plainer"),
         ("$PID-8 | match [", "JL-C112", ""),
-        ("$@source", "JL-C115", ""),
+        ("$@id", "JL-C115", "known here: $@source, $@header"),
         ("$patient", "JL-C109", "`let:` gives names to values"),
         ("$#", "JL-C109", ""),
         ("PID-8", "JL-C100", "an expression begins with $"),
