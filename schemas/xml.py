@@ -131,7 +131,9 @@ def _utf8(body: bytes, charset: str) -> bytes:
         text = charsets.decode(body[len(mark) :], [marked]).text
     else:
         match = _DECLARED.match(body[:300].decode("latin-1"))
-        text = charsets.decode(body, [match[1]] if match else ["utf-8"], charset).text
+        # A declaration that can be read byte by byte is in no UTF-16, whatever it says.
+        said = match[1] if match and charsets.codec(match[1])[:6] not in ("utf-16", "utf-32") else "utf-8"
+        text = charsets.decode(body, [said], charset).text
     return text.lstrip("\ufeff \t\r\n").encode("utf-8", "surrogatepass")
 
 

@@ -244,6 +244,7 @@ def test_what_is_no_message_is_refused_with_a_code(body: bytes, code: str) -> No
         ("UNICODE UTF-16", "utf-16", "utf-16-le", False),
         ("UNICODE UTF-8", "gb18030", "gb18030", True),
         ("GB18030", "utf-8-sig", "utf-8", False),
+        ("GB18030", "utf-8", "utf-8", True),
         ("", "gb18030", "gb18030", True),
         ("", "utf-8", "utf-8", True),
         ("Klingon", "utf-8", "utf-8", True),

@@ -43,6 +43,8 @@ def test_the_registry_gives_the_format_ready_to_use() -> None:
         ("UTF-16", "utf-16"),
         ("UTF-8", "gb18030"),
         ("GB2312", "utf-8-sig"),
+        ("GB2312", "utf-8"),
+        ("UTF-16", "utf-8"),
     ],
 )
 def test_chinese_is_read_as_declared_or_as_it_is(declared: str, codec: str) -> None:
