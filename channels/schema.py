@@ -17,7 +17,7 @@ from config.registry import Names, Unknown, destinations, formats, load_plugins,
 from config.settings import SettingsText
 from config.units import Seconds, Size, as_seconds, as_size
 from transforms.conditions import OPERATORS
-from transforms.mapping import FRAGMENT_KEYS, MAP_KEYS
+from transforms.mapping import ANY, FRAGMENT_KEYS, MAP_KEYS
 from transforms.tables import KEYS as TABLE_KEYS
 
 Schema = dict[str, Any]
@@ -113,7 +113,9 @@ def _map() -> Schema:
 
 
 def _fragment() -> Schema:
-    return _object({key: _shaped(key) for key in FRAGMENT_KEYS}, required=["fragment", "from", "make"])
+    properties = {key: _shaped(key) for key in FRAGMENT_KEYS}
+    properties["from"] = {"enum": [ANY, *formats.known()], "description": _SAYS["from"]}
+    return _object(properties, required=["fragment", "from", "make"])
 
 
 def _table() -> Schema:

@@ -1,7 +1,8 @@
 """XML: lxml without entities, DTD or network; paths are XPath 1.0; built from dicts.
 
 A tree is the root element. Values of a map: `{Root: {"@version": "1", Name: x, Item: [a, b], "#text": t}}`; a
-name without a prefix belongs to the default namespace (`"@xmlns"`) of the element around it.
+name without a prefix belongs to the default namespace (`"@xmlns"`) of the element around it. `{"#empty": true}`
+is an element without content: nothing else says so, for what is empty is not made.
 """
 
 from __future__ import annotations
@@ -117,9 +118,21 @@ class Xml:
         return etree.QName(tree).localname
 
 
+class _Node(etree.ElementBase):
+    """An element that was read. It is something in a map even where it has no children, which lxml calls false."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_NODES = etree.ElementDefaultClassLookup(element=_Node)
+
+
 def _parser() -> etree.XMLParser:
     """A parser of its own for each document: lxml's are not for two threads at once."""
-    return etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, huge_tree=False)
+    made = etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, huge_tree=False)
+    made.set_element_class_lookup(_NODES)
+    return made
 
 
 def _utf8(body: bytes, charset: str) -> bytes:
@@ -222,15 +235,16 @@ def _lay(element: Element, value: Any, at: str, known: Prefixes) -> None:
             if inner is not None:
                 _lay_part(element, str(key), inner, f"{at}/{key}", known)
     elif value is not None:
-        for child in list(element):
-            element.remove(child)
+        _clear(element)
         _set_text(element, _text(value, at), at)
 
 
 def _lay_part(element: Element, key: str, value: Any, at: str, known: Prefixes) -> None:
     if key == "@xmlns" or key.startswith("@xmlns:"):
         return
-    if key == "#text":
+    if key == "#empty":
+        _clear(element)
+    elif key == "#text":
         _set_text(element, _text(value, at), at)
     elif key.startswith("@"):
         name = key[1:]
@@ -262,12 +276,17 @@ def _lay_children(element: Element, name: str, value: Any, at: str, known: Prefi
 
 def _become(element: Element, other: Element) -> None:
     """What a path found goes in whole, under the name it is given."""
-    for child in list(element):
-        element.remove(child)
+    _clear(element)
     element.text = other.text
     for name, value in other.attrib.items():
         element.set(name, value)
     element.extend(copy.deepcopy(list(other)))
+
+
+def _clear(element: Element) -> None:
+    for child in list(element):
+        element.remove(child)
+    element.text = None
 
 
 def _set_text(element: Element, text: str, at: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from config import registry
 from config.errors import BadMessage, Problem
-from schemas.base import BadPath, Cell, Format
+from schemas.base import BadPath, Cell, Format, Path
 from schemas.choice import choose
 from transforms import functions  # noqa: F401  (they register themselves)
 from transforms.envelope import ALL, DOOR, ENVELOPE, Enveloped
@@ -47,12 +47,19 @@ class Scope:
     where: Callable[[At], str]  # the file and line of a place, for messages that fail there
     envelope: Collection[str] = ALL  # what `$@` may name
     nested: bool = False  # the node at hand is an item, not the whole message
+    names_only: bool = False  # a fragment for any message, which has no paths
     lets: Mapping[str, int] = field(default_factory=dict)
     literals: Mapping[int, Any] = field(default_factory=dict)  # by slot: the names that stand for a literal
     position: int = 0  # the slot of `$#`
     slots: list[str] = field(default_factory=lambda: [""] * FIRST_LET)  # the names; the first are not `let`
     numbered: set[int] = field(default_factory=set)  # those that somebody reads `$#` from
     seen: Callable[[At], Callable[[], None]] | None = None  # makes what is called when a place gave something
+
+    def path(self, text: str) -> Path:
+        """Raises BadPath."""
+        if self.names_only:
+            raise BadPath("a fragment from any reads only what `let` named around it")
+        return self.format.path(text)
 
     def problem(self, at: At, code: str, message: str, hint: str = "", on_key: bool = False) -> None:
         self.problems.append(Problem(at, code, message, hint, on_key=on_key))
@@ -255,7 +262,7 @@ def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
     if path in scope.lets:
         return Expression(slot=scope.lets[path])
     try:
-        compiled = scope.format.path(path)
+        compiled = scope.path(path)
     except BadPath as error:
         raise _no_path(path, error, scope) from None
     except Exception as error:  # a library's own complaint about its path language

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transforms.library import Library
 
 MAP_KEYS = ("map", "title", "from", "to", "start", "let", "when", "make", "tests")
+ANY = "any"  # what a fragment reads that reads only names
 FRAGMENT_KEYS = ("fragment", "title", "from", "let", "when", "keep", "make", "else")
 
 
@@ -129,7 +130,7 @@ class Compiler:
                 hint = f"did you mean {near}?" if near else ""
                 scope.problem(at, "JL-C105", f"no fragment is called {name!r}", hint)
             return None
-        key = (name, scope.format.name, scope.nested, scope.position, *sorted(scope.lets.items()))
+        key = (name, scope.names_only, scope.nested, scope.position, *sorted(scope.lets.items()))
         key += tuple((slot, repr(value)) for slot, value in sorted(scope.literals.items()))
         if key in self._parts:
             return self._parts[key]
@@ -152,7 +153,9 @@ class Compiler:
             return None
         _check_keys(spec, FRAGMENT_KEYS, ("from", "make"), "fragment", problems, ())
         wanted = spec.get("from")
-        if wanted != outer.format.name:
+        if wanted == ANY:
+            inner = replace(inner, scope=replace(inner.scope, names_only=True))
+        elif wanted != outer.format.name:
             outer.problem(
                 at, "JL-C113", f"this fragment reads {wanted}, but the map reads {outer.format.name}"
             )

@@ -116,17 +116,17 @@ def without(spec: Mapping[Any, Any], *keys: str) -> dict[Any, Any]:
 
 
 def _nodes(text: Any, place: Place, at: At) -> Path | Expression | None:
-    """The path of an `each` or a `from`; where items are plain values, any expression."""
+    """The path of an `each` or a `from`, or a name that `let` gave; where items are plain values, any expression."""
     scope = place.scope
     plain = getattr(scope.format, "plain_items", False)
-    if plain and is_expression(text) and (" | " in text or text[1:].strip() in scope.lets):
+    if is_expression(text) and (text[1:].strip() in scope.lets or (plain and " | " in text)):
         return compile_expression(text, scope, at)
     if not is_expression(text) or " | " in text:
         hint = "write an expression: $.items" if plain else "write a path without pipes: $PID-3"
         scope.problem(at, "JL-C108", f"{text!r} is not a path", hint)
         return None
     try:
-        return scope.format.path(text[1:].strip())
+        return scope.path(text[1:].strip())
     except BadPath as error:
         near = f"did you mean ${error.nearest}?" if error.nearest else ""
         scope.problem(at, "JL-C101", str(error), near)

@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.hl7v2 import Hl7v2
-from transforms.functions import dates, identifiers, money, names, numbers, registrations, telephones, times
+from transforms.functions import (
+    dates,
+    identifiers,
+    lists,
+    money,
+    names,
+    numbers,
+    registrations,
+    telephones,
+    times,
+)
 from transforms.functions.addresses import address
 from transforms.functions.bytes import cut_bytes, length_bytes
 from transforms.functions.lists import slice_
@@ -204,6 +214,12 @@ def test_a_pattern_looks_only_at_what_it_can_in_time() -> None:
     with pytest.raises(Unusable):
         replace_match("a" * (reach(slow, whole=False) + 1), pattern=slow)
     assert matches("a" * 5_000, pattern=slow) is False
+
+
+def test_of_several_that_differ_none_is_chosen() -> None:
+    with pytest.raises(Unusable, match="do not say the same"):
+        lists.same(["D01", "D02"])
+    assert lists.same([]) is None
 
 
 def test_a_slice_counts_from_one() -> None:

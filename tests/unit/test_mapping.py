@@ -82,6 +82,9 @@ def made(make: str, tree: Any = ADT, source: str = "hl7v2", message: Message | N
         ("{let: {name: $PID-5.1, loud: $name | upper}, make: [$name, $loud]}", ["Zhang", "ZHANG"]),
         ("{let: {who: $PID-3.1}, make: {each: $OBX, let: {v: $-5}, make: {join: {of: [$who, /, $v]}}}}",
          ["P0001/1", "P0001/2", "P0001/0"]),
+        ("{let: {who: {each: $PID-3, make: $}}, make: {each: $who, make: {n: $#, v: $.1, s: $.4}}}",
+         [{"n": 1, "v": "P0001", "s": "HIS"}, {"n": 2, "v": "X2", "s": "GA"}]),
+        ("{let: {who: $PID-99}, make: {from: $who, make: {c: 1}}}", None),
         ("{use: official, family: $PID-5.1}", {"use": "official", "family": "Zhang"}),
         ("{raw: {use: $5, each: []}}", {"use": "$5", "each": []}),
         (r"{\when: $PID-1, \use: x}", {"when": "1", "use": "x"}),
@@ -157,6 +160,16 @@ make:
     text = "{cards: {each: $//Card, make: {kind: $./@type, of: $/PatientInfo/Name, no: $.}}}"
     read = made(text, tree, "xml")
     assert read["cards"] == [{"kind": k, "of": "张三", "no": n} for k, n in (("ID", "1"), ("SS", "2"))]
+
+
+def test_an_element_without_children_is_something() -> None:
+    tree = registry.formats.get("xml").decode(b'<p><id r="1"/><id r="2"/><id/></p>')
+    assert made("{let: {ids: {each: $/p/id, make: $}}, make: {each: $ids, make: $./@r}}", tree, "xml") == [
+        "1",
+        "2",
+    ]
+    copy = compiled("map: x\nfrom: xml\nto: xml\nmake: {q: {id: {each: $/p/id, make: $}}}\n").run(tree)
+    assert copy.partition(b"?>\n")[2] == b'<q><id r="1"/><id r="2"/><id/></q>'
 
 
 def test_a_json_subtree_passes_as_it_is() -> None:
@@ -244,6 +257,21 @@ def test_a_mistake_in_a_fragment_stands_in_the_fragments_file(tmp_path: Path) ->
     assert library.map("x", []) is None
     told = [str(finding) for finding in library.findings if finding.code == "JL-C102"]
     assert told == [f"{tmp_path}/types/bad.yaml:4:6: JL-C102: no pipe function is called 'nothing'"]
+
+
+def test_a_fragment_from_any_serves_every_format_and_reads_only_names(tmp_path: Path) -> None:
+    (tmp_path / "types").mkdir()
+    (tmp_path / "types" / "who.yaml").write_text("fragment: who\nfrom: any\nmake: {v: $name, of: who}\n")
+    (tmp_path / "types" / "bad.yaml").write_text("fragment: bad\nfrom: any\nmake: {v: $.x}\n")
+    library = Library([tmp_path], [])
+    for format, path, tree in (("hl7v2", "$PID-3.1", ADT), ("json", "$.id", {"id": "P0001"})):
+        shape = f"map: x\nfrom: {format}\nto: json\nmake: {{let: {{name: {path}}}, use: who}}\n"
+        assert json.loads(compiled(shape, library).run(tree)) == {"v": "P0001", "of": "who"}
+    problems: list[Problem] = []
+    assert (
+        compile_map(parse("map: x\nfrom: json\nto: json\nmake: {use: bad}\n").data, library, problems) is None
+    )
+    assert ["reads only what" in finding.message for finding in library.findings] == [True]
 
 
 def test_the_sites_folder_wins_and_a_map_says_what_it_used(tmp_path: Path) -> None:

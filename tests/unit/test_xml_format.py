@@ -159,6 +159,13 @@ def test_a_shape_becomes_a_document() -> None:
     assert found == ["<张>", "1.50", "II", None]
 
 
+def test_an_element_that_a_receiver_wants_without_content_is_made_so() -> None:
+    shape = {"a": {"@xmlns": "urn:x", "code": {"#empty": True}, "b": {"@c": 1, "#empty": True}}}
+    assert text(XML.build(shape)) == '<a xmlns="urn:x"><code/><b c="1"/></a>'
+    start = XML.decode(b'<a><b x="1">old<c/></b></a>')
+    assert text(XML.build({"a": {"b": {"#empty": True}}}, start)) == '<a><b x="1"/></a>'
+
+
 def test_laid_over_a_document_only_what_is_named_changes() -> None:
     start = XML.decode(b'<a x="1" y="2"><b>1</b><c><d>1</d><e/></c><i>1</i><i>2</i><z/></a>')
     made = XML.build({"a": {"@x": 9, "b": "new", "c": {"d": 5}, "i": ["A", "B", "C"], "n": "added"}}, start)

@@ -87,6 +87,20 @@ def unique(values: list[Any]) -> list[Any]:
 
 
 @function
+def same(values: list[Any]) -> Any:
+    """What all of a list say: `$.entry[].resource.requester.reference | same`. Refuses the message where they do
+    not all say the same.
+
+    >>> same(["D01", "D01"])
+    'D01'
+    """
+    found = unique(values)
+    if len(found) > 1:
+        raise Unusable("several that do not say the same, where there can be one")
+    return found[0] if found else None
+
+
+@function
 def sort(values: list[Any], *, by: str = "", numbers: bool = False, descending: bool = False) -> list[Any]:
     """In the order of their text, or of the numbers in it; objects by a member. What is no number, or has no
     such member, comes last.

@@ -139,6 +139,20 @@ def date_zone(value: str, *, zone: Zone, of: Zone = CHINA) -> str:
 
 
 @function
+def hl7local(value: str, *, zone: Zone = CHINA) -> str:
+    """A time as HL7 writes it, on one zone's clocks, without the zone and without parts of a second: for receivers
+    that know no other zone. As precise as it came.
+
+    >>> hl7local("2026-01-05T01:30:00.5Z"), hl7local("2026-01-05")
+    ('20260105093000', '20260105')
+    """
+    at = read(value)
+    if at.hour and at.zone:
+        at = _like(at, moment(at).astimezone(zone_of(zone)))
+    return "".join(at[:6])
+
+
+@function
 def date_first(value: str) -> str:
     """The first day that an imprecise date may mean.
 
