@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from channels.callers import callers_of
 from channels.compile import Draft
 from channels.loops import loops
 from channels.model import LONGEST_SEND_S, BranchText, ChannelText, RetryText
+from config.callers import Callers
 from config.errors import Problem
 from config.registry import nearest
 from config.settings import Settings
@@ -60,7 +62,7 @@ def alone(made: Draft) -> None:
         _reached(text, name, branch, problems)
 
 
-def across(drafts: list[Draft], settings: Settings) -> None:
+def across(drafts: list[Draft], settings: Settings, callers: Callers) -> None:
     """Adds what two channels say of each other: the later file is the one that does not run."""
     _once(drafts, "JL-C021", ("channel",), "name", _name)
     _ports(drafts, settings)
@@ -68,7 +70,7 @@ def across(drafts: list[Draft], settings: Settings) -> None:
     _once(drafts, "JL-C025", ("from", "file", "folder"), "folder", lambda made: _folder(made, settings.site))
     loops(drafts, settings)
     for made in drafts:
-        _callers(made, settings)
+        callers_of(made, settings, callers)
         _keep(made, settings)
 
 
@@ -187,17 +189,6 @@ def _own_path(made: Draft) -> None:
     ):
         what = f"the engine answers {options.path} itself: no message would reach this channel"
         made.problems.append(Problem(("from", "http", "path"), "JL-C043", what, "begin it with /v1"))
-
-
-def _callers(made: Draft, settings: Settings) -> None:
-    """An HTTP door sees the certificates that the engine's web server asks for, and no others."""
-    kind, options = made.source or _NO_SOURCE
-    if kind != "http" or options is None or options.tls.client == "none":
-        return
-    if settings.http.tls is None or settings.http.tls.client == "none":
-        what = "the engine's HTTP server asks no caller for a certificate"
-        hint = "jingluo.yaml: `http: {tls: {client: optional, ca: ...}}`"
-        made.problems.append(Problem(("from", "http", "tls", "client"), "JL-C068", what, hint))
 
 
 def _route(made: Draft) -> tuple[str, Any] | None:

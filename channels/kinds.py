@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from config import registry, units
+from config.callers import CallersText, CallerText, KeyText
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,13 @@ def all_formats() -> list[Kind]:
     """Every format, the site's own too, with the options that it has in YAML."""
     registry.load_plugins()
     return [_format(name, registry.formats.get(name)) for name in registry.formats.known()]
+
+
+def callers_file() -> Kind:
+    """The keys of callers.yaml."""
+    each = [*_options(CallerText, "callers.NAME."), *_options(KeyText, "callers.NAME.keys[].")]
+    says = " ".join((inspect.getdoc(CallersText) or "").split())
+    return Kind("callers.yaml", "file", says, (*_options(CallersText), *each))
 
 
 def _format(name: str, format: Any) -> Kind:

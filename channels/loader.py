@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from channels.callers import idle
 from channels.checks import across, alone
 from channels.compile import Draft, Workshop, draft
 from channels.model import Channel
 from channels.read import replaced
 from channels.systems import Systems, read_systems
 from channels.validation import Kinds
+from config.callers import NOBODY, Callers
+from config.callers_file import read_callers
 from config.errors import ConfigError, Finding, Problem
 from config.registry import Names, destinations, sources
-from config.secrets import Secrets
+from config.secrets import Secrets, Unneeded
 from config.settings import Settings
 from config.text import Document, read
 from transforms.library import Library
@@ -37,6 +40,7 @@ class Site:
     digest: str
     systems: Systems
     refused: tuple[str, ...] = ()
+    callers: Callers = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Drawn:
     workshop: Workshop
     findings: list[Finding]
     unread: list[str]
+    callers: Callers
 
 
 def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, findings: list[Finding]) -> Drawn:
@@ -63,12 +68,14 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
     workshop.library.read_all(
         [*settings.maps[:-1], *settings.tables[:-1]]
     )  # the last are those that are shipped
-    across(drafts, settings)
+    callers = site_callers(settings, env, workshop.systems)
+    across(drafts, settings, callers)
     for made in drafts:
         findings += made.document.findings(made.problems)
     findings += workshop.systems.findings()
+    findings += [*callers.findings, *idle(drafts, callers)]
     findings += [replace(f, file=shown(Path(f.file), settings.site)) for f in workshop.library.findings]
-    return Drawn(drafts, workshop, sorted(set(findings)), unread)
+    return Drawn(drafts, workshop, sorted(set(findings)), unread, callers)
 
 
 def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
@@ -80,9 +87,10 @@ def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
     drafts = drawn.drafts
     refused = [*drawn.unread, *(made.document.file for made in drafts if not made.runs)]
     channels = tuple(made.channel for made in drafts if made.channel is not None and made.runs)
-    whole = "\n".join(channel.digest for channel in channels)
+    parts = [channel.digest for channel in channels] + [drawn.callers.digest] * bool(drawn.callers.digest)
+    whole = "\n".join(parts)
     digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-    return Site(channels, tuple(drawn.findings), digest, systems, tuple(sorted(refused)))
+    return Site(channels, tuple(drawn.findings), digest, systems, tuple(sorted(refused)), drawn.callers)
 
 
 def check(settings: Settings, env: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
@@ -154,6 +162,13 @@ def site_systems(settings: Settings, env: Mapping[str, str], findings: list[Find
     systems.site = settings.site
     systems.here = frozenset(_END[role].what for role in settings.roles if role in _END)
     return systems
+
+
+def site_callers(settings: Settings, env: Mapping[str, str], systems: Systems) -> Callers:
+    """Who is not asked for the doors' secrets has no use for the callers' either."""
+    secrets = systems.secrets if sources.what in systems.here else Unneeded()
+    path = settings.systems.with_name("callers.yaml")
+    return read_callers(path, shown(path, settings.site), settings.site, secrets, env)
 
 
 def _files(settings: Settings, findings: list[Finding]) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from channels.model import ChannelText
+from config.callers import CallersText
 from config.models import models_in
 from config.settings import SettingsText
 from transforms.mapping import FRAGMENT_KEYS, MAP_KEYS
@@ -21,6 +22,8 @@ def order_of(path: Path) -> Order:
     """Of a site's file, by where it lies; none where nobody knows."""
     if path.name == "jingluo.yaml":
         return of_model(SettingsText)
+    if path.name == "callers.yaml":
+        return of_model(CallersText)
     if path.name == "systems.yaml":
         return {"systems": {"*": {"kind": {}}}}
     if path.parent.name == "types":
@@ -47,7 +50,8 @@ def files_of(site: Path, own: bool) -> list[Path]:
     """The YAML files of a site (`own`: with settings beside its channels), those that there are."""
     home = site if own else site / "config"
     maps, tables = ("maps", "tables") if own else ("transforms/maps", "schemas/tables")
-    found = [home / "jingluo.yaml", home / "systems.yaml", *sorted((site / "channels").glob("*.yaml"))]
+    found = [home / name for name in ("jingluo.yaml", "systems.yaml", "callers.yaml")]
+    found += sorted((site / "channels").glob("*.yaml"))
     found += sorted((site / maps).glob("*.yaml")) + sorted((site / maps / "types").glob("*.yaml"))
     found += sorted((site / tables).glob("*.yaml"))
     return [path for path in found if path.is_file()]

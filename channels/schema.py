@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from channels.compile import RESERVED
 from channels.model import ChannelText
+from config.callers import ANYBODY, CallersText
 from config.registry import Names, Unknown, destinations, formats, load_plugins, sources
 from config.settings import SettingsText
 from config.units import Seconds, Size, as_seconds, as_size
@@ -83,6 +84,13 @@ def _settings() -> Schema:
     return _of_model(SettingsText)
 
 
+def _callers() -> Schema:
+    made = _of_model(CallersText)
+    names = {"pattern": _NAME, "not": {"const": ANYBODY}}
+    made["properties"]["callers"]["propertyNames"] = names
+    return made
+
+
 def _systems() -> Schema:
     """An entry may leave out what a channel adds, so nothing but its kind is required."""
     ends: dict[str, Schema] = {}
@@ -132,6 +140,7 @@ def _table() -> Schema:
 FILES: dict[str, tuple[str, Callable[[], Schema]]] = {
     "channel": ("channels/*.yaml", _channel),
     "systems": ("systems.yaml", _systems),
+    "callers": ("callers.yaml", _callers),
     "settings": ("jingluo.yaml", _settings),
     "map": ("maps/*.yaml", _map),
     "fragment": ("maps/types/*.yaml", _fragment),

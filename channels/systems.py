@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from config.errors import ConfigError, Finding, Problem
 from config.models import did_you_mean, old_names, problems_of
 from config.registry import Names, Unknown, destinations, nearest, sources
-from config.secrets import NoSecret, Secrets, Unneeded, inline_secrets
+from config.secrets import Secrets, Unneeded, filled, inline_secrets
 from config.text import At, Document, read
 from config.tls import Identity
 from config.tls_files import problems_of_files
@@ -171,11 +171,11 @@ def _options(
         home.append(replace(problem, at=(*start, *problem.at)))
 
     noted: list[Problem] = [*old_names(own, found.Options)]
-    filled = _filled({**shared, **own}, secrets, (), noted)
+    answered = filled({**shared, **own}, secrets, (), noted)
     unanswered = {problem.at for problem in noted}
     options = None
     try:
-        options = found.Options.model_validate(filled)
+        options = found.Options.model_validate(answered)
     except ValidationError as error:
         noted += [p for p in problems_of(error, found.Options) if p.at not in unanswered]
     else:
@@ -191,17 +191,3 @@ def _tls_files(options: Any, secrets: Secrets, site: Path) -> list[Problem]:
         return []
     found = problems_of_files(tls, site, getattr(options, "host", ""))
     return [replace(problem, at=("tls", *problem.at)) for problem in found]
-
-
-def _filled(value: Any, secrets: Secrets, at: At, problems: list[Problem]) -> Any:
-    if isinstance(value, dict):
-        return {key: _filled(inner, secrets, (*at, key), problems) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_filled(inner, secrets, (*at, i), problems) for i, inner in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-    try:
-        return secrets.fill(value)
-    except NoSecret as error:
-        problems.append(Problem(at, "JL-C032", str(error)))
-        return value

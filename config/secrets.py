@@ -106,6 +106,21 @@ class Unneeded(Secrets):
         return Secret("unneeded")
 
 
+def filled(value: Any, secrets: Secrets, at: At, problems: list[Problem]) -> Any:
+    """YAML data with its references answered. One that nothing answers stays, and is a problem (JL-C032)."""
+    if isinstance(value, dict):
+        return {key: filled(inner, secrets, (*at, key), problems) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, secrets, (*at, i), problems) for i, inner in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    try:
+        return secrets.fill(value)
+    except NoSecret as error:
+        problems.append(Problem(at, "JL-C032", str(error)))
+        return value
+
+
 def written_inline(key: object, value: object) -> bool:
     """Whether a value under this key is a secret that stands in the text itself.
 

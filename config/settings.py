@@ -29,7 +29,7 @@ Role = Literal["intake", "delivery", "journal"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 Tls = TypeVar("Tls", bound=Identity)
-_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("config", "schemas", "transforms", "endpoints", "channels", "router")
@@ -268,7 +268,7 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
         if made.broker == "embedded" and set(made.roles) != set(ROLES):
             what = "the embedded broker is one process's own: that process has every role"
             problems.append(Problem(("roles",), "JL-C044", what, "several processes need RabbitMQ"))
-        if made.http.tls is None and made.http.host not in _THIS_MACHINE:
+        if made.http.tls is None and made.http.host not in THIS_MACHINE:
             what = "who operates the engine from another machine sends the token in clear"
             problems.append(Problem(("http", "host"), "JL-C069", what, "give `http` a `tls`", "warning"))
         apart = ("intake" in made.roles) != ("delivery" in made.roles)

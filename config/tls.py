@@ -45,7 +45,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Callers(_Part):
+class ClientCertificates(_Part):
     """Who may come in, by the certificate that the caller shows."""
 
     client: Literal["none", "optional", "required"] = Field(
@@ -57,7 +57,7 @@ class Callers(_Part):
     )
 
     @model_validator(mode="after")
-    def _asks_for_names(self) -> Callers:
+    def _asks_for_names(self) -> ClientCertificates:
         if self.names and self.client == "none":
             raise ValueError("names of callers need their certificates; write client: required")
         return self
@@ -89,7 +89,7 @@ class Identity(_Part):
         return self.model_copy(update={name: type(file)(base / file) for name, file in files.items()})
 
 
-class ServerTls(Identity, Callers):
+class ServerTls(Identity, ClientCertificates):
     """`tls:` of a door."""
 
     certificate: str = Field(min_length=1, description="ours, with the chain below it")

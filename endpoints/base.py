@@ -9,11 +9,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from config.callers import ANYBODY
 from config.errors import JingluoError
+from config.tls import ClientCertificates
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
 # Never raises, never blocks: what comes back is a Future of the Reply.
@@ -29,12 +31,44 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _listed(value: Any) -> Any:
+    """One name may stand for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+class WebOptions(Options):
+    """What every source on the engine's web server says of who may call. Where it says nothing: this machine alone."""
+
+    callers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="names of callers.yaml, or `anybody`; without it and `scope`, this machine alone"
+    )
+    scope: str = Field("", description="what a caller of callers.yaml must have among its `scopes`")
+    tls: ClientCertificates = Field(
+        ClientCertificates(), description="which certificates; `http.tls` of jingluo.yaml is the door's own"
+    )
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> WebOptions:
+        if ANYBODY in self.callers and (len(self.callers) > 1 or self.scope):
+            raise ValueError(f"{ANYBODY} are all; leave the others and the scope out")
+        return self
+
+
 class Web(Protocol):
     """The engine's one HTTP server, to which web doors add their routes."""
 
     def add_route(
-        self, path: str, methods: list[str], handler: Callable[..., Awaitable[Any]], **facts: Any
-    ) -> None: ...
+        self,
+        path: str,
+        methods: list[str],
+        handler: Callable[..., Awaitable[Any]],
+        *,
+        who: WebOptions | None = None,
+        channel: str = "",
+        **facts: Any,
+    ) -> None:
+        """`handler` sees only what `who` lets in; without it, everything. Raises OSError where the route is taken."""
+
     def remove_route(self, path: str, methods: list[str]) -> None: ...
 
 

@@ -13,7 +13,8 @@ import errno
 import functools
 import http
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,9 +29,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.settings import LimitSettings
 from config.tls import Peer, ServerTls, peer_of
-from endpoints.base import HEAD_SIZE
+from endpoints.base import WebOptions
+from endpoints.callers.admission import Admission
+from endpoints.callers.asking import asking
+from endpoints.limits import CLOSE, Body, Limit, limit_problem, problem
 from endpoints.secure import Gate, listening
-from schemas.message import LARGE
 
 log = structlog.get_logger()
 
@@ -41,77 +43,6 @@ BODY_WITHIN_S = 60.0
 KEEP_ALIVE_S = 75
 STOP_WITHIN_S = 10
 _RETRY_AFTER = {"retry-after": "5"}
-_CLOSE = {"connection": "close"}
-
-
-def problem(
-    status: int,
-    code: str,
-    title: str = "",
-    detail: str = "",
-    headers: Mapping[str, str] | None = None,
-    **more: Any,
-) -> Response:
-    """A refusal as RFC 9457 problem+json; `code` is the engine's stable code, `more` are further members."""
-    body: dict[str, Any] = {"title": title or http.HTTPStatus(status).phrase, "status": status}
-    body |= {"detail": detail} if detail else {}
-    body |= {"code": code} if code else {}
-    body |= {name: value for name, value in more.items() if value}
-    return JSONResponse(body, status, dict(headers or {}), "application/problem+json")
-
-
-class Limit(HTTPException):
-    """A client went over a limit. Raised while a request is read, answered as a problem."""
-
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status, detail, dict(headers or {}))
-        self.code = code
-
-
-class Body:
-    """Reads a request's body up to a size and for a time, anew for each MB; over either a `Limit` is raised.
-
-    `head` is the first that was read, also of what went over the limit.
-    """
-
-    def __init__(self, receive: Receive, max_size: int, within_s: float, length: bytes = b"") -> None:
-        """`length`: what the headers say of it; where that is over the limit, nothing is read."""
-        self._too_large = length.isdigit() and int(length) > max_size
-        self._receive = receive
-        self._max_size = max_size
-        self._within_s = within_s
-        self._size = 0
-        self._next = LARGE  # where the time begins anew
-        self.head = b""
-        self._ends_at: float | None = None
-
-    async def __call__(self) -> MutableMapping[str, Any]:
-        if self._too_large:
-            raise too_large(self._max_size)
-        loop = asyncio.get_running_loop()
-        if self._ends_at is None:
-            self._ends_at = loop.time() + self._within_s
-        try:
-            async with asyncio.timeout_at(self._ends_at):
-                event = await self._receive()
-        except TimeoutError:
-            text = f"the body did not end within {self._within_s:g} s"
-            raise Limit(408, "JL-E203", text, _CLOSE) from None
-        piece = event.get("body", b"")
-        if len(self.head) < HEAD_SIZE:
-            self.head += piece[: HEAD_SIZE - len(self.head)]
-        self._size += len(piece)
-        if self._size > self._max_size:
-            raise too_large(self._max_size)
-        if self._size > self._next:
-            self._next, self._ends_at = self._size + LARGE, loop.time() + self._within_s
-        if not event.get("more_body"):
-            self._ends_at = float("inf")  # a handler may wait for the client to go away
-        return event
-
-
-def too_large(max_size: int) -> Limit:
-    return Limit(413, "JL-E201", f"the body is larger than {max_size} bytes")
 
 
 class _Guard:
@@ -137,16 +68,11 @@ class _Guard:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if self.web.connections > self.web.limits.connections:
             text = f"more than {self.web.limits.connections} connections"
-            return problem(503, "JL-E204", detail=text, headers=_RETRY_AFTER | _CLOSE)
+            return problem(503, "JL-E204", detail=text, headers=_RETRY_AFTER | CLOSE)
         size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(n) + len(v) for n, v in headers)
         if size > self.web.max_head:
             return problem(431, "JL-E202", detail=f"the headers are larger than {self.web.max_head} bytes")
         return None
-
-
-def limit_problem(limit: Limit, id: str = "") -> Response:
-    """`id` is the journal's, where what came is filed."""
-    return problem(limit.status_code, limit.code, detail=limit.detail, headers=limit.headers, id=id)
 
 
 class _Connection(HttpToolsProtocol):
@@ -272,8 +198,10 @@ class WebServer:
         limits: LimitSettings,
         tls: ServerTls | None = None,
         base: Path | str = ".",
+        admission: Admission | None = None,
     ) -> None:
-        """Files of `tls` are relative to `base`."""
+        """Files of `tls` are relative to `base`. Without `admission` nobody is known."""
+        self.admission = admission or Admission(time.time)
         self.tls = tls
         self._base = base
         self.host = host
@@ -323,9 +251,18 @@ class WebServer:
             self._server = self._running = None
 
     def add_route(
-        self, path: str, methods: list[str], handler: Callable[..., Awaitable[Any]], **facts: Any
+        self,
+        path: str,
+        methods: list[str],
+        handler: Callable[..., Awaitable[Any]],
+        *,
+        who: WebOptions | None = None,
+        channel: str = "",
+        **facts: Any,
     ) -> None:
         """Raises OSError where another door has the route."""
+        if who is not None:
+            handler = asking(handler, self.admission, who, channel)
         if self._find(path, methods) is not None:
             raise OSError(errno.EADDRINUSE, f"{'/'.join(methods)} {path} is taken")
         self.app.add_api_route(path, handler, methods=list(methods), **facts)

@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from endpoints.web import problem
+from endpoints.limits import problem
 from router import api_destinations, api_reload, api_replay
 from router.board import Board
 from router.brokers.base import BrokerDown

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY, at_ms INTEGER NOT NUL
 _FIND = "SELECT reply FROM seen WHERE key = ? AND until_ms > ?"
 _FORGET = "DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE until_ms <= ? LIMIT ?)"
 
-_encode = msgspec.msgpack.Encoder(enc_hook=dict).encode
+encode_reply = msgspec.msgpack.Encoder(enc_hook=dict).encode
 _decode = msgspec.msgpack.Decoder(Reply).decode
 
 
@@ -124,16 +124,19 @@ class Seen:
         if len(reply.body) > _LONGEST_REPLY:
             text = "answered before; the answer was too large to be kept 已处理，结果过大未保存"
             reply = Reply("pending", id=reply.id, text=text)
-        self._rows[key] = (key, self._now_ms() + within_ms, _encode(reply))
+        self._rows[key] = (key, self._now_ms() + within_ms, encode_reply(reply))
         return self._soon()
 
-    def learn(self, rows: Iterable[Row], at_ms: int) -> None:
-        """What another machine remembers, told at this time. Known here from now on, and on disk soon."""
+    def learn(self, rows: Iterable[Row], at_ms: int = 0) -> asyncio.Future[None]:
+        """What others know, told at this time. Known here from now on; done once it is on disk, or cannot be."""
         now_ms = self._now_ms()
         self._unwritten.update((row[0], row) for row in rows if row[1] > now_ms)
         self.heard_ms = max(self.heard_ms, at_ms)
         if self._unwritten:
-            self._soon()
+            return self._soon()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
     def _soon(self) -> asyncio.Future[None]:
         if self._gathering is None:

@@ -19,6 +19,7 @@ from channels.loader import Site, load_site
 from config.errors import JingluoError
 from config.private import make_folder
 from config.settings import Settings
+from endpoints.callers.admission import Admission
 from endpoints.web import WebServer
 from router.board import Board, Way
 from router.brokers import open_broker
@@ -32,6 +33,7 @@ from router.gauges import Gauges
 from router.journal import Journal
 from router.keeping import Keeping, rules_of
 from router.metrics import Metrics, Snapshot
+from router.nonces import Nonces
 from router.orders import agreed, begin
 from router.post import Post
 from router.pressure import Pressure
@@ -64,7 +66,6 @@ class Engine:
         self.metrics = Metrics()
         self.started = False
         make_folder(settings.var)
-        self.web = WebServer(settings.http.host, settings.http.port, settings.limits, settings.http.tls)
         self.broker = open_broker(settings.broker, settings.var, settings.broker_tls)
         self.roles = frozenset(settings.roles)
         self._store = open_journal(settings) if "journal" in self.roles else None
@@ -77,6 +78,11 @@ class Engine:
         self.makers = Makers(
             settings, self.broker, self.board, self.metrics, self._tries, now_ms, self._refused
         )
+        self.nonces = Nonces(self.makers.seen, self.broker, now_ms, alone=settings.broker == "embedded")
+        self.admission = Admission(lambda: now_ms() / 1000, self.nonces, self.metrics.caller_refused)
+        self.admission.callers = site.callers
+        http, limits = settings.http, settings.limits
+        self.web = WebServer(http.host, http.port, limits, http.tls, admission=self.admission)
         self.queues = Queues(self.broker)
         self.posts: dict[Way, Post] = {}
         self._sweep: Sweep | None = None
@@ -156,6 +162,8 @@ class Engine:
         await self.makers.replies.open()
         if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
             await self.makers.remember()
+        if "intake" in self.roles and self.site.callers.sign:
+            await self.nonces.start()
         for work in works:
             for outlet in work.outlets:
                 await outlet.prepare()
@@ -201,6 +209,7 @@ class Engine:
                 await asyncio.gather(*(self._step("outlet", post.stop()) for post in self.posts.values()))
         except TimeoutError:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
+        await self._step("nonces", self.nonces.stop())
         await self._step("seen", self.makers.seen.stop())
         await self._step("gauges", self.gauges.stop())
         if self._sweep is not None:
@@ -253,6 +262,7 @@ class Engine:
     def exchange(self, site: Site, works: Sequence[Work]) -> None:
         """These works in place of the old of their channels; channels that the site has no more are gone."""
         self.site = site
+        self.admission.callers = site.callers
         changed = {work.channel.name: work for work in works}
         self.works = {c.name: changed.get(c.name) or self.works[c.name] for c in site.channels}
         self.pressure.watch(site.channels if "intake" in self.roles else ())

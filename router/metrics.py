@@ -96,6 +96,9 @@ class _Parts:
         self.refused = counter("refused", "Messages refused because of what they said", door)
         self.duplicates = counter("duplicates", "Resends: answered as the first was, not sent on", door)
         self.failed = counter("not_kept", "Messages given back to the sender: no broker, or no room", door)
+        self.callers_refused = counter(
+            "callers_refused", "Requests that did not come in", ("channel", "reason")
+        )
         self.answer_seconds = histogram("answer_seconds", "From receipt to the reply", door, _ANSWER_S)
         self.delivered = counter("delivered", "Deliveries the receiver said yes to", way)
         self.delivery_noted = counter("delivery_noted", "Deliveries in which validation found faults", way)
@@ -127,6 +130,9 @@ class Metrics:
         if way not in self._deliveries:
             self._deliveries[way] = DeliveryMetrics(self._parts, channel, destination)
         return self._deliveries[way]
+
+    def caller_refused(self, channel: str, reason: str) -> None:
+        self._parts.callers_refused.labels(channel, reason).inc()
 
     def watch(self, snapshot: Callable[[], Snapshot]) -> None:
         """`snapshot` is called at each `render`; it must not block. Once only."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from channels.loader import Site
 from channels.model import Channel
+from config.callers import Callers
 from config.errors import Finding
 from router.intake import queues_of_branch
 
@@ -50,6 +51,7 @@ class Plan(_Shown):
     new: str  # the digest of the files
     channels: tuple[ChannelChange, ...] = ()
     queues: tuple[QueueChange, ...] = ()
+    callers: tuple[str, ...] = ()  # what changes of callers.yaml, for people
     findings: tuple[Finding, ...] = ()
     applied: bool = False
 
@@ -64,7 +66,7 @@ class Plan(_Shown):
 
     @property
     def nothing(self) -> bool:
-        return all(change.change == "same" for change in self.channels)
+        return not self.callers and all(change.change == "same" for change in self.channels)
 
     def with_findings(self, findings: Iterable[Finding]) -> Plan:
         return self.model_copy(update={"findings": (*self.findings, *findings)})
@@ -109,6 +111,17 @@ def same(one: Channel, other: Channel) -> bool:
         and one.options == other.options
         and [branch.options for branch in one.branches] == [branch.options for branch in other.branches]
     )
+
+
+def callers_between(live: Callers, new: Callers) -> tuple[str, ...]:
+    """A new value of a secret is a change too."""
+    notes = [f"+ caller {name}" for name in sorted(new.known.keys() - live.known.keys())]
+    notes += [f"- caller {name}" for name in sorted(live.known.keys() - new.known.keys())]
+    both = sorted(live.known.keys() & new.known.keys())
+    notes += [f"~ caller {name}" for name in both if live.known[name] != new.known[name]]
+    if live.window_s != new.window_s:
+        notes.append(f"~ callers' window {live.window_s:g} s -> {new.window_s:g} s")
+    return tuple(notes)
 
 
 def queues_of(channels: Iterable[Channel]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from config.text import At, read
 from endpoints.base import Source
 from router.files import being_written, stamp
 from router.orders import begin
-from router.plan import HALF_READ, Plan, make_plan, queues_of, relaned, same
+from router.plan import HALF_READ, Plan, callers_between, make_plan, queues_of, relaned, same
 from router.work import CannotWork, Work, why
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Reload:
         live = [work.channel for work in engine.works.values()]
         waiting = await self._waiting(live)
         plan = make_plan(live, digest, site, waiting, drain=drain)
+        plan = plan.model_copy(update={"callers": callers_between(engine.site.callers, site.callers)})
         plan = plan.with_findings(_restarts(engine.settings, settings))
         if not site.channels and not plan.refused:
             what = "no channel would be left"
@@ -145,6 +146,8 @@ class Reload:
             async with self._ready(works):
                 if "intake" in engine.roles and any(c.duplicates_by for c in coming):
                     await engine.makers.remember()
+                if "intake" in engine.roles and site.callers.sign:
+                    await engine.nonces.start()
                 shut = await self._doors(works, gone)
                 engine.exchange(site, works)
         except CannotWork as error:

@@ -1,6 +1,4 @@
-"""What all doors share that are routes of the engine's web server: who may come in, how much at once, and how a
-body is read.
-"""
+"""What all doors share that are routes of the engine's web server: how much at once, and how a body is read."""
 
 from __future__ import annotations
 
@@ -13,10 +11,11 @@ from fastapi import Request
 from pydantic import Field, field_validator
 from starlette.requests import ClientDisconnect
 
-from config.tls import Callers, Peer
 from config.units import Seconds, Size
-from endpoints.base import Arrival, Deliver, Ground, Options
-from endpoints.web import BODY_WITHIN_S, Body, Limit, too_large
+from endpoints.base import Arrival, Deliver, Ground, WebOptions
+from endpoints.callers.asking import caller_facts
+from endpoints.limits import Body, Limit, too_large
+from endpoints.web import BODY_WITHIN_S
 
 _HEAD_WITHIN_S = 1.0  # how long the beginning of a body that is not taken is waited for
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
@@ -24,7 +23,7 @@ _TOO_MANY = "too many requests at once 并发请求过多"
 _PAUSED = "the channel is paused 通道已暂停"
 
 
-class DoorOptions(Options):
+class DoorOptions(WebOptions):
     """What is said of every web door."""
 
     headers: tuple[str, ...] = Field(
@@ -36,9 +35,6 @@ class DoorOptions(Options):
         BODY_WITHIN_S, description="a body that takes longer is answered 408; a large one: for each MB"
     )
     stop_within: Seconds = Field(10.0, description="how long a stop waits for the answers still owed")
-    tls: Callers = Field(
-        Callers(), description="who may come in; `http.tls` of jingluo.yaml is the door's own"
-    )
 
     @field_validator("headers")
     @classmethod
@@ -83,12 +79,6 @@ class WebDoor(ABC):
             return _PAUSED
         return _TOO_MANY if self._open >= self.door_options.requests else ""
 
-    def may_come_in(self, peer: Peer | None) -> bool:
-        callers = self.door_options.tls
-        if peer is None:
-            return callers.client != "required"
-        return peer.among(callers.names)
-
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """While a request is being answered."""
@@ -102,17 +92,11 @@ class WebDoor(ABC):
                 self._none_open.set()
 
 
-def peer_of(request: Request) -> Peer | None:
-    return getattr(request.state, "peer", None)
-
-
 def kept_headers(request: Request, names: Iterable[str], kind: str) -> dict[str, str]:
     """What a message keeps of its request: those headers, and what the protocol knows. `kind` is its content type."""
     kept = {name: request.headers[name] for name in names if name in request.headers}
     kept |= {"method": request.method, "path": request.url.path}
-    if (peer := peer_of(request)) is not None:
-        kept["tls.subject"] = peer.subject
-    return kept | ({"content-type": kind} if kind else {})
+    return kept | caller_facts(request) | ({"content-type": kind} if kind else {})
 
 
 async def read_body(request: Request, arrival: Arrival, size: int, within: float) -> Limit | None:

@@ -15,10 +15,10 @@ from pydantic import Field
 from starlette.requests import ClientDisconnect
 
 from config.errors import JingluoError
-from endpoints.base import Arrival, Deliver, Ground, Options, Told, not_kept
-from endpoints.rest.door import DoorOptions, WebDoor, kept_headers, peer_of, read_body
+from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, not_kept
+from endpoints.limits import limit_problem, problem
+from endpoints.rest.door import DoorOptions, WebDoor, kept_headers, read_body
 from endpoints.rest.media import MEDIA_TYPES, content_type, media_type
-from endpoints.web import limit_problem, problem
 from schemas.form import Form
 from schemas.message import Message, Reply
 
@@ -41,7 +41,7 @@ class SourceOptions(DoorOptions):
 class HttpSource(WebDoor):
     """Takes a request's body, or a GET's parameters as JSON or form data, and answers with the engine's reply."""
 
-    Options: ClassVar[type[Options]] = SourceOptions
+    Options: ClassVar[type[WebOptions]] = SourceOptions
     codes = frozenset(("200", "202", "204", "400", "503"))
     answers_in = "json"
 
@@ -56,7 +56,14 @@ class HttpSource(WebDoor):
             raise OSError("the engine has no web server")
         self._deliver = deliver
         facts = {"tags": [self.ground.name], "summary": self.ground.name, "openapi_extra": self._openapi()}
-        self.ground.web.add_route(self.options.path, [self.options.method], self._handle, **facts)
+        self.ground.web.add_route(
+            self.options.path,
+            [self.options.method],
+            self._handle,
+            who=self.options,
+            channel=self.ground.name,
+            **facts,
+        )
         self._added = True
 
     def close(self) -> None:
@@ -68,10 +75,6 @@ class HttpSource(WebDoor):
     async def _handle(self, request: Request) -> Response:
         if text := self.busy():
             return problem(503, "JL-E211", detail=text, headers={"retry-after": "5"})
-        if not self.may_come_in(peer_of(request)):
-            return problem(
-                403, "JL-E213", detail="this needs a certificate that may come in 需要受信任的客户端证书"
-            )
         with self.at_work():
             try:
                 return await self._answer(request)

@@ -118,6 +118,14 @@ def formats(
     _print_kinds(all_formats(), "format", name, as_json)
 
 
+@app.command()
+def callers(as_json: Json = False) -> None:
+    """Who may call the web doors: the keys of callers.yaml. 调用方"""
+    from channels.kinds import callers_file
+
+    _print_kinds([callers_file()], "file", "", as_json)
+
+
 def _print_kinds(known: Sequence[Kind], what: str, name: str, as_json: bool) -> None:
     found = [one for one in known if name in ("", one.kind)]
     if not found:

@@ -29,6 +29,7 @@ def as_text(plan: Plan) -> str:
             digests = " -> ".join(digest for digest in (channel.live, channel.new) if digest)
             lines.append(f"{_MARKS[channel.change]} {channel.channel}  {channel.change}  {digests}")
             lines += [f"    {note}" for note in channel.notes]
+    lines += plan.callers
     for queue in plan.queues:
         waiting = f" ({queue.waiting} waiting)" if queue.waiting else ""
         lines.append(f"  queue {queue.queue} {_BECOMES[queue.change]}{waiting}")

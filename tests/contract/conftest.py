@@ -25,6 +25,7 @@ from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
 from router.brokers.rabbitmq_topology import DELAYS_MS, delay_name
 from router.envelope import ENGINES, JOURNAL, queues_of
+from router.nonces import NONCES
 from router.resends import SEEN
 from router.store import Store, open_store
 from router.suspects import TRIES
@@ -66,7 +67,7 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
         ways = [("adt", "lis"), ("adt", "emr"), ("orders", "lis")]
         lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
         delayed = [delay_name("jl", step) for step in DELAYS_MS]  # else it comes to the next test's queue
-        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, SEEN.name, *lanes, *delayed):
+        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, SEEN.name, NONCES.name, *lanes, *delayed):
             queues.queue_delete(name)
 
 

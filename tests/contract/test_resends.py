@@ -17,7 +17,7 @@ from router.clock import now_ms
 from router.duplicates import Row, Seen
 from router.engine import Engine
 from router.resends import Resends, _entries
-from schemas.message import Reply
+from schemas.message import Message, Reply
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -81,7 +81,9 @@ def state(engine: Engine, number: str) -> str:
     """Of the reply that a resend would get."""
     intake = engine.works["adt"].intake
     assert intake._duplicates is not None
-    known = engine.makers.seen.find(intake._duplicates.key(intake.channel.format.decode(adt(number))))
+    known = engine.makers.seen.find(
+        intake._duplicates.key(intake.channel.format.decode(adt(number)), Message(b""))
+    )
     return known.state if known is not None else ""
 
 

@@ -70,9 +70,17 @@ def test_every_kind_of_endpoint_is_shown_with_its_options() -> None:
     assert "tls.names: a list" in out
     shown = json.loads(run("endpoints", "http", "--json")[1])
     assert [(one["kind"], one["side"]) for one in shown] == [("http", "source"), ("http", "destination")]
-    assert {"name": "path", "type": "text", "default": None, "says": shown[0]["options"][1]["says"]} in shown[
-        0
-    ]["options"]
+    options = {one["name"]: (one["type"], one["default"]) for one in shown[0]["options"]}
+    assert (options["path"], options["callers"]) == (("text", None), ("a list", ""))
+
+
+def test_the_file_of_callers_is_shown_with_its_keys() -> None:
+    code, out = run("callers")
+    assert code == 0
+    assert "callers.NAME.keys[].hmac-sm3: text" in out
+    assert "window: a duration; without it 5m" in out
+    (shown,) = json.loads(run("callers", "--json")[1])
+    assert {"callers.NAME.token.issuer", "callers.NAME.rate"} <= {one["name"] for one in shown["options"]}
 
 
 def test_every_format_is_shown_with_its_options() -> None:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from config import registry
 from config.settings import LimitSettings
 from endpoints.base import Ground
+from endpoints.limits import too_large
 from endpoints.rest.source import HttpSource
-from endpoints.web import WebServer, too_large
+from endpoints.web import WebServer
 from schemas.message import Reply
 
 Door = Callable[..., Awaitable[HttpSource]]

@@ -1,0 +1,1 @@
+"""Who may call a web door. `endpoints.web` asks `admission` before a door sees anything of a request."""

@@ -1,0 +1,376 @@
+"""Who may call a web door: signatures, tokens, addresses, scopes, rates. What strangers hear, and what the log says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import structlog
+from caller_parts import SECRETS, House
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from signing import header, parts, signed, sm2_key, sm2_signed
+
+KIOSK = """
+callers:
+  kiosk:
+    keys: [{hmac-sm3: secret://kiosk-key}]
+    scopes: [payments]
+"""
+APP = """
+callers:
+  app:
+    token: {issuer: sso, audience: jingluo, claims: {client_id: app}, %s}
+    scopes: [patients, payments]
+"""
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    made = House(tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+# Signatures
+
+
+async def test_a_signed_request_comes_in_and_the_message_knows_who_sent_it(house: House) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    answer = await house.post(signed("POST", "/v1/a?x=%E4%B8%AD", b"{}"), path="/v1/a?x=%E4%B8%AD")
+    assert answer.status_code == 202
+    (message,) = house.engine.got
+    assert message.headers["caller.name"] == "kiosk"
+    assert "authorization" not in message.headers
+
+
+FORGED: dict[str, dict[str, str]] = {
+    "unknown": {"app": "nobody"},
+    "signature": {"signature": "0" * 64},
+    "time": {"time": "1700000000"},
+    "digest": {},
+}
+
+
+@pytest.mark.parametrize("wrong", [*FORGED, "nothing", "basic", "half", "long"])
+async def test_a_stranger_hears_the_same_whatever_was_wrong(house: House, wrong: str) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    said = parts("POST", "/v1/a", b"{}") | FORGED.get(wrong, {})
+    shown = {
+        "nothing": "",
+        "basic": "Basic YTpi",
+        "half": "JINGLUO-HMAC-SM3 app=kiosk",
+        "long": "JINGLUO-HMAC-SM3 app=" + "k" * 5000,
+    }.get(wrong, header(said))
+    with structlog.testing.capture_logs() as logs:
+        answer = await house.post(shown, body=b"[]" if wrong == "digest" else b"{}")
+    told = answer.json()
+    ref = told.pop("ref", None)
+    assert answer.status_code == 401
+    assert told == {
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "who calls is not known, or not proved 调用方身份未能确认",
+        "code": "JL-E214",
+    }
+    assert answer.headers["www-authenticate"] == "JINGLUO-HMAC-SM3, JINGLUO-SM2, Bearer"
+    reason = wrong if wrong in FORGED else "unknown"
+    assert house.refused == [("a", reason)]
+    (line,) = [entry for entry in logs if entry["event"] == "caller.refused"]
+    assert (line["reason"], line["address"], line["ref"]) == (reason, "127.0.0.1", ref or line["ref"])
+    assert house.engine.got == []
+
+
+async def test_what_was_signed_is_what_counts(house: House) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    await house.door(callers=["kiosk"], method="PUT")
+    good = signed("POST", "/v1/a")
+    for method, path in (("PUT", "/v1/a"), ("POST", "/v1/a?x=1"), ("POST", "/v1/%61")):
+        answer = await house.client.request(method, path, headers={"authorization": good})
+        assert answer.status_code == 401, (method, path)
+    assert {reason for _, reason in house.refused} == {"signature"}
+    assert (await house.post(good, b"")).status_code == 202
+
+
+async def test_a_body_that_was_changed_on_the_way_is_filed_as_refused(house: House) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    answer = await house.post(signed("POST", "/v1/a", b'{"fen": 100}'), b'{"fen": 900}')
+    assert answer.status_code == 401
+    (filed,) = house.engine.refused
+    assert (filed.fault_code, filed.headers["caller.name"]) == ("JL-E214", "kiosk")
+    large = b"[" + b"1," * 1_500_000 + b"1]"
+    assert (await house.post(signed("POST", "/v1/a", large), large)).status_code == 202
+    assert (await house.post(signed("POST", "/v1/a", large), large[:-2] + b"2]")).status_code == 401
+    assert len(house.engine.got) == 1
+
+
+async def test_a_request_that_comes_again_is_refused_and_a_new_nonce_makes_it_new(house: House) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    once = signed("POST", "/v1/a", b"{}")
+    answers = await asyncio.gather(*(house.post(once) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [202, 401, 401, 401, 401]
+    assert {reason for _, reason in house.refused} == {"replay"}
+    assert (await house.post(signed("POST", "/v1/a", b"{}"))).status_code == 202
+
+
+async def test_a_clock_may_differ_by_the_window_and_no_more(house: House) -> None:
+    house.know("window: 1m\n" + KIOSK)
+    await house.door(callers=["kiosk"])
+    for skew_s, status in ((55, 202), (-55, 202), (65, 401), (-65, 401)):
+        house.skew_s = skew_s
+        assert (await house.post(signed("POST", "/v1/a", b"{}"))).status_code == status
+    assert [reason for _, reason in house.refused] == ["time", "time"]
+
+
+async def test_both_keys_are_good_while_they_rotate_and_each_alone_before_and_after(house: House) -> None:
+    house.know(
+        """
+callers:
+  kiosk:
+    keys:
+      - {hmac-sm3: secret://kiosk-key, until: "2126-06-02T00:00:00+08:00"}
+      - {hmac-sm3: secret://next-key, from: "2126-06-01T00:00:00+08:00"}
+"""
+    )
+    await house.door(callers=["kiosk"])
+    begins = datetime.fromisoformat("2126-06-01T00:00:00+08:00").timestamp()
+    for after_s, good in ((-60, [True, False]), (60, [True, True]), (86_460, [False, True])):
+        house.skew_s = begins + after_s - time.time()
+        at = begins + after_s
+        keys = (SECRETS["kiosk-key"], SECRETS["next-key"])
+        answers = [await house.post(signed("POST", "/v1/a", b"{}", key=key, at=at)) for key in keys]
+        assert [answer.status_code == 202 for answer in answers] == good
+
+
+async def test_an_sm2_signature_of_openssl_comes_in_once(house: House, tmp_path: Path) -> None:
+    private, public = sm2_key(tmp_path)
+    house.know(f"callers: {{his: {{keys: [{{sm2: {public.name}}}]}}}}")
+    await house.door(callers=["his"])
+    once = sm2_signed(private, "POST", "/v1/a", b"{}")
+    assert [(await house.post(once)).status_code for _ in range(2)] == [202, 401]
+    other = sm2_signed(sm2_key(tmp_path)[0], "POST", "/v1/a", b"{}")
+    assert (await house.post(other)).status_code == 401
+    assert [reason for _, reason in house.refused] == ["replay", "signature"]
+
+
+async def test_an_sm2_callers_public_key_is_no_key_for_an_hmac(house: House, tmp_path: Path) -> None:
+    _, public = sm2_key(tmp_path)
+    house.know(f"callers: {{his: {{keys: [{{sm2: {public.name}}}]}}}}")
+    await house.door(callers=["his"])
+    for key in (public.read_text(), ""):
+        assert (await house.post(signed("POST", "/v1/a", b"{}", app="his", key=key))).status_code == 401
+
+
+# Who, from where, what for, how often
+
+
+async def test_without_a_word_of_who_may_call_only_this_machine_may(house: House) -> None:
+    await house.door()
+    assert (await house.post()).status_code == 202
+    house.web.app.router.routes.clear()
+    await house.door("/v1/b")
+    scope_client = _Far(house)
+    answer = await scope_client.post("/v1/b")
+    assert (answer["status"], answer["body"]["code"]) == (403, "JL-E213")
+    assert house.refused == [("b", "machine")]
+    await house.door("/v1/c", callers="anybody")
+    assert (await scope_client.post("/v1/c"))["status"] == 202
+
+
+class _Far:
+    """A caller at another address: what the server's own sockets cannot be here."""
+
+    def __init__(self, house: House, address: str = "10.20.0.7") -> None:
+        self.house, self.address = house, address
+
+    async def post(self, path: str, authorization: str = "") -> dict[str, Any]:
+        sent: list[Any] = []
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode(),
+            "query_string": b"", "headers": [(b"authorization", authorization.encode())], "state": {},
+            "client": (self.address, 40_000), "server": ("127.0.0.1", 80), "scheme": "http", "root_path": "",
+        }  # fmt: skip
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        await self.house.web.app(scope, receive, send)
+        body = b"".join(event.get("body", b"") for event in sent[1:])
+        return {"status": sent[0]["status"], "body": json.loads(body)}
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [("10.20.0.7", 202), ("10.21.0.7", 401), ("::ffff:10.20.0.7", 202), ("fd00::1", 202), ("fd01::1", 401)],
+)
+async def test_a_caller_comes_from_its_own_addresses_only(house: House, address: str, status: int) -> None:
+    house.know(KIOSK + "    addresses: [10.20.0.0/16, 'fd00::/16']\n")
+    await house.door(callers=["kiosk"])
+    answer = await _Far(house, address).post("/v1/a", signed("POST", "/v1/a", b"{}"))
+    assert answer["status"] == status
+    assert [reason for _, reason in house.refused] == (["address"] if status == 401 else [])
+
+
+async def test_a_channel_lets_in_by_name_by_scope_or_by_both(house: House) -> None:
+    house.know(KIOSK + "  other:\n    keys: [{hmac-sm3: secret://kiosk-key}]\n    scopes: [patients]\n")
+    await house.door("/v1/name", callers="kiosk")
+    await house.door("/v1/scope", scope="patients")
+    await house.door("/v1/both", callers=["kiosk", "other"], scope="patients")
+    for path, kiosk, other in (("/v1/name", 202, 403), ("/v1/scope", 403, 202), ("/v1/both", 403, 202)):
+        for app, status in (("kiosk", kiosk), ("other", other)):
+            answer = await house.post(signed("POST", path, b"{}", app=app), path=path)
+            assert answer.status_code == status, (path, app)
+            assert status == 202 or answer.json()["code"] == "JL-E213"
+
+
+async def test_who_calls_too_often_is_told_when_to_come_back_and_others_are_served(house: House) -> None:
+    house.know(KIOSK + "    rate: 2\n    burst: 3\n  other:\n    keys: [{hmac-sm3: secret://kiosk-key}]\n")
+    await house.door(scope="")
+    await house.door("/v1/b", callers=["kiosk", "other"])
+    answers = [await house.post(signed("POST", "/v1/b", b"{}"), path="/v1/b") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
+    assert (answers[3].json()["code"], answers[3].headers["retry-after"]) == ("JL-E215", "1")
+    assert (await house.post(signed("POST", "/v1/b", b"{}", app="other"), path="/v1/b")).status_code == 202
+    house.skew_s = 1.0
+    again = [(await house.post(signed("POST", "/v1/b", b"{}"), path="/v1/b")).status_code for _ in range(3)]
+    assert again == [202, 202, 429]
+
+
+async def test_a_forger_who_tries_often_is_counted_and_does_not_flood_the_log(house: House) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(20):
+            await house.post("Bearer x")
+    assert len(house.refused) == 20
+    assert 5 <= len([entry for entry in logs if entry["event"] == "caller.refused"]) < 20
+
+
+# Tokens
+
+
+def token(key: Any, algorithm: str, kid: str | None = None, **claims: Any) -> str:
+    said = {"iss": "sso", "aud": "jingluo", "client_id": "app", "exp": time.time() + 60, **claims}
+    said = {name: value for name, value in said.items() if value is not None}
+    return "Bearer " + jwt.encode(said, key, algorithm, headers={"kid": kid} if kid else None)
+
+
+def jwks(*keys: tuple[str, Any]) -> str:
+    made = []
+    for kid, key in keys:
+        curve = isinstance(key, ec.EllipticCurvePrivateKey)
+        form: Any = jwt.algorithms.ECAlgorithm if curve else jwt.algorithms.RSAAlgorithm
+        made.append({**json.loads(form.to_jwk(key.public_key())), "kid": kid, "use": "sig"})
+    return json.dumps({"keys": made})
+
+
+@pytest.fixture(scope="module")
+def rsa_key() -> Any:
+    return rsa.generate_private_key(65537, 2048)
+
+
+async def test_a_token_comes_in_while_it_is_good_and_for_what_it_says(
+    house: House, tmp_path: Path, rsa_key: Any
+) -> None:
+    (tmp_path / "sso.json").write_text(jwks(("1", rsa_key)))
+    house.know(APP % "keys: sso.json")
+    await house.door(scope="payments")
+    now = time.time()
+    for status, claims in (
+        (202, {}),
+        (202, {"scope": "openid payments"}),
+        (202, {"aud": ["other", "jingluo"], "nbf": now + 10}),
+        (403, {"scope": "patients"}),
+        (403, {"scp": ["patients"]}),
+        (401, {"exp": now - 60}),
+        (401, {"exp": None}),
+        (401, {"exp": "soon"}),
+        (401, {"nbf": now + 60}),
+        (401, {"iss": "other"}),
+        (401, {"aud": "other"}),
+        (401, {"aud": None}),
+        (401, {"client_id": "other"}),
+    ):
+        assert (await house.post(token(rsa_key, "RS256", "1", **claims))).status_code == status, claims
+    assert house.engine.got[0].headers["caller.name"] == "app"
+    good = token(rsa_key, "RS256", "1")
+    assert (await house.post(good)).status_code == 202
+    house.skew_s = 120
+    assert (await house.post(good)).status_code == 401, "also where it was good before"
+
+
+async def test_a_token_that_no_key_of_the_file_made_is_refused(
+    house: House, tmp_path: Path, rsa_key: Any
+) -> None:
+    public = rsa_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "sso.pem").write_bytes(public)
+    house.know(APP % "keys: sso.pem")
+    await house.door(callers="app")
+    assert (await house.post(token(rsa_key, "PS256"))).status_code == 202
+    other = rsa.generate_private_key(65537, 2048)
+    head, body, _ = token("x" * 32, "HS256").removeprefix("Bearer ").split(".")
+    mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+        f"{head}.{body}".encode(), public
+    )
+    confused = f"{head}.{body}." + jwt.utils.base64url_encode(mac).decode()
+    unsigned = token(None, "none")
+    for shown in (
+        token(other, "RS256"),
+        f"Bearer {confused}",
+        unsigned,
+        "Bearer a.b.c",
+        "Bearer " + "a" * 9000,
+    ):
+        assert (await house.post(shown)).status_code == 401
+    assert {reason for _, reason in house.refused} == {"token"}
+
+
+async def test_a_new_key_of_the_issuer_is_known_without_a_restart_and_the_old_one_no_more(
+    house: House, tmp_path: Path, rsa_key: Any
+) -> None:
+    fresh = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "sso.json").write_text(jwks(("1", rsa_key)))
+    house.know(APP % "keys: sso.json")
+    await house.door(callers="app")
+    old, new = token(rsa_key, "RS256", "1"), token(fresh, "ES256", "2")
+    assert [(await house.post(one)).status_code for one in (old, new)] == [202, 401]
+    (tmp_path / "sso.json").write_text(jwks(("1", rsa_key), ("2", fresh)))
+    assert [(await house.post(one)).status_code for one in (old, new)] == [202, 202]
+    (tmp_path / "sso.json").write_text("half a fi")
+    assert (await house.post(new)).status_code == 202, "what it said before, until it is whole"
+    (tmp_path / "sso.json").write_text(jwks(("2", fresh)))
+    assert [(await house.post(one)).status_code for one in (old, new)] == [401, 202]
+
+
+async def test_an_issuer_may_sign_by_hmac_with_a_secret(house: House) -> None:
+    house.know(APP % "secret: secret://token-key")
+    await house.door(callers="app")
+    assert (await house.post(token(SECRETS["token-key"], "HS256"))).status_code == 202
+    assert (await house.post(token("u" * 40, "HS256"))).status_code == 401
+
+
+# Callers that change
+
+
+async def test_a_caller_that_goes_is_a_stranger_at_once(house: House) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    assert (await house.post(signed("POST", "/v1/a", b"{}"))).status_code == 202
+    house.know("callers: {}")
+    assert (await house.post(signed("POST", "/v1/a", b"{}"))).status_code == 401
