@@ -55,7 +55,7 @@ class Path:
     dict or list; None when there is nothing (an empty text is nothing). `many(node)` gives every node that
     matches, each usable as the `node` of a relative path. Neither raises on absent data.
     `relative` paths want the node at hand (the item of an `each`), others the root of the message.
-    `cell`, where the format has it, is `one` for generated code.
+    For generated code there may be `cell`, or `steps`: the keys and indexes that lead to what `one` gives.
     """
 
     text: str
@@ -63,6 +63,7 @@ class Path:
     many: Callable[[Any], list[Any]]
     relative: bool = False
     cell: Cell | None = None
+    steps: tuple[str | int, ...] = ()
 
 
 class Format(Protocol):
@@ -70,7 +71,7 @@ class Format(Protocol):
 
     A format whose beginning can be read by itself also has `beginning(head)`: of the first bytes of a large body those
     that `decode` can take. One whose paths are as good from any dict, list or scalar as from a part of the message has
-    `plain_items = True`.
+    `plain_items = True`. One that reads quicker what it wrote itself has `reread`, which is else as `decode`.
     """
 
     name: str

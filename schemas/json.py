@@ -149,7 +149,8 @@ def compile_path(text: str) -> Path:
     expression = text.removeprefix(".")
     if expression.startswith("."):
         raise BadPath(f"{text!r} is no JSON path: it begins with one dot", f".{expression.lstrip('.')}")
-    find = _steps(expression) if _PLAIN.fullmatch(expression) else _search(expression)
+    steps = _steps(expression) if _PLAIN.fullmatch(expression) else ()
+    find = _along(steps) if steps else _search(expression)
 
     def one(node: Any) -> Any:
         found = find(node)
@@ -161,7 +162,7 @@ def compile_path(text: str) -> Path:
             return [item for item in found if item is not None]
         return [] if found is None or found == "" else [found]
 
-    return Path(text, one, many, relative=True)
+    return Path(text, one, many, relative=True, steps=steps)
 
 
 def names_of(text: str) -> list[str]:
@@ -176,9 +177,12 @@ def names_of(text: str) -> list[str]:
     )
 
 
-def _steps(expression: str) -> Callable[[Any], Any]:
+def _steps(expression: str) -> tuple[str | int, ...]:
+    return tuple(int(step[1:-1]) if step[0] == "[" else step for step in _STEP.findall(expression))
+
+
+def _along(steps: tuple[str | int, ...]) -> Callable[[Any], Any]:
     """Names and indexes only: what JMESPath gives, without its tree walk."""
-    steps = [int(step[1:-1]) if step[0] == "[" else step for step in _STEP.findall(expression)]
 
     def find(node: Any) -> Any:
         for step in steps:

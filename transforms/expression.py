@@ -8,7 +8,7 @@ is compiled, so nothing is looked up by name later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from config import registry
@@ -78,11 +78,13 @@ class Scope:
 class Expression:
     """An expression compiled: where its value comes from (`read`, `slot` or `other`), then its pipes.
 
-    `read` takes the node at hand, or the root with `of_root`. `path` and `where` are for complaints.
+    `read` takes the node at hand, or the root with `of_root`; `cell` and `steps` say the same for generated code.
+    `path` and `where` are for complaints.
     """
 
     read: Callable[[Any], Any] | None = None
     cell: Cell | None = None
+    steps: tuple[str | int, ...] = ()
     of_root: bool = False
     slot: int | None = None
     other: Value | None = None
@@ -95,6 +97,11 @@ class Expression:
         """Whether the value is a text wherever it is something."""
         texts = all(stage.takes == "text" and stage.gives_text for stage in self.stages)
         return self.cell is not None and texts
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the value is None where it is nothing; a pipe may give an empty text or list, and so may a node."""
+        return self.slot is None and not self.stages and self.read is not _itself
 
     @property
     def plain(self) -> Callable[[Any], Any] | None:
@@ -231,7 +238,7 @@ def compile_expression(
         code, hint = (error.code, error.hint) if isinstance(error, BadPipe) else ("JL-C100", "")
         scope.problem(at, code, str(error), hint, on_key)
         return None
-    return replace(source, stages=tuple(stages), path=path, where=scope.where(at) if stages else "")
+    return Expression(**source, stages=tuple(stages), path=path, where=scope.where(at) if stages else "")
 
 
 def _stage(pipe: str, scope: Scope) -> Stage:
@@ -248,19 +255,19 @@ def _stage(pipe: str, scope: Scope) -> Stage:
         raise
 
 
-def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
+def _source(path: str, scope: Scope, wants_list: bool) -> dict[str, Any]:
     """What an expression starts from. Raises BadPipe."""
     if path.startswith("@") and (path[1:] in ENVELOPE or path.startswith("@header.")):
-        return Expression(other=_envelope(path[1:], scope))
+        return {"other": _envelope(path[1:], scope)}
     if path == "":
-        return Expression(read=_itself)
+        return {"read": _itself}
     if path == "#":
         if not scope.position:
             raise BadPipe("JL-C109", "$# is the position of an item, and this is not inside an `each`")
         scope.numbered.add(scope.position)
-        return Expression(slot=scope.position)
+        return {"slot": scope.position}
     if path in scope.lets:
-        return Expression(slot=scope.lets[path])
+        return {"slot": scope.lets[path]}
     try:
         compiled = scope.path(path)
     except BadPath as error:
@@ -269,8 +276,8 @@ def _source(path: str, scope: Scope, wants_list: bool) -> Expression:
         raise BadPipe("JL-C101", f"{path!r} is not a path: {error}") from None
     of_root = scope.nested and not compiled.relative
     if wants_list:
-        return Expression(read=_values(compiled.many, scope.format.path("").one), of_root=of_root)
-    return Expression(read=compiled.one, cell=compiled.cell, of_root=of_root)
+        return {"read": _values(compiled.many, scope.format.path("").one), "of_root": of_root}
+    return {"read": compiled.one, "cell": compiled.cell, "steps": compiled.steps, "of_root": of_root}
 
 
 def _no_path(path: str, error: BadPath, scope: Scope) -> BadPipe:

@@ -34,7 +34,7 @@ from transforms.plans import (
     uses,
     values_of,
 )
-from transforms.reading import Kind, Let, Reading, filled_test
+from transforms.reading import NEVER, Kind, Let, Reading, filled_test, found_of
 from transforms.writer import Node
 
 
@@ -131,8 +131,9 @@ class _Generator(Reading):
         then(value, kind)
 
     def _if(self, test: str, value: str, kind: Kind, then: Then) -> None:
-        with self.block(test and f"if {test}:"):
-            then(value, kind)
+        if test != NEVER:
+            with self.block(test and f"if {test}:"):
+                then(value, kind)
 
     def _set(self, place: str, value: str, kind: Kind) -> None:
         self.line(f"{place} = {value}")
@@ -147,29 +148,35 @@ class _Generator(Reading):
         self.value(plan, node, take)
 
     def _let(self, slot: int, plan: Plan, node: Node) -> None:
-        """A name's value; a read one as it came, for a pipe may tell an empty list from nothing."""
         if isinstance(plan, Seen):
             self._let(slot, plan.body, node)
-            self._if(
-                filled_test(self.lets[slot].name),
-                "",
-                object,
-                lambda *_: self.line(f"{self.give(plan.tell)}()"),
-            )
+            tell = f"{self.give(plan.tell)}()"
+            self._if(found_of(self.lets[slot]).test, "", object, lambda *_: self.line(tell))
             return
+        let = self.lets[slot] = self._named(plan, node)
+        # For fragments; what none of them reads goes in the end.
+        self.line(f"env[{slot}] = {let.name}" + (" or None" if let.kind is str else ""))
+        self.stored.add(slot)
+
+    def _named(self, plan: Plan, node: Node) -> Let:
+        """A value in a variable; a read one as it came, for a pipe may tell an empty list from nothing."""
+        if isinstance(plan, Fixed):
+            return Let(self.give(plan.value), type(plan.value), True, "" if filled(plan.value) else NEVER)
         into, kinds = self.fresh(), set[Kind]()
-        sure = not (isinstance(plan, Read) and plan.expression.cell is None)
-        if isinstance(plan, Read) and not sure:
+        texts = self._all_plain(plan.options if isinstance(plan, First) else (plan,), node)
+        if None not in texts:
+            self.line(f"{into} = {' or '.join(map(str, texts))}")
+            return Let(into, str, True)
+        if isinstance(plan, Read) and self.found(plan.expression, node) is None:
             self.line(f"{into} = {self.source(plan.expression, node)}")
-            kinds.add(self.pipes(plan.expression, into, into, self.kind(plan.expression)))
-        elif isinstance(plan, First) and None in self._all_plain(plan.options, node):
+            kind = self.pipes(plan.expression, into, into, self.kind(plan.expression))
+            return Let(into, kind, plan.expression.is_sure)
+        if isinstance(plan, First):
             self._choose(into, plan.options, node, kinds)
         else:
             self.line(f"{into} = None")
             self._chosen(into, plan, node, kinds)
-        self.line(f"env[{slot}] = {into}")  # for fragments; what none of them reads goes in the end
-        self.stored.add(slot)
-        self.lets[slot] = Let(into, _only(kinds), sure)
+        return Let(into, _only(kinds), True)
 
     def _keep(self, plan: Keep, node: Node, then: Then) -> None:
         def keep(key: str, _: Kind) -> None:
@@ -181,6 +188,8 @@ class _Generator(Reading):
 
     def _read(self, expression: Expression, node: Node, then: Then) -> None:
         into, found = self.fresh(), self.found(expression, node)
+        if found and found.test == NEVER and not any(stage.asked_of_nothing for stage in expression.stages):
+            return
         if found is None:
             self.line(f"{into} = {self.source(expression, node)}")
             kind = self.pipes(expression, into, into, self.kind(expression))

@@ -34,19 +34,30 @@ _SMALL = 12  # plans
 
 
 class Let(NamedTuple):
-    """The variable of a `let`. `sure`: what is not something is None."""
+    """The variable of a `let`, or its literal, of which `test` is known. `sure`: what is not something is false."""
 
     name: str
     kind: Kind
     sure: bool
+    test: str | None = None
 
 
 class Found(NamedTuple):
-    """Where a value is: `test` is true where it is something, and then it is `value`. No test: it is something."""
+    """Where a value is: `test` is true where it is something, and then it is `value`. No test: it is something.
+
+    The test may be asked once: it names the value. NEVER stands for one that fails.
+    """
 
     test: str
     value: str
     kind: Kind
+
+
+NEVER = "False"
+
+
+def found_of(let: Let) -> Found:
+    return Found(filled_test(let.name, let.kind) if let.test is None else let.test, let.name, let.kind)
 
 
 def filled_test(value: str, kind: Kind = object) -> str:
@@ -68,9 +79,11 @@ class Reading(Writer):
     def found(self, expression: Expression, node: Node) -> Found | None:
         """What an expression starts from, where that is a cell or a `let` of this function."""
         cell = expression.cell
+        if expression.steps:
+            return self._along(expression.steps, self.root if expression.of_root else node)
         if cell is None:
             let = self.lets.get(expression.slot or 0)
-            return Found(filled_test(let.name, let.kind), let.name, let.kind) if let and let.sure else None
+            return found_of(let) if let and let.sure else None
         item = self._item(expression, node)
         held = self.held.get((item, cell.text))
         if held:
@@ -79,6 +92,24 @@ class Reading(Writer):
             return Found("" if item in self.there else item, item, str)
         into = self.fresh()
         return Found(self.also(item, f"({into} := {self._text(cell, item)})"), into, str)
+
+    def _along(self, steps: Sequence[str | int], node: Node) -> Found:
+        """From one dict or list into the next."""
+        into, tests = self.fresh(), list[str]()
+        name, of = node.name, node.name  # the container, and how it is named where it is asked first
+        for number, step in enumerate(steps):
+            if isinstance(step, int):
+                tests.append(f"{of}.__class__ is list")
+                tests.append(f"len({name}) > {step}" if step >= 0 else f"len({name}) >= {-step}")
+                of = f"({into} := {name}[{step}])"
+            elif number == 0:
+                of = f"({into} := {self.members(node)}.get({self.give(step)}))"
+            else:
+                tests.append(f"{of}.__class__ is dict")
+                of = f"({into} := {name}.get({self.give(step)}))"
+            name = into
+        last = f"({of} or ({into} is not None and {into} == 0))"
+        return Found(" and ".join([*tests, last]), into, object)
 
     def also(self, item: str, test: str) -> str:
         """A test that makes sense only where an item is something."""
@@ -156,11 +187,14 @@ class Reading(Writer):
             return f"({options})" if entry.holds else f"not ({options})"
         expression = entry.expression
         found = self.found(expression, node) if expression else None
-        if expression is None or found is None:
-            if expression and expression.slot is not None:
-                self._of_env(expression.slot)
+        if found is None and expression and expression.slot is not None:
+            value = self.source(expression, node)  # as it came
+            found = Found(filled_test(value), value, object)
+        elif expression is None or found is None:
             return f"{self.give(entry.test)}({node.name}, env)"
-        value = f"{found.test or True} and {found.value} or None"
+        else:
+            value = f"{found.value} if {found.test or True} else None"
+        assert expression is not None
         if expression.stages:
             pipes, judge = pipes_of(expression), entry.judge
             assert judge is not None

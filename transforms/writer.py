@@ -32,6 +32,7 @@ class Node:
     bare: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)  # of the root: variables by attributes
+    members: str = ""  # the variable of its members, where it is read as an object
 
 
 class Writer:
@@ -88,7 +89,19 @@ class Writer:
         yield
         rows = [line for node in nodes for row in node.rows.values() for line in self._split(node, row)]
         marks = [f"{mark} = root.{name}" for node in nodes for name, mark in node.marks.items()]
-        self.lines[place:place] = ["    " * self.indent + line for line in [*marks, *rows]]
+        members = [
+            f"{node.members} = {node.name} if {node.name}.__class__ is dict else {{}}"
+            for node in nodes
+            if node.members
+        ]
+        self.lines[place:place] = ["    " * self.indent + line for line in [*marks, *members, *rows]]
+
+    def members(self, node: Node) -> str:
+        """The variable of a node's members: there are none where it is no object."""
+        if not node.members:
+            self._rows += 1
+            node.members = f"d{self._rows}"
+        return node.members
 
     def mark(self, cell: Cell) -> str:
         """The variable of a cell's mark in this function."""

@@ -13,6 +13,7 @@ from typing import Any
 from schemas.base import Cell, Parts, Row
 from schemas.hl7.message import Hl7Message
 from schemas.hl7.nodes import HEADERS, MAX_REPETITIONS, Piece, Segment, node_of, repetitions
+from schemas.hl7.segments import nearest_before
 from schemas.hl7.where import Where, index_of
 
 
@@ -31,16 +32,23 @@ class _Verbatim(str):
 def cell_of(where: Where) -> Cell | None:
     if not where.name and not where.field and where.comp:
         return _cell_of_part(where.comp, where.sub or 1)
-    plain = not where.following and where.nth != 0 and where.rep is None and where.sub in (None, 1)
+    here = where.nth is None if where.before else not where.following and where.nth != 0
+    plain = here and where.rep != 0 and where.sub in (None, 1)
     if not where.field or not plain or (where.name in HEADERS and where.field < 3):
         return None
     nth = where.nth or 1
-    nodes, bare, mark = (None, None, "") if where.comp else (repetitions, _bare, "repetition_mark")
-    row = _row_of(where.name, nth) if where.name else _item_row
-    first = where.comp in (None, 1)
-    text = _first if first else _component(where.comp or 1)
-    key = f"{where.name}[{nth}]" if where.name else "-"
-    return Cell(key, row, index_of(where.name, where.field), text, first, 0, nodes, bare, mark=mark)
+    one = where.comp or where.rep
+    nodes, bare, mark = (None, None, "") if one else (repetitions, _bare, "repetition_mark")
+    row: Callable[[int, Parts], Row]
+    if where.before:
+        row, key, index = _row_before(where.name), f"<{where.name}", where.field
+    elif where.name:
+        row, key, index = _row_of(where.name, nth), f"{where.name}[{nth}]", index_of(where.name, where.field)
+    else:
+        row, key, index = _item_row, "-", where.field
+    number, first = where.comp or 1, where.comp in (None, 1) and not where.rep
+    text = first_part if first else of_repetition(where.rep, number) if where.rep else of_component(number)
+    return Cell(key, row, index, text, first, 0, nodes, bare, mark=mark)
 
 
 def _cell_of_part(number: int, sub: int) -> Cell:
@@ -92,6 +100,18 @@ def _item_row(width: int, parts: Parts) -> Row:
     return row
 
 
+def _row_before(name: str) -> Callable[[int, Parts], Row]:
+    def of(width: int, parts: Parts) -> Row:
+        of_item = _item_row(width, parts)
+
+        def row(node: Any, tree: Hl7Message) -> list[str]:
+            return of_item(nearest_before(node, name) if node.__class__ is Segment else None, tree)
+
+        return row
+
+    return of
+
+
 def _texts(width: int, parts: Parts) -> Row:
     """The first text of each component of a repetition, or of each sub-component of a component."""
 
@@ -134,7 +154,7 @@ def _bare_texts(width: int, parts: Parts) -> Row:
 # What a cell says.
 
 
-def _first(text: str, tree: Hl7Message) -> str | None:
+def first_part(text: str, tree: Hl7Message) -> str | None:
     """The first part of the first repetition."""
     component, repetition, escape, sub = tree.delimiters
     text = text.split(component, 1)[0]
@@ -148,7 +168,27 @@ def _first(text: str, tree: Hl7Message) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _component(number: int) -> Callable[[str, Hl7Message], str | None]:
+def of_repetition(rep: int, number: int) -> Callable[[str, Hl7Message], str | None]:
+    """The first part of a component of exactly that repetition, be it empty."""
+
+    def read(text: str, tree: Hl7Message) -> str | None:
+        component, repetition, escape, sub = tree.delimiters
+        repetitions = text.split(repetition, rep)
+        if len(repetitions) < rep:
+            return None
+        parts = repetitions[rep - 1].split(component, number)
+        if len(parts) < number:
+            return None
+        text = parts[number - 1]
+        if sub in text:
+            text = text.split(sub, 1)[0]
+        return (tree.unescape(text) if escape in text else text) or None
+
+    return read
+
+
+@lru_cache(maxsize=64)
+def of_component(number: int) -> Callable[[str, Hl7Message], str | None]:
     """The first part of a later component of the first repetition."""
     at = number - 1
 

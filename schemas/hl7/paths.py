@@ -7,15 +7,17 @@ component, of the first repetition that is not empty) have closures of their own
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from config import registry
 from schemas.base import BadPath, Path
-from schemas.hl7.cells import cell_of
+from schemas.hl7.cells import cell_of, first_part, of_component, of_repetition
 from schemas.hl7.message import Hl7Message
 from schemas.hl7.names import path_of
 from schemas.hl7.nodes import HEADERS, MAX_REPETITIONS, Piece, Segment, node_of, repetitions
+from schemas.hl7.segments import every, following, segments
 from schemas.hl7.where import Where, index_of
 
 _SEGMENT = r"(?P<up>[<>])?(?P<name>[A-Z][A-Z0-9]{2})(?:\[(?P<nth>[0-9]*)\])?"
@@ -30,6 +32,7 @@ _LOOSE = re.compile(
 Read = Callable[[Any], Any]
 
 
+@lru_cache(maxsize=10_000)
 def compile_path(text: str) -> Path:
     """Raises BadPath, with the path that was perhaps meant."""
     where = _parse(text)
@@ -71,8 +74,8 @@ def _one(where: Where, many: Callable[[Any], list[Any]]) -> Read:
         return _part_reader(where, many)
     if not where.name and where.field and where.rep is None and where.sub in (None, 1):
         return _item_field_reader(where, many)
-    if not where.name and where.field and (where.rep or 0) > 1:
-        return _item_repetition_reader(where.field, many)
+    if where.following and where.field and where.nth is None:
+        return _reader_beside(where)
     plain = where.name and where.field and not where.following and where.nth != 0 and where.rep != 0
     if not plain or where.sub not in (None, 1):
         return _first_of(many)
@@ -101,17 +104,7 @@ def _field_reader(where: Where) -> Read:
         if index >= len(row):
             return None
         text = row[index]
-        if not text or text.isalnum():
-            return text or None
-        component, repetition, escape, sub = tree.delimiters
-        text = text.split(component, 1)[0]
-        if text.isalnum():
-            return text
-        if repetition in text:
-            text = text.lstrip(repetition).split(repetition, 1)[0]
-        if sub in text:
-            text = text.split(sub, 1)[0]
-        return (tree.unescape(text) if escape in text else text) or None
+        return text or None if not text or text.isalnum() else first_part(text, tree)
 
     return one
 
@@ -119,26 +112,11 @@ def _field_reader(where: Where) -> Read:
 def _component_reader(where: Where) -> Read:
     """`PID-3.4`: the first part of a later component of the first repetition."""
     key, name, nth, index = _row_of(where)
-    number = where.comp or 1
-    at = number - 1
+    part = of_component(where.comp or 1)
 
     def one(tree: Hl7Message) -> str | None:
         row = tree.rows.get(key) or tree.find(key, name, nth)
-        if index >= len(row):
-            return None
-        text = row[index]
-        component, repetition, escape, sub = tree.delimiters
-        if repetition in text:
-            text = text.lstrip(repetition).split(repetition, 1)[0]
-        parts = text.split(component, number)
-        if at >= len(parts):
-            return None
-        text = parts[at]
-        if text.isalnum():
-            return text
-        if sub in text:
-            text = text.split(sub, 1)[0]
-        return (tree.unescape(text) if escape in text else text) or None
+        return part(row[index], tree) if index < len(row) else None
 
     return one
 
@@ -146,30 +124,19 @@ def _component_reader(where: Where) -> Read:
 def _repetition_reader(where: Where) -> Read:
     """`PID-3[2].1`: the first part of a component of exactly that repetition, be it empty."""
     key, name, nth, index = _row_of(where)
-    rep, number = where.rep or 1, where.comp or 1
+    text = of_repetition(where.rep or 1, where.comp or 1)
 
     def one(tree: Hl7Message) -> str | None:
         row = tree.rows.get(key) or tree.find(key, name, nth)
-        if index >= len(row):
-            return None
-        component, repetition, escape, sub = tree.delimiters
-        repetitions = row[index].split(repetition, rep)
-        if len(repetitions) < rep:
-            return None
-        parts = repetitions[rep - 1].split(component, number)
-        if len(parts) < number:
-            return None
-        text = parts[number - 1]
-        if sub in text:
-            text = text.split(sub, 1)[0]
-        return (tree.unescape(text) if escape in text else text) or None
+        return text(row[index], tree) if index < len(row) else None
 
     return one
 
 
 def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
     """`-5`, `-5.2`: of the first repetition in the segment at hand."""
-    index, at, general = where.field or 0, (where.comp or 1) - 1, _first_of(many)
+    index, general, is_first = where.field or 0, _first_of(many), where.comp in (None, 1)
+    part = first_part if is_first else of_component(where.comp or 1)
 
     def one(node: Any) -> str | None:
         if node.__class__ is not Segment or node.header:
@@ -179,35 +146,21 @@ def _item_field_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
             return None
         text = row[index]
         if not text or text.isalnum():
-            return (text or None) if at == 0 else None
-        tree = node.tree
-        component, repetition, escape, sub = tree.delimiters
-        if repetition in text:
-            text = text.lstrip(repetition).split(repetition, 1)[0]
-        parts = text.split(component, at + 1)
-        if at >= len(parts):
-            return None
-        text = parts[at]
-        if text.isalnum():
-            return text
-        if sub in text:
-            text = text.split(sub, 1)[0]
-        return (tree.unescape(text) if escape in text else text) or None
+            return (text or None) if is_first else None
+        return part(text, node.tree)
 
     return one
 
 
-def _item_repetition_reader(index: int, many: Callable[[Any], list[Any]]) -> Read:
-    """`-5[2]`: most fields have one repetition, and that is seen at a glance."""
-    general = _first_of(many)
+def _reader_beside(where: Where) -> Read:
+    """`<ORC-3.1`, `>NTE-3`: as `-3.1` of the segment that is meant."""
+    item = where._replace(name="", following=False, before=False)
+    one = _one(item, _many(item))
 
-    def one(node: Any) -> str | None:
-        plain = node.__class__ is Segment and not node.header
-        if plain and node.tree.delimiters[1] not in "".join(node.row[index : index + 1]):
-            return None
-        return general(node)  # type: ignore[no-any-return]
+    def beside(node: Any) -> str | None:
+        return next((one(segment) for segment in segments(node, where)), None)
 
-    return one
+    return beside
 
 
 def _part_reader(where: Where, many: Callable[[Any], list[Any]]) -> Read:
@@ -263,41 +216,20 @@ def _many(where: Where) -> Callable[[Any], list[Any]]:
         if not where.following and where.name not in HEADERS:
             return _repetitions_reader(where, _many(where._replace(nth=1)))
 
-    if (
-        where.name
-        and where.name not in HEADERS
-        and not (where.field or where.following)
-        and where.nth is None
-    ):
-        return _segments_reader(where.name)
+    if where.name and where.nth is None and not (where.field or where.before):
+        if where.following:
+            return following(where.name)
+        if where.name not in HEADERS:
+            return every(where.name)
 
     def many(node: Any) -> list[Any]:
         if where.name:
-            return [found for segment in _segments(node, where) for found in _in_segment(segment, where)]
+            return [found for segment in segments(node, where) for found in _in_segment(segment, where)]
         if where.field:
             return _in_segment(node, where) if isinstance(node, Segment) else []
         if where.comp:
             return _parts(node, where) if isinstance(node, str) else []
         return [node]
-
-    return many
-
-
-def _segments_reader(name: str) -> Callable[[Any], list[Any]]:
-    """`IN1`: every segment of its name in the message. It is looked for in the text: no step for each line."""
-
-    def many(node: Any) -> list[Any]:
-        if node.__class__ is not Hl7Message:
-            return []
-        text, head, end = node.text, f"\r{name}{node.marks[0]}", len(node.lines)
-        made, at, last = [], 0, 0
-        start = text.find(head)
-        while start >= 0:
-            at += text.count("\r", last, start + 1)
-            made.append(Segment(node, at, end))
-            last = start + 1
-            start = text.find(head, last)
-        return made
 
     return many
 
@@ -330,49 +262,14 @@ def _repetitions(row: list[str], index: int, tree: Hl7Message) -> list[Any]:
     return repetitions(row[index], tree) if index < len(row) and row[index] else []
 
 
-def _segments(node: Any, where: Where) -> Iterator[Segment]:
-    """The segments meant: without brackets the first where a field is asked for, else all."""
-    if isinstance(node, Segment) and where.before:
-        yield from _nearest_before(node, where.name)
-        return
-    if isinstance(node, Segment) and where.following:
-        tree, start, end = node.tree, node.at + 1, _group_end(node)
-    elif isinstance(node, Hl7Message) and not where.following:
-        tree, start, end = node, 0, len(node.lines)
-    else:
-        return
-    wanted = where.nth if where.nth is not None else (1 if where.field else 0)
-    for count, at in enumerate(tree.places(where.name, start, end), 1):
-        if wanted in (0, count):
-            yield Segment(tree, at, end)
-        if count == wanted:
-            return
-
-
-def _group_end(segment: Segment) -> int:
-    """A segment's group lasts until the next of its own name, or until the group around it ends."""
-    lines, head, end = segment.tree.lines, segment.row[0] + segment.tree.marks.field, segment.end
-    return next((at for at in range(segment.at + 1, end) if lines[at].startswith(head)), end)
-
-
-def _nearest_before(segment: Segment, name: str) -> Iterator[Segment]:
-    """None beyond the last segment of its own name: what stands before that belongs to that."""
-    lines, mark = segment.tree.lines, segment.tree.marks.field
-    for at in range(segment.at - 1, -1, -1):
-        if lines[at].startswith(name + mark):
-            yield Segment(segment.tree, at, segment.at)
-            return
-        if lines[at].startswith(segment.row[0] + mark):
-            return
-
-
 def _in_segment(segment: Segment, where: Where) -> list[Any]:
     if not where.field:
         return [segment]
     row, tree = segment.row, segment.tree
     index = index_of(row[0], where.field)
     if row[0] in HEADERS and where.field < 3:
-        return [tree.marks.field if where.field == 1 else row[1]] if (where.comp or 1) == 1 else []
+        there = (where.comp or 1) == (where.rep or 1) == 1
+        return [tree.marks.field if where.field == 1 else row[1]] if there else []
     if index >= len(row) or not row[index]:
         return []
     repetitions = row[index].split(tree.marks.repetition, MAX_REPETITIONS)

@@ -15,7 +15,7 @@ from schemas.hl7v2 import Hl7v2
 from transforms import functions
 from transforms.expression import Expression, Scope, begin, compile_expression, open_scope, pipes_of
 from transforms.manual import all_functions, as_markdown, describe, plain
-from transforms.pipes import Argument, BadPipe, bind
+from transforms.pipes import MAX_KNOWN, Argument, BadPipe, bind, remembering
 from transforms.tables import Table
 
 OURS = {one.name: one for one in all_functions()}
@@ -191,3 +191,21 @@ def test_no_number_in_the_manual_is_a_persons() -> None:
         word for one, e in EXAMPLES if one.name.startswith(("citizen", "province")) for word in [str(e.value)]
     ]
     assert all(word.startswith("999999") for word in found if len(word) > 6)
+
+
+def test_a_function_remembers_what_it_was_given_lately_and_nothing_long() -> None:
+    asked: list[str] = []
+
+    def upper(value: str) -> str:
+        asked.append(value)
+        return value.upper()
+
+    remembers, long = remembering(upper), "x" * (MAX_KNOWN + 1)
+    assert [remembers(value) for value in ("a", "b", "a", long, long)] == [
+        "A",
+        "B",
+        "A",
+        long.upper(),
+        long.upper(),
+    ]
+    assert asked == ["a", "b", long, long]

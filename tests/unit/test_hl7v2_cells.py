@@ -19,7 +19,8 @@ MESSAGE = HL7.decode(
     b"PID|1|~|P1&a&b^^^H\\T\\S&1.2~X2^y||\\F\\^&s^^~^c|~~Q^r|&z|a\\S\\b|  |^only\r"
     b"OBX|1|NM|a&b^c&d^e\\R\\||1\rOBX|2||~b^c\rNTE\r"
 )
-FIELDS = [f"{field}{part}" for field in range(1, 12) for part in ("", ".1", ".2", ".4", ".1.1")]
+ENDS = ("", ".1", ".2", ".4", ".1.1", "[1]", "[1].2", "[2]", "[2].1", "[2].2", "[3].1")
+FIELDS = [f"{field}{end}" for field in range(1, 12) for end in ENDS]
 PARTS = [".1", ".2", ".4", ".1.1", ".1.2", ".1.3", ".4.2", ".9"]
 
 
@@ -49,6 +50,14 @@ def test_a_cell_of_a_segment_says_what_its_path_says(name: str) -> None:
         path = f"{name}-{field}"
         if HL7.path(path).cell is not None:
             assert read(path, MESSAGE) == HL7.path(path).one(MESSAGE), path
+
+
+@pytest.mark.parametrize("name", ["MSH", "PID", "OBX", "NTE", "ZZZ"])
+def test_a_cell_of_the_nearest_segment_before_says_what_its_path_says(name: str) -> None:
+    for segment in HL7.path("OBX").many(MESSAGE) + HL7.path("NTE").many(MESSAGE):
+        for path in (f"<{name}-{field}" for field in FIELDS):
+            if HL7.path(path).cell is not None:
+                assert read(path, segment) == HL7.path(path).one(segment), (segment, path)
 
 
 @pytest.mark.parametrize("name", ["PID", "OBX", "NTE", "MSH"])

@@ -141,6 +141,13 @@ def test_the_nearest_before_is_of_the_same_group() -> None:
     assert HL7.path("<ORC-2").relative
 
 
+def test_a_field_of_a_segment_beside_is_read_as_one_of_the_segment_at_hand() -> None:
+    tree = HL7.decode((HEAD.format("") + "ORC|RE|~1^^X~2^HIS\rOBR|1\rNTE|1||~a~b^c\r").encode())
+    (obr,) = HL7.path("OBR").many(tree)
+    assert [one(obr, path) for path in ("<ORC-2", "<ORC-2.2", "<ORC-2[3].2")] == ["1", None, "HIS"]
+    assert [one(obr, path) for path in (">NTE-3", ">NTE-3.2", ">NTE-3[3].2")] == ["a", None, "c"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "nearest"),
     [("PID3.1", "PID-3.1"), ("pid-3", "PID-3"), ("PID.3.1", "PID-3.1"), ("PID-3-1", "PID-3.1"), ("P", "")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,3 +146,75 @@ def test_a_condition_on_a_name_that_stands_for_a_literal_is_decided_beforehand(
 def test_a_name_given_anew_is_no_longer_the_literal() -> None:
     inner = {"let": {"mode": "$PID-8"}, "make": {"when": {"$mode": "M"}, "make": "$PID-1"}}
     assert made({"let": {"mode": "full"}, "make": inner}) == "1"
+
+
+JSON = {
+    "text": "abc", "none": None, "zero": 0, "no": False, "empty": "", "of": {"nothing": {}, "list": [], "x": "y"},
+    "list": [["a", {"b": 0}], "cd", None, {"e": [""]}], "7": "seven",
+}  # fmt: skip
+PATHS = [
+    "text", "text[0]", "none", "none.x", "zero", "no", "empty", "of", "of.nothing", "of.list", "of.x", "of.y", "of.x.y",
+    "of[0]", "list", "list[0]", "list[0][0]", "list[0][1].b", "list[0][2]", "list[1]", "list[1][0]", "list[2].x",
+    "list[-1].e", "list[-1].e[0]", "list[-4][-2]", "list[-5]", "list[9]", "list.x", "[0]", "[0].text", "list[3].e[-2]",
+]  # fmt: skip
+
+
+def made_of(tree: Any, shape: Any, folder: Any = ()) -> Any:
+    """What a map makes of JSON, before it is written."""
+    problems: list[Problem] = []
+    spec = {"map": "x", "from": "json", "to": "json", **shape}
+    found = compile_map(spec, library.Library(list(folder), []), problems)
+    assert found is not None, problems
+    return found.make(tree, found.env(tree))
+
+
+@pytest.mark.parametrize(
+    "tree", [JSON, [JSON], "text", None, 7], ids=["object", "list", "text", "nothing", "number"]
+)
+def test_names_and_indexes_are_followed_as_the_path_itself_is(tree: Any) -> None:
+    form = registry.formats.get("json")
+    for path in PATHS:
+        one = form.path(f".{path}").one
+        assert made_of(tree, {"make": [f"$.{path}"]}) == ([*listed(one(tree))] or None), path
+        items = [made for node in form.path("").many(tree) for made in listed(one(node))]
+        assert made_of(tree, {"make": {"each": "$", "make": f"$.{path}"}}) == (items or None), path
+
+
+def listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("0", "low"), ("4", "low"), ("5", "high"), ("", "high")])
+def test_a_named_number_is_compared_be_it_zero(value: str, wanted: str) -> None:
+    shape = {"when": {"$n": {"lt": 5}}, "make": "low", "else": "high"}
+    assert made_of({"n": value}, {"let": {"n": "$.n | number"}, "make": shape}) == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("literal", ["literal", "literal", "there"]),
+        (None, ["none", "none", "absent"]),
+        (0, [0, 0, "there"]),
+        ("$.text", ["abc", "abc", "there"]),
+        ("$.empty", ["none", "none", "absent"]),
+        ({"first": ["$.empty", "$.of.y"]}, ["none", "none", "absent"]),
+    ],
+)
+def test_a_name_and_a_name_for_it_stand_for_the_same(value: Any, wanted: list[Any]) -> None:
+    there = {"when": {"$b": {"exists": True}}, "make": "there", "else": "absent"}
+    shape = {"let": {"a": value, "b": "$a"}, "make": ["$a | default none", "$b | default none", there]}
+    assert made_of(JSON, shape) == wanted
+
+
+def test_a_fragment_sees_the_names_around_each_place_where_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "types").mkdir()
+    for name, make in {"outer": "{use: inner}", "inner": "{role: $role, text: $.text}"}.items():
+        (tmp_path / "types" / f"{name}.yaml").write_text(f"fragment: {name}\nfrom: json\nmake: {make}\n")
+    roles = ("doctor", "nurse", "$.of.x", None)
+    make = [
+        {"let": {"other": number, "role": role}, "make": {"use": "outer"}}
+        for number, role in enumerate(roles)
+    ]
+    found = made_of(JSON, {"let": {"role": "nobody"}, "make": [*make, {"use": "outer"}]}, [tmp_path])
+    assert [item.get("role") for item in found] == ["doctor", "nurse", "y", None, "nobody"]

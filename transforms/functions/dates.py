@@ -8,12 +8,14 @@ All are read everywhere.
 from __future__ import annotations
 
 import datetime as _datetime
+import functools
 import re
 import zoneinfo
+from collections.abc import Callable
 from typing import NamedTuple
 
 from config.registry import function
-from transforms.pipes import Unusable, Word
+from transforms.pipes import Unusable, Word, prepares, remembering
 
 _HL7 = re.compile(
     r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d{1,9})?(?:([+-])(\d\d)(\d\d))?",
@@ -197,6 +199,12 @@ def datetime(value: str, *, zone: Zone = CHINA) -> str:
         return at.date
     ahead = at.zone or offset(zone, at.year, at.month, at.day, at.hour, at.minute or "00")
     return f"{at.date}T{at.hour}:{at.minute or '00'}:{at.second or '00'}{at.fraction}{ahead}"
+
+
+@prepares(datetime)
+@functools.lru_cache(maxsize=256)
+def _prepared_datetime(*, zone: Zone = CHINA) -> Callable[[str], str]:
+    return remembering(functools.partial(datetime, zone=zone))
 
 
 @function

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from config.registry import function
-from transforms.pipes import prepares
+from transforms.pipes import prepares, remembering
 
 # Names of this engine's stable identifiers. Changing it would change every resource's id: never do.
 _NAMESPACE = _uuid.UUID("6f0c7f3e-52a4-5d0e-9d56-3c1f5a0b7e21")
@@ -39,6 +39,7 @@ def uuid(value: str, *, of: str = "") -> str:
 
 
 @prepares(uuid)
+@functools.lru_cache(maxsize=256)
 def _prepared_uuid(*, of: str = "") -> Callable[[str], str]:
     begin = _space(of).copy
 
@@ -49,7 +50,7 @@ def _prepared_uuid(*, of: str = "") -> Callable[[str], str]:
         a, b, c, variant, d, e = _GROUPS(hash.hexdigest())
         return f"{a}-{b}-5{c}-{_VARIANT[variant]}{d}-{e}"
 
-    return uuid_of
+    return remembering(uuid_of)
 
 
 @function
@@ -64,6 +65,14 @@ def urn(value: str) -> str | None:
     if value[1:2] == "." and _OID.fullmatch(value):
         return "urn:oid:" + value
     return value if value.startswith(("urn:", "http://", "https://")) else None
+
+
+_urn = remembering(urn)
+
+
+@prepares(urn)
+def _prepared_urn() -> Callable[[str], str | None]:
+    return _urn
 
 
 @function

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from operator import itemgetter
 from typing import Any
 
 from config.registry import function
 from transforms.functions.patterns import matches
-from transforms.pipes import Unusable, text_of
+from transforms.pipes import Unusable, prepares, text_of
 
 
 @function
@@ -29,8 +30,16 @@ def part(value: str, *, number: int, at: str = "^") -> str | None:
     >>> part("3W^301^02", number=2)
     '301'
     """
-    parts = value.split(at) if at else list(value)
-    return parts[number - 1] if 0 < number <= len(parts) else None
+    return _prepared_part(number=number, at=at)(value)
+
+
+@prepares(part)
+def _prepared_part(*, number: int, at: str = "^") -> Callable[[str], str | None]:
+    def one(value: str) -> str | None:
+        parts = value.split(at) if at else list(value)
+        return parts[number - 1] if 0 < number <= len(parts) else None
+
+    return one
 
 
 @function

@@ -48,6 +48,8 @@ def number(value: str) -> Decimal | int:
     >>> number("7"), number("7.50")
     (7, Decimal('7.50'))
     """
+    if _PLAIN.fullmatch(value):
+        return Decimal(value) if "." in value else int(value)
     made = read_number(value)
     return int(made) if made == made.to_integral_value() and "." not in value else made
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from config.registry import function
-from transforms.pipes import Unusable, reach
+from transforms.pipes import Unusable, prepares, reach
 
 
 @function
@@ -15,10 +16,18 @@ def match(value: str, *, pattern: re.Pattern[str], group: int = 0) -> str | None
     >>> match("ADT^A01", pattern=re.compile("[A-Z][0-9]+"))
     'A01'
     """
-    found = pattern.search(_short(value, pattern))
-    if found is None or not 0 <= group <= pattern.groups:
-        return None
-    return found[group]
+    return _prepared_match(pattern=pattern, group=group)(value)
+
+
+@prepares(match)
+def _prepared_match(*, pattern: re.Pattern[str], group: int = 0) -> Callable[[str], str | None]:
+    limit, search, has_group = reach(pattern, whole=False), pattern.search, 0 <= group <= pattern.groups
+
+    def first(value: str) -> str | None:
+        found = search(value if len(value) <= limit else _short(value, pattern))
+        return found[group] if found and has_group else None
+
+    return first
 
 
 @function
