@@ -51,8 +51,7 @@ def _resource(resource: Node, at: str, known: frozenset[str], depth: int) -> Ite
         yield from _bundle(resource, at)
     contained = {f"#{inner.get('id')}" for inner in _list(resource, "contained") if isinstance(inner, dict)}
     refers = {"#"} | contained
-    for place, node in _nodes(resource, "", set(within)):
-        yield from _node(node, at + place, refers, known)
+    yield from _nodes(resource, at, {id(inner) for inner in within.values()}, refers, known)
     yield from _own(resource, kind, at)
     for place, inner in within.items():
         if isinstance(inner, dict) and depth < MAX_NESTED:
@@ -64,45 +63,59 @@ def _resource(resource: Node, at: str, known: frozenset[str], depth: int) -> Ite
 
 def _contained(resource: Node, at: str, refers: set[str], known: frozenset[str]) -> Iterator[Fault]:
     """It refers to its neighbours and to what it is contained in."""
-    for place, node in _nodes(resource, "", set()):
-        yield from _node(node, at + place, refers, known)
+    yield from _nodes(resource, at, set(), refers, known)
     yield from _own(resource, str(resource.get("resourceType", "")), at)
 
 
-def _nodes(node: Any, at: str, others: set[str]) -> Iterator[tuple[str, Node]]:
-    """The objects of one resource. JSON of the engine's is at most 100 levels deep."""
-    if at in others:
-        return
-    if isinstance(node, dict):
-        yield at, node
-        for key, value in node.items():
-            if isinstance(value, dict | list):
-                yield from _nodes(value, at + pointer([key]), others)
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            if isinstance(value, dict | list):
-                yield from _nodes(value, f"{at}/{number}", others)
+_ASKED = frozenset(("reference", "start", "end", "currency", "extension"))  # what `_node` looks at
+Place = tuple[str | int, ...]  # of an object in a resource: a pointer is written only for a fault
 
 
-def _node(node: Node, at: str, refers: set[str], known: frozenset[str]) -> Iterator[Fault]:
+def _nodes(
+    resource: Node, at: str, others: set[int], refers: set[str], known: frozenset[str]
+) -> Iterator[Fault]:
+    """The faults of the objects of one resource; `others` are the resources inside it, by `id`."""
+    asked: list[tuple[Place, Node]] = [((), resource)]
+    _gather(resource, (), others, asked)
+    for place, node in asked:
+        for fault in _node(node, refers, known):
+            yield fault._replace(path=at + pointer(place) + fault.path)
+
+
+def _gather(node: Any, at: Place, others: set[int], asked: list[tuple[Place, Node]]) -> None:
+    """The few objects with something to look at. JSON of the engine's is at most 100 levels deep."""
+    for step, value in node.items() if node.__class__ is dict else enumerate(node):
+        if value.__class__ is str:
+            continue
+        if value.__class__ is dict and id(value) not in others:
+            place = (*at, step)
+            if not _ASKED.isdisjoint(value):
+                asked.append((place, value))
+            _gather(value, place, others, asked)
+        elif value.__class__ is list:
+            _gather(value, (*at, step), others, asked)
+
+
+def _node(node: Node, refers: set[str], known: frozenset[str]) -> Iterator[Fault]:
+    """Its faults, by pointers from the node on."""
     reference = node.get("reference")
     if isinstance(reference, str):
         if reference.startswith("#") and reference not in refers:
-            yield Fault(f"{at}/reference", "nothing contained has this id (ref-1)", REFERENCE)
+            yield Fault("/reference", "nothing contained has this id (ref-1)", REFERENCE)
         if reference.startswith(("urn:uuid:", "urn:oid:")) and known and reference not in known:
-            yield Fault(f"{at}/reference", "no entry of the bundle has this fullUrl", REFERENCE)
+            yield Fault("/reference", "no entry of the bundle has this fullUrl", REFERENCE)
     start, end = node.get("start"), node.get("end")
     if isinstance(start, str) and isinstance(end, str) and _after(start, end):
-        yield Fault(at, "begins after its end (per-1)", RULE)
+        yield Fault("", "begins after its end (per-1)", RULE)
     currency = node.get("currency")
     if isinstance(currency, str) and not (len(currency) == 3 and currency.isalpha() and currency.isupper()):
-        yield Fault(f"{at}/currency", "is no currency of ISO 4217", CODE)
+        yield Fault("/currency", "is no currency of ISO 4217", CODE)
     for number, extension in enumerate(_list(node, "extension")):
         if isinstance(extension, dict):
             has_value = any(key.lstrip("_").startswith("value") for key in extension)
             if has_value == ("extension" in extension):
                 what = "needs a value or extensions, and not both (ext-1)"
-                yield Fault(f"{at}/extension/{number}", what, RULE)
+                yield Fault(f"/extension/{number}", what, RULE)
 
 
 def _after(start: str, end: str) -> bool:

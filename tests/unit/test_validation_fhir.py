@@ -119,6 +119,18 @@ def test_a_fault_is_named_by_pointer(resource: dict[str, Any], path: str, code: 
     assert "SECRET" not in str(found)
 
 
+def test_several_faults_stand_each_at_its_own_place_in_the_order_of_the_message() -> None:
+    bare = {"url": "http://x"}
+    name = [{"family": "A"}, {"family": "B", "extension": [bare | {"valueString": "x"}, bare]}]
+    period = {"start": "2026-02-01", "end": "2026-01-01"}
+    patient = PATIENT | {"name": name, "identifier": [{"value": "1", "period": period}], "extension": [bare]}
+    assert [fault.path for fault in r4(bundle(entry(1, PATIENT), entry(2, patient)))] == [
+        "/entry/1/resource/extension/0",
+        "/entry/1/resource/name/1/extension/1",
+        "/entry/1/resource/identifier/0/period",
+    ]
+
+
 @pytest.mark.parametrize(
     ("resource", "path", "code"),
     [
