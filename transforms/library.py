@@ -6,9 +6,11 @@ A map is `<folder>/<name>.yaml`, a fragment `<folder>/types/<name>.yaml`, a tabl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from config.errors import ConfigError, Finding, Problem
 from config.registry import nearest
@@ -39,6 +41,7 @@ class Library:
         self._maps: dict[str, Map | None] = {}
         self._tables: dict[str, Table | None] = {}
         self._used: dict[str, frozenset[Path]] = {}
+        self._names: dict[str, frozenset[str]] = {}  # of fragments
         self._findings: dict[Finding, None] = {}
 
     @property
@@ -107,6 +110,15 @@ class Library:
     def fragment(self, name: str) -> Document | None:
         return self._read(self._fragment_files[name]) if name in self._fragment_files else None
 
+    def names_in(self, name: str) -> frozenset[str]:
+        """What a fragment, or one that it uses, may call by a name that `let` gave."""
+        if name not in self._names:
+            self._names[name] = frozenset()  # of one that uses itself, which is refused
+            document = self.fragment(name)
+            names, used = _mentioned(document.data) if document else (set[str](), set[str]())
+            self._names[name] = frozenset(names.union(*map(self.names_in, used)))
+        return self._names[name]
+
     def table(self, name: str) -> Table | None:
         if name not in self._tables:
             self._tables[name] = self._read_table(name)
@@ -155,6 +167,25 @@ class Library:
             return None
         self._note(findings)
         return table
+
+
+_NAME = re.compile(r"\$(\w+)")
+
+
+def _mentioned(data: Any) -> tuple[set[str], set[str]]:
+    """The names in a text, those of its `let` too, and the fragments that it uses."""
+    names, used, waiting = set[str](), set[str](), [data]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            names.update(_NAME.findall(node))
+        elif isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            waiting += [*node, *node.values()]
+            names.update(map(str, node["let"]) if isinstance(node.get("let"), dict) else ())
+            used.update([node["use"]] if isinstance(node.get("use"), str) else ())
+    return names, used
 
 
 def _by_name(folders: Sequence[Path], *suffixes: str) -> dict[str, Path]:

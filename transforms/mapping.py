@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -130,8 +130,7 @@ class Compiler:
                 hint = f"did you mean {near}?" if near else ""
                 scope.problem(at, "JL-C105", f"no fragment is called {name!r}", hint)
             return None
-        key = (name, scope.names_only, scope.nested, scope.position, *sorted(scope.lets.items()))
-        key += tuple((slot, repr(value)) for slot, value in sorted(scope.literals.items()))
+        key = (name, scope.names_only, scope.nested, scope.position, *self._known_to(name, scope))
         if key in self._parts:
             return self._parts[key]
         self.files.add(FilePath(document.file))
@@ -145,6 +144,12 @@ class Compiler:
         elif plan is not None:
             return self._parts.setdefault(key, Part(name, plan))
         return None
+
+    def _known_to(self, name: str, scope: Scope) -> Iterator[tuple[Any, ...]]:
+        """What a fragment can see of the names around it: where that is the same, it makes the same."""
+        for each in sorted(self.library.names_in(name) & scope.lets.keys()):
+            slot = scope.lets[each]
+            yield each, slot, repr(scope.literals[slot]) if slot in scope.literals else ""
 
     def _fragment_plan(self, spec: Any, outer: Scope, inner: Place, at: At) -> Plan | None:
         problems = inner.scope.problems

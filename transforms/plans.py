@@ -220,7 +220,15 @@ def uses(plan: Plan, found: Counter[int]) -> None:
 
 def holds(plan: Plan, kind: type) -> bool:
     """Whether a plan of a kind stands in a plan."""
-    return isinstance(plan, kind) or any(holds(part, kind) for part in inside(plan))
+    waiting, seen = [plan], set[int]()  # a part is looked into once, however often it is used
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, kind):
+            return True
+        if not isinstance(one, Part) or id(one) not in seen:
+            seen.add(id(one))
+            waiting += inside(one)
+    return False
 
 
 def size(plan: Plan) -> int:

@@ -52,7 +52,7 @@ class Place:
 
     def deeper(self, **changes: Any) -> Place:
         scope = replace(self.scope, **changes) if changes else self.scope
-        return replace(self, scope=scope, depth=self.depth + 1)
+        return Place(scope, self.fragment, self.inside, self.depth + 1, self.loops)
 
 
 def compile_shape(spec: Any, place: Place, at: At) -> Plan:
