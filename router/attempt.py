@@ -13,7 +13,7 @@ from channels.model import LONGEST_SEND_S, Branch, Channel
 from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
 from router.envelope import Attempt, BlobRef, Envelope
-from router.large import Large
+from router.large import APART, Large
 from schemas.message import Message, Receipt
 from schemas.validation.base import Fault, told
 
@@ -53,8 +53,8 @@ class Attempter:
         self._destination = destination
         self._now_ms = now_ms
         self._large = large
-        passed_on = branch.map is None and branch.validation is None
-        self._streams = passed_on and getattr(destination, "streams", False)
+        self._passed_on = branch.map is None and branch.validation is None
+        self._streams = self._passed_on and getattr(destination, "streams", False)
 
     async def attempt(self, envelope: Envelope, number: int, *, redelivered: bool = False) -> Outcome:
         """Try number `number` (from 1). Never raises but CancelledError."""
@@ -75,8 +75,7 @@ class Attempter:
         try:
             if envelope.blob is not None:
                 message = await self._with_large(message, envelope.blob)
-            made = self._mapped(message)
-            noted = self._validated(made)
+            made, noted = await self._made_apart(message)
             large = envelope.blob is not None
             receipt = await (self._send_in_time(made, LONGEST_SEND_S / 2) if large else self._send(made))
         except Unreachable as error:
@@ -148,6 +147,19 @@ class Attempter:
             return replace(message, blob=blob)
         return replace(message, body=await asyncio.to_thread(self._large.whole, blob))
 
+    async def _made_apart(self, message: Message) -> tuple[Message, list[Fault]]:
+        """In a thread where it may take long: no other channel waits for it."""
+        if self._passed_on or len(message.body) < APART:
+            return self._made(message)
+        return await asyncio.to_thread(self._made, message)
+
+    def _made(self, message: Message) -> tuple[Message, list[Fault]]:
+        """What is sent, and what is to be noted of it. Raises BadMessage where nothing is to be sent."""
+        made, branch = self._mapped(message), self._branch
+        if branch.validation is None:
+            return made, []
+        return made, branch.validation.of_body(made.body, made.charset, own=branch.map is not None)
+
     def _mapped(self, message: Message) -> Message:
         branch = self._branch
         if branch.map is None:
@@ -167,11 +179,6 @@ class Attempter:
             attempt=message.attempt,
             redelivered=message.redelivered,
         )
-
-    def _validated(self, made: Message) -> list[Fault]:
-        """What is to be noted of what is sent. Raises BadMessage where that is not to be sent."""
-        validation = self._branch.validation
-        return [] if validation is None else validation.of_body(made.body, made.charset)
 
     def _answer(self, receipt: Receipt) -> tuple[bytes, str]:
         """The receiver's answer as the requester shall see it; mapped only where the channel asks for it."""

@@ -21,7 +21,7 @@ from router.brokers.base import BrokerDown, Publisher, QueueFull
 from router.duplicates import Duplicates, First
 from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
 from router.ids import new_id
-from router.large import Large, ref_of
+from router.large import APART, Large, ref_of
 from router.metrics import Metrics
 from router.replies import Replies, pending
 from schemas.message import Blob, Message, Reply
@@ -30,7 +30,6 @@ from schemas.validation.base import NOT_WHOLE, Fault, told
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 5  # what a sender is told when the broker cannot take more
-_APART = 50_000  # bytes: to validate more takes 20 ms and longer, for which no other channel may wait
 _INDEX_VALUE = 200  # characters kept of a searchable value
 
 
@@ -97,7 +96,7 @@ class Intake:
         """Takes one message. Never raises; the Future ends in a Reply once the broker has confirmed."""
         if message.blob is not None:
             return asyncio.ensure_future(self._deliver_large(message, message.blob))
-        if self._reading is None and (self.channel.validation is None or len(message.body) < _APART):
+        if self._reading is None and (self.channel.validation is None or len(message.body) < APART):
             return self._deliver(message, "")
         self._reading = reading = asyncio.ensure_future(self._read_apart(message, self._reading))
         return asyncio.ensure_future(self._deliver_apart(message, reading))

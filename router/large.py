@@ -18,6 +18,9 @@ from router.brokers.base import MAYBE_KEPT
 from router.envelope import BlobRef, Envelope
 from schemas.message import LARGE, Blob, Message
 
+# Bytes: to map or to validate more takes 20 ms and longer, for which no other channel may wait.
+APART = 50_000
+
 
 class Large:
     """The large bodies of one channel. All methods but `ref` block."""

@@ -32,16 +32,22 @@ class Fhir(Json):
 
     def decode(self, body: bytes, charset: str = "") -> Any:
         """As JSON, and JL-M040 for what is no resource. Its content is checked by `validate` only."""
-        tree = super().decode(body, charset)
-        if not isinstance(tree, dict) or not isinstance(tree.get("resourceType"), str):
-            raise BadMessage("JL-M040", "a FHIR resource is an object with a resourceType", "$.resourceType")
-        return tree
+        return _resource(super().decode(body, charset))
+
+    def reread(self, body: bytes, charset: str = "") -> Any:
+        return _resource(super().reread(body, charset))
 
     def sniff(self, tree: Any) -> str:
         return str(tree.get("resourceType", "")) if isinstance(tree, dict) else ""
 
     def validate(self, resource: Any) -> list[Fault]:
         return validate(resource, self.version)
+
+
+def _resource(tree: Any) -> Any:
+    if not isinstance(tree, dict) or not isinstance(tree.get("resourceType"), str):
+        raise BadMessage("JL-M040", "a FHIR resource is an object with a resourceType", "$.resourceType")
+    return tree
 
 
 def validate(resource: Any, version: Release = "R4") -> list[Fault]:

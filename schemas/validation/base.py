@@ -88,10 +88,11 @@ class Validation:
             raise refusal(faults)
         return faults
 
-    def of_body(self, body: bytes, charset: str = "") -> list[Fault]:
-        """As of a tree. Raises BadMessage also for what cannot be read."""
+    def of_body(self, body: bytes, charset: str = "", *, own: bool = False) -> list[Fault]:
+        """As of a tree. Raises BadMessage also for what cannot be read. `own`: the format wrote it itself."""
         assert self.format is not None
-        return self(self.format.decode(body, charset))
+        read = getattr(self.format, "reread", self.format.decode) if own else self.format.decode
+        return self(read(body, charset))
 
     def _apart(self, fault: Fault) -> bool:
         if fault.code in self.besides:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from engine_parts import Sink, adt, channel, code_of, port, running, send, settled, write_site
+from engine_parts import Sink, adt, channel, code_of, field, port, running, send, settled, write_site
 
+from config import registry
 from router import attempt, handling
 from router.duplicates import Duplicates, First
+from router.large import APART
 from router.replay import Replayer, ReplayRequest
 from router.search import Query
 from schemas.json import Json
@@ -116,6 +118,29 @@ async def test_what_takes_long_to_read_is_read_beside_the_loop(
         assert len(engine.store.search(Query(text="P1"), 10).found) == 1
     assert by[0] is not threading.main_thread()
     assert by[1] is not threading.main_thread()
+
+
+async def test_what_takes_long_to_map_is_mapped_beside_the_loop(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_main(value: str) -> str:
+        """Where it is done."""
+        return str(threading.current_thread() is threading.main_thread())
+
+    registry.functions.known()
+    monkeypatch.setitem(registry.functions._things, "in_main", in_main)
+    site = write_site(tmp_path, channel(sink, branch="    map: where\n"))
+    (site / "maps").mkdir()
+    text = "map: where\nfrom: hl7v2\nto: hl7v2\nstart: $\nmake: {MSH: {8: $MSH-10 | in_main}}\n"
+    (site / "maps" / "where.yaml").write_text(text)
+    async with running(site) as engine:
+        await send(port(engine), adt("S1"), adt("L1") + b"OBX|1|ED|||" + b"x" * APART + b"\r")
+        await sink.wait_for(2)
+        await settled(engine)
+    assert {field(body, "MSH", 10): field(body, "MSH", 8) for body in sink.got} == {
+        "S1": "True",
+        "L1": "False",
+    }
 
 
 async def test_a_map_of_what_is_too_large_is_a_dead_letter_and_the_others_go_on(tmp_path: Path) -> None:

@@ -176,6 +176,12 @@ def test_any_bytes_give_a_tree_or_a_refusal(body: bytes) -> None:
     assert JSON.decode(JSON.encode(tree)) == tree
 
 
+@given(TREES | st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: [number]))
+def test_what_the_format_wrote_itself_is_read_the_quick_way_and_alike(tree: Any) -> None:
+    body = JSON.encode(tree)
+    assert repr(JSON.reread(body)) == repr(JSON.decode(body))
+
+
 @given(TREES)
 def test_what_is_written_is_read_again(tree: Any) -> None:
     body = JSON.encode(tree)
