@@ -1,37 +1,36 @@
-"""Maps: the shipped admission and results to FHIR, and fifteen plain fields by a map beside Python written by hand."""
+"""Maps: the shipped admission and results to FHIR, checked too, and fifteen plain fields beside what others do."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 
-from bench.samples import ADT, ORU
+from bench.fields import BODY, of_bytes, of_tree
+from bench.samples import ORU
 from bench.table import Table
 from bench.timing import fastest
 from config import registry
 from config.errors import Problem
 from config.settings import ROOT
+from schemas.fhir import validate
+from schemas.validation.fhir import r4
 from transforms.library import Library
-from transforms.mapping import Map, compile_map
+from transforms.mapping import Map
 
 TARGETS_PER_S = {"adt-to-fhir": 8000.0, "oru-to-fhir": 700.0}
 TARGET_OF_HAND = 0.5
+TARGET_OF_JMESPATH = 10.0
 
-_COLUMNS = ["what", "per second", "us", "ratio", "target"]
+_COLUMNS = ["what", "per second", "us", "target"]
 
 
 def run() -> list[Table]:
-    return [_shipped(), _fifteen()]
+    return [*(_shipped(name, body) for name, body in samples().items()), _bytes(), _tree()]
 
 
-def shipped_map(name: str, body: bytes) -> Callable[[], bytes]:
-    """Bytes of a message to bytes of a transaction bundle: decode, map, encode."""
-    problems: list[Problem] = []
-    shipped = _library().map(name, problems, ())
-    if shipped is None:
-        raise RuntimeError(f"the map {name} does not compile: {problems}")
-    decode, run = registry.formats.get("hl7v2").decode, shipped.run
-    return lambda: run(decode(body))
+def samples() -> dict[str, bytes]:
+    """A message for each of the maps."""
+    return {"adt-to-fhir": BODY, "oru-to-fhir": thirty_results()}
 
 
 def thirty_results() -> bytes:
@@ -42,78 +41,67 @@ def thirty_results() -> bytes:
     return body.replace(last, last + b"".join(more))
 
 
-def fifteen_fields() -> dict[str, Callable[[], bytes]]:
-    """Fifteen fields of the ADT to one JSON object, bytes to bytes: by a map, by hand."""
-    form, encode = registry.formats.get("hl7v2"), registry.formats.get("json").encode
-    body, decode = ADT.body(b"B0000000000001"), form.decode
-    spec = {
-        "map": "fifteen",
-        "from": "hl7v2",
-        "to": "json",
-        "make": {f"f{n}": f"${p}" for n, p in enumerate(ADT.paths)},
-    }
+def shipped(name: str) -> Map:
     problems: list[Problem] = []
-    made = compile_map(spec, _library(), problems)
-    if made is None:
-        raise RuntimeError(f"the map of fifteen fields does not compile: {problems}")
-    return {"map": _by_map(made, body, decode), "hand": _by_hand(form, body, decode, encode)}
+    found = Library([ROOT / "transforms" / "maps"], [ROOT / "schemas" / "tables"]).map(name, problems, ())
+    if found is None:
+        raise RuntimeError(f"the map {name} does not compile: {problems}")
+    return found
 
 
-def _by_map(made: Map, body: bytes, decode: Callable[[bytes], object]) -> Callable[[], bytes]:
-    return lambda: made.run(decode(body))
+def ways(name: str, body: bytes) -> dict[str, Callable[[], bytes]]:
+    """Bytes of a message to bytes of a transaction bundle, and what checks it on the way."""
+    made, decode = shipped(name), registry.formats.get("hl7v2").decode
 
+    def checked_by(check: Callable[[object], list[object]]) -> Callable[[], bytes]:
+        def call() -> bytes:
+            tree = made.tree(decode(body))
+            if faults := check(tree):
+                raise RuntimeError(f"{name} makes what is not valid: {faults[0]}")
+            return made.target.encode(tree)
 
-def _by_hand(
-    form: object, body: bytes, decode: Callable[[bytes], object], encode: Callable[[object], bytes]
-) -> Callable[[], bytes]:
-    """What a programmer would write over the same parser: each field by its path, the empty ones left out."""
-    reads = [(f"f{n}", form.path(path).one) for n, path in enumerate(ADT.paths)]  # type: ignore[attr-defined]
+        return call
 
-    def call() -> bytes:
-        tree = decode(body)
-        made = {}
-        for name, read in reads:
-            value = read(tree)
-            if value:
-                made[name] = value
-        return encode(made)
-
-    return call
-
-
-def _shipped() -> Table:
-    table = Table("Shipped maps: decode, map, encode, per second of one core", _COLUMNS)
-    calls = {
-        "adt-to-fhir": shipped_map("adt-to-fhir", ADT.body(b"B0000000000001")),
-        "oru-to-fhir": shipped_map("oru-to-fhir", thirty_results()),
+    return {
+        "decode, map, encode": lambda: made.run(decode(body)),
+        "the same, valid by schema": checked_by(validate),  # type: ignore[arg-type]
+        "the same, valid by schema and rules": checked_by(r4),  # type: ignore[arg-type]
     }
+
+
+def _shipped(name: str, body: bytes) -> Table:
+    calls = ways(name, body)
+    bundle = next(iter(calls.values()))()
+    size = f"{len(json.loads(bundle)['entry'])} entries, {len(bundle):,} bytes"
+    table = Table(f"{name} ({size}), per second of one core", _COLUMNS)
     rates = fastest(calls)
-    for name, call in calls.items():
-        size = f"{len(json.loads(call())['entry'])} entries, {len(call()):,} bytes"
-        table.add(
-            f"{name} ({size})",
-            rates[name],
-            1e6 / rates[name],
-            None,
-            table.target(f"{name}, bundles/s", rates[name], TARGETS_PER_S[name]),
-        )
+    for way, rate in rates.items():
+        goal = TARGETS_PER_S[name] if way.endswith("by schema") else None
+        met = table.target(f"{name}, {way}, bundles/s", rate, goal) if goal else None
+        table.add(way, rate, 1e6 / rate, met)
     return table
 
 
-def _fifteen() -> Table:
-    table = Table("Fifteen plain fields of a 1 KB ADT to JSON, per second of one core", _COLUMNS)
-    rates = fastest(fifteen_fields())
-    ratio = rates["map"] / rates["hand"]
-    table.add("written by hand in Python", rates["hand"], 1e6 / rates["hand"], 1.0, None)
-    table.add(
-        "as a map",
-        rates["map"],
-        1e6 / rates["map"],
-        ratio,
-        table.target("map beside Python by hand", ratio, TARGET_OF_HAND),
+def _bytes() -> Table:
+    table = Table(
+        "Fifteen plain fields of a 1 KB ADT, HL7 v2 to JSON, bytes to bytes",
+        [*_COLUMNS[:3], "ratio", "target"],
     )
+    rates = fastest(of_bytes())
+    ratio = rates["map"] / rates["by hand"]
+    table.add("by hand in Python", rates["by hand"], 1e6 / rates["by hand"], 1.0, None)
+    met = table.target("fifteen fields of bytes, map beside Python by hand", ratio, TARGET_OF_HAND)
+    table.add("as a map", rates["map"], 1e6 / rates["map"], ratio, met)
     return table
 
 
-def _library() -> Library:
-    return Library([ROOT / "transforms" / "maps"], [ROOT / "schemas" / "tables"])
+def _tree() -> Table:
+    table = Table("The same fifteen of the parsed message as JSON", [*_COLUMNS[:3], "ratio", "target"])
+    rates = fastest(of_tree())
+    of_hand, of_jmespath = rates["map"] / rates["by hand"], rates["map"] / rates["jmespath"]
+    table.add("by hand in Python", rates["by hand"], 1e6 / rates["by hand"], 1.0, None)
+    met = table.target("fifteen fields of JSON, map beside Python by hand", of_hand, TARGET_OF_HAND)
+    table.add("as a map", rates["map"], 1e6 / rates["map"], of_hand, met)
+    met = table.target("fifteen fields of JSON, map in times of JMESPath", of_jmespath, TARGET_OF_JMESPATH)
+    table.add("as one JMESPath expression", rates["jmespath"], 1e6 / rates["jmespath"], of_jmespath, met)
+    return table

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bench import bare, parse, proving, sealing, usage
+from bench import bare, fields, parse, proving, sealing, usage
 from bench.book import Book, percentile, summary
 from bench.flow import Row
 from bench.load import Desk, Plan
 from bench.loader import Loader
-from bench.samples import MIXED
+from bench.samples import ADT, MIXED
 from bench.sinks import Mode
 from bench.site import engine
 from bench.table import Table
@@ -172,6 +174,14 @@ def test_the_three_libraries_read_the_same_fifteen_values(sample: parse.Sample) 
     assert len(read["jingluo"]) == 15
     assert all(read["jingluo"])
     assert read["jingluo"] == read["hl7"] == read["hl7apy"]
+
+
+@pytest.mark.parametrize("ways", [fields.of_bytes, fields.of_tree])
+def test_all_ways_make_the_same_object_of_the_same_fifteen_fields(ways: Callable[[], fields.Calls]) -> None:
+    made = [call() for call in ways().values()]
+    objects = [msgspec.json.decode(one) if isinstance(one, bytes) else one for one in made]
+    read = parse.readings(ADT)["jingluo"]
+    assert all(list(one.values()) == read for one in objects)
 
 
 def test_the_samples_have_the_size_that_they_are_called_by() -> None:
