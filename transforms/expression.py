@@ -7,7 +7,7 @@ is compiled, so nothing is looked up by name later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from schemas.choice import choose
 from transforms import functions  # noqa: F401  (they register themselves)
 from transforms.envelope import ALL, DOOR, ENVELOPE, Enveloped
 from transforms.pipes import Argument, BadPipe, Stage, Unusable, Whole, bind, text_of
+from transforms.syntax import split_pipes, words
 from transforms.tables import Table
 
 At = tuple[str | int, ...]
@@ -159,63 +160,6 @@ def filled(value: Any) -> bool:
 
 def add_text(texts: list[str], value: Any) -> None:
     texts.extend(map(text_of, value)) if isinstance(value, list) else texts.append(text_of(value))
-
-
-def split_pipes(text: str) -> list[str]:
-    """Cuts at ` | ` outside quotes. Raises ValueError where a quote stays open.
-
-    >>> split_pipes("$PID-5 | join with=' | ' | upper")
-    ['$PID-5', "join with=' | '", 'upper']
-    """
-    parts, start, quote = [], 0, ""
-    for at, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote and text[at - 1] != "\\" else quote
-        elif char in "\"'`":
-            quote = char
-        elif char == "|" and text[at - 1].isspace() and text[at + 1 : at + 2].strip() == "":
-            parts.append(text[start:at].strip())
-            start = at + 1
-    if quote:
-        raise ValueError(f"the quote {quote} stays open")
-    return [*parts, text[start:].strip()]
-
-
-def words(text: str) -> Iterator[Argument]:
-    """The words of a pipe. Inside quotes a backslash takes the next mark as it is (`\\n` and `\\t` as usual).
-
-    >>> [(w.name, w.text) for w in words('join with=", "')]
-    [('', 'join'), ('with', ', ')]
-    """
-    at = 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        name, made, quoted = "", "", False
-        while at < len(text) and not text[at].isspace():
-            if text[at] in "\"'":
-                piece, at = _quoted(text, at)
-                made, quoted = made + piece, True
-                continue
-            if text[at] == "=" and not name and not quoted and made.isidentifier():
-                name, made = made, ""
-            else:
-                made += text[at]
-            at += 1
-        yield Argument(made, quoted, name)
-
-
-def _quoted(text: str, at: int) -> tuple[str, int]:
-    quote, made, at = text[at], "", at + 1
-    while at < len(text) and text[at] != quote:
-        if text[at] == "\\" and at + 1 < len(text):
-            at += 1
-            made += {"n": "\n", "t": "\t"}.get(text[at], text[at])
-        else:
-            made += text[at]
-        at += 1
-    return made, at + 1
 
 
 def compile_expression(

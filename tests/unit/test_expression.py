@@ -11,8 +11,9 @@ import pytest
 from config import registry
 from config.errors import BadMessage, Problem
 from transforms import conditions, expression
-from transforms.expression import compile_value, split_pipes, words
+from transforms.expression import compile_value
 from transforms.library import Library
+from transforms.syntax import split_pipes, words
 
 HL7 = registry.formats.get("hl7v2")
 JSON = registry.formats.get("json")
