@@ -1,4 +1,4 @@
-"""The JSON Schema of a channel's `tests:`, for editors. What is said there of paths and names stays the check's."""
+"""The JSON Schema of a channel's and of a map's `tests:`, for editors. Paths and names stay the check's."""
 
 from __future__ import annotations
 
@@ -94,27 +94,24 @@ _EXPECT = _object(
 )
 _GIVEN: Schema = {"description": "the message: a text; of JSON also YAML; or {file: name}"}
 
-TESTS: Schema = {
-    "type": "array",
-    "items": _object(
-        {
-            "name": {"type": "string", "description": "what must be so, in a sentence"},
-            "given": _GIVEN,
-            "before": {
-                "description": "messages that came earlier, each as `given`, or {given, ago}",
-                "type": "array",
-            },
-            "while": _WHILE,
-            "envelope": _object(
-                {
-                    "id": {"type": "string"},
-                    "source": {"type": "string"},
-                    "parent": {"type": "string"},
-                    "headers": _TEXTS,
-                }
-            ),
-            "expect": _EXPECT,
-        },
-        required=["given", "expect"],
-    ),
+_MADE = {
+    "description": "what is made of it, or the code that it is refused with",
+    "anyOf": [_message({}), _object({"error": {"type": "string"}}, required=["error"])],
 }
+_HEAD: Schema = {"id": {"type": "string"}, "source": {"type": "string"}, "parent": {"type": "string"}}
+_HEAD |= {"headers": _TEXTS}
+_BEFORE: Schema = {
+    "description": "messages that came earlier, each as `given`, or {given, ago}",
+    "type": "array",
+}
+
+
+def _tests(expect: Schema, envelope: Schema, **more: Schema) -> Schema:
+    name = {"type": "string", "description": "what must be so, in a sentence"}
+    envelope = _object(envelope, "what comes with the message beside its body")
+    keys = {"name": name, "given": _GIVEN, **more, "envelope": envelope, "expect": expect}
+    return {"type": "array", "items": _object(keys, required=["given", "expect"])}
+
+
+TESTS = _tests(_EXPECT, _HEAD, before=_BEFORE, **{"while": _WHILE})
+MAP_TESTS = _tests(_MADE, {**_HEAD, "channel": {"type": "string"}, "received_ms": {"type": "integer"}})

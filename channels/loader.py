@@ -25,6 +25,7 @@ from config.text import Document, read
 from transforms.library import Library
 from transforms.proving import compile_proofs
 from transforms.samples import Samples
+from transforms.table_tests import questions_of
 
 MAX_CHANNELS = 5000
 _END: dict[str, Names] = {"intake": sources, "delivery": destinations}
@@ -106,7 +107,9 @@ def draw_tests(
     secrets: bool = False,
     chosen: Callable[[str], bool] = lambda name: True,
 ) -> Drawn:
-    """A site with its tests, and those of its own maps that are `chosen`. Without `secrets` nobody is asked for any."""
+    """A site with its tests, and those of its own maps and tables that are `chosen`. Without `secrets` nobody is
+    asked for any.
+    """
     findings = list(settings.findings)
     systems = site_systems(settings, env, findings if secrets else [])
     if not secrets:
@@ -119,12 +122,21 @@ def draw_tests(
             tests = document.data.get("tests", [])
             compile_proofs(tests, mapped, problems, samples=samples, tables=library)
             library.complain(document, problems)
+    for name in filter(chosen, own_tables(library, settings)):
+        table = library.table(name)
+        if table is not None:
+            library.note(questions_of(table)[1])
     return draw(settings, env, Workshop(library, systems, Kinds(settings.schemas), samples), findings)
 
 
 def own_maps(library: Library, settings: Settings) -> list[str]:
     """The names of the maps that lie in the site itself."""
     return [name for name in library.map_names() if library.map_file(name).is_relative_to(settings.site)]
+
+
+def own_tables(library: Library, settings: Settings) -> list[str]:
+    """The names of the tables that lie in the site itself."""
+    return [name for name in library.table_names() if library.table_file(name).is_relative_to(settings.site)]
 
 
 def shown(path: Path, site: Path) -> str:

@@ -30,9 +30,10 @@ def order_of(path: Path) -> Order:
         return {key: {} for key in FRAGMENT_KEYS}
     if path.parent.name == "maps":
         return {key: {} for key in MAP_KEYS}
-    if path.parent.name == "tables":
-        return {key: {} for key in TABLE_KEYS}
-    return of_model(ChannelText) if path.parent.name == "channels" else {}
+    if path.parent.name == "channels":
+        return of_model(ChannelText)
+    table = "tables" in (path.parent.name, path.parent.parent.name)
+    return {key: {} for key in TABLE_KEYS} if table else {}
 
 
 def of_model(model: type[BaseModel]) -> Order:
@@ -53,5 +54,5 @@ def files_of(site: Path, own: bool) -> list[Path]:
     found = [home / name for name in ("jingluo.yaml", "systems.yaml", "callers.yaml")]
     found += sorted((site / "channels").glob("*.yaml"))
     found += sorted((site / maps).glob("*.yaml")) + sorted((site / maps / "types").glob("*.yaml"))
-    found += sorted((site / tables).glob("*.yaml"))
+    found += sorted((site / tables).rglob("*.yaml"))
     return [path for path in found if path.is_file()]

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from channels.case_schema import MAP_TESTS
 from channels.compile import RESERVED
 from channels.model import ChannelText
 from config.callers import ANYBODY, CallersText
@@ -19,6 +20,7 @@ from config.settings import SettingsText
 from config.units import Seconds, Size, as_seconds, as_size
 from transforms.conditions import OPERATORS
 from transforms.mapping import ANY, FRAGMENT_KEYS, MAP_KEYS
+from transforms.table_tests import ARROW
 from transforms.tables import KEYS as TABLE_KEYS
 
 Schema = dict[str, Any]
@@ -53,10 +55,13 @@ _SAYS = {
     "make": "what is made: literals, `$` expressions, and shapes of these",
     "tests": "cases: `given` a message, `expect` what is made of it",
     "source": "where the codes come from",
+    "oid": "the object identifier of the codes",
+    "doubt": "what is not sure, or was mended",
     "default": "the answer for a code that is not here",
     "error": "true: a code that is not here refuses the message",
-    "rows": "code to value, or to `{value: ..., display: ...}`",
+    "rows": "code to value, or to `{fhir: ..., name: ...}`: the first column answers where nobody names another",
 }
+_ASKS = "what is asked, an arrow, what the table says: `F -> female`, `2 to name -> 女性`, `X -> nothing`"
 
 
 def schema_of(name: str) -> Schema:
@@ -116,7 +121,7 @@ def _systems() -> Schema:
 def _map() -> Schema:
     properties = {key: _shaped(key) for key in MAP_KEYS}
     properties["to"] = _refer("named", _SAYS["to"])
-    properties["tests"] = {"type": "array", "description": _SAYS["tests"]}
+    properties["tests"] = {**MAP_TESTS, "description": _SAYS["tests"]}
     return _object(properties, required=["map", "from", "to", "make"])
 
 
@@ -133,6 +138,14 @@ def _table() -> Schema:
     cells = {"type": "object", "additionalProperties": _SCALAR}
     rows = {"type": "object", "additionalProperties": {"anyOf": [_SCALAR, cells]}}
     properties["rows"] = {**rows, "description": _SAYS["rows"]}
+    for key in ("source", "doubt"):
+        properties[key] = {
+            "type": ["string", "array"],
+            "items": {"type": "string"},
+            "description": _SAYS[key],
+        }
+    asked = {"type": "string", "pattern": rf"\S.*{ARROW}\s*\S"}
+    properties["tests"] = {"type": "array", "items": asked, "description": _ASKS}
     return _object(properties, required=["table", "rows"])
 
 

@@ -143,20 +143,23 @@ def check(
 def prove(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Channels, maps, or `name: test`; * and ? stand for anything. Without: all."),
+        typer.Argument(
+            help="Channels, maps, tables, or `name: test`; * and ? stand for anything. Without: all."
+        ),
     ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="Write the files of expected messages as they are now.")
     ] = False,
     coverage: Annotated[
-        bool, typer.Option("--coverage", help="Show the routes and map lines that no test reached.")
+        bool,
+        typer.Option("--coverage", help="Show what no test reached: routes, map lines, columns of tables."),
     ] = False,
     at_least: Annotated[
         float, typer.Option(help="Fail where tests reach less of all map lines (percent).", min=0, max=100)
     ] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit file too.")] = None,
 ) -> None:
-    """Plays the tests of channels and maps, offline. Exit code 0: all hold, 1: some fail, 2: cannot be played."""
+    """Plays the tests beside channels, maps and tables. Exit code 0: all hold, 1: some fail, 2: cannot be played."""
     from router.commands.prove import Wanted, run_command
 
     wanted = Wanted(tuple(names or ()), update, coverage or at_least > 0, at_least, junit)

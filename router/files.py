@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config.settings import Settings
+from transforms.library import table_folders
 
 Stamp = Mapping[Path, tuple[int, int, int]]
 
@@ -31,7 +32,7 @@ def folders(settings: Settings) -> list[Path]:
         settings.channels,
         *maps,
         *(folder / "types" for folder in maps),
-        *tables,
+        *(place for folder in tables for place in table_folders(folder)),
     ]
     return [place for place in dict.fromkeys(places) if place.is_dir()]
 

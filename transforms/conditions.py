@@ -156,7 +156,7 @@ def _among(wanted: Any, scope: Scope) -> Container[str] | None:
     if not isinstance(wanted, Mapping):
         return _texts(_options(wanted))
     table = scope.tables.table(str(wanted["in_table"])) if list(wanted) == ["in_table"] else None
-    return table.rows if table else None
+    return table.codes if table else None
 
 
 def _test(expression: Expression, judge: Judge, exists: bool | None) -> Test:
@@ -381,9 +381,9 @@ def _in_table(name: str, scope: Scope) -> Judge:
     if table is None:
         near = nearest(name, scope.tables.table_names())
         raise BadPipe("JL-C104", f"no table is called {name!r}", f"did you mean {near}?" if near else "")
-    rows = table.rows
-    return lambda value: value in rows if value.__class__ is str else _any_in(rows, value)
+    codes = table.codes
+    return lambda value: value in codes if value.__class__ is str else _any_in(codes, value)
 
 
-def _any_in(rows: Container[str], value: Any) -> bool:
-    return any(text_of(item) in rows for item in _listed(value))
+def _any_in(codes: Container[str], value: Any) -> bool:
+    return any(text_of(item) in codes for item in _listed(value))

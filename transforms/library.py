@@ -1,7 +1,7 @@
 """Maps, fragments and tables by name: the site's own folders first, then those that the product ships.
 
 A map is `<folder>/<name>.yaml`, a fragment `<folder>/types/<name>.yaml`, a table `<folder>/<name>.csv` or
-`.yaml`. Everything is read once; what is wrong with a file is a finding of that file.
+`.yaml`, or the same in a folder of that. Everything is read once; what is wrong with a file is a finding of that file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Library:
         self.runs = runs
         self._map_files = _by_name(maps, ".yaml")
         self._fragment_files = _by_name([folder / "types" for folder in maps], ".yaml")
-        self._table_files = _by_name(tables, ".csv", ".yaml")
+        self._table_files = _by_name(
+            [place for folder in tables for place in table_folders(folder)], ".csv", ".yaml"
+        )
         self._documents: dict[Path, Document | None] = {}
         self._maps: dict[str, Map | None] = {}
         self._tables: dict[str, Table | None] = {}
@@ -56,11 +58,14 @@ class Library:
         for name, rows in changed.items():
             table = self.table(name)
             if table is not None:
-                other._tables[name] = replace(table, columns={"value": rows})
+                other._tables[name] = replace(table, columns={table.answers: rows})
         return other
 
     def map_file(self, name: str) -> Path:
         return self._map_files[name]
+
+    def table_file(self, name: str) -> Path:
+        return self._table_files[name]
 
     def map_names(self) -> list[str]:
         return sorted(self._map_files)
@@ -137,13 +142,13 @@ class Library:
             if path.parent.parent in folders:
                 self.fragment(name)
         for name, path in self._table_files.items():
-            if path.parent in folders:
+            if not {path.parent, path.parent.parent}.isdisjoint(folders):
                 self.table(name)
 
     def complain(self, document: Document, problems: Iterable[Problem]) -> None:
-        self._note(document.findings(problems))
+        self.note(document.findings(problems))
 
-    def _note(self, findings: Iterable[Finding]) -> None:
+    def note(self, findings: Iterable[Finding]) -> None:
         self._findings.update(dict.fromkeys(findings))
 
     def _read(self, path: Path) -> Document | None:
@@ -154,7 +159,7 @@ class Library:
                 self.complain(document, document.problems)
             except ConfigError as error:
                 self._documents[path] = None
-                self._note(error.findings)
+                self.note(error.findings)
         return self._documents[path]
 
     def _read_table(self, name: str) -> Table | None:
@@ -163,9 +168,9 @@ class Library:
         try:
             table, findings = read_table(self._table_files[name])
         except ConfigError as error:
-            self._note(error.findings)
+            self.note(error.findings)
             return None
-        self._note(findings)
+        self.note(findings)
         return table
 
 
@@ -186,6 +191,12 @@ def _mentioned(data: Any) -> tuple[set[str], set[str]]:
             names.update(map(str, node["let"]) if isinstance(node.get("let"), dict) else ())
             used.update([node["use"]] if isinstance(node.get("use"), str) else ())
     return names, used
+
+
+def table_folders(folder: Path) -> list[Path]:
+    """Where the tables of a folder lie: in it, and in the folders of it."""
+    inner = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [folder, *inner]
 
 
 def _by_name(folders: Sequence[Path], *suffixes: str) -> dict[str, Path]:

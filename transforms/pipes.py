@@ -194,7 +194,7 @@ def bind(name: str, words: Sequence[Argument], find_table: FindTable) -> Stage:
             hint = f"a pipe of JMESPath itself stands without spaces: |{name}"
         raise BadPipe("JL-C102", f"no pipe function is called {name!r}", hint) from None
     wants = signature(func)
-    given = _given(name, words, wants)
+    given = named(name, words, wants)
     values = {key: _convert(name, key, wants.arguments[key], text, find_table) for key, text in given.items()}
     missing = wants.required - values.keys()
     if missing:
@@ -223,7 +223,7 @@ def _call(func: Callable[..., Any], kwargs: dict[str, Any], around: str) -> Call
 
 
 def usage(name: str) -> str:
-    """How a pipe function is written: `table NAME [default=] [error=] [column=]`."""
+    """How a pipe function is written: `table NAME [default=] [error=] [from=] [to=]`."""
     wants = signature(registry.functions.get(name))
     words = [key.upper() if key in wants.required else f"[{key}=]" for key in wants.arguments]
     return " ".join(["write it:", name, *words])
@@ -233,9 +233,9 @@ def _did_you_mean(near: str) -> str:
     return f"did you mean {near}?" if near else ""
 
 
-def _given(name: str, words: Sequence[Argument], wants: Signature) -> dict[str, str]:
+def named(name: str, words: Sequence[Argument], wants: Signature) -> dict[str, str]:
     """Words to parameters: `name=value`, `name value` or by order; the name of a truth value alone means
-    true.
+    true. Raises BadPipe.
     """
     given: dict[str, str] = {}
     rest = list(words)

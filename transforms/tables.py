@@ -1,35 +1,56 @@
-"""Code tables: what one party calls a thing to what the other calls it.
+"""Code tables: what one party calls a thing to what the others call it.
 
-A table is a CSV file (`code,value[,display ...]`, `#` lines for the source and for `# default: x`, `#
-error: true`) or a YAML file with `table:`, `source:`, `default:`, `error:` and `rows:`. The first row of a
-CSV names its columns.
+A table is a CSV file: its first row names the columns, `code` first, and `#` lines before it say what the table is
+(`# source: GB/T 2261.1-2003`). Or a YAML file with the same words as keys, and the rows under `rows:`.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError, Finding, Problem
 from config.registry import nearest
-from config.text import read
+from config.text import Document, read
 
 MAX_FILE = 5_000_000  # bytes
 MAX_ROWS = 200_000
-_SAID = ("source", "title", "default", "error")
+KEYS = ("table", "title", "source", "oid", "doubt", "default", "error", "rows", "tests")
+CODE = "code"  # the column that a table is asked by
+_VALUE = "value"  # the column of a row in YAML that is a text alone
+_OFTEN = ("source", "doubt", "test")  # `#` lines that may stand several times
+_SAID = ("title", "oid", "default", "error", *_OFTEN)
 _HEAD = "code,value[,display]"
 _DEFAULT = "default: ..."
-KEYS = ("table", "source", "title", "default", "error", "rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A test of a table as it is written, and its place: `F to name -> 女性`."""
+
+    text: str
+    line: int
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a table says of itself. `doubts`: what of it is not sure, or was mended."""
+
+    title: str = ""
+    sources: tuple[str, ...] = ()
+    oid: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`columns` holds a dict of code to text for each column after the code; `value` is the one used by
-    default.
+    """`columns` holds a dict of code to text for each column after the code; the first of them answers where
+    nobody names another.
     """
 
     name: str
@@ -37,14 +58,37 @@ class Table:
     default: str | None = None
     error: bool = False
     file: Path = field(default_factory=Path)
+    about: About = About()
+    tests: tuple[Asked, ...] = ()
 
     @property
-    def rows(self) -> Mapping[str, str]:
-        return self.columns["value"]
+    def answers(self) -> str:
+        """The name of the column that answers."""
+        return next(iter(self.columns), _VALUE)
+
+    @property
+    def codes(self) -> Mapping[str, str]:
+        """Every code, to itself, in the order of the file."""
+        return {code: code for column in self.columns.values() for code in column}
+
+    def column(self, name: str) -> Mapping[str, str]:
+        """Code to text; empty where there is no such column. `code` is one."""
+        return self.codes if name == CODE else self.columns.get(name, {})
+
+    def between(self, asked: str, answers: str) -> Mapping[str, str]:
+        """The texts of one column to those of another; the first row that has both counts."""
+        said = self.column(answers)
+        if asked == CODE:
+            return said
+        found: dict[str, str] = {}
+        for code, text in self.column(asked).items():
+            if code in said:
+                found.setdefault(text, said[code])
+        return found
 
 
 def read_table(path: Path) -> tuple[Table, list[Finding]]:
-    """Raises ConfigError where the file cannot be read at all; lesser mistakes (JL-C114) are findings."""
+    """Raises ConfigError where the file cannot be read at all; lesser mistakes (JL-C114, JL-C118) are findings."""
     return _read_csv(path) if path.suffix == ".csv" else _read_yaml(path)
 
 
@@ -61,9 +105,21 @@ def _read_csv(path: Path) -> tuple[Table, list[Finding]]:
         reader.find(
             reader.begins, 1, "the table has no rows", "write a code and its value under the first row"
         )
-    said = reader.said
-    table = Table(path.stem, reader.columns, said.get("default"), said.get("error") == "true", path)
-    return table, reader.findings
+    said = {key: [text for _, text in lines] for key, lines in reader.said.items()}
+    if not said.get("source"):
+        reader.findings.append(Finding(str(path), 1, 1, "JL-C118", *_UNSOURCED, severity="warning"))
+    default = said["default"][0] if "default" in said else None
+    tests = tuple(Asked(text, line) for line, text in reader.said.get("test", ()))
+    error = said.get("error") == ["true"]
+    return Table(path.stem, reader.columns, default, error, path, _about(said), tests), reader.findings
+
+
+_UNSOURCED = ("nobody says where the codes come from", "say it: source: the ward list of the HIS, 2026")
+
+
+def _about(said: Mapping[str, list[str]]) -> About:
+    title, oid = ("".join(said.get(key, [])) for key in ("title", "oid"))
+    return About(title, tuple(said.get("source", ())), oid, tuple(said.get("doubt", ())))
 
 
 class _Csv:
@@ -72,7 +128,7 @@ class _Csv:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.findings: list[Finding] = []
-        self.said: dict[str, str] = {}  # in `#` lines
+        self.said: dict[str, list[tuple[int, str]]] = {}  # in `#` lines, with their numbers
         self.names: list[str] = []
         self.begins = 1  # the line of the names
         self.columns: dict[str, dict[str, str]] = {}
@@ -83,25 +139,33 @@ class _Csv:
 
     def say(self, number: int, line: str) -> None:
         key, mark, text = (part.strip() for part in line[1:].partition(":"))
-        near = nearest(key, _SAID)
-        if mark and key not in _SAID and near:
-            self.find(number, 1, f"a table says no {key!r} of itself", f"did you mean {near}?")
-        elif key == "error" and text not in ("true", "false"):
+        if key not in _SAID:
+            near = nearest(key, _SAID) if mark else ""
+            if near:
+                self.find(number, 1, f"a table says no {key!r} of itself", f"did you mean {near}?")
+            return
+        if key == "error" and text not in ("true", "false"):
             self.find(number, 1, f"error cannot be {text!r}", "write true or false")
-        self.said[key] = text
+        elif key in self.said and key not in _OFTEN:
+            self.find(number, 1, f"{key} stands twice", f"first on line {self.said[key][0][0]}")
+            return
+        self.said.setdefault(key, []).append((number, text))
 
     def row(self, number: int, line: str) -> None:
-        if line.count('"') % 2:
+        if '"' not in line:
+            cells = line.split(",")
+        elif line.count('"') % 2:
             self.find(number, 1, "a quote stays open", 'a quote inside a cell is written twice: ""')
             return
-        cells = next(csv.reader([line]), [])
+        else:
+            cells = next(csv.reader([line]), [])
         if self.names:
             self._cells(number, cells)
         else:
             self._names(number, line, cells)
 
     def _names(self, number: int, line: str, cells: list[str]) -> None:
-        if cells[:2] != ["code", "value"]:
+        if cells[0] != CODE or len(cells) == 1:
             raise _broken(
                 self.path, number, f"the first row must name the columns: {_HEAD}", _head_hint(line, cells)
             )
@@ -146,12 +210,11 @@ class _Csv:
 
 def _head_hint(line: str, cells: list[str]) -> str:
     small = [cell.strip().lower() for cell in cells]
-    if small[:2] == ["code", "value"]:
+    if small[0] == CODE and len(small) > 1:
         return "in small letters, without spaces"
     if len(cells) == 1 and re.match(r"\s*code\s*[;\t|]", line, re.IGNORECASE):
         return "cells are parted by commas"
-    near = [nearest(cell, ("code", "value")) for cell in small[:2]]
-    return "did you mean code,value?" if near == ["code", "value"] else "write it above the rows"
+    return "did you mean code?" if nearest(small[0], (CODE,)) else "write it above the rows"
 
 
 def _lines(path: Path) -> list[str]:
@@ -183,10 +246,13 @@ def _read_yaml(path: Path) -> tuple[Table, list[Finding]]:
     if data.get("table") != path.stem:
         problems.append(Problem(("table",), "JL-C114", f"the table is called {path.stem!r} by its file"))
     columns = _columns(data["rows"], problems)
+    said = {key: _texts(data, key, problems) for key in ("title", "source", "oid", "doubt", "tests")}
+    if not said["source"]:
+        problems.append(Problem((), "JL-C118", *_UNSOURCED, severity="warning"))
     default = data.get("default")
-    table = Table(
-        path.stem, columns, None if default is None else str(default), data.get("error") is True, path
-    )
+    default = None if default is None else str(default)
+    tests = _asked(said["tests"], document)
+    table = Table(path.stem, columns, default, data.get("error") is True, path, _about(said), tests)
     return table, document.findings(problems)
 
 
@@ -197,11 +263,31 @@ def _unknown(key: Any) -> Problem:
     )
 
 
+def _texts(data: Mapping[str, Any], key: str, problems: list[Problem]) -> list[str]:
+    """A text, or where there may be several a list of texts. `tests` is always a list."""
+    said = data.get(key)
+    if said is None:
+        return []
+    several = key in ("source", "doubt", "tests")
+    if several and isinstance(said, list) and all(isinstance(text, str) for text in said):
+        return said
+    if isinstance(said, str) and key != "tests":
+        return [said]
+    wanted = "a list of texts: [F -> female]" if key == "tests" else "text"
+    problems.append(Problem((key,), "JL-C114", f"{key} must be {wanted}"))
+    return []
+
+
+def _asked(texts: Iterable[str], document: Document) -> tuple[Asked, ...]:
+    return tuple(Asked(text, *document.place(("tests", number))) for number, text in enumerate(texts))
+
+
 def _columns(rows: Mapping[Any, Any], problems: list[Problem]) -> dict[str, dict[str, str]]:
-    """A row is `code: value` or `code: {value: ..., display: ...}`."""
-    columns: dict[str, dict[str, str]] = {"value": {}}
+    """A row is `code: {fhir: ..., name: ...}`, or `code: text` of the first column that a row names."""
+    first = next((next(iter(row)) for row in rows.values() if isinstance(row, dict) and row), _VALUE)
+    columns: dict[str, dict[str, str]] = {str(first): {}}
     for code, row in rows.items():
-        cells = row if isinstance(row, dict) else {"value": row}
+        cells = row if isinstance(row, dict) else {first: row}
         for name, cell in cells.items():
             if isinstance(cell, dict | list):
                 problems.append(Problem(("rows", code), "JL-C114", "a cell must be plain text"))

@@ -1,6 +1,6 @@
 """`jingluo docs`: the reference, printed from the sources.
 
-It needs no site and no running engine.
+It needs no running engine, and no site: of code tables it shows those of one too.
 """
 
 from __future__ import annotations
@@ -161,6 +161,31 @@ def errors(
         typer.secho(family, bold=True)
         for one in members:
             typer.echo(f"  {one.code}  {one.means}\n            do: {one.do}")
+
+
+@app.command()
+def tables(
+    name: Annotated[
+        str, typer.Argument(help="One table, the beginning of several names, or a word: 剖宫产.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """The code tables, the site's own too: sources, columns, size; of one its rows and tests. 代码表"""
+    from router.cli import settings
+    from router.commands import code_tables
+
+    site = settings()
+    found, names = code_tables.find(site, name)
+    if not found:
+        _nobody("code table", name, names)
+    one = len(found) == 1
+    if as_json:
+        _print_json([code_tables.facts(table, site, rows=one) for table in found])
+        return
+    lines = code_tables.whole(found[0], site) if one else code_tables.listed(found)
+    typer.echo("\n".join(lines))
+    if not one:
+        typer.echo(f"{len(found)} tables")
 
 
 def _without(default: str | None) -> str:

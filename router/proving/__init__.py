@@ -1,1 +1,1 @@
-"""`jingluo test`: channels and maps played in memory, by the code that the engine runs."""
+"""`jingluo test`: channels, maps and tables played in memory, by the code that the engine runs."""

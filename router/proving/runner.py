@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from channels.cases import Case
 from channels.compile import Draft, Workshop, draft
-from channels.loader import Drawn, draw_tests, own_maps, shown
+from channels.loader import Drawn, draw_tests, own_maps, own_tables, shown
 from channels.model import Channel
 from config.errors import Finding
 from config.settings import Settings
@@ -27,18 +27,29 @@ from transforms.library import Library
 from transforms.mapping import Map
 from transforms.proving import Failure, Proof, compile_proofs, run
 from transforms.samples import Samples
+from transforms.table_tests import questions_of, unasked
+from transforms.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One test. `of` is its channel or map, `line` its place in that file."""
+    """One test. `of` is its channel, map or table (`kind`), `line` its place in that file."""
 
+    kind: str
     of: str
     name: str
     file: str
     line: int
     failures: tuple[Failure, ...]
     took_s: float
+
+
+class Asking(NamedTuple):
+    """What the tests of a table did not ask of it, and of how many things."""
+
+    table: Table
+    missed: list[str]
+    total: int
 
 
 @dataclass(slots=True)
@@ -48,8 +59,9 @@ class Report:
     results: list[Result] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     written: list[str] = field(default_factory=list)  # files of expected messages
-    untested: list[str] = field(default_factory=list)  # channels and maps without a test
+    untested: list[str] = field(default_factory=list)  # channels, maps and tables without a test
     routes: list[Routes] = field(default_factory=list)
+    tables: list[Asking] = field(default_factory=list)
     coverage: Coverage | None = None
 
     @property
@@ -65,12 +77,15 @@ def run_tests(
     update: bool = False,
     coverage: bool = False,
 ) -> Report:
-    """`chosen`: names of channels and maps, or `name: test`, with `*` and `?`. `update` writes expected messages."""
+    """`chosen`: names of channels, maps and tables, or `name: test`, with `*` and `?`. `update` writes expected
+    messages.
+    """
     report = Report(coverage=Coverage() if coverage else None)
     library = Library(settings.maps, settings.tables, report.coverage)
     drawn = draw_tests(settings, env, library, chosen=partial(_chosen, chosen))
     report.findings = [finding for finding in drawn.findings if finding.severity == "error"]
     runner = _Runner(settings, drawn, report, chosen, update)
+    runner.tables(library)
     runner.maps(library)
     asyncio.run(runner.channels())
     return report
@@ -83,6 +98,27 @@ class _Runner:
         self.settings, self.drawn, self.report = settings, drawn, report
         self.chosen, self.update = chosen, update
         self.samples = Samples(settings.site)
+
+    def tables(self, library: Library) -> None:
+        for name in filter(partial(_chosen, self.chosen), own_tables(library, self.settings)):
+            table = library.table(name)
+            if table is None:
+                continue
+            questions, _ = questions_of(table)
+            if table.tests:
+                self.report.tables.append(Asking(table, unasked(table, questions), len(table.columns) + 1))
+            else:
+                self.report.untested.append(name)
+            file = shown(table.file, self.settings.site)
+            for question in questions:
+                if _chosen(self.chosen, name, question.asked):
+                    began = time.perf_counter()
+                    wrong = question.otherwise()
+                    failures = (Failure(question.asked, "the table", *wrong),) if wrong else ()
+                    took_s = time.perf_counter() - began
+                    self.report.results.append(
+                        Result("table", name, question.asked, file, question.line, failures, took_s)
+                    )
 
     def maps(self, library: Library) -> None:
         for name in filter(partial(_chosen, self.chosen), own_maps(library, self.settings)):
@@ -98,7 +134,7 @@ class _Runner:
                 if _chosen(self.chosen, name, proof.name):
                     began = time.perf_counter()
                     failures = self._prove(proof, mapped)
-                    self._note(name, document, proof, failures, began)
+                    self._note("map", name, document, proof, failures, began)
 
     async def channels(self) -> None:
         for made in self.drawn.drafts:
@@ -114,14 +150,20 @@ class _Runner:
                 if _chosen(self.chosen, channel.name, case.name):
                     began = time.perf_counter()
                     failures = await self._play(case, scenes, routes)
-                    self._note(channel.name, made.document, case, failures, began)
+                    self._note("channel", channel.name, made.document, case, failures, began)
 
     def _note(
-        self, of: str, document: Document, test: Case | Proof, failures: list[Failure], began: float
+        self,
+        kind: str,
+        of: str,
+        document: Document,
+        test: Case | Proof,
+        failures: list[Failure],
+        began: float,
     ) -> None:
         file, (line, _) = shown_file(document, self.settings), document.place(test.at)
         took_s = time.perf_counter() - began
-        self.report.results.append(Result(of, test.name, file, line, tuple(failures), took_s))
+        self.report.results.append(Result(kind, of, test.name, file, line, tuple(failures), took_s))
 
     async def _play(self, case: Case, scenes: _Scenes, routes: Routes) -> list[Failure]:
         if case.faults:
@@ -163,7 +205,7 @@ class _Runner:
 
 
 def _chosen(patterns: Sequence[str], of: str, test: str = "") -> bool:
-    """Whether a channel or map, or one test of it, is chosen; by no pattern all are."""
+    """Whether a channel, map or table, or one test of it, is chosen; by no pattern all are."""
     parted = [pattern.partition(": ")[::2] for pattern in patterns]
     return not parted or any(
         fnmatchcase(of, name) and (not test or not wanted or fnmatchcase(test, wanted))

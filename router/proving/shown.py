@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
 from lxml import etree
 
+from channels.loader import shown
 from config.settings import Settings
 from router.proving.runner import Report, Result, lines_of
 
@@ -22,9 +23,11 @@ def exit_code(report: Report) -> int:
 
 
 def as_text(report: Report, settings: Settings, took_s: float) -> str:
-    """A line for each channel and map, the failures with their places, and what it comes to."""
+    """A line for each channel and map and one for all tables, the failures with their places, and what it comes
+    to.
+    """
     lines = [str(finding) for finding in report.findings]
-    for of, group in groupby(report.results, key=lambda result: result.of):
+    for of, group in groupby(report.results, key=_heading(report)):
         results = list(group)
         failed = sum(bool(result.failures) for result in results)
         lines.append(f"{of}: {_count(len(results), 'test')}, {f'{failed} failed' if failed else 'ok'}")
@@ -37,6 +40,13 @@ def as_text(report: Report, settings: Settings, took_s: float) -> str:
         lines.append("no test was played")
     lines.append(f"{_count(total, 'test')}, {failed} failed, {took_s:.1f} s")
     return "\n".join(lines)
+
+
+def _heading(report: Report) -> Callable[[Result], str]:
+    """What a result stands under: there may be hundreds of tables, with a few tests each."""
+    tables = {result.of for result in report.results if result.kind == "table"}
+    together = _count(len(tables), "table")
+    return lambda result: together if result.kind == "table" and len(tables) > 1 else result.of
 
 
 def _failure(result: Result) -> Iterator[str]:
@@ -61,6 +71,14 @@ def _coverage(report: Report, settings: Settings) -> Iterator[str]:
         if missed_lines:
             yield f"    nothing came of lines {_ranges(missed_lines)}"
     yield f"  all maps: {_share(reached, total)}"
+    if report.tables:
+        yield "coverage of tables"
+        asked = wanted = 0
+        for asking in report.tables:
+            asked, wanted = asked + asking.total - len(asking.missed), wanted + asking.total
+            for what in asking.missed:
+                yield f"    {shown(asking.table.file, settings.site)}: no test asks for {what}"
+        yield f"  all tables: {_share(asked, wanted)}"
     if report.untested:
         yield f"without any test: {', '.join(report.untested)}"
 
@@ -85,9 +103,9 @@ def _ranges(lines: Iterable[int]) -> str:
 
 
 def write_junit(report: Report, path: Path) -> None:
-    """JUnit's XML: a suite for each channel and map. Raises OSError."""
+    """JUnit's XML: a suite for each channel, map and table. Raises OSError."""
     root = etree.Element("testsuites", tests=str(len(report.results)), failures=str(len(report.failed)))
-    for of, group in groupby(report.results, key=lambda result: result.of):
+    for (_, of), group in groupby(report.results, key=lambda result: (result.kind, result.of)):
         results = list(group)
         failed = sum(bool(result.failures) for result in results)
         suite = etree.SubElement(root, "testsuite", name=of, tests=str(len(results)), failures=str(failed))

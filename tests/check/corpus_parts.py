@@ -23,7 +23,7 @@ SOUND = {
     "systems.yaml": "systems: {lis: {kind: mllp, host: lis.example, port: 2575}}\n",
     "maps/m.yaml": "map: m\nfrom: hl7v2\nto: json\nmake: {id: $PID-3.1}\n",
     "maps/types/f.yaml": "fragment: f\nfrom: hl7v2\nmake: {id: $.1}\n",
-    "tables/ward.csv": "code,value\n1,ICU\n",
+    "tables/ward.csv": "# source: HIS\ncode,value\n1,ICU\n",
 }
 _CASE = re.compile(r"(?P<text>.*?)(?:\s+=> (?P<said>.*?))?(?:\s+& (?P<also>JL-C\d{3}(?: JL-C\d{3})*))?")
 

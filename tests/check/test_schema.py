@@ -133,3 +133,58 @@ def test_the_command_prints_one_or_writes_all(tmp_path: Path) -> None:
 def test_a_name_alone_is_short_for_a_mapping(validators: dict[str, Any], said: str) -> None:
     text = f"channel: a\nfrom: {{system: x}}\nformat: fhir\nvalidate: {said}\n"
     assert validators["channel"].is_valid(data_of(text))
+
+
+GOOD = {"given": "MSH|...", "expect": {"$.id": "P1", "$.died": None, "holds": {"$.age": {"gt": 1}}}}
+BYTES = {"given": {"file": "a.hl7"}, "expect": {"file": "a.json", "except": ["$.entry[].id"]}}
+REFUSED = {"given": {"id": "P1"}, "expect": {"error": "JL-M050"}}
+SENT = {"envelope": {"received_ms": 1767571200000, "channel": "adt", "headers": {"content-type": "x"}}}
+
+
+@pytest.mark.parametrize("test", [GOOD, BYTES, REFUSED, GOOD | SENT | {"name": "a test"}])
+def test_a_maps_tests_are_right_to_an_editor(validators: dict[str, Any], test: dict[str, Any]) -> None:
+    assert validators["map"].is_valid(
+        {"map": "m", "from": "hl7v2", "to": "json", "make": "$", "tests": [test]}
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expcet": {}},
+        {"given": None, "expect": {}},
+        {"expect": {"id": "P1"}},
+        {"expect": {"eror": "JL-M050"}},
+        {"expect": {"error": "JL-M050", "$.id": "P1"}},
+        {"expect": {"holds": "x"}},
+        {"expect": {"lis": "sent"}},
+        {"while": {"lis": "AE"}},
+        {"before": ["MSH|..."]},
+        {"envelope": {"received": "now"}},
+        {"envelope": {"received_ms": "now"}},
+        {"name": 1},
+    ],
+)
+def test_a_mistake_in_a_maps_test_is_underlined(validators: dict[str, Any], change: dict[str, Any]) -> None:
+    made = {"map": "m", "from": "hl7v2", "to": "json", "make": "$", "tests": [GOOD | change]}
+    assert not validators["map"].is_valid(made)
+
+
+@pytest.mark.parametrize(
+    ("said", "valid"),
+    [
+        ({"source": "a", "tests": ["F -> female", "X->nothing"]}, True),
+        ({"source": ["a", "b"], "doubt": ["c"], "oid": "1.2"}, True),
+        ({"tests": "F -> female"}, False),
+        ({"tests": ["F"]}, False),
+        ({"tests": ["F ->"]}, False),
+        ({"tests": ["-> female"]}, False),
+        ({"tests": [{"F": "female"}]}, False),
+        ({"source": [1]}, False),
+        ({"sources": ["a"]}, False),
+    ],
+)
+def test_a_tables_words_and_tests_are_known_to_an_editor(
+    validators: dict[str, Any], said: dict[str, Any], valid: bool
+) -> None:
+    assert validators["table"].is_valid({"table": "t", "rows": {"F": {"fhir": "female"}}, **said}) is valid

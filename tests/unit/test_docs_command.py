@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from router import cli
 from router.commands.docs import app
+
+
+@pytest.fixture(autouse=True)
+def no_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_site", None)
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -17,7 +25,7 @@ def run(*words: str) -> tuple[int, str]:
 def test_without_a_topic_the_topics_are_listed() -> None:
     code, out = run()
     assert code == 0
-    for topic in ("functions", "endpoints", "formats", "errors"):
+    for topic in ("functions", "endpoints", "formats", "errors", "tables"):
         assert f"jingluo docs {topic}" in out
 
 
@@ -117,3 +125,49 @@ def test_codes_are_shown_by_family_and_as_json() -> None:
     assert found["family"] == "Messages"
     assert "MSH|^~\\&|" in found["do"]
     assert run("errors", "JL-X999")[0] == 1
+
+
+def test_code_tables_are_listed_with_size_columns_and_source() -> None:
+    code, out = run("tables")
+    assert code == 0
+    lines = out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("blood-rh "))
+    assert lines[at].split()[1:] == ["4", "name;", "Rh血型代码", "/", "Rh(D)"]
+    assert "WS 364-2011, CV04.50.020" in lines[at + 1]
+    assert lines[-1].endswith(" tables")
+
+
+def test_one_code_table_is_shown_with_its_rows_doubts_and_tests() -> None:
+    code, out = run("tables", "patient-type")
+    assert code == 0
+    assert out.startswith("patient-type: 患者类型代码 / patient class in V3 messages and CDA\n  source: ")
+    assert "  oid: 2.16.156.10011.2.3.1.271\n" in out
+    assert "  doubt: messages carry it as 1 and as 01\n" in out
+    assert "\n  code  name  fhir  hl7v2\n  1     门诊  AMB   O\n" in out
+    assert "\n  9     其他\n" in out
+    assert "  test: 3 -> 住院\n" in out
+    assert out.endswith("7 codes, 7 tests\n")
+
+
+def test_a_word_finds_the_code_tables_that_say_it() -> None:
+    assert "\nCV02.10.002 " in "\n" + run("tables", "剖宫产")[1]
+    assert run("tables", "hip-s")[1].startswith("hip-service: ")
+    code, out = run("tables", "gendre")
+    assert (code, "did you mean gender?" in out) == (1, True)
+
+
+def test_tools_get_code_tables_as_json() -> None:
+    (found,) = json.loads(run("tables", "gender", "--json")[1])
+    assert found["columns"] == ["fhir", "hl7v2", "gb", "name"]
+    assert found["rows"]["gb"]["F"] == "2"
+    several = json.loads(run("tables", "blood", "--json")[1])
+    assert [one["name"] for one in several] == ["blood-abo", "blood-rh"]
+    assert "rows" not in several[0]
+
+
+def test_the_code_tables_of_a_site_are_shown_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_site", tmp_path)
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "gender.csv").write_text("# error: true\ncode,lis\nM,1\n", encoding="utf-8")
+    said = run("tables", "gender")[1]
+    assert "  a code that it does not hold: the message is refused\n  tables/gender.csv\n" in said

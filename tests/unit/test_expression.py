@@ -60,7 +60,7 @@ def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
         ('$PID-3 | join with=", "', "P0001, X2"),
         ("$OBX[]-5 | last", "2"),
         ("$PID-8 | table gender default unknown", "female"),
-        ("$PID-8 | table gender column=nothing default '?'", "?"),
+        ("$PID-8 | table gender to nothing default '?'", "?"),
         ("$PID-5.2 | pad 6 with='.'", "...San"),
         ("$PID-5.1 | split at=a | join with=-", "Zh-ng"),
     ],

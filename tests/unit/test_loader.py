@@ -156,11 +156,11 @@ def test_the_digest_changes_with_what_decides_and_not_with_comments_or_tests(fol
 def test_the_digest_changes_with_a_table_that_only_a_condition_uses(folder: Path) -> None:
     table = folder / "tables" / "wards.csv"
     table.parent.mkdir()
-    table.write_text("code,value\n01,medicine\n")
+    table.write_text("# source: HIS\ncode,value\n01,medicine\n")
     text = GOOD.format(name="adt", port=2601)
     put(folder, "adt", text.replace("$MSH-9.1: ADT", "$PV1-3.1: {in_table: wards}"))
     first = only(folder).digest
-    table.write_text("code,value\n01,surgery\n")
+    table.write_text("# source: HIS\ncode,value\n01,surgery\n")
     assert only(folder).digest != first
 
 

@@ -318,7 +318,7 @@ def test_a_table_says_what_becomes_of_codes_that_it_does_not_hold(tmp_path: Path
     )
     library = Library([], [tmp_path])
     text = "map: x\nfrom: hl7v2\nto: json\n"
-    text += "make: [$PID-1 | table lenient, $PID-8 | table strict column=display]\n"
+    text += "make: [$PID-1 | table lenient, $PID-8 | table strict to display]\n"
     assert json.loads(compiled(text, library).run(ADT)) == ["other", "woman"]
     with pytest.raises(BadMessage, match="JL-M051"):
         compiled("map: x\nfrom: hl7v2\nto: json\nmake: [$PID-1 | table strict]\n", library).run(ADT)

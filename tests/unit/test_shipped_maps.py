@@ -45,15 +45,6 @@ def test_a_shipped_map_passes_its_own_tests(name: str) -> None:
     assert [str(failure) for failure in prove(compiled(name), own_tests(name))] == []
 
 
-@pytest.mark.parametrize("name", LIBRARY.table_names())
-def test_a_shipped_table_is_readable_and_names_its_source(name: str) -> None:
-    table = LIBRARY.table(name)
-    assert table is not None
-    assert table.rows
-    assert table.file.read_text("utf-8").startswith("# source: ")
-    assert LIBRARY.findings == []
-
-
 def bundles(name: str) -> list[Any]:
     """What a map makes of the messages of its own tests."""
     made = compiled(name)

@@ -5,7 +5,6 @@ What to do where there is nothing, and what one party's code is for the other.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -38,63 +37,37 @@ def required(value: Any | None) -> Any:
 
 @function
 def table(
-    value: str, *, name: Table, default: str = "", error: bool = False, column: str = "value"
+    value: str, *, name: Table, default: str = "", error: bool = False, from_: str = "code", to: str = ""
 ) -> str | None:
-    """What a code table says: `| table gender default unknown`. A code that it does not hold gives the
-    table's own default, or refuses the message (JL-M051) with `error`. `column=display` reads another
-    column.
+    """What a code table says: `| table gender default unknown`. Its second column answers, or the one that `to`
+    names: `| table gender to name`. With `from` it is asked by another column than the code, and the code answers
+    if `to` names nothing else. What it does not hold gives the table's own default, or refuses the message
+    (JL-M051) with `error`.
 
-    >>> table("M", name=Table("gender", {"value": {"M": "male"}}))
+    >>> table("M", name=Table("gender", {"fhir": {"M": "male"}}))
     'male'
+    >>> table("male", name=Table("gender", {"fhir": {"M": "male", "1": "male"}}), from_="fhir")
+    'M'
     """
-    found = name.columns.get(column, {}).get(value)
-    if found is not None:
-        return found
-    if default:
-        return default
-    if error or name.error:
-        raise Unusable(f"the table {name.name} does not hold this code")
-    return name.default if column == "value" else None
+    return _table(name=name, default=default, error=error, from_=from_, to=to)(value)
 
 
 @prepares(table)
 def _table(
-    *, name: Table, default: str = "", error: bool = False, column: str = "value"
+    *, name: Table, default: str = "", error: bool = False, from_: str = "code", to: str = ""
 ) -> Callable[[str], str | None]:
-    rows = name.columns.get(column, {})
-    if error or name.error:
-        return functools.partial(table, name=name, default=default, error=error, column=column)
-    otherwise = default or (name.default if column == "value" else None)
-    if otherwise is None:
-        return rows.get
-    return lambda value: rows.get(value, otherwise)
+    answers = to or (name.answers if from_ == "code" else "code")
+    said = name.between(from_, answers)
+    otherwise = default or (name.default if answers == name.answers else None)
+    if default or not (error or name.error):
+        return said.get if otherwise is None else lambda value: said.get(value, otherwise)
 
+    def strictly(value: str) -> str:
+        if value not in said:
+            raise Unusable(f"the table {name.name} does not hold this code")
+        return said[value]
 
-@function
-def table_code(value: str, *, name: Table, error: bool = False, column: str = "value") -> str | None:
-    """The other way round: the first code of a code table that says this. Nothing where none does, or the
-    message is refused (JL-M051) with `error`.
-
-    >>> table_code("male", name=Table("gender", {"value": {"M": "male", "1": "male"}}))
-    'M'
-    """
-    return _table_code(name=name, error=error, column=column)(value)
-
-
-@prepares(table_code)
-def _table_code(*, name: Table, error: bool = False, column: str = "value") -> Callable[[str], str | None]:
-    codes: dict[str, str] = {}
-    for code, said in name.columns.get(column, {}).items():
-        codes.setdefault(said, code)
-    if not error:
-        return codes.get
-
-    def code_of(value: str) -> str:
-        if value not in codes:
-            raise Unusable(f"the table {name.name} has no code for this")
-        return codes[value]
-
-    return code_of
+    return strictly
 
 
 @function

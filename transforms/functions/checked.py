@@ -7,14 +7,17 @@ import re
 from config.registry import nearest
 from transforms.functions import absent, lists, patterns, text
 from transforms.pipes import checks
-from transforms.tables import Table
+from transforms.tables import CODE, Table
 
 
 @checks(absent.table)
-def _table(*, name: Table, column: str = "value", **_: object) -> str:
+def _table(*, name: Table, from_: str = "", to: str = "", **_: object) -> str:
     """A column that is misspelt. One that a site's own table leaves out is not: there it says nothing."""
-    near = "" if column in name.columns else nearest(column, name.columns)
-    return f"{name.name} has no column {column!r}; did you mean {near}?" if near else ""
+    for column in (from_, to):
+        near = "" if column in ("", CODE, *name.columns) else nearest(column, (CODE, *name.columns))
+        if near:
+            return f"{name.name} has no column {column!r}; did you mean {near}?"
+    return ""
 
 
 @checks(patterns.match)
