@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from channels.case_text import compile_cases
 from channels.cases import Case
+from channels.describe import describe
 from channels.hl7_doubts import doubts, stated_version
 from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry, Test, ValidateText
 from channels.read import channel_text
@@ -21,9 +22,10 @@ from config.errors import Problem
 from config.models import old_names
 from config.registry import Names, destinations, formats, sources
 from config.text import At, Document
+from endpoints.base import Described, WebOptions
 from schemas.base import Format
 from schemas.choice import choose
-from schemas.validation.base import Validation
+from schemas.validation.base import BadKind, Kind, Validation
 from transforms.conditions import compile_when
 from transforms.expression import compile_value
 from transforms.library import Library
@@ -123,6 +125,8 @@ class _Compiler:
         order_by = self._read(compile_value, text.order.by, ("order", "by")) if text.order else None
         duplicates = text.duplicates
         duplicates_by = self._read(compile_value, duplicates.by, ("duplicates", "by")) if duplicates else None
+        web = source is not None and isinstance(source[1], WebOptions)
+        response = self._response(source[1]) if source is not None and web else None
         good = [branch for branch in branches if branch is not None]
         if source is None or len(good) < len(branches) or any(p.severity == "error" for p in self.problems):
             return None
@@ -145,9 +149,25 @@ class _Compiler:
             max_messages=text.limit.messages,
             max_bytes=text.limit.bytes,
             keep=Keep(text.keep.body, text.keep.rows) if text.keep else None,
+            web=web,
+            described=describe(text, validation.kind if validation else None, response)
+            if web
+            else Described(),
             digest=self._digest(),
             file=self.made.document.file,
         )
+
+    def _response(self, options: WebOptions) -> Kind | None:
+        """The schema of answers, where the door names one."""
+        name = getattr(options, "response", "")
+        if not name.endswith(".json"):
+            return None
+        kind = next(iter(self.text.from_))
+        try:
+            return self.workshop.kinds.get(name)
+        except BadKind as error:
+            self.problems.append(Problem(("from", kind, "response"), error.code, error.text, error.hint))
+            return None
 
     def _format(self) -> Any:
         return (

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from channels.case_schema import TESTS
 from config.units import Seconds, Size
+from endpoints.base import Described
 from schemas.message import Message
 from schemas.validation.base import Validation
 
@@ -224,5 +225,17 @@ class Channel:
     max_messages: int = 1_000_000
     max_bytes: int = 2_000_000_000
     keep: Keep | None = None
+    web: bool = False  # whether its source is a door of the engine's web server
+    described: Described = field(default_factory=Described)
     digest: str = ""
     file: str = ""
+
+    @property
+    def asks(self) -> str:
+        """The destination whose answer is the reply, or ''."""
+        return self.reply if self.reply not in ("accepted", "none") else ""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether its replies are kept: for resends, or for who asks later."""
+        return self.duplicates_by is not None or self.web

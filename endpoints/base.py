@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -54,6 +54,20 @@ class WebOptions(Options):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a web door says of its channel in /openapi.json. `request` and `response` are names in `schemas`."""
+
+    title: str = ""
+    schemas: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # JSON Schema, with references within the document
+    request: str = ""
+    response: str = ""
+    examples: Mapping[str, Any] = field(default_factory=dict)  # of requests: trees, or texts
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Web(Protocol):
     """The engine's one HTTP server, to which web doors add their routes."""
 
@@ -65,9 +79,12 @@ class Web(Protocol):
         *,
         who: WebOptions | None = None,
         channel: str = "",
+        schemas: Mapping[str, Any] | None = None,
         **facts: Any,
     ) -> None:
-        """`handler` sees only what `who` lets in; without it, everything. Raises OSError where the route is taken."""
+        """`schemas` are what /openapi.json has of it besides its `facts`.
+
+        `handler` sees only what `who` lets in; without it, everything. Raises OSError where the route is taken."""
 
     def remove_route(self, path: str, methods: list[str]) -> None: ...
 
@@ -98,6 +115,10 @@ class Ground:
     spool: Callable[[], Spool] | None = (
         None  # for a source's large bodies; without it they are held in memory
     )
+    # What became of a message: caller's name, message's id, how long to wait for more than `pending` (seconds). Only
+    # where a destination's answer is the reply.
+    results: Callable[[str, str, float], Awaitable[Reply | None]] | None = None
+    described: Described = field(default_factory=Described)
 
 
 class Arrival:

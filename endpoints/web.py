@@ -14,7 +14,7 @@ import functools
 import http
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +34,7 @@ from config.tls import Peer, ServerTls, peer_of
 from endpoints.base import WebOptions
 from endpoints.callers.admission import Admission
 from endpoints.callers.asking import asking
+from endpoints.describing import PROBLEM, SECURITY
 from endpoints.limits import CLOSE, Body, Limit, limit_problem, problem
 from endpoints.secure import Gate, listening
 
@@ -42,6 +45,9 @@ HEAD_WITHIN_S = 15.0
 BODY_WITHIN_S = 60.0
 KEEP_ALIVE_S = 75
 STOP_WITHIN_S = 10
+PACK_FROM = 1400  # bytes: what fits into one packet gains nothing
+PACK_LEVEL = 4
+MAX_FIELDS = 100  # header fields of a request
 _RETRY_AFTER = {"retry-after": "5"}
 
 
@@ -72,6 +78,8 @@ class _Guard:
         size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(n) + len(v) for n, v in headers)
         if size > self.web.max_head:
             return problem(431, "JL-E202", detail=f"the headers are larger than {self.web.max_head} bytes")
+        if len(headers) > MAX_FIELDS:
+            return problem(431, "JL-E202", detail=f"more than {MAX_FIELDS} header fields")
         return None
 
 
@@ -211,6 +219,9 @@ class WebServer:
         self.head_within_s = HEAD_WITHIN_S
         self.body_within_s = BODY_WITHIN_S
         self.app = FastAPI(title="Jingluo 经络", docs_url=None, redoc_url=None)
+        self.app.openapi = self._openapi  # type: ignore[method-assign]
+        self._schemas: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.app.add_middleware(GZipMiddleware, minimum_size=PACK_FROM, compresslevel=PACK_LEVEL)
         self.app.add_middleware(_Guard, web=self)
         self.app.add_exception_handler(HTTPException, _on_http)
         self.app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -258,6 +269,7 @@ class WebServer:
         *,
         who: WebOptions | None = None,
         channel: str = "",
+        schemas: Mapping[str, Any] | None = None,
         **facts: Any,
     ) -> None:
         """Raises OSError where another door has the route."""
@@ -265,14 +277,31 @@ class WebServer:
             handler = asking(handler, self.admission, who, channel)
         if self._find(path, methods) is not None:
             raise OSError(errno.EADDRINUSE, f"{'/'.join(methods)} {path} is taken")
+        facts = {"response_class": Response, **facts}
         self.app.add_api_route(path, handler, methods=list(methods), **facts)
+        self._schemas[path, methods[0]] = schemas or {}
         self.app.openapi_schema = None
 
     def remove_route(self, path: str, methods: list[str]) -> None:
         route = self._find(path, methods)
         if route is not None:
             self.app.router.routes.remove(route)
+            self._schemas.pop((path, methods[0]), None)
             self.app.openapi_schema = None
+
+    def _openapi(self) -> dict[str, Any]:
+        """Made anew where a door came or went."""
+        if self.app.openapi_schema is None:
+            routes = self.app.routes
+            made = get_openapi(title=self.app.title, version=self.app.version, routes=routes)
+            components = made.setdefault("components", {})
+            schemas: dict[str, Any] = components.setdefault("schemas", {})
+            schemas["Problem"] = PROBLEM
+            for some in self._schemas.values():
+                schemas |= some
+            components["securitySchemes"] = SECURITY
+            self.app.openapi_schema = made
+        return self.app.openapi_schema
 
     def _find(self, path: str, methods: list[str]) -> APIRoute | None:
         for route in self.app.router.routes:

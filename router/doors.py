@@ -7,7 +7,8 @@ its messages to the channel's new intake.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -39,10 +40,12 @@ class Door:
     def serves(self, channel: Channel) -> bool:
         """Whether this door is also that channel's, as it stands."""
         own = self.channel
-        return (own.kind, own.options, own.format.name) == (
+        return (own.kind, own.options, own.format.name, bool(own.asks), own.described) == (
             channel.kind,
             channel.options,
             channel.format.name,
+            bool(channel.asks),
+            channel.described,
         )
 
     @property
@@ -62,11 +65,14 @@ class Doors:
         base_dir: str,
         now_ms: Callable[[], int],
         spool: Callable[[], Spool] | None = None,
+        results: Callable[[str, str, str, float], Awaitable[Reply | None]] | None = None,
     ) -> None:
+        """`results`: channel, caller, message's id, and how long to wait for more than `pending` (seconds)."""
         self._web = web
         self._base_dir = base_dir
         self._now_ms = now_ms
         self._spool = spool
+        self._results = results
         self._paused: set[str] = set()
         self._changing = asyncio.Lock()
         self._doors = {channel.name: self._door(channel, deliver) for channel, deliver in ways_in}
@@ -192,6 +198,8 @@ class Doors:
             self._base_dir,
             now=lambda: self._now_ms() / 1000,
             spool=self._spool,
+            results=partial(self._results, channel.name) if self._results and channel.asks else None,
+            described=channel.described,
         )
         source = kind(channel.options, ground)
         if channel.name in self._paused:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -19,14 +19,17 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from channels.model import Channel
+from config.errors import BadMessage
 from config.private import make_file
 from schemas.message import Message, Reply
 
 log = structlog.get_logger()
 
 _LONGEST_REPLY = 1_000_000  # bytes of a destination's answer that is kept for resends
+_WITHIN_S = 86_400.0  # where the channel does not say
 _SWEEP_S = 60.0
 _UNWRITTEN = 10_000  # keys that the disk did not take are known all the same, so many of them
 _SWEPT = 10_000  # rows forgotten in one step
@@ -35,18 +38,21 @@ CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, until_ms INTEGER NOT NULL
 CREATE INDEX IF NOT EXISTS seen_until ON seen (until_ms);
 CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
 """
+_OTHER = "this key was sent with another request; a new request needs a new key 幂等键已用于另一请求"
+_UNDER_WAY = "the request of this key is under way; ask again in a moment 同一请求正在处理，请稍后重试"
 _FIND = "SELECT reply FROM seen WHERE key = ? AND until_ms > ?"
 _FORGET = "DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE until_ms <= ? LIMIT ?)"
 
 encode_reply = msgspec.msgpack.Encoder(enc_hook=dict).encode
-_decode = msgspec.msgpack.Decoder(Reply).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 
 class First(NamedTuple):
-    """The message that a resend repeats: its id, and the reply it got or is going to get."""
+    """The message that a resend repeats: its id, and the reply it got or is going to get. `of`: see `Once`."""
 
     id: str
     reply: asyncio.Future[Reply]
+    of: bytes = b""
 
 
 Row = tuple[bytes, int, bytes]  # key, until when (Unix ms), the encoded reply
@@ -76,11 +82,14 @@ class Seen:
         self.tell: Callable[[Collection[Row]], None] = lambda rows: None  # what is new here
         self.heard_ms = 0  # when the last of what others remember was told, as far as the file knows
         self._rows: dict[bytes, Row] = {}
+        self._writing: dict[bytes, Row] = {}
         # What the disk did not take yet: known all the same, and tried again with what comes next.
         self._unwritten: dict[bytes, Row] = {}
         self._gathering: asyncio.Future[None] | None = None
         self._in_hand: asyncio.Future[None] | None = None  # being written
         self._sweeper: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._watched: dict[bytes, list[asyncio.Future[bytes]]] = {}
 
     async def start(self) -> None:
         """Raises sqlite3.Error where the file cannot be used. Once is enough."""
@@ -101,15 +110,17 @@ class Seen:
             self._soon()
         while (writing := self._in_hand or self._gathering) is not None:
             await writing
+        self._stopped = True
         self._reads.close()
         await self._do(self._writes.close)
         self._thread.shutdown()
 
     def find(self, key: bytes) -> Reply | None:
         """A look into the file that the system has in memory: about 10 microseconds."""
-        if key in self._unwritten:
-            _, until_ms, reply = self._unwritten[key]
-            return _decode(reply) if until_ms > self._now_ms() else None
+        for rows in (self._rows, self._unwritten, self._writing):
+            if key in rows:
+                _, until_ms, reply = rows[key]
+                return decode_reply(reply) if until_ms > self._now_ms() else None
         try:
             row = self._reads.execute(_FIND, (key, self._now_ms())).fetchone()
         except (
@@ -117,26 +128,47 @@ class Seen:
         ) as error:  # then every message is new: worse for the receiver, safe for the patient
             log.error("duplicates.not_known", error=str(error))
             return None
-        return _decode(row[0]) if row else None
+        return decode_reply(row[0]) if row else None
 
     def remember(self, key: bytes, reply: Reply, within_ms: int) -> asyncio.Future[None]:
         """Done once it is on disk, or cannot be: then that is said in the log, and a restart would forget it."""
         if len(reply.body) > _LONGEST_REPLY:
             text = "answered before; the answer was too large to be kept 已处理，结果过大未保存"
             reply = Reply("pending", id=reply.id, text=text)
-        self._rows[key] = (key, self._now_ms() + within_ms, encode_reply(reply))
+        self._rows[key] = row = (key, self._now_ms() + within_ms, encode_reply(reply))
+        self._notice(row)
         return self._soon()
 
     def learn(self, rows: Iterable[Row], at_ms: int = 0) -> asyncio.Future[None]:
         """What others know, told at this time. Known here from now on; done once it is on disk, or cannot be."""
         now_ms = self._now_ms()
-        self._unwritten.update((row[0], row) for row in rows if row[1] > now_ms)
+        for row in rows:
+            if row[1] > now_ms:
+                self._unwritten[row[0]] = row
+                self._notice(row)
         self.heard_ms = max(self.heard_ms, at_ms)
-        if self._unwritten:
+        if self._unwritten and not self._stopped:
             return self._soon()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
         return done
+
+    def watch(self, key: bytes) -> asyncio.Future[bytes]:
+        """The next reply of this key, encoded, whoever remembers it."""
+        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._watched.setdefault(key, []).append(heard)
+        heard.add_done_callback(lambda done: self._unwatch(key, done))
+        return heard
+
+    def _unwatch(self, key: bytes, done: asyncio.Future[bytes]) -> None:
+        left = [heard for heard in self._watched.pop(key, ()) if heard is not done]
+        if left:
+            self._watched[key] = left
+
+    def _notice(self, row: Row) -> None:
+        for heard in self._watched.get(row[0], ()):
+            if not heard.done():
+                heard.set_result(row[2])
 
     def _soon(self) -> asyncio.Future[None]:
         if self._gathering is None:
@@ -151,7 +183,7 @@ class Seen:
         assert done is not None
         if self._rows:
             self.tell(self._rows.values())
-        self._in_hand, self._gathering, self._rows = done, None, {}
+        self._in_hand, self._gathering, self._rows, self._writing = done, None, {}, rows
 
         def written(future: asyncio.Future[Any]) -> None:
             self._in_hand = None
@@ -162,6 +194,7 @@ class Seen:
             else:
                 came = self._unwritten.items()
                 self._unwritten = {key: row for key, row in came if rows.get(key) is not row}
+            self._writing = {}
             if self._gathering is not None:
                 self._write()
             done.set_result(None)
@@ -201,42 +234,67 @@ class Seen:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
+class Key(NamedTuple):
+    """By what a message would be known again. `of`: see `Once`; empty where it is the message's own value."""
+
+    name: bytes
+    of: bytes = b""
+
+
 class Duplicates:
-    """One channel's resends."""
+    """One channel's resends: by what its sender calls a request (`Once`), and by a value of the message."""
 
     def __init__(self, channel: Channel, seen: Memory) -> None:
-        assert channel.duplicates_by is not None
         self._by = channel.duplicates_by
-        self._within_ms = int(channel.duplicates_within_s * 1000)
+        self._within_ms = int((channel.duplicates_within_s or _WITHIN_S) * 1000)
         self._name = channel.name.encode()
         self._seen = seen
 
-    def key(self, tree: Any, message: Message) -> bytes:
-        """Empty where the message has no such value: then it is nobody's resend."""
-        value = self._by(tree, message)
-        if not value:
-            return b""
-        return hashlib.blake2b(self._name + b"\0" + value.encode(), digest_size=20).digest()
+    def keys(self, message: Message, tree: Any) -> tuple[Key, ...]:
+        """None where it has no such value: then it is nobody's resend."""
+        once, value = message.once, self._by(tree, message) if self._by is not None else None
+        own = (Key(self._digest(b"\1" + once.key), once.of),) if once is not None else ()
+        return (*own, Key(self._digest(b"\0" + value.encode()))) if value else own
 
-    def first(self, key: bytes) -> First | None:
-        """The message that this one repeats."""
-        if key in self._seen.open:
-            return self._seen.open[key]
-        reply = self._seen.find(key)
-        if reply is None:
-            return None
-        known: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        known.set_result(reply)
-        return First(reply.id, known)
+    def first(self, keys: Sequence[Key]) -> First | None:
+        """The message that this one repeats. Raises BadMessage where it cannot be told by the sender's own key."""
+        for key in keys:
+            first = self._seen.open.get(key.name)
+            if first is not None and key.of:
+                raise _other() if first.of != key.of else BadMessage("JL-M081", _UNDER_WAY)
+            if first is not None:
+                return first
+            reply = self._seen.find(key.name)
+            if reply is not None and key.of and reply.of != key.of:
+                raise _other()
+            if reply is not None:
+                known: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+                known.set_result(reply)
+                return First(reply.id, known)
+        return None
 
-    def begin(self, key: bytes, id: str) -> None:
+    def begin(self, keys: Sequence[Key], id: str) -> None:
         """A message is on its way to the broker: who repeats it from now on waits for the same reply."""
-        self._seen.open[key] = First(id, asyncio.get_running_loop().create_future())
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        for key in keys:
+            self._seen.open[key.name] = First(id, reply, key.of)
 
-    def kept(self, key: bytes, reply: Reply) -> asyncio.Future[None]:
+    def kept(self, keys: Sequence[Key], reply: Reply) -> asyncio.Future[None]:
         """It is durable. Its sender is answered only when this is done."""
-        return self._seen.remember(key, reply, self._within_ms)
+        of = [replace(reply, of=key.of) if key.of else reply for key in keys]
+        done = [
+            self._seen.remember(key.name, one, self._within_ms) for key, one in zip(keys, of, strict=True)
+        ]
+        return done[-1]  # they go to disk together
 
-    def end(self, key: bytes, reply: Reply) -> None:
+    def end(self, keys: Sequence[Key], reply: Reply) -> None:
         """Its sender has this reply. One that was not accepted is forgotten: the resend is the message."""
-        self._seen.open.pop(key).reply.set_result(reply)
+        first = [self._seen.open.pop(key.name) for key in keys]
+        first[0].reply.set_result(reply)
+
+    def _digest(self, value: bytes) -> bytes:
+        return hashlib.blake2b(self._name + value, digest_size=20).digest()
+
+
+def _other() -> BadMessage:
+    return BadMessage("JL-M080", _OTHER)

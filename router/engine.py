@@ -102,7 +102,8 @@ class Engine:
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
-        self.doors = Doors(ways_in, self.web, str(settings.site), now_ms, self.makers.blobs.spool)
+        base, makers = str(settings.site), self.makers
+        self.doors = Doors(ways_in, self.web, base, now_ms, makers.blobs.spool, makers.results.wait)
         self.unattended: dict[str, int] = {}  # queues that no channel has any more: what waits there
         self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
         self.pressure = Pressure(taking, self._taken)
@@ -160,7 +161,7 @@ class Engine:
             await self._journal.start()
             self._keeping.start()
         await self.makers.replies.open()
-        if "intake" in self.roles and any(c.duplicates_by for c in self.site.channels):
+        if self.roles & {"intake", "delivery"} and any(c.remembers for c in self.site.channels):
             await self.makers.remember()
         if "intake" in self.roles and self.site.callers.sign:
             await self.nonces.start()

@@ -14,16 +14,18 @@ from typing import Any
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
 from router.brokers.base import BrokerDown, Publisher, QueueFull
-from router.duplicates import Duplicates, First
+from router.duplicates import Duplicates, First, Key
 from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
 from router.ids import new_id
 from router.large import APART, Large, ref_of
 from router.metrics import Metrics
 from router.replies import Replies, pending
+from router.results import Results
 from schemas.message import Blob, Message, Reply
 from schemas.validation.base import NOT_WHOLE, Fault, told
 
@@ -40,10 +42,10 @@ class _Arrival(Struct):
     done: asyncio.Future[Reply]
     started: float
     waited: asyncio.Future[Reply] | None = None  # a destination's answer
-    duplicates: Duplicates | None = None  # where a resend of it would be known by `key`
-    key: bytes = b""
+    keys: tuple[Key, ...] = ()  # by which a resend of it would be known
     path: str = ""  # of what it is refused for
     first: First | None = None  # the message that this one repeats
+    caller: str = ""
 
     def settle(self, reply: Reply) -> None:
         if not self.done.done():  # else the sender went away
@@ -72,7 +74,8 @@ class Intake:
         now_ms: Callable[[], int],
         large: Large,
         full: Callable[[], None],
-        duplicates: Duplicates | None = None,
+        duplicates: Duplicates,
+        results: Results | None = None,
         ids: Callable[[int], str] = new_id,
     ) -> None:
         """`full` is told that a queue took no more; `ids` makes the id of a message that came at a time (Unix ms)."""
@@ -86,11 +89,12 @@ class Intake:
         self.taken = self.taken_bytes = 0  # what was published so far
         self._reading: asyncio.Future[_Came] | None = None  # the last that is read in a thread
         self._duplicates = duplicates
+        self._results = results if channel.web else None
         self._ids = ids
         self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
         self._names = tuple(b.name for b in channel.branches)
         self._silent = channel.reply == "none"
-        self._asks = channel.reply if channel.reply not in ("accepted", "none") else ""
+        self._asks = channel.asks
 
     def deliver(self, message: Message) -> asyncio.Future[Reply]:
         """Takes one message. Never raises; the Future ends in a Reply once the broker has confirmed."""
@@ -141,7 +145,10 @@ class Intake:
         """`read`: what came of reading it already."""
         now_ms = self._now_ms()
         arrival = _Arrival(
-            message_id or self._ids(now_ms), asyncio.get_running_loop().create_future(), time.perf_counter()
+            message_id or self._ids(now_ms),
+            asyncio.get_running_loop().create_future(),
+            time.perf_counter(),
+            caller=message.headers.get("caller.name", ""),
         )
         try:
             envelope, queues = self._decide(message, arrival, now_ms, read)
@@ -163,8 +170,8 @@ class Intake:
         # Before the publish: a quick destination may answer before the confirm is read.
         if self._asks in envelope.destinations:
             arrival.waited = self._replies.expect(arrival.id, self.channel.timeout_s)
-        if arrival.duplicates is not None:
-            arrival.duplicates.begin(arrival.key, arrival.id)
+        if arrival.keys:
+            self._duplicates.begin(arrival.keys, arrival.id)
         self.taken += 1
         self.taken_bytes += len(body)
         confirmed = self._broker.publish(queues, body)
@@ -181,18 +188,17 @@ class Intake:
             if read is None:
                 read = self._read(message)
             tree = read.tree
-            key = self._duplicates.key(tree, message) if self._duplicates is not None else b""
-            if key and self._duplicates is not None:
-                arrival.first = self._duplicates.first(key)
-                if arrival.first is not None:
-                    resent = self._unsent(message, arrival.id, now_ms, "duplicate", arrival.first.id)
-                    return resent, (JOURNAL,)
+            keys = self._duplicates.keys(message, tree)
+            arrival.first = self._duplicates.first(keys)
+            if arrival.first is not None:
+                resent = self._unsent(message, arrival.id, now_ms, "duplicate", arrival.first.id)
+                return resent, (JOURNAL,)
             envelope, queues = self._route(message, read, arrival.id, now_ms)
         except BadMessage as error:
             arrival.path = error.path
             return self._unsent(message, arrival.id, now_ms, "refused", error=error), (JOURNAL,)
-        if key and envelope.destinations:
-            arrival.duplicates, arrival.key = self._duplicates, key
+        if envelope.destinations:
+            arrival.keys = keys
         return envelope, queues
 
     def _read(self, message: Message) -> _Read:
@@ -309,25 +315,38 @@ class Intake:
             if arrival.waited is None:
                 self._known(arrival, Reply("accepted", id=envelope.id, silent=self._silent))
             else:
-                if arrival.duplicates is not None:
-                    arrival.duplicates.kept(arrival.key, pending(envelope.id))
-                arrival.waited.add_done_callback(lambda future: self._known(arrival, future.result()))
+                if arrival.keys:
+                    self._duplicates.kept(arrival.keys, pending(envelope.id))
+                    self._pending(envelope, pending(envelope.id))
+                arrival.waited.add_done_callback(
+                    lambda future: self._came_back(arrival, envelope, future.result())
+                )
         self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
 
     def _forget(self, blob: BlobRef | None, problem: BaseException | None) -> None:
         if blob is not None:
             asyncio.get_running_loop().run_in_executor(None, self._large.forget, blob, problem)
 
+    def _came_back(self, arrival: _Arrival, envelope: Envelope, reply: Reply) -> None:
+        """What its destination said, or `pending`."""
+        if reply.state == "pending":
+            self._pending(envelope, reply)
+        self._known(arrival, reply)
+
+    def _pending(self, envelope: Envelope, reply: Reply) -> None:
+        if self._results is not None:
+            self._results.pending(envelope, reply)
+
     def _known(self, arrival: _Arrival, reply: Reply) -> None:
-        if arrival.duplicates is not None:
-            kept = arrival.duplicates.kept(arrival.key, reply)
+        if arrival.keys:
+            kept = self._duplicates.kept(arrival.keys, reply)
             kept.add_done_callback(lambda _: self._end(arrival, reply))
         else:
             arrival.settle(reply)
 
     def _end(self, arrival: _Arrival, reply: Reply) -> None:
-        if arrival.duplicates is not None:
-            arrival.duplicates.end(arrival.key, reply)
+        if arrival.keys:
+            self._duplicates.end(arrival.keys, reply)
         arrival.settle(reply)
 
     def _repeat(self, arrival: _Arrival, blob: BlobRef | None, body: bytes, reply: Reply) -> None:
@@ -337,13 +356,15 @@ class Intake:
             self._forget(blob, None)
             arrival.settle(reply)
             return
+        if reply.state == "pending" and self._results is not None:
+            reply = self._results.find(self.channel.name, arrival.caller, reply.id) or reply
 
         def filed(confirmed: asyncio.Future[None]) -> None:
             problem = _problem(confirmed)
             (self._count.failed if problem else self._count.duplicates).inc()
             if problem is not None:
                 self._forget(blob, problem)
-            arrival.settle(_failed(arrival.id, problem) if problem else reply)
+            arrival.settle(_failed(arrival.id, problem) if problem else replace(reply, again=True))
             self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
 
         self._broker.publish((JOURNAL,), body).add_done_callback(filed)

@@ -144,7 +144,7 @@ class Reload:
         try:
             works = self._make(coming)
             async with self._ready(works):
-                if "intake" in engine.roles and any(c.duplicates_by for c in coming):
+                if engine.roles & {"intake", "delivery"} and any(c.remembers for c in coming):
                     await engine.makers.remember()
                 if "intake" in engine.roles and site.callers.sign:
                     await engine.nonces.start()

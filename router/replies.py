@@ -16,6 +16,7 @@ from config.errors import BadMessage, JingluoError, Refused
 from router.attempt import Outcome
 from router.brokers.base import Post
 from router.envelope import Attempt, Envelope
+from router.results import Results
 from schemas.message import Receipt, Reply
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=dict)
@@ -28,7 +29,9 @@ class Replies:
     `address` is this process's mailbox, which its messages name; empty where no other process delivers them.
     """
 
-    def __init__(self, broker: Post, limit: int = 10_000) -> None:
+    def __init__(self, broker: Post, results: Results | None = None, limit: int = 10_000) -> None:
+        """`results` are told of answers to web doors that nobody here waits for."""
+        self._results = results
         self._where: Callable[[], str] = lambda: ""
         self._broker = broker
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
@@ -89,8 +92,11 @@ class Replies:
     def _pass_on(self, envelope: Envelope, reply: Reply) -> None:
         if envelope.id in self._waiting:
             self._settle(envelope.id, reply)
-        elif envelope.reply_to and envelope.reply_to != self.address:
+            return
+        if envelope.reply_to and envelope.reply_to != self.address:
             self._broker.post(envelope.reply_to, _encoder.encode(reply))
+        if self._results is not None and "method" in envelope.headers:
+            self._results.ended(envelope, reply)
 
     def _came(self, body: bytes) -> None:
         reply = _decoder.decode(body)

@@ -29,6 +29,7 @@ from router.orders import specs
 from router.recorder import Recorder
 from router.replies import Replies
 from router.resends import Resends
+from router.results import Results
 from router.suspects import Suspects
 
 Tries = Callable[[str, str], tuple[int, int]]
@@ -97,8 +98,9 @@ class Makers:
         full: Callable[[str], None],
     ) -> None:
         """`full` is told of a channel one of whose queues took no more."""
-        self.replies = Replies(broker)
         self.seen = Seen(settings.var / "seen.db", now_ms)
+        self.results = Results(self.seen)
+        self.replies = Replies(broker, self.results)
         self._resends = Resends(broker, self.seen, now_ms)
         self.blobs = open_blobs(settings, now_ms, lambda: broker.open)
         self._settings = settings
@@ -119,11 +121,19 @@ class Makers:
 
     def work(self, channel: Channel) -> Work:
         """Raises what an endpoint's constructor raises."""
-        duplicates = Duplicates(channel, self.seen) if channel.duplicates_by else None
+        duplicates = Duplicates(channel, self.seen)
         large = Large(channel, self.blobs, self._settings.limits.whole)
         full = partial(self._full, channel.name)
         intake = Intake(
-            channel, self._broker, self.replies, self._metrics, self._now_ms, large, full, duplicates
+            channel,
+            self._broker,
+            self.replies,
+            self._metrics,
+            self._now_ms,
+            large,
+            full,
+            duplicates,
+            self.results,
         )
         delivers = "delivery" in self._settings.roles
         outlets = (

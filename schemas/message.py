@@ -31,6 +31,13 @@ class Blob(Protocol):
         """
 
 
+class Once(Struct, frozen=True):
+    """What a sender calls its request by, so that it is done once. `of` is another where it calls another one so."""
+
+    key: bytes
+    of: bytes
+
+
 class Message(Struct, frozen=True):
     """Bytes with an envelope.
 
@@ -53,6 +60,7 @@ class Message(Struct, frozen=True):
     fault: str = ""  # why its source could not take it whole: it is refused, and filed with what there is
     fault_code: str = ""
     blob: Blob | None = None
+    once: Once | None = None
 
 
 class Reply(Struct, frozen=True):
@@ -73,6 +81,8 @@ class Reply(Struct, frozen=True):
     headers: Mapping[str, str] = NOTHING
     retry_after_s: int = 0  # for failed: when to come back
     silent: bool = False  # the channel answers nothing (`reply: none`) unless the message was not accepted
+    of: bytes = b""  # of a reply that is remembered: `Once.of` of what it answers
+    again: bool = False  # it was given before: this is a resend's
 
 
 class Receipt(Struct, frozen=True):

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import structlog
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
 from msgspec.structs import replace
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
 from config.errors import JingluoError
 from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, not_kept
-from endpoints.limits import limit_problem, problem
+from endpoints.callers.asking import Handler
+from endpoints.limits import Limit, limit_problem, problem, unpacked
+from endpoints.rest import describe
+from endpoints.rest.answers import respond
 from endpoints.rest.door import DoorOptions, WebDoor, kept_headers, read_body
-from endpoints.rest.media import MEDIA_TYPES, content_type, media_type
+from endpoints.rest.later import TAIL, Results
+from endpoints.rest.media import MEDIA_TYPES, content_type
+from endpoints.rest.once import repeatable
 from schemas.form import Form
 from schemas.message import Message, Reply
 
 log = structlog.get_logger()
-
-_PENDING = "kept, no answer yet; do not send it again 已收下，尚无结果，请勿重发"
 
 
 class SourceOptions(DoorOptions):
@@ -35,7 +37,12 @@ class SourceOptions(DoorOptions):
     content_types: tuple[str, ...] = Field(
         (), description="taken; by default those of the format; `*` is any"
     )
-    response: str = Field("", description="content type of an answer; by default that of its format")
+    response: str = Field(
+        "", description="a destination's answer: its schema, a .json of schemas/, or else its content type"
+    )
+    idempotency_key: Literal["optional", "required"] = Field(
+        "optional", description="whether each request must have an `Idempotency-Key`"
+    )
 
 
 class HttpSource(WebDoor):
@@ -49,28 +56,54 @@ class HttpSource(WebDoor):
         super().__init__(options, ground)
         self.options = options
         self._taken = options.content_types or MEDIA_TYPES.get(ground.format, ("*",))
-        self._added = False
+        self._added: list[tuple[str, str]] = []
+        self._later = Results(ground.results, options.response, options.requests) if ground.results else None
 
     async def start(self, deliver: Deliver) -> None:
         if self.ground.web is None:
             raise OSError("the engine has no web server")
         self._deliver = deliver
-        facts = {"tags": [self.ground.name], "summary": self.ground.name, "openapi_extra": self._openapi()}
-        self.ground.web.add_route(
-            self.options.path,
-            [self.options.method],
-            self._handle,
-            who=self.options,
-            channel=self.ground.name,
-            **facts,
+        name, schemas = self.ground.name, self.ground.described.schemas
+        try:
+            for path, method, handler, facts in self._routes():
+                facts |= {"who": self.options, "channel": name, "schemas": schemas}
+                self.ground.web.add_route(path, [method], handler, **facts)
+                self._added.append((path, method))
+        except OSError:
+            self._remove()
+            raise
+
+    def _routes(self) -> Iterator[tuple[str, str, Handler, dict[str, Any]]]:
+        """Path, method, handler, and what /openapi.json says of it."""
+        options, name, said = self.options, self.ground.name, self.ground.described
+        answer = describe.answer_type(options.response, self.ground.format)
+        needs_key = options.idempotency_key == "required"
+        facts = describe.door(
+            name,
+            options.path,
+            options.method,
+            options,
+            self._taken,
+            answer,
+            self._later is not None,
+            needs_key,
+            said,
         )
-        self._added = True
+        yield options.path, options.method, self._handle, facts
+        if self._later is not None:
+            path = options.path.rstrip("/") + TAIL
+            yield path, "GET", self._later.handle, describe.results(name, path, options, answer, said)
 
     def close(self) -> None:
-        if self._added:
-            self._added = False  # from now on the route may be another's
+        self._remove()
+        if self._later is not None:
+            self._later.close()
+
+    def _remove(self) -> None:
+        added, self._added = self._added, []  # from now on the routes may be another's
+        for path, method in added:
             assert self.ground.web is not None
-            self.ground.web.remove_route(self.options.path, [self.options.method])
+            self.ground.web.remove_route(path, [method])
 
     async def _handle(self, request: Request) -> Response:
         if text := self.busy():
@@ -83,7 +116,7 @@ class HttpSource(WebDoor):
 
     async def _answer(self, request: Request) -> Response:
         kind, charset = content_type(request.headers.get("content-type", ""))
-        arrival, limit = Arrival(self.ground.spool), None
+        arrival, limit, repeat = Arrival(self.ground.spool), None, None
         if self.options.method == "GET":
             arrival.body, charset = _parameters(request, self.ground.format), "utf-8"
         else:
@@ -91,21 +124,29 @@ class HttpSource(WebDoor):
                 text = f"{kind} is not taken here"
                 return problem(415, "JL-E212", detail=text, headers={"accept": ", ".join(self._taken)})
             try:
-                limit = await read_body(request, arrival, self.options.max_size, self.options.body_within)
+                request = unpacked(request, self.options.max_size)
+                repeat = repeatable(request, self.options.idempotency_key == "required")
+                reading = repeat.request if repeat is not None else request
+                limit = await read_body(reading, arrival, self.options.max_size, self.options.body_within)
+            except Limit as refused:
+                return limit_problem(refused)
             except JingluoError as error:
                 log.warning(
                     "http.large_not_kept", channel=self.ground.name, code=error.code, reason=error.text
                 )
-                return self._respond(not_kept(error))
+                return respond(not_kept(error))
         client = request.client.host if request.client else ""
         headers = self._headers(request, kind)
         message = Message(arrival.body, f"http {client}", headers, charset=charset, blob=arrival.blob)
         if limit is not None:  # the engine refuses it, and files its head
             message = replace(message, fault=limit.detail, fault_code=limit.code)
+        elif repeat is not None:
+            message = replace(message, once=repeat.once())
         reply = await asyncio.shield(self._deliver(message))
         if limit is not None:
             return limit_problem(limit, reply.id if reply.state == "refused" else "")
-        return self._respond(reply)
+        later = request.url.path.rstrip("/") + "/results" if self._later is not None else ""
+        return respond(reply, self.options.response, later)
 
     def _headers(self, request: Request, kind: str) -> dict[str, str]:
         kept = kept_headers(request, self.options.headers, kind)
@@ -113,32 +154,9 @@ class HttpSource(WebDoor):
         return kept | {f"param.{name}": str(value) for name, value in request.path_params.items()}
 
     def told(self, message: Message, reply: Reply) -> Told:
-        response = self._respond(reply)
+        response = respond(reply, self.options.response)
         form = reply.format if reply.state == "answered" else "json"
         return Told(str(response.status_code), bytes(response.body), form)
-
-    def _respond(self, reply: Reply) -> Response:
-        if reply.state == "answered":
-            return Response(reply.body, 200, media_type=self.options.response or media_type(reply.format))
-        if reply.state == "refused":
-            return problem(400, reply.code, detail=reply.text, id=reply.id, path=reply.path)
-        if reply.state == "failed":
-            headers = {"retry-after": str(reply.retry_after_s or 5)}
-            return problem(503, reply.code, detail=reply.text, headers=headers)
-        if reply.silent:
-            return Response(status_code=204)
-        told = {"id": reply.id, "state": reply.state}
-        return JSONResponse(told | ({"detail": _PENDING} if reply.state == "pending" else {}), 202)
-
-    def _openapi(self) -> dict[str, Any]:
-        names = re.findall(r"\{(\w+)", self.options.path)
-        schema = {"type": "string"}
-        facts: dict[str, Any] = {
-            "parameters": [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
-        }
-        if self.options.method != "GET":
-            facts["requestBody"] = {"content": {t if t != "*" else "*/*": {} for t in self._taken}}
-        return facts
 
 
 def _parameters(request: Request, format: str) -> bytes:

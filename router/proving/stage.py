@@ -171,8 +171,8 @@ class _Scene:
             self.clock,
             self.large,
             _nothing,
-            Duplicates(channel, _Memory(self.clock)) if channel.duplicates_by else None,
-            lambda now_ms: self.given_id or id_of(now_ms, next(numbers)),
+            Duplicates(channel, _Memory(self.clock)),
+            ids=lambda now_ms: self.given_id or id_of(now_ms, next(numbers)),
         )
 
     async def message(self, body: bytes, at_ms: int, said: dict[str, Any]) -> Played:

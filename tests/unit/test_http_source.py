@@ -70,8 +70,15 @@ REFUSED = {
     "code": "JL-M010",
     "id": "7",
     "path": "byte 3",
+    "state": "refused",
 }
-FAILED = {"title": "Service Unavailable", "status": 503, "detail": "no broker", "code": "JL-B001"}
+FAILED = {
+    "title": "Service Unavailable",
+    "status": 503,
+    "detail": "no broker",
+    "code": "JL-B001",
+    "state": "failed",
+}
 
 
 @pytest.mark.parametrize(
@@ -291,7 +298,7 @@ async def test_the_interface_is_described(door: Door, client: httpx2.AsyncClient
     await door(FakeEngine(), format="fhir", path="/v1/{ward}")
     described = (await client.get("/openapi.json")).json()["paths"]["/v1/{ward}"]["post"]
     assert described["summary"] == "patients"
-    assert [one["name"] for one in described["parameters"]] == ["ward"]
+    assert [one["name"] for one in described["parameters"]] == ["ward", "Idempotency-Key"]
     assert "application/fhir+json" in described["requestBody"]["content"]
 
 
