@@ -49,7 +49,7 @@ def bundles(name: str) -> list[Any]:
     """What a map makes of the messages of its own tests."""
     made = compiled(name)
     given = [test["given"] for test in own_tests(name) if "error" not in test["expect"]]
-    return [json.loads(made.run(HL7.decode(text.encode()))) for text in given]
+    return [json.loads(made.run(made.source.decode(text.encode()))) for text in given]
 
 
 TO_FHIR = [name for name in LIBRARY.map_names() if name.endswith("-to-fhir") or "-to-fhir-" in name]
