@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+WINDOW_S = 10.0
 _DIGITS = 10  # of a control id: B, two of the run, the message's number
 
 
@@ -70,7 +71,8 @@ def summary(book: Book, first: int, last: int, began: float, over: float, backlo
     """What a run came to. Messages `first` to `last` were sent within the measured window, `began` to `over`.
 
     `sink_per_s` counts at the sink, from the first to the last arrival of those messages: what waited in a
-    queue when the window closed counts with the time it still took. Latencies are those of the answers.
+    queue when the window closed counts with the time it still took. Latencies are those of the answers;
+    `windows_p99_ms` has one of each ten seconds: it tells a machine that was disturbed once from one that is too slow.
     """
     arrivals = sorted(at for at in book.arrived[first:last] if at)
     answers = sorted(
@@ -84,6 +86,7 @@ def summary(book: Book, first: int, last: int, began: float, over: float, backlo
         "sink_per_s": (len(arrivals) - 1) / took if took else 0.0,
         "p50_ms": percentile(answers, 0.50) * 1000,
         "p99_ms": percentile(answers, 0.99) * 1000,
+        "windows_p99_ms": _windows(book, first, last),
         "backlog": backlog,
         "drain_s": max(max(book.arrived, default=over) - over, 0.0),
         "messages": len(book.sent),
@@ -91,6 +94,15 @@ def summary(book: Book, first: int, last: int, began: float, over: float, backlo
         "refused": book.refused,
         "unanswered": sum(1 for at in book.answered if at == 0.0),
     }
+
+
+def _windows(book: Book, first: int, last: int) -> list[float]:
+    """The 99th percentile of the answers to what was sent within each ten seconds, in ms."""
+    windows: dict[int, list[float]] = {}
+    for sent, done in zip(book.sent[first:last], book.answered[first:last], strict=True):
+        if done > 0.0:
+            windows.setdefault(int((sent - book.sent[first]) / WINDOW_S), []).append(done - sent)
+    return [percentile(sorted(took), 0.99) * 1000 for _, took in sorted(windows.items())]
 
 
 def end_to_end(book: Book, sinks: Sequence[Book], first: int, last: int) -> dict[str, Any]:

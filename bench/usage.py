@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
+_MACHINE = "machine"
 
 
 def cpu_s(pids: Iterable[int]) -> float:
@@ -18,6 +21,16 @@ def cpu_s(pids: Iterable[int]) -> float:
     """
     stats = dict(_stats())
     return sum(stats[pid][2] + stats[pid][3] for pid in _family(pids, stats) if pid in stats)
+
+
+def machine_s() -> float:
+    """CPU time of all processes and the kernel since the machine started, all cores together (seconds)."""
+    user, nice, system, _idle, _waiting, interrupts, soft, *_ = _cpu_ticks()
+    return (user + nice + system + interrupts + soft) * _TICK_S
+
+
+def _cpu_ticks() -> list[int]:
+    return [int(word) for word in (_PROC / "stat").read_text().partition("\n")[0].split()[1:]]
 
 
 def family(pids: Iterable[int]) -> set[int]:
@@ -84,3 +97,29 @@ def _stats() -> Iterator[tuple[int, tuple[str, int, float, float]]]:
         command, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
         own, ended = int(rest[11]) + int(rest[12]), int(rest[13]) + int(rest[14])
         yield int(entry.name), (command, int(rest[1]), own * _TICK_S, ended * _TICK_S)
+
+
+class Cores:
+    """How many cores each part, and all else on the machine, kept busy while the block ran."""
+
+    def __init__(self, parts: Mapping[str, Sequence[int]]) -> None:
+        self._parts = parts
+        self.used: dict[str, float] = {}
+
+    def __enter__(self) -> Cores:
+        self._began, self._before = time.perf_counter(), self._now()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._took = time.perf_counter() - self._began
+        self.used = {part: after - self._before[part] for part, after in self._now().items()}
+
+    def busy(self) -> dict[str, float]:
+        """By part, and `all others`: what disturbed the measurement, and the kernel's own work."""
+        parts = {part: used / self._took for part, used in self.used.items() if part != _MACHINE}
+        return {**parts, "all others": max(self.used[_MACHINE] / self._took - sum(parts.values()), 0.0)}
+
+    def _now(self) -> dict[str, float]:
+        return {_MACHINE: machine_s(), **{part: cpu_s(pids) for part, pids in self._parts.items()}}

@@ -116,7 +116,8 @@ def write_channel(
 ) -> None:
     """Its file, whole at once. `sinks` are ports by `channel.destination`; `again_ms` is the first wait of a retry."""
     more = f"order: {{by: $PID-3.1, lanes: {channel.lanes}}}\n" if channel.lanes else ""
-    more += "duplicates: {by: $MSH-10, within: 1h}\n" if channel.duplicates else ""
+    # a day: a clock that jumps by hours must not end it
+    more += "duplicates: {by: $MSH-10, within: 24h}\n" if channel.duplicates else ""
     lis, emr = (sinks[f"{channel.name}.{destination}"] for destination in DESTINATIONS)
     text = _CHANNEL.format(name=channel.name, port=door, more=more, lis=lis, emr=emr, again=again_ms)
     aside = folder / f"{channel.name}.new"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,6 +162,25 @@ def test_the_rate_counts_from_the_first_to_the_last_arrival_of_the_window() -> N
         "four messages, one every two seconds, though they were sent one a second"
     )
     assert (found["p50_ms"], found["drain_s"]) == (250.0, 15.0)
+
+
+def test_slow_answers_show_in_the_ten_seconds_in_which_they_were_asked_for() -> None:
+    book = Book(1)
+    for number in range(30):
+        book.next()
+        book.sent[number] = 100.0 + number
+        book.answered[number] = book.sent[number] + (2.0 if number == 15 else 0.25)
+    assert summary(book, 0, 30, 100.0, 130.0, 0)["windows_p99_ms"] == [250.0, 2000.0, 250.0]
+
+
+def test_what_a_part_keeps_busy_is_not_counted_with_the_others() -> None:
+    until = time.process_time() + 0.2
+    with usage.Cores({"this": [os.getpid()]}) as cores:
+        while time.process_time() < until:
+            pass
+    busy = cores.busy()
+    assert set(busy) == {"this", "all others"}
+    assert cores.used["this"] >= 0.19
 
 
 @pytest.mark.parametrize(("part", "value"), [(0.5, 2.0), (0.99, 4.0), (0.25, 1.0)])
