@@ -157,7 +157,7 @@ FILES: dict[str, tuple[str, Callable[[], Schema]]] = {
     "settings": ("jingluo.yaml", _settings),
     "map": ("maps/*.yaml", _map),
     "fragment": ("maps/types/*.yaml", _fragment),
-    "table": ("tables/*.yaml", _table),
+    "table": ("tables/**/*.yaml", _table),
 }
 
 

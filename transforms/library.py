@@ -7,7 +7,7 @@ A map is `<folder>/<name>.yaml`, a fragment `<folder>/types/<name>.yaml`, a tabl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from transforms.coverage import Watch
 from transforms.mapping import Compiler, Map
 from transforms.tables import Table, read_table
 
+_TABLES = (".csv", ".yaml")
 SHIPPED_MAPS = Path(__file__).parent / "maps"
 
 
@@ -36,8 +37,9 @@ class Library:
         self.runs = runs
         self._map_files = _by_name(maps, ".yaml")
         self._fragment_files = _by_name([folder / "types" for folder in maps], ".yaml")
+        self._table_folders = tuple(tables)
         self._table_files = _by_name(
-            [place for folder in tables for place in table_folders(folder)], ".csv", ".yaml"
+            [place for folder in tables for place in table_folders(folder)], *_TABLES
         )
         self._documents: dict[Path, Document | None] = {}
         self._maps: dict[str, Map | None] = {}
@@ -144,6 +146,17 @@ class Library:
         for name, path in self._table_files.items():
             if not {path.parent, path.parent.parent}.isdisjoint(folders):
                 self.table(name)
+        for folder in self._table_folders:
+            if folder in folders:
+                self.note(self._hidden(folder))
+
+    def _hidden(self, folder: Path) -> Iterator[Finding]:
+        """A table's file that is not read: another in the same folder, or in a folder of it, has its name."""
+        for path in _files(table_folders(folder), _TABLES):
+            read = self._table_files[path.stem]
+            if path != read and read.is_relative_to(folder):
+                hint = f"that one is read: {read.relative_to(folder)}"
+                yield Finding(str(path), 1, 1, "JL-C114", f"another file is the table {path.stem!r}", hint)
 
     def complain(self, document: Document, problems: Iterable[Problem]) -> None:
         self.note(document.findings(problems))
@@ -199,11 +212,16 @@ def table_folders(folder: Path) -> list[Path]:
     return [folder, *inner]
 
 
-def _by_name(folders: Sequence[Path], *suffixes: str) -> dict[str, Path]:
-    """Files by their name without suffix; the first folder that has a name wins."""
-    found: dict[str, Path] = {}
+def _files(folders: Sequence[Path], suffixes: Sequence[str]) -> Iterator[Path]:
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
             if path.suffix in suffixes:
-                found.setdefault(path.stem, path)
+                yield path
+
+
+def _by_name(folders: Sequence[Path], *suffixes: str) -> dict[str, Path]:
+    """Files by their name without suffix; the first folder that has a name wins."""
+    found: dict[str, Path] = {}
+    for path in _files(folders, suffixes):
+        found.setdefault(path.stem, path)
     return found
