@@ -83,7 +83,17 @@ _WAY = {
     "description": "what became of it at this destination",
     "anyOf": [
         _word(STATES),
-        _message({"state": _word(STATES), "code": _PLAIN, "tries": {"type": "integer", "minimum": 0}}),
+        _message(
+            {
+                "state": _word(STATES),
+                "code": _PLAIN,
+                "tries": {"type": "integer", "minimum": 0},
+                "then": {
+                    "type": "object",
+                    "description": "what must become of it in the channel that it is handed to",
+                },
+            }
+        ),
     ],
 }
 _EXPECT = _object(

@@ -25,18 +25,23 @@ _KEYS = ("name", "given", "before", "while", "envelope", "expect")
 _ENVELOPE = ("id", "source", "headers", "parent")
 _JOURNAL = ("state", "kind", "code", "parent", "index")
 _OWN = ("reply", "journal", "order")
+_THEN = ("journal", "order")
 
 
 def compile_cases(
     tests: list[Any],
     channel: Channel,
+    others: Mapping[str, Channel],
     tables: Tables,
     samples: Samples,
     problems: list[Problem],
 ) -> tuple[Case, ...]:
-    """All tests of a channel; one with mistakes has `faults`, and the mistakes are added to `problems`."""
+    """All tests of a channel; one with mistakes has `faults`, and the mistakes are added to `problems`.
+
+    `others` are the channels that it may send to, by name.
+    """
     made = [
-        _Reader(channel, tables, samples, ("tests", number)).case(test, problems)
+        _Reader(channel, others, tables, samples, ("tests", number)).case(test, problems)
         for number, test in enumerate(tests)
     ]
     named_twice([(case.name, case.at) for case in made], problems)
@@ -46,8 +51,11 @@ def compile_cases(
 class _Reader:
     """Reads one test."""
 
-    def __init__(self, channel: Channel, tables: Tables, samples: Samples, at: At) -> None:
-        self.channel, self.tables, self.samples, self.at = channel, tables, samples, at
+    def __init__(
+        self, channel: Channel, others: Mapping[str, Channel], tables: Tables, samples: Samples, at: At
+    ) -> None:
+        self.channel, self.others = channel, others
+        self.tables, self.samples, self.at = tables, samples, at
         self.branches = {branch.name: branch for branch in channel.branches}
         self.problems: list[Problem] = []
 
@@ -63,28 +71,32 @@ class _Reader:
     def _read(self, test: Mapping[str, Any], name: str) -> Case:
         expect, at = test["expect"], (*self.at, "expect")
         world = self._world(test.get("while", {}), (*self.at, "while"))
+        envelope = test.get("envelope", {})
+        return replace(
+            self.expected(expect, at, _OWN),
+            name=name,
+            at=self.at,
+            given=self._given(test["given"], (*self.at, "given")),
+            before=self._before(test.get("before", []), (*self.at, "before")),
+            world=world,
+            envelope=envelope_of(envelope, _ENVELOPE, self.problems, (*self.at, "envelope")),
+            reply=self._reply(expect["reply"], (*at, "reply")) if "reply" in expect else None,
+        )
+
+    def expected(self, expect: Mapping[Any, Any], at: At, beside: tuple[str, ...]) -> Case:
+        """What must become of a message in this channel. `beside`: what may be named but destinations."""
         ways = {}
         for key, spec in expect.items():
             if key in self.branches:
                 ways[key] = self._way(spec, key, (*at, key))
-            elif key not in _OWN:
-                self._unknown_destination(key, (*at, key))
+            elif key not in beside:
+                self._unknown_destination(key, (*at, key), beside)
         order = expect.get("order")
         if "order" in expect and (self.channel.order_by is None or isinstance(order, Mapping | list)):
             what = "this channel has no order" if self.channel.order_by is None else "order must be text"
             self._say((*at, "order"), "JL-C086", what)
-        return Case(
-            name,
-            self.at,
-            self._given(test["given"], (*self.at, "given")),
-            self._before(test.get("before", []), (*self.at, "before")),
-            world,
-            envelope_of(test.get("envelope", {}), _ENVELOPE, self.problems, (*self.at, "envelope")),
-            self._reply(expect["reply"], (*at, "reply")) if "reply" in expect else None,
-            self._journal(expect["journal"], (*at, "journal")) if "journal" in expect else None,
-            None if order is None else str(order),
-            ways,
-        )
+        journal = self._journal(expect["journal"], (*at, "journal")) if "journal" in expect else None
+        return Case("", at, journal=journal, order=None if order is None else str(order), ways=ways)
 
     # What comes in, and when.
 
@@ -192,10 +204,14 @@ class _Reader:
     # What is expected.
 
     def _way(self, spec: Any, name: str, at: At) -> Wanted:
-        """`sent`, or {state, code, tries, and the content}."""
+        """`sent`, or {state, code, tries, then, and the content}."""
         if not isinstance(spec, Mapping):
             return Wanted({"state": self._one_of(spec, STATES, at)})
         facts, rest = _parted(spec, ("state", "code", "tries"))
+        then = None
+        if "then" in rest:
+            then = self._then(rest.pop("then"), name, (*at, "then"))
+            facts = {"state": "sent", **facts}
         facts |= {"code": str(facts["code"])} if "code" in facts else {}
         if "state" in facts:
             self._one_of(facts["state"], STATES, (*at, "state"))
@@ -207,7 +223,21 @@ class _Reader:
             what = f"a content of what is expected to be {facts['state']}: nothing goes there"
             self._say((*at, next(iter(rest))), "JL-C086", what, on_key=True)
             return Wanted(facts)
-        return Wanted(facts, self._contents(rest, (self.branches[name].writes,), at))
+        return Wanted(facts, self._contents(rest, (self.branches[name].writes,), at), then)
+
+    def _then(self, spec: Any, name: str, at: At) -> Case | None:
+        """What becomes of it in the channel that it is handed to; None where that one cannot be read."""
+        target = self.branches[name].target
+        if not target:
+            self._say(at, "JL-C086", f"{name!r} sends to no channel: nothing follows", on_key=True)
+        elif not isinstance(spec, Mapping):
+            what = f"then must be a mapping: what is expected in the channel {target!r}"
+            self._say(at, "JL-C012", what)
+        elif target in self.others:
+            other = _Reader(self.others[target], self.others, self.tables, self.samples, at)
+            other.problems = self.problems
+            return other.expected(spec, at, _THEN)
+        return None
 
     def _reply(self, spec: Any, at: At) -> Wanted:
         """A state (`accepted`), a code of the source (`AA`, 202), or {state, code, error, and the content}."""
@@ -280,7 +310,7 @@ class _Reader:
                 hint = did_you_mean(nearest(str(key), known), list(known))
                 self._say((*at, key), "JL-C010", f"unknown key {str(key)!r}", hint, on_key=True)
 
-    def _unknown_destination(self, key: Any, at: At, beside: tuple[str, ...] = _OWN) -> None:
+    def _unknown_destination(self, key: Any, at: At, beside: tuple[str, ...]) -> None:
         known = [*self.branches, *beside]
         hint = did_you_mean(nearest(str(key), known), known)
         self._say(at, "JL-C081", f"no destination is called {str(key)!r}", hint, on_key=True)

@@ -49,10 +49,14 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What must be: facts by name (`state`, `code`, ...), and the content by the format that it may have."""
+    """What must be: facts by name (`state`, `code`, ...), and the content by the format that it may have.
+
+    `then`: what must become of it in the channel that it is handed to.
+    """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     contents: Mapping[str, Content] = field(default_factory=dict)
+    then: Case | None = None
 
 
 NOTHING_GIVEN = Given()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from channels.between import behind, between
 from channels.callers import callers_of
 from channels.compile import Draft
 from channels.loops import loops
@@ -62,16 +63,20 @@ def alone(made: Draft) -> None:
         _reached(text, name, branch, problems)
 
 
-def across(drafts: list[Draft], settings: Settings, callers: Callers) -> None:
-    """Adds what two channels say of each other: the later file is the one that does not run."""
+def across(drafts: list[Draft], unread: Collection[str], settings: Settings, callers: Callers) -> None:
+    """Adds what two channels say of each other: the later file is the one that does not run.
+
+    `unread` are the files that are no YAML.
+    """
     _once(drafts, "JL-C021", ("channel",), "name", _name)
     _ports(drafts, settings)
     _once(drafts, "JL-C024", ("from", "http", "path"), "method and path", _route)
     _once(drafts, "JL-C025", ("from", "file", "folder"), "folder", lambda made: _folder(made, settings.site))
     loops(drafts, settings)
+    between(drafts, unread)
     for made in drafts:
         callers_of(made, settings, callers)
-        _keep(made, settings)
+        _keep(made, settings, drafts)
 
 
 def _reply(text: ChannelText, problems: list[Problem]) -> None:
@@ -101,8 +106,8 @@ def _retry(retry: RetryText, at: At, made: Draft) -> None:
         made.problems.append(Problem((*at, "for"), "JL-C030", "retrying ends before the first wait is over"))
 
 
-def _keep(made: Draft, settings: Settings) -> None:
-    """What may still be tried again must still be there."""
+def _keep(made: Draft, settings: Settings, drafts: list[Draft]) -> None:
+    """What may still be tried again must still be there; it lies in the day of what it was first made from."""
     text = made.text
     if text is None or ("keep",) in made.absent:
         return
@@ -110,7 +115,7 @@ def _keep(made: Draft, settings: Settings) -> None:
     if keep.body is not None and keep.rows is not None and keep.body > keep.rows:
         what = "bodies cannot be kept longer than the rows they belong to"
         made.problems.append(Problem(("keep", "body") if text.keep else ("channel",), "JL-C048", what))
-    longest = max((branch.retry.for_ for branch in text.to.values()), default=0.0)
+    longest = max((branch.retry.for_ for branch in text.to.values()), default=0.0) + behind(made, drafts)
     for name, kept in (("body", keep.body), ("rows", keep.rows)):
         if kept is not None and kept < longest:
             what = (

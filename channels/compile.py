@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,8 +65,14 @@ class Draft:
     text: ChannelText | None = None
     absent: frozenset[At] = frozenset()
     source: tuple[str, Any] | None = None
+    format: Format | None = None
+    # Destinations that are channels: which one, and the format of what is sent there, where that is known.
+    handed: dict[str, tuple[str, Format | None]] = field(default_factory=dict)
     channel: Channel | None = None
     cases: tuple[Case, ...] = ()  # its tests
+    doubles: list[tuple[At, Draft]] = field(
+        default_factory=list
+    )  # as it would be with a second value of a key
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -92,15 +98,19 @@ class Workshop:
 
 
 def draft(document: Document, workshop: Workshop) -> Draft:
-    """A channel file with everything that can be said of it alone."""
+    """A channel file with everything that can be said of it alone, but for its tests."""
     made = Draft(document, problems=[*document.problems, *old_names(document.data, ChannelText)])
     made.text, made.absent = channel_text(document.data, made.problems)
     if made.text is not None:
         made.channel = _Compiler(made, made.text, workshop).channel()
-        if made.channel is not None and workshop.samples is not None:
-            tests, library = made.text.tests, workshop.library
-            made.cases = compile_cases(tests, made.channel, library, workshop.samples, made.problems)
     return made
+
+
+def read_tests(made: Draft, others: Mapping[str, Channel], workshop: Workshop) -> None:
+    """Its cases. `others` are all channels by name: a test may say what becomes of a message in the next one."""
+    if made.text is not None and made.channel is not None and workshop.samples is not None:
+        tests, library = made.text.tests, workshop.library
+        made.cases = compile_cases(tests, made.channel, others, library, workshop.samples, made.problems)
 
 
 class _Compiler:
@@ -111,7 +121,7 @@ class _Compiler:
         self.problems = made.problems
         self.workshop, self.systems = workshop, workshop.systems
         self.files: set[Path] = set()  # of the maps and tables that it uses
-        self.format = self._format()
+        self.format = made.format = self._format()
 
     def channel(self) -> Channel | None:
         """None where any part is wrong."""
@@ -187,11 +197,9 @@ class _Compiler:
         when = self._when(text.when, (*at, "when"))
         sent = mapped.target if mapped else None if text.map else self.format
         validation = self._validation(text.validate_, sent, (*at, "validate"))
-        if "channel" in text.send:
-            what = "this version does not send to a channel yet"
-            self.problems.append(Problem((*at, "send", "channel"), "JL-C036", what, on_key=True))
-            return None
         found = self._endpoint(text.send, destinations, (*at, "send"))
+        if found is not None and found[0] == "channel":
+            self.made.handed[name] = (found[1].channel, sent)
         if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
             return None
         retry = text.retry

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from channels.callers import idle
 from channels.checks import across, alone
-from channels.compile import Draft, Workshop, draft
+from channels.compile import Draft, Workshop, draft, read_tests
 from channels.model import Channel
 from channels.read import replaced
 from channels.systems import Systems, read_systems
@@ -69,8 +69,11 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
     workshop.library.read_all(
         [*settings.maps[:-1], *settings.tables[:-1]]
     )  # the last are those that are shipped
+    channels = {made.channel.name: made.channel for made in drafts if made.channel is not None}
+    for made in drafts:
+        _tested(made, channels, workshop)
     callers = site_callers(settings, env, workshop.systems)
-    across(drafts, settings, callers)
+    across(drafts, unread, settings, callers)
     for made in drafts:
         findings += made.document.findings(made.problems)
     findings += workshop.systems.findings()
@@ -145,7 +148,7 @@ def shown(path: Path, site: Path) -> str:
 
 
 def _drafted(document: Document, workshop: Workshop) -> Draft:
-    """A file's draft. Of a key that stands twice the first value counts, but both are checked."""
+    """A file's draft without its tests. Of a key that stands twice the first value counts, but both are checked."""
     made = draft(document, workshop)
     alone(made)
     for at, value in document.doubled[:MAX_DOUBLED]:
@@ -155,12 +158,21 @@ def _drafted(document: Document, workshop: Workshop) -> Draft:
             continue
         other = draft(replace(document, data=data, problems=()), workshop)
         alone(other)
+        made.doubles.append((at, other))
+    return made
+
+
+def _tested(made: Draft, channels: Mapping[str, Channel], workshop: Workshop) -> None:
+    """Its tests, and then all that is wrong with second values of its keys."""
+    read_tests(made, channels, workshop)
+    for at, other in made.doubles:
+        read_tests(other, channels, workshop)
+        first = at[:-1]
         made.problems += [
             replace(problem, at=(*at, *problem.at[len(first) :]))
             for problem in other.problems
             if problem.at[: len(first)] == first
         ]
-    return made
 
 
 def site_systems(settings: Settings, env: Mapping[str, str], findings: list[Finding]) -> Systems:

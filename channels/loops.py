@@ -1,4 +1,8 @@
-"""Channels that feed themselves: what goes out of one comes in at another, and round again."""
+"""Channels that feed themselves: what goes out of one comes in at another, and round again.
+
+By a network or a folder, a condition or a map on the way may end it: then such a loop is a warning. From channel to
+channel no loop is taken: each of its messages would be the child of the one before, without end.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,10 @@ MAX_WAY = 100  # channels one behind the other
 
 
 def loops(drafts: list[Draft], settings: Settings) -> None:
-    """Notes every way round once, at the destination that closes it, where every step is unconditional.
-
-    A condition or a map on the way may end it, so such a loop is a warning.
-    """
+    """Notes every way round once, at the destination that closes it."""
     doors = {_door(made.channel, settings): made for made in drafts if made.channel is not None}
     doors.pop(None, None)
+    doors |= {("channel", made.channel.name): made for made in drafts if made.channel is not None}
     done: set[str] = set()
     for made in drafts:
         _walk(made, [], doors, settings, done)
@@ -50,19 +52,28 @@ def _walk(
 def _note(ring: list[tuple[Draft, Branch]]) -> None:
     made, branch = ring[-1]
     names = [seen.channel.name for seen, _ in ring if seen.channel is not None]
-    certain = all(
+    inside = all(step.target for _, step in ring)
+    certain = inside or all(
         seen.channel is not None and seen.channel.when is None and step.when is None and step.map is None
         for seen, step in ring
     )
+    hint = "" if certain else "the conditions must end it"
+    if len(ring) > 1:
+        places = [f"{seen.document.file}:{_line(seen, step)}" for seen, step in ring]
+        hint = "; ".join(filter(None, (hint, f"by {', '.join(places)}")))
     made.problems.append(
         Problem(
             ("to", branch.name, "send"),
             "JL-C028",
             f"a loop: {' -> '.join([*names, names[0]])}",
-            "" if certain else "the conditions must end it",
+            hint,
             "error" if certain else "warning",
         )
     )
+
+
+def _line(made: Draft, branch: Branch) -> int:
+    return made.document.place(("to", branch.name, "send"))[0]
 
 
 def _door(channel: Channel, settings: Settings) -> Address | None:
@@ -80,6 +91,8 @@ def _door(channel: Channel, settings: Settings) -> Address | None:
 def _target(branch: Branch, settings: Settings) -> Address | None:
     """Where a destination puts messages, where that is this machine."""
     options = branch.options
+    if branch.target:
+        return ("channel", branch.target)
     if branch.kind == "mllp" and options.host in _HERE:
         return ("mllp", options.port)
     if branch.kind == "http":

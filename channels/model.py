@@ -198,6 +198,11 @@ class Branch:
     reply_format: Any = None  # of that answer: a schemas.base.Format
 
     @property
+    def target(self) -> str:
+        """The channel that it sends to, or ''."""
+        return str(self.options.channel) if self.kind == "channel" else ""
+
+    @property
     def longest_send_s(self) -> float:
         """How long one try may take at the most, where its kind has a limit; 0 where nobody knows."""
         return float(getattr(self.options, "timeout", 0.0) + getattr(self.options, "connect_within", 0.0))

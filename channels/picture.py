@@ -15,12 +15,12 @@ _WORDS = {
     "en": {
         "where": "where", "order": "in order of", "lanes": "lanes", "once": "once by", "reply": "reply from",
         "silent": "no reply", "map": "map", "answer": "its answer is the reply", "nowhere": "goes nowhere",
-        "valid": "only what is valid by", "noted": "faults noted by",
+        "valid": "only what is valid by", "noted": "faults noted by", "others": "others", "from": "channel",
     },
     "zh": {
         "where": "当", "order": "按序", "lanes": "路", "once": "去重", "reply": "应答来自",
         "silent": "不应答", "map": "映射", "answer": "其应答即回复", "nowhere": "没有目的地",
-        "valid": "须符合", "noted": "校验并记录",
+        "valid": "须符合", "noted": "校验并记录", "others": "其他通道", "from": "通道",
     },
 }  # fmt: skip
 
@@ -28,8 +28,8 @@ _WORDS = {
 def picture(way: Way, lang: Language) -> str:
     """The source and the channel beside each other, and below them a branch for each destination."""
     said = _WORDS[lang]
-    source = _box(kind_name(way.kind, lang), [way.address])
-    back = " <── " if way.reply != "none" else "     "
+    source = _box(kind_name(way.kind, lang), source_lines(way, lang))
+    back = " <── " if way.answers else "     "
     channel = _box(way.name, channel_lines(way, lang))
     indent = _width(source[0]) + 5
     lines = _beside(source, [" " * 5, " ──> ", back], channel)
@@ -48,6 +48,13 @@ def picture(way: Way, lang: Language) -> str:
             joint = ("└─> " if last else "├─> ") if row == 1 else "│   " if row == 0 or not last else "    "
             lines.append(f"{trunk}{joint}{line}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def source_lines(way: Way, lang: Language) -> list[str]:
+    """What the box says that messages come from."""
+    said = _WORDS[lang]
+    door = [way.address] if way.kind != "channel" else [] if way.feeders else [said["others"]]
+    return [*door, *(f"{said['from']} {name}" if door else name for name in way.feeders)]
 
 
 def channel_lines(way: Way, lang: Language) -> list[str]:

@@ -237,7 +237,8 @@ def _endpoint(name: str, names: Names) -> Schema:
         options["properties"] = {**options["properties"], "system": system}
         if required:
             options["anyOf"] = [{"required": ["system"]}, {"required": required}]
-        kinds[kind] = options
+        short = getattr(names.get(kind).Options, "short", "")
+        kinds[kind] = {"anyOf": [options["properties"][short], options]} if short else options
     one = {**_object(kinds), "minProperties": 1, "maxProperties": 1}
     named = _object({"system": system, **every}, required=["system"])
     return {**definitions, name: {"type": "object", "anyOf": [one, named]}}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from channels.picture import broken, channel_lines, map_lines, map_title, stop_lines
+from channels.picture import broken, channel_lines, map_lines, map_title, source_lines, stop_lines
 from channels.way import Way
 from channels.words import Language, condition, kind_name
 
@@ -83,13 +83,13 @@ def svg(way: Way, lang: Language) -> str:
         max(stop.height, made.height if made else 0, 2 * (17 * _above(where) + 12))
         for stop, made, where in zip(stops, maps, wheres, strict=True)
     ]
-    source = _box("source", kind_name(way.kind, lang), [way.address])
+    source = _box("source", kind_name(way.kind, lang), source_lines(way, lang))
     channel = _box("channel", way.name, channel_lines(way, lang))
     total = max(source.height, channel.height, sum(heights) + _ROW_GAP * (len(heights) - 1))
     middle = _MARGIN + total / 2
     source = source.at(_MARGIN, middle)
     channel = channel.at(source.right + _GAP, middle)
-    drawn = [source.drawn(), channel.drawn(), *_between(source, channel, back=way.reply != "none")]
+    drawn = [source.drawn(), channel.drawn(), *_between(source, channel, back=way.answers)]
     right = channel.right
     labels = max((_wide(line) for where in wheres for line in where), default=0)
     map_x = channel.right + _GAP + labels + 24

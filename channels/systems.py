@@ -99,8 +99,12 @@ def endpoint(
             problems.append(Problem(at, "JL-C014", "must name one kind: {kind: {options}}"))
             return None
         kind, options = next(iter(spec.items()))
+        short = _short(kind, names)
+        if short and isinstance(options, str):
+            options = {short: options}
         if not isinstance(options, dict | None):
-            problems.append(Problem((*at, kind), "JL-C012", f"{kind} must be a mapping (key: value)"))
+            what = f"{kind} must be {'text' if short else 'a mapping (key: value)'}"
+            problems.append(Problem((*at, kind), "JL-C012", what))
             return None
         own, here = dict(options or {}), (*at, kind)
         system = own.pop("system", None)
@@ -116,6 +120,14 @@ def endpoint(
     secrets = systems.secrets if names.what in systems.here else Unneeded()
     made = _options(kind, found, own, system, here, systems, secrets, problems)
     return None if system is not None and systems.broken(system) else made
+
+
+def _short(kind: str, names: Names) -> str:
+    """The option that may stand for all of them: `{channel: lab-results}` is `{channel: {channel: lab-results}}`."""
+    try:
+        return str(getattr(names.get(kind).Options, "short", ""))
+    except (Unknown, ImportError):  # said where the kind is looked up
+        return ""
 
 
 def _entry(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +36,7 @@ class Way:
     address: str
     format: str
     stops: tuple[Stop, ...]
+    feeders: tuple[str, ...] = ()  # the channels that send here
     when: Any = None
     validation: Validation | None = None
     order: str = ""
@@ -46,9 +47,14 @@ class Way:
     reply: str = "accepted"
     timeout_s: float = 0.0
 
+    @property
+    def answers(self) -> bool:
+        """Whether somebody waits for a reply, and gets one."""
+        return self.reply != "none" and self.kind != "channel"
 
-def way_of(channel: Channel, text: ChannelText) -> Way:
-    """`text` is what `channel` was compiled from."""
+
+def way_of(channel: Channel, text: ChannelText, others: Iterable[Channel] = ()) -> Way:
+    """`text` is what `channel` was compiled from; `others` are those that may send to it."""
     return Way(
         name=channel.name,
         title=channel.title,
@@ -56,6 +62,7 @@ def way_of(channel: Channel, text: ChannelText) -> Way:
         address=address(channel.options),
         format=channel.format.name,
         stops=tuple(_stop(branch, text) for branch in channel.branches),
+        feeders=tuple(o.name for o in others if any(b.target == channel.name for b in o.branches)),
         when=text.when,
         validation=channel.validation,
         order=text.order.by if text.order else "",
@@ -93,7 +100,8 @@ def address(options: Any) -> str:
     '0.0.0.0:2575'
     """
     said: Mapping[str, Any] = {
-        name: getattr(options, name, "") for name in ("url", "method", "path", "host", "port", "folder")
+        name: getattr(options, name, "")
+        for name in ("url", "method", "path", "host", "port", "folder", "channel")
     }
     if said["url"]:
         url = urlsplit(str(said["url"]))
@@ -103,4 +111,4 @@ def address(options: Any) -> str:
     if said["folder"]:
         name = getattr(options, "pattern", "") or getattr(options, "name", "")
         return f"{said['folder']}/{name}".rstrip("/")
-    return f"{said['host']}:{said['port']}" if said["port"] else ""
+    return f"{said['host']}:{said['port']}" if said["port"] else str(said["channel"])

@@ -19,7 +19,12 @@ _FORMATS = {
     "fixed": ("fixed width", "定长文本"),
     "form": ("form data", "表单"),
 }
-_KINDS = {"mllp": ("MLLP", "MLLP"), "http": ("HTTP", "HTTP"), "file": ("file", "文件")}
+_KINDS = {
+    "mllp": ("MLLP", "MLLP"),
+    "http": ("HTTP", "HTTP"),
+    "file": ("file", "文件"),
+    "channel": ("channel", "通道"),
+}
 _OPERATORS = {
     "gt": ("{} > {}", "{} > {}"),
     "ge": ("{} >= {}", "{} >= {}"),
@@ -128,7 +133,7 @@ def sentences(way: Way, lang: Language) -> list[str]:
 
 def _english(way: Way) -> list[str]:
     named = f"{way.name} ({way.title})" if way.title else way.name
-    first = [f"{named}: {format_name(way.format, 'en')} comes in by {_place(way, 'en')}."]
+    first = [f"{named}: {format_name(way.format, 'en')} comes {_origin(way, 'en')}."]
     if way.when is not None:
         first.append(
             f"Only where {condition(way.when, 'en')} does it go on; the rest is accepted and filed as filtered."
@@ -153,7 +158,8 @@ def _english(way: Way) -> list[str]:
         f"The sender gets the answer of {way.reply}; after {duration(way.timeout_s, 'en')} without one it is told "
         "that the message is pending."
     )
-    first.append(replies.get(way.reply, answered))
+    if way.kind != "channel":
+        first.append(replies.get(way.reply, answered))
     if way.index:
         first.append(f"The journal finds it by {', '.join(way.index)}.")
     return [" ".join(first), *(_english_stop(way, stop) for stop in way.stops), *_retries(way, "en")]
@@ -171,12 +177,13 @@ def _english_stop(way: Way, stop: Stop) -> str:
     if stop.name == way.reply:
         mapped = f", made by the map {stop.reply_map}" if stop.reply_map else ""
         back = f"; its answer is the reply{mapped}"
-    return f"- To {stop.name}: {where}{made}by {_place(stop, 'en')}{back}."
+    by = "to the" if stop.kind == "channel" else "by"
+    return f"- To {stop.name}: {where}{made}{by} {_place(stop, 'en')}{back}."
 
 
 def _chinese(way: Way) -> list[str]:
     named = f"{way.name}（{way.title}）" if way.title else way.name
-    first = [f"{named}：{format_name(way.format, 'zh')} 报文经 {_place(way, 'zh')} 进入。"]
+    first = [f"{named}：{format_name(way.format, 'zh')} 报文{_origin(way, 'zh')}。"]
     if way.when is not None:
         first.append(f"仅当 {condition(way.when, 'zh')} 时继续，其余接收后记为已过滤。")
     if way.validation is not None:
@@ -191,7 +198,8 @@ def _chinese(way: Way) -> list[str]:
         first.append("没有目的地：仅存入日志。")
     replies = {"accepted": "全部入队落盘后即应答发送方。", "none": "不应答发送方，除非拒收。"}
     answered = f"以 {way.reply} 的应答回复发送方；{duration(way.timeout_s, 'zh')}内无应答则告知处理中。"
-    first.append(replies.get(way.reply, answered))
+    if way.kind != "channel":
+        first.append(replies.get(way.reply, answered))
     if way.index:
         first.append(f"日志按 {'、'.join(way.index)} 检索。")
     return ["".join(first), *(_chinese_stop(way, stop) for stop in way.stops), *_retries(way, "zh")]
@@ -207,7 +215,26 @@ def _chinese_stop(way: Way, stop: Stop) -> str:
     if stop.name == way.reply:
         mapped = f"，由映射 {stop.reply_map} 转换" if stop.reply_map else ""
         back = f"；其应答即回复{mapped}"
-    return f"- 至 {stop.name}：{where}{made}经 {_place(stop, 'zh')} 发送{back}。"
+    by = "交给" if stop.kind == "channel" else "经"
+    sent = "" if stop.kind == "channel" else " 发送"
+    return f"- 至 {stop.name}：{where}{made}{by} {_place(stop, 'zh')}{sent}{back}。"
+
+
+def _origin(way: Way, lang: Language) -> str:
+    """Where messages come from: a door, other channels, or both."""
+    zh = lang == "zh"
+    door = (
+        (f"经 {_place(way, lang)} 进入" if zh else f"in by {_place(way, lang)}")
+        if way.kind != "channel"
+        else ""
+    )
+    if not way.feeders:
+        return door or ("来自其他通道" if zh else "from other channels")
+    plural = "s" if len(way.feeders) > 1 else ""
+    names = (
+        f"来自通道 {'、'.join(way.feeders)}" if zh else f"from the channel{plural} {', '.join(way.feeders)}"
+    )
+    return ("，也" if zh else ", and ").join(filter(None, (door, names)))
 
 
 def _place(end: Way | Stop, lang: Language) -> str:

@@ -20,6 +20,8 @@ from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
 # Never raises, never blocks: what comes back is a Future of the Reply.
 Deliver = Callable[[Message], "asyncio.Future[Reply]"]
+# The same, to the channel of that name.
+HandOver = Callable[[str, Message], "asyncio.Future[Reply]"]
 
 RETRY_AFTER_S = 5  # when to come back, where nobody knows better
 HEAD_SIZE = 4096  # bytes kept of a message that could not be taken whole: enough to know whose it is
@@ -119,6 +121,7 @@ class Ground:
     # where a destination's answer is the reply.
     results: Callable[[str, str, float], Awaitable[Reply | None]] | None = None
     described: Described = field(default_factory=Described)
+    hand_over: HandOver | None = None  # for a destination that is another channel
 
 
 class Arrival:

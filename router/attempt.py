@@ -14,6 +14,7 @@ from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
 from router.envelope import Attempt, BlobRef, Envelope
 from router.large import APART, Large
+from router.lineage import handed_on
 from schemas.message import Message, Receipt
 from schemas.validation.base import Fault, told
 
@@ -70,12 +71,14 @@ class Attempter:
             charset=envelope.charset,
             parent=envelope.parent,
             attempt=number,
-            redelivered=redelivered or number > 1,
+            redelivered=redelivered or envelope.again or number > 1,
         )
         try:
             if envelope.blob is not None:
                 message = await self._with_large(message, envelope.blob)
             made, noted = await self._made_apart(message)
+            if self._branch.target:
+                made = handed_on(made, self._branch.name, self._branch.target)
             large = envelope.blob is not None
             receipt = await (self._send_in_time(made, LONGEST_SEND_S / 2) if large else self._send(made))
         except Unreachable as error:

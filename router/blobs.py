@@ -93,6 +93,32 @@ class Blobs:
     def find(self, ref: BlobRef) -> Kept:
         return Kept(ref, self)
 
+    async def keep(self, name: str, body: bytes) -> Kept:
+        """A body that is there as a whole, under the id of its message; once more, it is the file that there is.
+
+        Raises as `Spool.write` does.
+        """
+        loop = asyncio.get_running_loop()
+        if (kept := await loop.run_in_executor(self._threads, self._kept, name)) is not None:
+            return kept
+        spool = Spool(self, name, self._threads)
+        await spool.write(body)
+        return await spool.finish()
+
+    def _kept(self, name: str) -> Kept | None:
+        """What was kept under this name; of what never ended nothing stays. Blocks."""
+        path = self.path(name)
+        try:
+            with path.open("rb") as file:
+                file.seek(WRAPPED_BYTES)
+                size, chained = 0, b""
+                while sealed := file.read(CHUNK + OVERHEAD):
+                    size, chained = size + len(sealed) - OVERHEAD, _next(chained, sealed)
+        except OSError:
+            path.with_name(name + _PART).unlink(missing_ok=True)
+            return None
+        return Kept(BlobRef(name, size, chained), self)
+
     def discard(self, name: str) -> None:
         """Removes a body that no message needs, whole or not. Blocks."""
         path = self.path(name)

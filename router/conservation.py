@@ -52,7 +52,7 @@ class Books(Protocol):
 
     def still_unended(self, ids: Sequence[str]) -> tuple[Unended, ...]: ...
 
-    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str]]: ...
+    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str, str]]: ...
 
 
 class Missing(Struct, frozen=True):
@@ -110,7 +110,7 @@ class Conservation(Chore):
         self._channels = channels
         self._now_ms = now_ms
         self._count_dead = count_dead
-        self._open: set[str] = set()  # messages with a delivery that had no end at the last look
+        self._open: set[tuple[str, str, str]] = set()  # id, channel, destination: no end at the last look
         self._seen = first_id(0)  # of the journal, so far
         self._made_good: set[tuple[str, str]] = set()  # missed, and replayed since
         self._suspicions: dict[Way, _Suspicion] = {}
@@ -183,16 +183,25 @@ class Conservation(Chore):
     async def _unended(self) -> dict[Way, list[Unended]]:
         """Of messages older than the settle time: those known before, and those that became so old since."""
         until_ms = self._now_ms() - self.settle_ms
-        known = await asyncio.to_thread(self._books.still_unended, sorted(self._open))
+        ids = sorted({id for id, _, _ in self._open})
+        known = await asyncio.to_thread(self._books.still_unended, ids)
         found = {(one.id, one.destination): one for one in known}
+        self._look_back({(one.id, one.channel, one.destination) for one in known})
         for one in await self._grown_old(first_id(until_ms), _MOST - len(found)):
             found[one.id, one.destination] = one
-        self._open = {id for id, _ in found}
+        self._open = {(one.id, one.channel, one.destination) for one in found.values()}
         by_way: dict[Way, list[Unended]] = defaultdict(list)
         for key, one in sorted(found.items()):
             if key not in self._made_good:
                 by_way[one.channel, one.destination].append(one)
         return by_way
+
+    def _look_back(self, open: set[tuple[str, str, str]]) -> None:
+        """What was handed to another channel since is a new message there, and lies where its parent lies."""
+        feeds = {(c.name, b.name) for c in self._channels() for b in c.branches if b.target}
+        handed = [id for id, *way in self._open - open if tuple(way) in feeds]
+        if handed:
+            self._seen = min(self._seen, first_id(time_ms(min(handed))))
 
     async def _grown_old(self, until: str, room: int) -> list[Unended]:
         """Up to so many messages with a delivery that has no end, further on in the journal than was looked before."""
@@ -228,7 +237,7 @@ class Conservation(Chore):
             if found.looks < looks or not found.count:
                 continue
             good = await asyncio.to_thread(self._books.replayed, sorted(found.ids))
-            mine = {(id, way[1]) for id in found.ids} & good
+            mine = {(id, way[1]) for id in found.ids if (id, *way) in good}
             self._made_good |= mine
             ids = found.ids - {id for id, _ in mine}
             count = min(found.count, len(ids))

@@ -36,17 +36,23 @@ class Outlet:
         destination: Destination,
         board: Board,
         tries: Callable[[str, str], tuple[int, int]],
+        takes: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`tries` is the journal's: of a message and a destination, the last number and the first time."""
+        """`tries` is the journal's: of a message and a destination, the last number and the first time.
+
+        `takes`: whether the receiver can be sent anything just now. `look` again when that may have changed.
+        """
         self.channel = handling.channel
         self.branch = handling.branch
         self.way = (self.channel.name, self.branch.name)
+        self.target = self.branch.target
         self.queues = queues_of_branch(self.channel, self.branch)
         self._handling = handling
         self._destination = destination
         self._broker = handling.broker
         self._board = board
         self._tries = tries
+        self._takes = takes
         self._gates: list[Gate] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._fencing: asyncio.Task[None] | None = None
@@ -75,7 +81,7 @@ class Outlet:
             work = self._work(lanes, queue)
             self._tasks.append(asyncio.create_task(_kept_up(work, queue), name=queue))
         self._fencing = asyncio.create_task(fence(self.way, self._board, self._broker), name="fence")
-        self._deaf = self._board.listen(self._look)
+        self._deaf = self._board.listen(self.look)
 
     async def stop(self) -> None:
         """Finishes and records what is being sent; what waits stays in its queue."""
@@ -112,12 +118,13 @@ class Outlet:
     def _allowed(self, lanes: int, queue: str) -> bool:
         board = self._board
         return (
-            board.state(self.way) != "paused"
+            self._takes()
+            and board.state(self.way) != "paused"
             and queue not in board.held
             and board.in_turn(self.way, queue, lanes)
         )
 
-    def _look(self) -> None:
+    def look(self) -> None:
         for gate in self._gates:
             gate.look()
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 import structlog
 
 from channels.loader import Site, load_site
+from channels.model import Channel
 from config.errors import JingluoError
 from config.private import make_folder
 from config.settings import Settings
@@ -30,6 +31,7 @@ from router.delivery import Outlet
 from router.doors import Doors
 from router.envelope import JOURNAL, Envelope, encode, queues_of
 from router.gauges import Gauges
+from router.intake import Intake
 from router.journal import Journal
 from router.keeping import Keeping, rules_of
 from router.metrics import Metrics, Snapshot
@@ -76,7 +78,15 @@ class Engine:
         self.when_stopping: list[Callable[[], Awaitable[None]]] = []
         self.board = Board(self.broker)
         self.makers = Makers(
-            settings, self.broker, self.board, self.metrics, self._tries, now_ms, self._refused
+            settings,
+            self.broker,
+            self.board,
+            self.metrics,
+            self._tries,
+            now_ms,
+            self._refused,
+            self._intake,
+            lambda: self.pressure.paused,
         )
         self.nonces = Nonces(self.makers.seen, self.broker, now_ms, alone=settings.broker == "embedded")
         self.admission = Admission(lambda: now_ms() / 1000, self.nonces, self.metrics.caller_refused)
@@ -85,20 +95,9 @@ class Engine:
         self.web = WebServer(http.host, http.port, limits, http.tls, admission=self.admission)
         self.queues = Queues(self.broker)
         self.posts: dict[Way, Post] = {}
-        self._sweep: Sweep | None = None
-        self._conservation: Conservation | None = None
-        if self._store is not None and self._journal is not None:
-            self._sweep = Sweep(self.makers.blobs, self._store, self._journal.caught_up, now_ms)
-            self._conservation = Conservation(
-                self._store,
-                self.broker,
-                self._journal,
-                self.board,
-                self.queues,
-                lambda: self.site.channels,
-                now_ms,
-                lambda way: self.metrics.delivery(*way).dead.inc(),
-            )
+        self._sweep, self._conservation = self._watchers(now_ms)
+        # Of channels that the site has no more: what waits in others may still go there.
+        self._gone: dict[str, Work] = {}
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
@@ -106,11 +105,27 @@ class Engine:
         self.doors = Doors(ways_in, self.web, base, now_ms, makers.blobs.spool, makers.results.wait)
         self.unattended: dict[str, int] = {}  # queues that no channel has any more: what waits there
         self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
-        self.pressure = Pressure(taking, self._taken)
+        self.pressure = Pressure(self.fed(site), self._taken)
         self.gauges = Gauges(
             self.broker, lambda: self.outlets, now_ms, lambda: self.pressure.queues, self._steer
         )
         self.metrics.watch(lambda: self._snapshot())
+
+    def _watchers(self, now_ms: Callable[[], int]) -> tuple[Sweep | None, Conservation | None]:
+        """Who looks after the journal's messages, where this process has it."""
+        if self._store is None or self._journal is None:
+            return None, None
+        conservation = Conservation(
+            self._store,
+            self.broker,
+            self._journal,
+            self.board,
+            self.queues,
+            lambda: self.site.channels,
+            now_ms,
+            lambda way: self.metrics.delivery(*way).dead.inc(),
+        )
+        return Sweep(self.makers.blobs, self._store, self._journal.caught_up, now_ms), conservation
 
     def _snapshot(self) -> Snapshot:
         missing = self._conservation.missing if self._conservation is not None else ()
@@ -123,7 +138,7 @@ class Engine:
 
     def post(self, way: Way) -> Post:
         if way not in self.posts:
-            self.posts[way] = Post(self.queues, self.settings.stop_within)
+            self.posts[way] = Post(self.queues, self.settings.stop_within, lambda: self._still_fed(way))
         return self.posts[way]
 
     @property
@@ -265,8 +280,12 @@ class Engine:
         self.site = site
         self.admission.callers = site.callers
         changed = {work.channel.name: work for work in works}
-        self.works = {c.name: changed.get(c.name) or self.works[c.name] for c in site.channels}
-        self.pressure.watch(site.channels if "intake" in self.roles else ())
+        before, self.works = (
+            self.works,
+            {c.name: changed.get(c.name) or self.works[c.name] for c in site.channels},
+        )
+        self._gone = {n: work for n, work in (self._gone | before).items() if n not in self.works}
+        self.pressure.watch(self.fed(site))
         self.queues.wanted = {spec.name for work in self.works.values() for spec in work.queues}
         self._held_back &= set(self.doors.channels)
 
@@ -302,6 +321,26 @@ class Engine:
         for name in self._held_back - paused:
             self.doors.resume(name)
         self._held_back = set(paused)
+        for outlet in self.outlets:
+            if outlet.target:
+                outlet.look()
+
+    def fed(self, site: Site) -> list[Channel]:
+        """The channels that this process brings messages to, by their doors or by the destinations of others."""
+        if "intake" in self.roles:
+            return list(site.channels)
+        delivers = "delivery" in self.roles
+        targets = {branch.target for channel in site.channels for branch in channel.branches if delivers}
+        return [channel for channel in site.channels if channel.name in targets]
+
+    def _intake(self, channel: str) -> Intake | None:
+        work = self.works.get(channel) or self._gone.get(channel)
+        return work.intake if work is not None else None
+
+    def _still_fed(self, way: Way) -> bool:
+        """Whether something may still come to a destination whose channel is gone."""
+        feeds = (outlet.target == way[0] and outlet.way != way for outlet in self.outlets)
+        return way[0] not in self.works and any(feeds)
 
     async def resend(self, envelope: Envelope) -> None:
         """Makes a message of the operator's durable, as if its channel had accepted it. Raises JingluoError."""

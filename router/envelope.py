@@ -44,6 +44,7 @@ class Envelope(msgspec.Struct, frozen=True, tag="m", array_like=True):
     first_ms: int = 0  # when that destination was first tried, Unix ms
     reply_to: str = ""  # the mailbox of the process whose sender waits for a destination's answer
     blob: BlobRef | None = None  # a large body; then `body` is empty
+    again: bool = False  # another channel may have handed it over before
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):

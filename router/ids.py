@@ -5,6 +5,7 @@ The first 12 digits are the Unix time in milliseconds: ids sort by time, and a s
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from datetime import date
 from functools import lru_cache
@@ -14,6 +15,7 @@ DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
 _SET_RIGHT_MS = 3_600_000
 _RANDOM_BITS = 74
+_NUMBER_BITS = 24  # of an id that follows from another: which of many it is
 _VERSION, _VARIANT = 0x7 << 76, 0b10 << 62
 _LOW = (1 << 62) - 1
 
@@ -42,6 +44,16 @@ def new_id(now_ms: int) -> str:
 def id_of(ms: int, random: int) -> str:
     """The id of a time (Unix, milliseconds) and 74 bits."""
     return f"{ms << 80 | _VERSION | random >> 62 << 64 | _VARIANT | random & _LOW:032x}"
+
+
+def child_id(parent: str, way: str, number: int = 0) -> str:
+    """The id of a message that is made from another, always the same: who makes it twice makes the same message.
+
+    It has its parent's time, so both lie in one day. Those of one parent and `way` sort by their `number`.
+    """
+    digest = hashlib.blake2b(f"{parent} {way}".encode(), digest_size=8).digest()
+    bits = int.from_bytes(digest) >> 64 - _RANDOM_BITS + _NUMBER_BITS
+    return id_of(time_ms(parent), bits << _NUMBER_BITS | number)
 
 
 def first_id(at_ms: int) -> str:

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 
 from channels.model import Branch, Channel
 from config.errors import BadMessage, JingluoError
-from router.brokers.base import BrokerDown, Publisher, QueueFull
-from router.duplicates import Duplicates, First, Key
+from router.arrival import Arrival, failed, problem_of
+from router.brokers.base import Publisher, QueueFull
+from router.duplicates import Duplicates
 from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
 from router.ids import new_id
 from router.large import APART, Large, ref_of
@@ -31,25 +32,7 @@ from schemas.validation.base import NOT_WHOLE, Fault, told
 
 log = structlog.get_logger()
 
-RETRY_AFTER_S = 5  # what a sender is told when the broker cannot take more
 _INDEX_VALUE = 200  # characters kept of a searchable value
-
-
-class _Arrival(Struct):
-    """A message on its way from its sender's question to the answer."""
-
-    id: str
-    done: asyncio.Future[Reply]
-    started: float
-    waited: asyncio.Future[Reply] | None = None  # a destination's answer
-    keys: tuple[Key, ...] = ()  # by which a resend of it would be known
-    path: str = ""  # of what it is refused for
-    first: First | None = None  # the message that this one repeats
-    caller: str = ""
-
-    def settle(self, reply: Reply) -> None:
-        if not self.done.done():  # else the sender went away
-            self.done.set_result(reply)
 
 
 class _Read(Struct, frozen=True):
@@ -97,7 +80,11 @@ class Intake:
         self._asks = channel.asks
 
     def deliver(self, message: Message) -> asyncio.Future[Reply]:
-        """Takes one message. Never raises; the Future ends in a Reply once the broker has confirmed."""
+        """Takes one message. Never raises; the Future ends in a Reply once the broker has confirmed.
+
+        One that has an id already comes from another channel. It keeps the id, so that what is handed over twice is
+        the same message; what cannot be taken is filed nowhere here: it is that channel's dead letter.
+        """
         if message.blob is not None:
             return asyncio.ensure_future(self._deliver_large(message, message.blob))
         if self._reading is None and (self.channel.validation is None or len(message.body) < APART):
@@ -123,8 +110,9 @@ class Intake:
             message, read = await asyncio.to_thread(self._read_large, message, blob)
         except JingluoError as error:
             self._count.failed.inc()
-            self._forget(ref_of(blob), error)
-            return _failed(blob.name, error)
+            if not message.id:
+                self._forget(ref_of(blob), error)
+            return failed(message.id or blob.name, error)
         return await self._deliver(message, blob.name, read)
 
     def _read_large(self, message: Message, blob: Blob) -> tuple[Message, _Came]:
@@ -144,31 +132,35 @@ class Intake:
     def _deliver(self, message: Message, message_id: str, read: _Came = None) -> asyncio.Future[Reply]:
         """`read`: what came of reading it already."""
         now_ms = self._now_ms()
-        arrival = _Arrival(
-            message_id or self._ids(now_ms),
+        arrival = Arrival(
+            message.id or message_id or self._ids(now_ms),
             asyncio.get_running_loop().create_future(),
             time.perf_counter(),
+            handed=bool(message.id),
             caller=message.headers.get("caller.name", ""),
         )
         try:
             envelope, queues = self._decide(message, arrival, now_ms, read)
             body = encode(envelope)
+        except BadMessage as error:
+            arrival.settle(Reply("refused", arrival.id, code=error.code, text=error.text, path=error.path))
+            return arrival.done
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
             log.exception("intake.bug", channel=self.channel.name, message=arrival.id)
             self._count.failed.inc()
-            self._forget(ref_of(message.blob), None)
+            if not arrival.handed:
+                self._forget(ref_of(message.blob), None)
             text = "internal error, nothing was kept"
             arrival.settle(Reply("failed", id=arrival.id, code="JL-D900", text=text))
             return arrival.done
         if arrival.first is not None:
-            first = arrival.first.reply
-            first.add_done_callback(
+            arrival.first.reply.add_done_callback(
                 lambda future: self._repeat(arrival, envelope.blob, body, future.result())
             )
             return arrival.done
         # Before the publish: a quick destination may answer before the confirm is read.
-        if self._asks in envelope.destinations:
+        if self._asks in envelope.destinations and not arrival.handed:
             arrival.waited = self._replies.expect(arrival.id, self.channel.timeout_s)
         if arrival.keys:
             self._duplicates.begin(arrival.keys, arrival.id)
@@ -179,7 +171,7 @@ class Intake:
         return arrival.done
 
     def _decide(
-        self, message: Message, arrival: _Arrival, now_ms: int, read: _Came
+        self, message: Message, arrival: Arrival, now_ms: int, read: _Came
     ) -> tuple[Envelope, tuple[str, ...]]:
         """What becomes of it: sent on, filtered, refused, or known as the resend of another."""
         try:
@@ -195,6 +187,8 @@ class Intake:
                 return resent, (JOURNAL,)
             envelope, queues = self._route(message, read, arrival.id, now_ms)
         except BadMessage as error:
+            if arrival.handed:
+                raise
             arrival.path = error.path
             return self._unsent(message, arrival.id, now_ms, "refused", error=error), (JOURNAL,)
         if envelope.destinations:
@@ -243,8 +237,9 @@ class Intake:
             code=noted[0].code if noted else "",
             reason=told(noted) if noted else "",
             parent=message.parent,
-            reply_to=self._replies.address if self._asks in chosen else "",
+            reply_to=self._replies.address if self._asks in chosen and not message.id else "",
             blob=ref_of(message.blob),
+            again=message.redelivered,
         )
         return envelope, self.queues(envelope, tree)
 
@@ -292,17 +287,18 @@ class Intake:
             blob=ref_of(message.blob),
         )
 
-    def _answer(self, arrival: _Arrival, envelope: Envelope, confirmed: asyncio.Future[None]) -> None:
+    def _answer(self, arrival: Arrival, envelope: Envelope, confirmed: asyncio.Future[None]) -> None:
         """The broker has it, or has not. A resend could come from now on: first it is made known, then answered."""
-        problem = _problem(confirmed)
+        problem = problem_of(confirmed)
         if problem is not None:
             self._count.failed.inc()
-            self._forget(envelope.blob, problem)
+            if not arrival.handed:
+                self._forget(envelope.blob, problem)
             if isinstance(problem, QueueFull):
                 self._full()
             self._replies.forget(envelope.id)
             arrival.waited = None
-            self._end(arrival, _failed(envelope.id, problem))
+            self._end(arrival, failed(envelope.id, problem))
         elif envelope.state == "refused":
             self._count.refused.inc()
             arrival.settle(
@@ -327,7 +323,7 @@ class Intake:
         if blob is not None:
             asyncio.get_running_loop().run_in_executor(None, self._large.forget, blob, problem)
 
-    def _came_back(self, arrival: _Arrival, envelope: Envelope, reply: Reply) -> None:
+    def _came_back(self, arrival: Arrival, envelope: Envelope, reply: Reply) -> None:
         """What its destination said, or `pending`."""
         if reply.state == "pending":
             self._pending(envelope, reply)
@@ -337,20 +333,24 @@ class Intake:
         if self._results is not None:
             self._results.pending(envelope, reply)
 
-    def _known(self, arrival: _Arrival, reply: Reply) -> None:
+    def _known(self, arrival: Arrival, reply: Reply) -> None:
         if arrival.keys:
             kept = self._duplicates.kept(arrival.keys, reply)
             kept.add_done_callback(lambda _: self._end(arrival, reply))
         else:
             arrival.settle(reply)
 
-    def _end(self, arrival: _Arrival, reply: Reply) -> None:
+    def _end(self, arrival: Arrival, reply: Reply) -> None:
         if arrival.keys:
             self._duplicates.end(arrival.keys, reply)
         arrival.settle(reply)
 
-    def _repeat(self, arrival: _Arrival, blob: BlobRef | None, body: bytes, reply: Reply) -> None:
+    def _repeat(self, arrival: Arrival, blob: BlobRef | None, body: bytes, reply: Reply) -> None:
         """A resend hears what the first heard. Where nothing was kept of that one, nothing is of this."""
+        blob = None if arrival.handed else blob
+        if arrival.first is not None and arrival.first.id == arrival.id:  # it was handed over before
+            arrival.settle(reply)
+            return
         if reply.state == "failed":
             self._count.failed.inc()
             self._forget(blob, None)
@@ -360,29 +360,14 @@ class Intake:
             reply = self._results.find(self.channel.name, arrival.caller, reply.id) or reply
 
         def filed(confirmed: asyncio.Future[None]) -> None:
-            problem = _problem(confirmed)
+            problem = problem_of(confirmed)
             (self._count.failed if problem else self._count.duplicates).inc()
             if problem is not None:
                 self._forget(blob, problem)
-            arrival.settle(_failed(arrival.id, problem) if problem else replace(reply, again=True))
+            arrival.settle(failed(arrival.id, problem) if problem else replace(reply, again=True))
             self._count.answer_seconds.observe(time.perf_counter() - arrival.started)
 
         self._broker.publish((JOURNAL,), body).add_done_callback(filed)
-
-
-def _problem(confirmed: asyncio.Future[None]) -> BaseException | None:
-    if confirmed.cancelled():
-        return BrokerDown("JL-B001", "the engine stops")
-    return confirmed.exception()
-
-
-def _failed(message_id: str, problem: BaseException) -> Reply:
-    if isinstance(problem, JingluoError):
-        code, text = problem.code, problem.text
-    else:
-        code, text = "JL-D900", "internal error"
-    text = f"nothing was kept: {text}"
-    return Reply("failed", id=message_id, code=code, text=text, retry_after_s=RETRY_AFTER_S)
 
 
 def queues_of_branch(channel: Channel, branch: Branch) -> tuple[str, ...]:

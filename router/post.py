@@ -7,6 +7,7 @@ the last outlet empties the queues first. They go only when no other process run
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -22,14 +23,18 @@ _LOOK_S = 0.2  # between two looks whether the queues are empty
 
 
 class Post:
-    """`outlet` is who delivers now, None once the post is gone. What is being sent may take `within_s` seconds."""
+    """`outlet` is who delivers now, None once the post is gone. What is being sent may take `within_s` seconds.
 
-    def __init__(self, queues: Queues, within_s: float) -> None:
+    `fed`: whether another destination may still bring something here, although no door does.
+    """
+
+    def __init__(self, queues: Queues, within_s: float, fed: Callable[[], bool]) -> None:
         self.outlet: Outlet | None = None
         self.ending = False
         self._stopped = False
         self._queues = queues
         self._within_s = within_s
+        self._fed = fed
         self._lock = asyncio.Lock()
         self._emptying: asyncio.Task[None] | None = None
 
@@ -70,6 +75,8 @@ class Post:
 
     async def _look(self, outlet: Outlet) -> None:
         """Ends it where nothing waits. While another process may still send there, it stays."""
+        if self._fed():
+            return
         empty = await self._queues.alone() and await self._queues.empty(outlet.queues)
         if not empty or not self.ending:
             return

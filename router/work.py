@@ -6,7 +6,7 @@ values, and a start is the first of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +22,7 @@ from router.brokers.base import Broker, QueueSpec
 from router.delivery import Outlet
 from router.duplicates import Duplicates, Seen
 from router.handling import Handling
+from router.handover import Handover
 from router.intake import Intake
 from router.large import Large
 from router.metrics import Metrics
@@ -96,13 +97,19 @@ class Makers:
         tries: Tries,
         now_ms: Callable[[], int],
         full: Callable[[str], None],
+        intakes: Callable[[str], Intake | None],
+        paused: Callable[[], Mapping[str, str]],
     ) -> None:
-        """`full` is told of a channel one of whose queues took no more."""
+        """`full` is told of a channel one of whose queues took no more; such are `paused`, by channel and queue.
+
+        `intakes` are the channels' of the moment, by name.
+        """
         self.seen = Seen(settings.var / "seen.db", now_ms)
         self.results = Results(self.seen)
         self.replies = Replies(broker, self.results)
         self._resends = Resends(broker, self.seen, now_ms)
         self.blobs = open_blobs(settings, now_ms, lambda: broker.open)
+        self._hand_over = Handover(intakes, self.blobs, board, paused)
         self._settings = settings
         self._broker = broker
         self._board = board
@@ -148,6 +155,7 @@ class Makers:
             format=branch.format,
             base_dir=str(self._settings.site),
             now=lambda: self._now_ms() / 1000,
+            hand_over=self._hand_over,
         )
         destination = kind(branch.options, ground)
         handling = Handling(
@@ -162,4 +170,7 @@ class Makers:
             self._now_ms,
             large,
         )
-        return Outlet(handling, destination, self._board, self._tries)
+        if not branch.target:
+            return Outlet(handling, destination, self._board, self._tries)
+        takes = partial(self._hand_over.takes, (channel.name, branch.name), branch.target)
+        return Outlet(handling, destination, self._board, self._tries, takes)

@@ -39,7 +39,7 @@ def _way(settings: Settings, name: str) -> Way | None:
     channel = next((channel for channel in site.channels if channel.name == name), None)
     if channel is not None:
         text, _ = channel_text(read(settings.site / channel.file).data, [])
-        return way_of(channel, text) if text is not None else None
+        return way_of(channel, text, site.channels) if text is not None else None
     wrong = [finding for finding in site.findings if Path(finding.file).stem == name]
     for finding in wrong:
         typer.echo(str(finding), err=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from channels.cases import Case, Wanted
-from channels.model import Channel
 from router.proving.stage import Played, Way
 from schemas.message import Reply
 from transforms.contents import Content
@@ -23,17 +22,18 @@ class Shown(NamedTuple):
     charset: str
 
 
-def judge(case: Case, channel: Channel, played: Played) -> list[Failure]:
+def judge(case: Case, played: Played) -> list[Failure]:
     """Nothing in the list means that all was as wanted."""
     found = [Failure(case.name, *fact) for fact in _facts(case, played)]
-    for shown in contents(case, channel, played):
+    for shown in contents(case, played):
         for diff in shown.content.differences(shown.body, shown.charset):
             found.append(Failure(case.name, f"{shown.of}: {diff.path}", diff.wanted, diff.got))
     return found
 
 
-def contents(case: Case, channel: Channel, played: Played) -> Iterator[Shown]:
+def contents(case: Case, played: Played) -> Iterator[Shown]:
     """Every message whose content the test says something of."""
+    channel = played.channel
     for name, wanted in case.ways.items():
         way = played.ways.get(name)
         branch = next(branch for branch in channel.branches if branch.name == name)
@@ -41,6 +41,9 @@ def contents(case: Case, channel: Channel, played: Played) -> Iterator[Shown]:
         if content and way and way.body is not None:
             charset = played.envelope.charset if branch.map is None else branch.charset
             yield Shown(name, content, way.body, charset)
+        if wanted.then and way and way.handed is not None:
+            for shown in contents(wanted.then, way.handed):
+                yield shown._replace(of=f"{name}: {way.handed.channel.name}: {shown.of}")
     told = played.told
     if case.reply and case.reply.contents and told.body:
         by_format = case.reply.contents
@@ -62,6 +65,9 @@ def _facts(case: Case, played: Played) -> Iterator[tuple[str, Any, Any]]:
         yield from _otherwise(name, wanted, got, explained)
         if wanted.contents and way.body is None and wanted.facts.get("state", way.state) == way.state:
             yield name, "a message", None
+        if wanted.then and way.handed is not None:
+            for path, wished, had in _facts(wanted.then, way.handed):
+                yield f"{name}: {way.handed.channel.name}: {path}", wished, had
     if case.reply is not None:
         yield from _reply(case.reply, played)
     if case.journal is not None:

@@ -98,6 +98,8 @@ class _Runner:
         self.settings, self.drawn, self.report = settings, drawn, report
         self.chosen, self.update = chosen, update
         self.samples = Samples(settings.site)
+        drafts = [made for made in drawn.drafts if made.channel is not None]
+        self.scenes = {_compiled(made).name: _Scenes(made, drawn.workshop, settings) for made in drafts}
 
     def tables(self, library: Library) -> None:
         for name in filter(partial(_chosen, self.chosen), own_tables(library, self.settings)):
@@ -143,7 +145,7 @@ class _Runner:
                 continue
             if not made.cases:
                 self.report.untested.append(channel.name)
-            scenes = _Scenes(made, self.drawn.workshop, self.settings)
+            scenes = self.scenes[channel.name]
             routes = Routes(channel, made.document)
             self.report.routes.append(routes)
             for case in made.cases:
@@ -174,18 +176,22 @@ class _Runner:
         stage = scenes.stage(case)
         if stage is None:
             return [Failure(case.name, "while: tables", "a channel that compiles", None)]
-        played = await stage.play(case)
+        played = await stage.play(case, lambda name: self._stage(name, case))
         if self.report.coverage is not None:
             routes.note(played.envelope)
         if not self.update:
-            return judge(case, stage.channel, played)
-        shown = list(contents(case, stage.channel, played))
+            return judge(case, played)
+        shown = list(contents(case, played))
         written = [
             look.content
             for look in shown
             if self._rewritten(look.content, look.content.outdated(look.body, look.charset), look.body)
         ]
-        return judge(_without(case, written), stage.channel, played)
+        return judge(_without(case, written), played)
+
+    def _stage(self, name: str, case: Case) -> Stage | None:
+        """Another channel's."""
+        return self.scenes[name].stage(case) if name in self.scenes else None
 
     def _prove(self, proof: Proof, mapped: Map) -> list[Failure]:
         failures, made = run(proof, mapped)
@@ -218,11 +224,12 @@ class _Scenes:
 
     def __init__(self, made: Draft, workshop: Workshop, settings: Settings) -> None:
         self._made, self._workshop, self._site = made, workshop, settings.site
-        self._stage = Stage(_compiled(made), settings.site)
+        self._stage: Stage | None = None
 
     def stage(self, case: Case) -> Stage | None:
         """None where the channel does not compile with the test's tables."""
         if not case.world.tables:
+            self._stage = self._stage or Stage(_compiled(self._made), self._site)
             return self._stage
         library = self._workshop.library.with_tables(case.world.tables)
         other = draft(self._made.document, Workshop(library, self._workshop.systems, self._workshop.kinds))
@@ -242,7 +249,8 @@ def _without(case: Case, written: list[Any]) -> Case:
             name: without_file(content) if any(content is one for one in written) else content
             for name, content in wanted.contents.items()
         }
-        return replace(wanted, contents=contents)
+        then = _without(wanted.then, written) if wanted.then else None
+        return replace(wanted, contents=contents, then=then)
 
     ways = {name: changed(wanted) for name, wanted in case.ways.items()}
     return replace(case, ways=ways, reply=changed(case.reply) if case.reply else None)

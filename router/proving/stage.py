@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from config import registry
 from config.crypto import SiteKeys
 from config.errors import Unreachable
 from endpoints.base import Destination, Ground, Told
+from endpoints.channel import ChannelDestination
 from router.attempt import Attempter, Outcome
 from router.blobs import Blobs
 from router.duplicates import Duplicates, First
@@ -45,19 +46,24 @@ class Clock:
 
 @dataclass(slots=True)
 class Way:
-    """What became of a message at one destination. `body`: what the last try sent; None, where it sent nothing."""
+    """What became of a message at one destination. `body`: what the last try sent; None, where it sent nothing.
+
+    `handed`: what became of it in the channel that it was handed to.
+    """
 
     state: str
     tries: int = 0
     code: str = ""
     reason: str = ""
     body: bytes | None = None
+    handed: Played | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a test's message came to."""
+    """What a message came to in one channel."""
 
+    channel: Channel
     reply: Reply
     told: Told
     envelope: Envelope  # what the journal has of it
@@ -119,16 +125,26 @@ class _Receiver:
         self.tries += 1
         self.body = message.body
         late = 0 < self.timeout_s < answer.after_s
+        by_hand = answer.code not in ("", "accepted")
         self.clock.ms += int(1000 * (self.timeout_s if late else answer.after_s))
         if answer.code == UNREACHABLE:
             raise Unreachable("JL-D903", "no connection, says the test")
         if answer.code == SILENCE or late:
             raise Unreachable("JL-D904", "no answer in time, says the test", maybe_done=True)
+        if isinstance(self.real, ChannelDestination) and not by_hand:
+            return await self.real.send(message)
         heard = getattr(self.real, "heard", None)
         if heard is None:
             return Receipt(answer.code or "ok", answer.body, headers=answer.headers)
         receipt: Receipt = heard(message, answer.code, answer.body, answer.headers)
         return receipt
+
+
+Others = Callable[[str], "Stage | None"]
+
+
+def _nobody(name: str) -> None:
+    """No other channel is there."""
 
 
 @dataclass(slots=True)
@@ -138,26 +154,36 @@ class Stage:
     channel: Channel
     site: Path
     destinations: dict[str, Destination] = field(default_factory=dict)
+    scene: _Scene | None = None  # the one that is being played
 
     def __post_init__(self) -> None:
         for branch in self.channel.branches:
-            ground = Ground(f"{self.channel.name}.{branch.name}", branch.format, base_dir=str(self.site))
+            name = f"{self.channel.name}.{branch.name}"
+            ground = Ground(name, branch.format, base_dir=str(self.site), hand_over=self._hand_over)
             self.destinations[branch.name] = registry.destinations.get(branch.kind)(branch.options, ground)
 
-    async def play(self, case: Case) -> Played:
-        """Brings in what came before, and then the test's message."""
-        scene = _Scene(self, case)
+    async def play(self, case: Case, others: Others = _nobody) -> Played:
+        """Brings in what came before, and then the test's message. `others` are the stages of all channels."""
+        scene = _Scene(self, case, others)
         for given, ago_s in case.before:
             await scene.message(given.body, case.world.clock_ms - int(ago_s * 1000), {})
         return await scene.message(case.given.body, case.world.clock_ms, dict(case.envelope))
 
+    def _hand_over(self, name: str, message: Message) -> asyncio.Future[Reply]:
+        assert self.scene is not None
+        return asyncio.ensure_future(self.scene.hand_over(name, message))
+
 
 class _Scene:
-    """One test while it is played."""
+    """One test while it is played, in one of its channels."""
 
-    def __init__(self, stage: Stage, case: Case) -> None:
+    def __init__(self, stage: Stage, case: Case, others: Others) -> None:
         channel = stage.channel
         self.stage, self.channel, self.world = stage, channel, case.world
+        self.case, self.stages = case, others
+        self.others: dict[str, _Scene] = {}  # the same test in the channels that messages are handed to
+        self.handed: Played | None = None  # what became there of the last message
+        stage.scene = self
         self.clock, self.mail = Clock(), _Mail()
         self.replies = Replies(self.mail)
         self.large = Large(channel, Blobs(stage.site, _no_keys, self.clock), 0)
@@ -180,7 +206,22 @@ class _Scene:
         self.given_id = said.pop("id", "")
         said.setdefault("source", f"{self.channel.kind} test")
         charset = getattr(self.channel.options, "charset", "")
-        message = Message(body, charset=charset, **said)
+        return await self._play(Message(body, charset=charset, **said), at_ms)
+
+    async def hand_over(self, name: str, message: Message) -> Reply:
+        """What another channel says to a message of this one. There all receivers say yes."""
+        stage = self.stages(name)
+        if stage is None:
+            return Reply("failed", code="JL-D913", text=f"the channel {name} does not run")
+        if name not in self.others:
+            self.others[name] = _Scene(stage, replace(self.case, world=World()), self.stages)
+        other = self.others[name]
+        other.clock.ms = self.clock.ms
+        played = await other._play(message, self.clock.ms)
+        self.handed = played if played.reply.state not in ("refused", "failed") else None
+        return played.reply
+
+    async def _play(self, message: Message, at_ms: int) -> Played:
         answered = self.intake.deliver(message)
         await _rest()
         envelope, queues = self._published(message)
@@ -195,8 +236,9 @@ class _Scene:
             reply = await answered
         order = None
         if self.channel.order_by is not None and envelope.destinations:
-            order = self.channel.order_by(self.channel.format.decode(body, charset), envelope)
-        return Played(reply, self._told(message, reply), envelope, ways, order)
+            tree = self.channel.format.decode(message.body, message.charset)
+            order = self.channel.order_by(tree, envelope)
+        return Played(self.channel, reply, self._told(message, reply), envelope, ways, order)
 
     def _published(self, message: Message) -> tuple[Envelope, tuple[str, ...]]:
         """What the intake made of it, and where it put that; in no queue where a bug kept it from both."""
@@ -210,7 +252,7 @@ class _Scene:
 
     async def _deliver(self, name: str, envelope: Envelope, at_ms: int) -> Way:
         """Tries as the engine does: until it is over, or the test's answers or its time are."""
-        self.clock.ms = at_ms
+        self.clock.ms, self.handed = at_ms, None
         branch = next(branch for branch in self.channel.branches if branch.name == name)
         answers = self.world.answers.get(name, (Answer(),))
         timeout_s = getattr(branch.options, "timeout", 0.0)
@@ -230,7 +272,8 @@ class _Scene:
             self.clock.ms = next_ms
             number += 1
         record = outcome.record
-        return Way(_state(branch, outcome), number, record.code, record.reason, receiver.body)
+        state = _state(branch, outcome)
+        return Way(state, number, record.code, record.reason, receiver.body, self.handed)
 
     def _say(self, branch: Branch, envelope: Envelope, outcome: Outcome, at_ms: int) -> None:
         """A sender that waits for this destination hears of it, unless its time is over."""

@@ -113,8 +113,8 @@ class Store:
         with self._reader() as reader:
             return reader.still_unended(ids)
 
-    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str]]:
-        """Message and destination of what was replayed from these messages."""
+    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str, str]]:
+        """Message, channel and destination of what was made from these messages."""
         with self._reader() as reader:
             return reader.replayed(ids)
 

@@ -133,8 +133,8 @@ class Reader:
     def still_unended(self, ids: Sequence[str]) -> tuple[Unended, ...]:
         return tuple(one for rows, some in self._by_day(ids) for one in of_these(rows, some))
 
-    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str]]:
-        """Message and destination of what was replayed from these messages."""
+    def replayed(self, ids: Sequence[str]) -> set[tuple[str, str, str]]:
+        """Message, channel and destination of what was made from these messages."""
         if not ids:
             return set()
         return {

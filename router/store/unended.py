@@ -45,10 +45,10 @@ def of_these(rows: Connection, ids: Sequence[str]) -> Iterator[Unended]:
     return _of(rows, (m.id.in_(ids),), len(ids))
 
 
-def replayed(rows: Connection, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Message and destination of what was replayed from these messages."""
-    asked = select(m.parent, m.destinations).where(m.parent.in_(ids), HAS_PARENT)
-    return ((parent, name) for parent, to in rows.execute(asked) for name in names(to))
+def replayed(rows: Connection, ids: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Message, channel and destination of what was made from these messages."""
+    asked = select(m.parent, m.channel, m.destinations).where(m.parent.in_(ids), HAS_PARENT)
+    return ((parent, channel, name) for parent, channel, to in rows.execute(asked) for name in names(to))
 
 
 def _of(rows: Connection, which: Sequence[ColumnElement[bool]], limit: int) -> Iterator[Unended]:

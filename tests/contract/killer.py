@@ -25,7 +25,11 @@ def install(folder: Path) -> Path:
 
 @destinations.register("killer")
 class Killer:
-    """Appends each message's MSH-10 to a file; one that begins with KILL ends the process as a crash would."""
+    """Appends each message's MSH-10 to a file; one that begins with KILL ends the process as a crash would.
+
+    One that begins with ONCE does so when it comes for the first time. Beside the file, `<file>.ids` has of each
+    MSH-10, the message's id, and whether it may have come before.
+    """
 
     class Options(Options):
         into: str
@@ -42,13 +46,19 @@ class Killer:
 
     async def send(self, message: Message) -> Receipt:
         control_id = message.body.split(b"|")[9].decode()
+        first = control_id not in self._noted()
         self._note(control_id)
-        if control_id.startswith("KILL"):
+        self._note(f"{control_id} {message.id} {message.redelivered}", ".ids")
+        if control_id.startswith("KILL") or (first and control_id.startswith("ONCE")):
             await asyncio.sleep(self._options.slow)  # others are under way
             os.kill(os.getpid(), signal.SIGSEGV)
         await asyncio.sleep(self._options.slow * 2)
         return Receipt("OK")
 
-    def _note(self, control_id: str) -> None:
-        with Path(self._options.into).open("a") as file:
-            file.write(control_id + "\n")
+    def _noted(self) -> list[str]:
+        into = Path(self._options.into)
+        return into.read_text().split() if into.exists() else []
+
+    def _note(self, line: str, beside: str = "") -> None:
+        with Path(self._options.into + beside).open("a") as file:
+            file.write(line + "\n")

@@ -12,6 +12,8 @@ from blob_parts import MB, blobs_in, body_of, files_in, whole
 
 from config.crypto import OVERHEAD, WRAPPED_BYTES
 from router.blobs import CHUNK, BlobChanged, BlobGone, Blobs, Kept, NoRoom, head_of
+from router.clock import now_ms
+from router.ids import new_id
 
 SEALED = CHUNK + OVERHEAD
 
@@ -125,3 +127,23 @@ async def test_a_disk_that_fills_up_in_the_midst_leaves_nothing(tmp_path: Path) 
         with pytest.raises(NoRoom, match="JL-L001"):
             await spool.write(body_of(3 * MB))
     assert files_in(tmp_path) == []
+
+
+async def test_a_body_that_is_kept_once_more_is_the_file_that_there_is(tmp_path: Path) -> None:
+    blobs = blobs_in(tmp_path)
+    name, body = new_id(now_ms()), body_of(3 * CHUNK + 5)
+    first = await blobs.keep(name, body)
+    again = await blobs.keep(name, body)
+    assert (first.name, first.ref) == (name, again.ref)
+    assert whole(again) == body
+    assert len(files_in(tmp_path)) == 1
+
+
+async def test_what_a_crash_left_half_written_is_written_anew(tmp_path: Path) -> None:
+    blobs = blobs_in(tmp_path)
+    name = new_id(now_ms())
+    half = blobs.path(name).with_name(name + ".part")
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    assert whole(await blobs.keep(name, b"all of it")) == b"all of it"
+    assert files_in(tmp_path) == [blobs.path(name)]

@@ -140,3 +140,21 @@ def test_what_cannot_be_explained_is_said(site: Path) -> None:
     result = explained("wrong", site=site)
     assert result.exit_code == 1
     assert "channels/wrong.yaml:3:9: JL-C017" in result.stderr
+
+
+def test_channels_that_send_to_one_another_name_each_other(site: Path) -> None:
+    text = CHANNEL.replace("reply: emr\n", "").replace("    reply_map: two\n", "")
+    (site / "channels" / "results.yaml").write_text(
+        f"{text}  next: {{send: {{channel: inner}}}}\n", encoding="utf-8"
+    )
+    inner = "channel: inner\nfrom: {channel: {}}\nformat: json\nto: {out: {send: {file: {folder: out}}}}\n"
+    (site / "channels" / "inner.yaml").write_text(inner)
+    first, second = explained("results", site=site).stdout, explained("inner", site=site).stdout
+    assert "- To next: as it came, to the channel inner." in first
+    assert "- 至 next：原样，交给 通道 inner。" in first
+    assert "│ channel inner" in first
+    assert "inner: JSON comes from the channel results." in second
+    assert "inner：JSON 报文来自通道 results。" in second
+    assert "The sender" not in second, "nobody waits for a reply"
+    assert "┌─ channel ─┐" in second
+    assert "<──" not in second

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from router.ids import DAY_MS, first_id, new_id, time_ms
+from router.ids import DAY_MS, child_id, first_id, new_id, time_ms
 
 FAR = 9_000_000_000_000  # later than any other test's clock
 
@@ -38,3 +38,17 @@ def test_a_time_is_not_above_any_id_made_in_it() -> None:
     made = new_id(FAR + 10)
     assert first_id(FAR + 10) <= made < first_id(FAR + 11)
     assert first_id(-1) == "0" * 32
+
+
+def test_what_is_made_twice_of_one_message_has_one_id_in_its_parents_time() -> None:
+    parent, other = new_id(FAR + 20), new_id(FAR + 20)
+    made = child_id(parent, "orders.lab results")
+    assert made == child_id(parent, "orders.lab results")
+    assert len({made, child_id(other, "orders.lab results"), child_id(parent, "orders.emr results")}) == 3
+    assert (time_ms(made), uuid.UUID(made).version) == (FAR + 20, 7)
+
+
+def test_many_of_one_message_sort_as_they_are_numbered() -> None:
+    parent = new_id(FAR + 30)
+    made = [child_id(parent, "a.b c", number) for number in (1, 2, 9, 10, 255, 256, 100_000)]
+    assert made == sorted(set(made))
