@@ -14,7 +14,7 @@ import structlog
 
 from bench.table import Table
 
-PARTS = ("parse", "map", "check", "tests", "start", "flow", "journal")
+PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "journal")
 LONG = ("order", "steady", "restart", "sealing")  # only where they are named
 
 
@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS + LONG))
     parser.add_argument(
-        "--seconds", type=float, help="measured: of one row of flow or sealing (4), of steady (600)"
+        "--seconds", type=float, help="measured: of one row of flow or sealing (4), rest (6), of steady (600)"
     )
     parser.add_argument(
         "--messages", type=_count, help="journal: how many (10000); restart: how many wait (100000)"
@@ -90,6 +90,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
     Path("var").mkdir(exist_ok=True)
     if name in LONG:
         return _long(name, chosen)
+    if name == "rest":
+        from bench import rest
+
+        return lambda: rest.run(chosen.seconds or rest.SECONDS)
     if name == "journal":
         from bench import journal
 

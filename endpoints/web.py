@@ -35,6 +35,7 @@ from endpoints.base import WebOptions
 from endpoints.callers.admission import Admission
 from endpoints.callers.asking import asking
 from endpoints.describing import PROBLEM, SECURITY
+from endpoints.direct import Direct, DirectMiddleware
 from endpoints.limits import CLOSE, Body, Limit, limit_problem, problem
 from endpoints.secure import Gate, listening
 
@@ -221,6 +222,8 @@ class WebServer:
         self.app = FastAPI(title="Jingluo 经络", docs_url=None, redoc_url=None)
         self.app.openapi = self._openapi  # type: ignore[method-assign]
         self._schemas: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._direct = Direct()
+        self.app.add_middleware(DirectMiddleware, direct=self._direct, refuse=_refused)
         self.app.add_middleware(GZipMiddleware, minimum_size=PACK_FROM, compresslevel=PACK_LEVEL)
         self.app.add_middleware(_Guard, web=self)
         self.app.add_exception_handler(HTTPException, _on_http)
@@ -280,6 +283,9 @@ class WebServer:
         facts = {"response_class": Response, **facts}
         self.app.add_api_route(path, handler, methods=list(methods), **facts)
         self._schemas[path, methods[0]] = schemas or {}
+        if who is not None:
+            for method in methods:
+                self._direct.add(method, path, handler)
         self.app.openapi_schema = None
 
     def remove_route(self, path: str, methods: list[str]) -> None:
@@ -287,6 +293,8 @@ class WebServer:
         if route is not None:
             self.app.router.routes.remove(route)
             self._schemas.pop((path, methods[0]), None)
+            for method in methods:
+                self._direct.remove(method, path)
             self.app.openapi_schema = None
 
     def _openapi(self) -> dict[str, Any]:
@@ -311,9 +319,13 @@ class WebServer:
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _refused(error)
+
+
+def _refused(error: HTTPException) -> Response:
     if isinstance(error, Limit):
         return limit_problem(error)
-    assert isinstance(error, HTTPException)
     code = {404: "JL-E206", 405: "JL-E207"}.get(error.status_code, "JL-E205")
     return problem(error.status_code, code, detail=error.detail, headers=error.headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from email.message import Message as MimeHeaders
 
@@ -22,6 +23,7 @@ def media_type(format: str) -> str:
     return MEDIA_TYPES.get(format, _UNKNOWN)[0]
 
 
+@functools.lru_cache(256)
 def content_type(header: str) -> tuple[str, str]:
     """`text/xml; charset=GBK` to its type and charset, in lower case."""
     parsed = MimeHeaders()

@@ -225,6 +225,21 @@ async def test_a_request_has_a_hundred_header_fields_at_the_most(
     assert (answer.status_code, answer.json()["code"]) == (431, "JL-E202")
 
 
+async def test_a_path_with_parameters_is_found_decoded_and_other_methods_hear_405(
+    door: Door, client: httpx2.AsyncClient
+) -> None:
+    engine = FakeEngine()
+    await door(engine, path="/v1/{ward}/bills/{bill}")
+    await door(engine, path="/v1/open/bills/B1")
+    assert (await client.post("/v1/%E5%86%85%E7%A7%91/bills/B%2B1", json={})).status_code == 202
+    assert (await client.post("/v1/open/bills/B1", json={})).status_code == 202
+    kept = [{key: value for key, value in message.headers.items() if "." in key} for message in engine.got]
+    assert kept == [{"param.ward": "内科", "param.bill": "B+1"}, {}]
+    other = await client.get("/v1/open/bills/B1")
+    assert (other.status_code, other.json()["code"], other.headers["allow"]) == (405, "JL-E207", "POST")
+    assert (await client.post("/v1/open/bills", json={})).status_code == 404
+
+
 # What /openapi.json says
 
 
