@@ -119,7 +119,9 @@ def _nodes(text: Any, place: Place, at: At) -> Path | Expression | None:
     """The path of an `each` or a `from`, or a name that `let` gave; where items are plain values, any expression."""
     scope = place.scope
     plain = getattr(scope.format, "plain_items", False)
-    if is_expression(text) and (text[1:].strip() in scope.lets or (plain and " | " in text)):
+    named = text[1:].strip() in scope.lets if is_expression(text) else False
+    values = plain and is_expression(text) and (" | " in text or text[1:2] not in ("", ".", "["))
+    if named or values:
         return compile_expression(text, scope, at)
     if not is_expression(text) or " | " in text:
         hint = "write an expression: $.items" if plain else "write a path without pipes: $PID-3"

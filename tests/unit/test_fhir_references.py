@@ -101,12 +101,19 @@ def test_a_name_that_two_resources_have_leads_to_neither() -> None:
     assert made({"each": "$ | resources Encounter", "make": "$.subject | follow"}, tree) is None
 
 
-def test_a_resource_alone_is_a_message_with_what_it_contains() -> None:
+def test_a_resource_alone_is_a_message_and_what_it_contains_is_found_by_reference() -> None:
     tree = {**BUNDLE["entry"][3]["resource"], "subject": {"reference": "#p"}}  # type: ignore[index]
     tree["contained"] = [*tree["contained"], {"resourceType": "Patient", "id": "p", "gender": "other"}]
     assert made("$ | resources ServiceRequest | member id", tree) == ["r1"]
-    assert made("$ | resources Patient | member id", tree) == ["p"]
+    assert made("$ | resources Patient | member id", tree) is None
     assert made("$.subject | follow | member gender", tree) == "other"
+
+
+def test_what_is_contained_may_refer_to_what_contains_it() -> None:
+    specimen = {"resourceType": "Specimen", "id": "s", "request": [{"reference": "#"}]}
+    order = {"resourceType": "ServiceRequest", "id": "r", "contained": [specimen]}
+    assert made("$ | referrers Specimen request | member id", order) == ["s"]
+    assert made({"from": "$.contained[0]", "make": "$.request | follow | member id"}, order) == ["r"]
 
 
 def test_a_condition_of_a_channel_may_follow_a_reference() -> None:
@@ -117,6 +124,14 @@ def test_a_condition_of_a_channel_may_follow_a_reference() -> None:
     assert test is not None, problems
     assert test(BUNDLE)
     assert not test({"resourceType": "Bundle"})
+
+
+def test_a_channel_may_choose_by_what_a_bundle_holds() -> None:
+    problems: list[Problem] = []
+    test = compile_when({"$ | resources ServiceRequest": {"exists": True}}, "fhir", Library([], []), problems)
+    assert test is not None, problems
+    assert test(BUNDLE)
+    assert not test({"resourceType": "Bundle", "entry": BUNDLE["entry"][:2]})  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +173,8 @@ def test_each_and_from_take_what_an_expression_gives_and_code_and_plain_meaning_
         ("$.a | folow", "fhir", "JL-C102", "did you mean follow?"),
         ("$.a | referrers Observation", "fhir", "JL-C103", "write it: referrers TYPE MEMBER"),
         ("$.a | follow message=x", "fhir", "JL-C103", "write it: follow"),
-        ("$orders", "json", "JL-C101", ""),
+        ("$orders", "json", "JL-C109", "gives names"),
+        ("$orders", "hl7v2", "JL-C101", ""),
     ],
 )
 def test_a_mistake_in_an_each_is_told(each: str, source: str, code: str, hint: str) -> None:

@@ -11,6 +11,8 @@ from fhir.resources.R4B.bundle import Bundle
 
 from config import registry
 from schemas.fhir import validate
+from schemas.message import Message
+from schemas.validation.hl7 import Hl7Validator
 from transforms.library import SHIPPED_MAPS, Library
 from transforms.proving import prove
 
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = Library([SHIPPED_MAPS], [ROOT / "schemas" / "tables"])
 PAIRS = ROOT.parent / "shared" / "corpus" / "pairs" / "ms-hl7v2-fhir"
 HL7 = registry.formats.get("hl7v2")
+FHIR = registry.formats.get("fhir")
 
 
 def compiled(name: str) -> Any:
@@ -70,6 +73,19 @@ def test_every_reference_in_a_bundle_leads_to_an_entry_of_it(name: str) -> None:
         urls = [entry["fullUrl"] for entry in bundle["entry"]]
         assert len(set(urls)) == len(urls)
         assert set(references(bundle)) <= set(urls)
+
+
+TO_V2 = ["encounter-to-adt", "request-to-oml", "report-to-oru"]
+
+
+@pytest.mark.parametrize("name", TO_V2)
+def test_a_message_made_of_fhir_is_valid(name: str) -> None:
+    made = compiled(name)
+    given = [test["given"] for test in own_tests(name) if "error" not in test["expect"]]
+    assert given
+    for bundle in given:
+        body = made.run(FHIR.decode(json.dumps(bundle).encode()), Message(b"", id="0" * 32))
+        assert [str(fault) for fault in Hl7Validator("2.5")(HL7.decode(body))] == []
 
 
 def test_all_that_is_said_of_a_patient_refers_to_the_patient() -> None:

@@ -204,6 +204,22 @@ def zip_(values: list[Any], *, names: str) -> list[dict[str, Any]]:
 
 
 @function
+def group(values: list[Any], *, by: str) -> list[Any]:
+    """A list of lists of the objects that say the same at a member, in the order of first appearance:
+    `each: $.rows | group order`. What does not say it is left out.
+
+    >>> group([{"order": "A", "no": 1}, {"order": "B", "no": 2}, {"order": "A", "no": 3}], by="order")
+    [[{'order': 'A', 'no': 1}, {'order': 'A', 'no': 3}], [{'order': 'B', 'no': 2}]]
+    """
+    found: dict[str, list[Any]] = {}
+    for value in values:
+        said = member(value, name=by)
+        if said is not None:
+            found.setdefault(said if isinstance(said, str) else repr(said), []).append(value)
+    return list(found.values())
+
+
+@function
 def chunk(values: list[Any], *, size: int) -> list[Any]:
     """A list of lists of `size` items each, the last of what is left: for receivers that take so many at once.
 

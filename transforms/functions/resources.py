@@ -11,14 +11,14 @@ from transforms.pipes import Whole
 
 @function
 def resources(value: Any, *, type: str) -> list[Any]:
-    """Every resource of a type in a Bundle, or in a resource with what it contains: `$ | resources Encounter`.
-    The resource itself is one of them.
+    """Every entry of a Bundle that is of a type, or the message itself where it is a resource of that type:
+    `$ | resources Encounter`. What a resource contains is found by its reference alone.
 
     >>> resources({"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient", "id": "7"}}]},
     ...     type="Patient")
     [{'resourceType': 'Patient', 'id': '7'}]
     """
-    return [found for found, _ in _all(value) if found.get("resourceType") == type]
+    return [found for found in _entries(value) if found.get("resourceType") == type]
 
 
 @function
@@ -50,17 +50,19 @@ def referrers(value: Any, *, type: str, member: str, message: Whole) -> list[Any
     return links.by_member(type, member).get(wanted, []) if wanted else []
 
 
+def _entries(tree: Any) -> list[dict[str, Any]]:
+    """The resources of a Bundle, or the one that is the message."""
+    if isinstance(tree, dict) and tree.get("resourceType") == "Bundle":
+        return _dicts([entry.get("resource") for entry in _dicts(tree.get("entry"))])
+    return _dicts(tree)
+
+
 def _all(tree: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Every resource of a message, with the one that contains it (itself, where none does)."""
-    if not isinstance(tree, dict):
-        return
-    entries = tree.get("entry") if tree.get("resourceType") == "Bundle" else None
-    tops = [entry.get("resource") for entry in _dicts(entries)] if entries else [tree]
-    for top in _dicts(tops):
-        yield top, top
-    for top in _dicts(tops):
-        for inner in _dicts(top.get("contained")):
-            yield inner, top
+    entries = _entries(tree)
+    yield from ((entry, entry) for entry in entries)
+    for entry in entries:
+        yield from ((inner, entry) for inner in _dicts(entry.get("contained")))
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
@@ -68,9 +70,8 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)]
 
 
-Name = tuple[
-    str, Any
-]  # of what a Reference leads to: the resource, or what is said of it where it is not there
+# Of what a Reference leads to: the resource, or what is said of it where it is not there.
+Name = tuple[str, Any]
 
 
 def _links(message: Whole) -> _Links:
@@ -88,12 +89,10 @@ class _Links:
     def __init__(self, tree: Any) -> None:
         self._found: dict[Name, dict[str, Any] | None] = {}
         self._all = list(_all(tree))
-        self._inside: dict[
-            tuple[int, str], dict[str, Any]
-        ] = {}  # by id() of the resource around it, and its id
-        self._around: dict[int, int] | None = (
-            None  # by id() of a Reference: that of the resource it stands in
-        )
+        # What is contained: by id() of the resource around it, and its own id.
+        self._inside: dict[tuple[int, str], dict[str, Any]] = {}
+        # The resource in which a Reference stands: by id() of the Reference.
+        self._around: dict[int, dict[str, Any]] | None = None
         self._by_member: dict[tuple[str, str], dict[Name, list[Any]]] = {}
         for entry in _dicts(tree.get("entry") if isinstance(tree, dict) else None):
             if isinstance(entry.get("fullUrl"), str) and isinstance(entry.get("resource"), dict):
@@ -122,12 +121,16 @@ class _Links:
         return self._found.get(name) if name else None
 
     def _contained(self, reference: Any, number: str) -> dict[str, Any] | None:
-        """`#id` is of the resource in which the reference stands; where that is not known, of the only one."""
+        """`#id` is of the resource in which the reference stands, `#` that resource. Where it is not known in
+        which it stands, of the only one that has the id.
+        """
         if self._around is None:
             holders = {id(holder): holder for resource, holder in self._all if resource is not holder}
-            self._around = {id(said): at for at, holder in holders.items() for said in _references(holder)}
-        at = self._around.get(id(reference))
-        return self._found.get(("contained", number)) if at is None else self._inside.get((at, number))
+            self._around = {id(said): holder for holder in holders.values() for said in _references(holder)}
+        holder = self._around.get(id(reference))
+        if holder is None:
+            return self._found.get(("contained", number))
+        return self._inside.get((id(holder), number)) if number else holder
 
     def name(self, value: Any) -> Name | None:
         """Of a resource, or of what a Reference leads to."""
