@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from channels.compile import Draft
+from channels.compile import Draft, Handed
 from channels.model import ChannelText
 from config.errors import Problem
 from config.models import did_you_mean
@@ -24,11 +24,12 @@ def between(drafts: list[Draft], unread: Collection[str]) -> None:
     named = {text.channel: made for made in drafts if (text := _text_of(made)) is not None}
     fed: set[str] = set()
     for made in drafts:
-        for name, (target, writes) in made.handed.items():
+        for name, handed in made.handed.items():
+            target = handed.channel
             fed.add(target)
             at: At = ("to", name, "send", "channel")
             if target in named:
-                _pair(made, at, writes, named[target])
+                _pair(made, at, handed, named[target])
             elif f"{target}.yaml" not in {file.rpartition("/")[2] for file in unread}:
                 hint = did_you_mean(nearest(target, named), sorted(named))
                 made.problems.append(Problem(at, "JL-C051", f"no channel is called {target!r}", hint))
@@ -48,8 +49,8 @@ def behind(made: Draft, drafts: list[Draft], seen: frozenset[str] = frozenset())
     waits = [
         behind(other, drafts, seen | {text.channel}) + other.text.to[name].retry.for_
         for other in drafts
-        for name, (target, _) in other.handed.items()
-        if target == text.channel and other is not made and other.text is not None
+        for name, handed in other.handed.items()
+        if handed.channel == text.channel and other is not made and other.text is not None
     ]
     return max(waits, default=0.0)
 
@@ -58,12 +59,15 @@ def _text_of(made: Draft) -> ChannelText | None:
     return made.text if made.text is not None and ("channel",) not in made.absent else None
 
 
-def _pair(made: Draft, at: At, writes: Any, other: Draft) -> None:
+def _pair(made: Draft, at: At, handed: Handed, other: Draft) -> None:
     assert made.text is not None
     assert other.text is not None
-    name = other.text.channel
-    if writes is not None and other.format is not None and _written(writes) != _written(other.format):
-        one, two = writes.name, other.format.name
+    name, writes, reads = other.text.channel, handed.writes, other.format
+    harmless = (
+        _HARMLESS | {"message"} if handed.split else _HARMLESS
+    )  # a row by itself is a message that is one row
+    if writes is not None and reads is not None and _written(writes, harmless) != _written(reads, harmless):
+        one, two = writes.name, reads.name
         what = f"what is sent is {one}, the messages of the channel {name!r} are {two}"
         if one == two:
             what = f"what is sent is {one} with other options than the messages of the channel {name!r} have"
@@ -74,10 +78,10 @@ def _pair(made: Draft, at: At, writes: Any, other: Draft) -> None:
         made.problems.append(Problem(at, "JL-C053", what, "say `order: {by: ...}` here too", "warning"))
 
 
-def _written(format: Any) -> tuple[Any, ...]:
+def _written(format: Any, harmless: set[str]) -> tuple[Any, ...]:
     """What two formats must have in common, so that one reads what the other wrote."""
     options = getattr(format, "options", None)
-    return format.name, getattr(format, "version", ""), options and options.model_dump(exclude=_HARMLESS)
+    return format.name, getattr(format, "version", ""), options and options.model_dump(exclude=harmless)
 
 
 def _reply(made: Draft) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels.cases import FILED, NO_ANSWER, REPLIES, STATES
+from channels.cases import ENDS, FILED, NO_ANSWER, REPLIES, STATES
 
 Schema = dict[str, Any]
 
@@ -79,6 +79,11 @@ _JOURNAL = {
         ),
     ],
 }
+_THEN: Schema = {
+    "type": "object",
+    "description": "what must become of it in the channel that it is handed to",
+}
+_ITEM: Schema = {"anyOf": [_word(ENDS), _message({"state": _word(ENDS), "code": _PLAIN, "then": _THEN})]}
 _WAY = {
     "description": "what became of it at this destination",
     "anyOf": [
@@ -88,9 +93,10 @@ _WAY = {
                 "state": _word(STATES),
                 "code": _PLAIN,
                 "tries": {"type": "integer", "minimum": 0},
-                "then": {
-                    "type": "object",
-                    "description": "what must become of it in the channel that it is handed to",
+                "then": _THEN,
+                "items": {
+                    "description": "of what is divided: how many, or what each must be",
+                    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "array", "items": _ITEM}],
                 },
             }
         ),

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from channels.cases import FILED, MAX_TRIES, NO_ANSWER, REPLIES, STATES, Answer, Case, Wanted, World
+from channels.case_expect import OWN, Expected, codes_of
+from channels.cases import NO_ANSWER, Answer, Case, World
 from channels.model import Channel
 from config.errors import Problem
 from config.models import did_you_mean
-from config.registry import Names, destinations, formats, nearest, sources
+from config.registry import destinations, nearest
 from config.text import At
 from config.units import seconds
 from schemas import charsets
-from schemas.base import Format
-from transforms.contents import Content, compile_content
 from transforms.expression import Tables
 from transforms.proving import Given, envelope_of, given_of, named_twice, test_keys
 from transforms.samples import Samples
 
 _KEYS = ("name", "given", "before", "while", "envelope", "expect")
 _ENVELOPE = ("id", "source", "headers", "parent")
-_JOURNAL = ("state", "kind", "code", "parent", "index")
-_OWN = ("reply", "journal", "order")
-_THEN = ("journal", "order")
 
 
 def compile_cases(
@@ -48,16 +44,14 @@ def compile_cases(
     return tuple(made)
 
 
-class _Reader:
+class _Reader(Expected):
     """Reads one test."""
 
     def __init__(
         self, channel: Channel, others: Mapping[str, Channel], tables: Tables, samples: Samples, at: At
     ) -> None:
-        self.channel, self.others = channel, others
-        self.tables, self.samples, self.at = tables, samples, at
-        self.branches = {branch.name: branch for branch in channel.branches}
-        self.problems: list[Problem] = []
+        super().__init__(channel, others, tables, samples)
+        self.at = at
 
     def case(self, test: Any, problems: list[Problem]) -> Case:
         name = f"test {int(self.at[-1]) + 1}"
@@ -73,7 +67,7 @@ class _Reader:
         world = self._world(test.get("while", {}), (*self.at, "while"))
         envelope = test.get("envelope", {})
         return replace(
-            self.expected(expect, at, _OWN),
+            self.read(expect, at, OWN),
             name=name,
             at=self.at,
             given=self._given(test["given"], (*self.at, "given")),
@@ -82,21 +76,6 @@ class _Reader:
             envelope=envelope_of(envelope, _ENVELOPE, self.problems, (*self.at, "envelope")),
             reply=self._reply(expect["reply"], (*at, "reply")) if "reply" in expect else None,
         )
-
-    def expected(self, expect: Mapping[Any, Any], at: At, beside: tuple[str, ...]) -> Case:
-        """What must become of a message in this channel. `beside`: what may be named but destinations."""
-        ways = {}
-        for key, spec in expect.items():
-            if key in self.branches:
-                ways[key] = self._way(spec, key, (*at, key))
-            elif key not in beside:
-                self._unknown_destination(key, (*at, key), beside)
-        order = expect.get("order")
-        if "order" in expect and (self.channel.order_by is None or isinstance(order, Mapping | list)):
-            what = "this channel has no order" if self.channel.order_by is None else "order must be text"
-            self._say((*at, "order"), "JL-C086", what)
-        journal = self._journal(expect["journal"], (*at, "journal")) if "journal" in expect else None
-        return Case("", at, journal=journal, order=None if order is None else str(order), ways=ways)
 
     # What comes in, and when.
 
@@ -191,7 +170,7 @@ class _Reader:
 
     def _code(self, said: Any, name: str, at: At) -> str:
         """A code that a destination of this kind may answer."""
-        known = _codes(destinations, self.branches[name].kind)
+        known = codes_of(destinations, self.branches[name].kind)
         code = str(said)
         if code and code not in NO_ANSWER and known and code not in known:
             near = nearest(code, [*known, *NO_ANSWER])
@@ -201,127 +180,6 @@ class _Reader:
             self._say(at, "JL-C082", what, hint)
         return code
 
-    # What is expected.
-
-    def _way(self, spec: Any, name: str, at: At) -> Wanted:
-        """`sent`, or {state, code, tries, then, and the content}."""
-        if not isinstance(spec, Mapping):
-            return Wanted({"state": self._one_of(spec, STATES, at)})
-        facts, rest = _parted(spec, ("state", "code", "tries"))
-        then = None
-        if "then" in rest:
-            then = self._then(rest.pop("then"), name, (*at, "then"))
-            facts = {"state": "sent", **facts}
-        facts |= {"code": str(facts["code"])} if "code" in facts else {}
-        if "state" in facts:
-            self._one_of(facts["state"], STATES, (*at, "state"))
-        elif rest and "code" not in facts:
-            facts = {"state": "sent", **facts}
-        if "tries" in facts and not (isinstance(facts["tries"], int) and 0 <= facts["tries"] <= MAX_TRIES):
-            self._say((*at, "tries"), "JL-C012", "tries must be a whole number")
-        if rest and facts.get("state") in ("filtered", "nothing"):
-            what = f"a content of what is expected to be {facts['state']}: nothing goes there"
-            self._say((*at, next(iter(rest))), "JL-C086", what, on_key=True)
-            return Wanted(facts)
-        return Wanted(facts, self._contents(rest, (self.branches[name].writes,), at), then)
-
-    def _then(self, spec: Any, name: str, at: At) -> Case | None:
-        """What becomes of it in the channel that it is handed to; None where that one cannot be read."""
-        target = self.branches[name].target
-        if not target:
-            self._say(at, "JL-C086", f"{name!r} sends to no channel: nothing follows", on_key=True)
-        elif not isinstance(spec, Mapping):
-            what = f"then must be a mapping: what is expected in the channel {target!r}"
-            self._say(at, "JL-C012", what)
-        elif target in self.others:
-            other = _Reader(self.others[target], self.others, self.tables, self.samples, at)
-            other.problems = self.problems
-            return other.expected(spec, at, _THEN)
-        return None
-
-    def _reply(self, spec: Any, at: At) -> Wanted:
-        """A state (`accepted`), a code of the source (`AA`, 202), or {state, code, error, and the content}."""
-        known = _codes(sources, self.channel.kind)
-        if not isinstance(spec, Mapping):
-            said = str(spec)
-            if said in REPLIES:
-                return Wanted({"state": said})
-            return Wanted({"code": self._one_of(said, known, at, REPLIES) if known else said})
-        facts, rest = _parted(spec, ("state", "code", "error"))
-        if "state" in facts:
-            self._one_of(facts["state"], REPLIES, (*at, "state"))
-        if "code" in facts and known:
-            self._one_of(facts["code"], known, (*at, "code"))
-        return Wanted(
-            {key: str(fact) for key, fact in facts.items()}, self._contents(rest, self._formats(), at)
-        )
-
-    def _formats(self) -> tuple[Format, ...]:
-        """What a reply may be written in: the source's own words, or a destination's."""
-        channel = self.channel
-        own = getattr(sources.get(channel.kind), "answers_in", "")
-        found: list[Format] = [formats.get(own)] if own else []
-        theirs = [branch.writes for branch in channel.branches if branch.name == channel.reply]
-        if theirs or not own:
-            found += [channel.format, *theirs]
-        return tuple({form.name: form for form in reversed(found)}.values())
-
-    def _journal(self, spec: Any, at: At) -> Wanted:
-        if not isinstance(spec, Mapping):
-            return Wanted({"state": self._one_of(spec, FILED, at)})
-        self._known(spec, _JOURNAL, at)
-        if "state" in spec:
-            self._one_of(spec["state"], FILED, (*at, "state"))
-        index = spec.get("index", {})
-        if not isinstance(index, Mapping):
-            self._say((*at, "index"), "JL-C012", "index must be a mapping (name: value)")
-            return Wanted({})
-        for name in index:
-            if name not in self.channel.index:
-                hint = did_you_mean(nearest(str(name), self.channel.index), sorted(self.channel.index))
-                what = f"this channel has no index {str(name)!r}"
-                self._say((*at, "index", name), "JL-C085", what, hint, on_key=True)
-        facts: dict[str, Any] = {key: str(value) for key, value in spec.items() if key != "index"}
-        facts |= {f"index.{name}": None if value is None else str(value) for name, value in index.items()}
-        return Wanted(facts)
-
-    def _contents(self, spec: Mapping[str, Any], formats: Iterable[Format], at: At) -> dict[str, Content]:
-        """In each format that it may have; a mistake is what is one in all of them."""
-        made: dict[str, Content] = {}
-        said: list[list[Problem]] = []
-        for form in formats if spec else ():
-            said.append([])
-            content = compile_content(spec, form, self.tables, self.samples, said[-1], at)
-            if content is not None and not any(problem.severity == "error" for problem in said[-1]):
-                made[form.name] = content
-        if said:
-            fewest = sorted(said, key=lambda problems: len(problems))[0]
-            self.problems += fewest
-        return made
-
-    # Small things.
-
-    def _say(self, at: At, code: str, what: str, hint: str = "", on_key: bool = False) -> None:
-        self.problems.append(Problem(at, code, what, hint, on_key=on_key))
-
-    def _known(self, spec: Mapping[Any, Any], known: tuple[str, ...], at: At) -> None:
-        for key in spec:
-            if key not in known:
-                hint = did_you_mean(nearest(str(key), known), list(known))
-                self._say((*at, key), "JL-C010", f"unknown key {str(key)!r}", hint, on_key=True)
-
-    def _unknown_destination(self, key: Any, at: At, beside: tuple[str, ...]) -> None:
-        known = [*self.branches, *beside]
-        hint = did_you_mean(nearest(str(key), known), known)
-        self._say(at, "JL-C081", f"no destination is called {str(key)!r}", hint, on_key=True)
-
-    def _one_of(self, said: Any, known: Iterable[str], at: At, beside: tuple[str, ...] = ()) -> str:
-        choices = [*known, *beside]
-        if str(said) not in choices:
-            shown = choices if len(choices) < 20 else list(beside)
-            self._say(at, "JL-C082", f"{said!r} cannot be", did_you_mean(nearest(str(said), choices), shown))
-        return str(said)
-
     def _seconds(self, said: Any, at: At) -> float:
         try:
             return seconds(said)
@@ -329,18 +187,6 @@ class _Reader:
             what, _, hint = str(error).partition("; ")
             self._say(at, "JL-C013", what, hint)
             return 0.0
-
-
-def _parted(spec: Mapping[Any, Any], facts: tuple[str, ...]) -> tuple[dict[str, Any], dict[Any, Any]]:
-    return (
-        {key: value for key, value in spec.items() if key in facts},
-        {key: value for key, value in spec.items() if key not in facts},
-    )
-
-
-def _codes(names: Names, kind: str) -> frozenset[str]:
-    found: Callable[..., Any] = names.get(kind)
-    return getattr(found, "codes", frozenset())
 
 
 def as_sent(text: str, channel: Channel) -> bytes:

@@ -18,6 +18,7 @@ MAX_TRIES = 1000
 
 State = Literal["sent", "filtered", "retrying", "held", "dead", "nothing"]
 STATES: tuple[State, ...] = get_args(State)
+ENDS = ("sent", "dead")  # of an item
 REPLIES = ("accepted", "answered", "refused", "failed", "pending", "none")
 FILED = ("accepted", "filtered", "refused", "duplicate")
 UNREACHABLE, SILENCE = "unreachable", "silence"  # of every kind: no connection; connected, and no word
@@ -51,12 +52,14 @@ class World:
 class Wanted:
     """What must be: facts by name (`state`, `code`, ...), and the content by the format that it may have.
 
-    `then`: what must become of it in the channel that it is handed to.
+    `then`: what must become of it in the channel that it is handed to. `items`: how many there must be of it, and if
+    they are given, what each must be.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     contents: Mapping[str, Content] = field(default_factory=dict)
     then: Case | None = None
+    items: int | tuple[Wanted, ...] | None = None
 
 
 NOTHING_GIVEN = Given()

@@ -16,6 +16,7 @@ from channels.describe import describe
 from channels.hl7_doubts import doubts, stated_version
 from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry, Test, ValidateText
 from channels.read import channel_text
+from channels.splitting import compile_split
 from channels.systems import Systems, endpoint
 from channels.validation import Kinds, compile_validation
 from config.errors import Problem
@@ -54,6 +55,15 @@ RESERVED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a destination hands to another channel: which one, the format, where that is known, and if as items."""
+
+    channel: str
+    writes: Format | None
+    split: bool
+
+
 @dataclass(slots=True)
 class Draft:
     """A channel file on its way. `source` is (kind, Options); `channel` is there where all of it compiled.
@@ -66,8 +76,7 @@ class Draft:
     absent: frozenset[At] = frozenset()
     source: tuple[str, Any] | None = None
     format: Format | None = None
-    # Destinations that are channels: which one, and the format of what is sent there, where that is known.
-    handed: dict[str, tuple[str, Format | None]] = field(default_factory=dict)
+    handed: dict[str, Handed] = field(default_factory=dict)  # destinations that are channels
     channel: Channel | None = None
     cases: tuple[Case, ...] = ()  # its tests
     doubles: list[tuple[At, Draft]] = field(
@@ -198,8 +207,16 @@ class _Compiler:
         sent = mapped.target if mapped else None if text.map else self.format
         validation = self._validation(text.validate_, sent, (*at, "validate"))
         found = self._endpoint(text.send, destinations, (*at, "send"))
+        split = None
+        if text.split is not None:
+            split = compile_split(text.split, sent, self.problems, (*at, "split"))
         if found is not None and found[0] == "channel":
-            self.made.handed[name] = (found[1].channel, sent)
+            self.made.handed[name] = Handed(found[1].channel, sent, text.split is not None)
+        elif text.split is not None and found is not None:
+            what = (
+                "only what is sent to a channel is divided: there each item is tried, and given up, by itself"
+            )
+            self.problems.append(Problem((*at, "split"), "JL-C055", what, "`send: {channel: ...}`"))
         if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
             return None
         retry = text.retry
@@ -213,6 +230,7 @@ class _Compiler:
             when=when,
             map=mapped.run if mapped else None,
             validation=validation,
+            split=split,
             retry=Retry(retry.first, retry.factor, retry.max, retry.for_, retry.then),
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,

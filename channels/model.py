@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from channels.case_schema import TESTS
+from channels.splitting import Split
 from config.units import Seconds, Size
 from endpoints.base import Described
 from schemas.message import Message
@@ -103,6 +104,10 @@ class BranchText(_Text):
     validate_: Validate | None = Field(
         default=None, alias="validate", description="of what is sent; with `refuse` it is a dead letter"
     )
+    split: str | None = Field(
+        default=None,
+        description="where `send` is a channel: each item at this path is a message of its own, `$.items[]`",
+    )
     send: dict[str, Any] = Field(description="`{kind: {options}}` or `{system: name, overrides}`")
     retry: RetryText = RetryText()
     parallel: int = Field(default=8, ge=1, le=256, description="deliveries at once, where there is no order")
@@ -142,7 +147,7 @@ class ChannelText(_Text):
 
 
 # Keys of the design that no part of this version acts on: silence would be a promise.
-NOT_YET = ("split", "collect", "alert", "batch")
+NOT_YET = ("collect", "alert", "batch")
 
 
 # RabbitMQ takes a delivery back that is not acknowledged within 30 minutes: one send must be well below.
@@ -192,6 +197,7 @@ class Branch:
     when: Test | None = None
     map: Callable[[Tree, Message], bytes] | None = None  # decoded message -> bytes; raises BadMessage
     validation: Validation | None = None  # of what is sent
+    split: Split | None = None  # what is sent is divided, and each item handed over by itself
     retry: Retry = Retry()
     parallel: int = 8
     reply_map: Callable[[Tree], bytes] | None = None

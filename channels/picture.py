@@ -16,11 +16,13 @@ _WORDS = {
         "where": "where", "order": "in order of", "lanes": "lanes", "once": "once by", "reply": "reply from",
         "silent": "no reply", "map": "map", "answer": "its answer is the reply", "nowhere": "goes nowhere",
         "valid": "only what is valid by", "noted": "faults noted by", "others": "others", "from": "channel",
+        "each": "each of",
     },
     "zh": {
         "where": "当", "order": "按序", "lanes": "路", "once": "去重", "reply": "应答来自",
         "silent": "不应答", "map": "映射", "answer": "其应答即回复", "nowhere": "没有目的地",
         "valid": "须符合", "noted": "校验并记录", "others": "其他通道", "from": "通道",
+        "each": "逐项",
     },
 }  # fmt: skip
 
@@ -85,6 +87,8 @@ def stop_lines(way: Way, stop: Stop, lang: Language) -> list[str]:
     lines = [f"{kind_name(stop.kind, lang)} {stop.address}".strip()]
     if stop.validation is not None:
         lines.append(_validation(stop.validation, lang))
+    if stop.split:
+        lines.append(f"{_WORDS[lang]['each']} {path(stop.split)}")
     return [*lines, _WORDS[lang]["answer"]] if way.reply == stop.name else lines
 
 

@@ -16,6 +16,7 @@ from config.models import problems_of
 from config.text import At
 
 _STAND_INS: dict[str, Any] = {"channel": "unnamed", "from": {}, "format": "", "send": {}, "by": "", "as": ""}
+_SPLIT = "a destination that is a channel has it: `to: {name: {split: $.items[], send: {channel: ...}}}`"
 _TURNS = 4  # a wrong destination, its missing `send`, and one more for the check
 
 
@@ -25,7 +26,10 @@ def channel_text(data: Any, problems: list[Problem]) -> tuple[ChannelText | None
         problems.append(Problem((), "JL-C012", "a channel file must be a mapping (key: value)"))
         return None, frozenset()
     sound = copy.deepcopy({key: value for key, value in data.items() if key not in NOT_YET})
-    for key in data.keys() - sound.keys():
+    if "split" in sound:
+        problems.append(Problem(("split",), "JL-C010", "unknown key 'split'", _SPLIT, on_key=True))
+        del sound["split"]
+    for key in data.keys() & set(NOT_YET):
         hint = "take it out, or wait for the version that does"
         what = f"this version does not do {key!r} yet"
         problems.append(Problem((key,), "JL-C036", what, hint, on_key=True))

@@ -24,6 +24,7 @@ class Stop:
     map: str = ""
     reply_map: str = ""
     validation: Validation | None = None
+    split: str = ""  # the path of the items that it is divided into
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def _stop(branch: Branch, text: ChannelText) -> Stop:
         retry=branch.retry,
         reply_map=said.reply_map or "",
         validation=branch.validation,
+        split=branch.split.text if branch.split else "",
     )
 
 

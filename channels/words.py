@@ -173,6 +173,8 @@ def _english_stop(way: Way, stop: Stop) -> str:
     if stop.validation is not None:
         then = "a dead letter" if stop.validation.refuses else "noted"
         made += f"{then} where it is not valid by {stop.validation.kind.name}, "
+    if stop.split:
+        made += f"each item at {path(stop.split)} by itself, "
     back = ""
     if stop.name == way.reply:
         mapped = f", made by the map {stop.reply_map}" if stop.reply_map else ""
@@ -211,6 +213,8 @@ def _chinese_stop(way: Way, stop: Stop) -> str:
     if stop.validation is not None:
         then = "转为死信" if stop.validation.refuses else "记入日志"
         made += f"不符合 {stop.validation.kind.name} 则{then}，"
+    if stop.split:
+        made += f"{path(stop.split)} 的每一项各成一条报文，"
     back = ""
     if stop.name == way.reply:
         mapped = f"，由映射 {stop.reply_map} 转换" if stop.reply_map else ""

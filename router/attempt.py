@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 from msgspec import Struct
@@ -13,6 +14,7 @@ from channels.model import LONGEST_SEND_S, Branch, Channel
 from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
 from router.envelope import Attempt, BlobRef, Envelope
+from router.items import Handed, Items, Letter
 from router.large import APART, Large
 from router.lineage import handed_on
 from schemas.message import Message, Receipt
@@ -22,6 +24,9 @@ log = structlog.get_logger()
 
 _LONGEST_DELAY_S = 86_400.0  # what a broker's delay can hold
 _ANSWER_KEPT = 65_536  # bytes of a receiver's answer that the journal keeps
+
+
+T = TypeVar("T")
 
 
 class Outcome(Struct, frozen=True):
@@ -34,6 +39,7 @@ class Outcome(Struct, frozen=True):
     error: JingluoError | None = None
     delay_s: float = 0.0
     noted: bool = False  # what was sent has faults
+    letters: list[Letter] = []  # items of it that another channel does not take: they are to be filed first
 
 
 class Attempter:
@@ -54,12 +60,15 @@ class Attempter:
         self._destination = destination
         self._now_ms = now_ms
         self._large = large
+        self._target = branch.target
+        self._items = Items(channel, branch, branch.split, destination.send) if branch.split else None
         self._passed_on = branch.map is None and branch.validation is None
-        self._streams = self._passed_on and getattr(destination, "streams", False)
+        self._streams = self._passed_on and self._items is None and getattr(destination, "streams", False)
 
     async def attempt(self, envelope: Envelope, number: int, *, redelivered: bool = False) -> Outcome:
         """Try number `number` (from 1). Never raises but CancelledError."""
         began_ms = self._now_ms()
+        handed: Handed | None = None
         message = Message(
             body=envelope.body,
             source=envelope.source,
@@ -76,11 +85,14 @@ class Attempter:
         try:
             if envelope.blob is not None:
                 message = await self._with_large(message, envelope.blob)
-            made, noted = await self._made_apart(message)
-            if self._branch.target:
-                made = handed_on(made, self._branch.name, self._branch.target)
-            large = envelope.blob is not None
-            receipt = await (self._send_in_time(made, LONGEST_SEND_S / 2) if large else self._send(made))
+            made, noted = await self._made_apart(message) if not envelope.item else (message, [])
+            if self._target:
+                handed = await self._hand_over(made, envelope, began_ms)
+                receipt = handed.receipt
+            elif envelope.blob is not None:  # it has its time by the piece, and this for all of them
+                receipt = await _in_time(self._destination.send(made), LONGEST_SEND_S / 2)
+            else:
+                receipt = await self._send(made)
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
         except Refused as error:
@@ -98,24 +110,25 @@ class Attempter:
             )
             bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
-        return self._sent(envelope, number, began_ms, receipt, noted)
+        return self._sent(envelope, number, began_ms, receipt, noted, handed)
+
+    async def _hand_over(self, made: Message, envelope: Envelope, began_ms: int) -> Handed:
+        """To another channel, as a message of its own, or as many."""
+        if self._items is not None and not envelope.item:
+            return await _in_time(self._items.send(made, envelope, began_ms), LONGEST_SEND_S)
+        return Handed(await self._send(handed_on(made, self._branch.name, self._target)))
 
     async def _send_bounded(self, message: Message) -> Receipt:
-        return await self._send_in_time(message, LONGEST_SEND_S)
-
-    async def _send_in_time(self, message: Message, within_s: float) -> Receipt:
-        """A large body has its time by the piece, and this for all of them."""
-        try:
-            async with asyncio.timeout(within_s) as limit:
-                return await self._destination.send(message)
-        except TimeoutError:
-            if not limit.expired():
-                raise  # its own, which nobody asked it for
-            text = f"the destination did not end within {within_s:g} s"
-            raise Unreachable("JL-D902", text, maybe_done=True) from None
+        return await _in_time(self._destination.send(message), LONGEST_SEND_S)
 
     def _sent(
-        self, envelope: Envelope, number: int, began_ms: int, receipt: Receipt, noted: list[Fault]
+        self,
+        envelope: Envelope,
+        number: int,
+        began_ms: int,
+        receipt: Receipt,
+        noted: list[Fault],
+        handed: Handed | None,
     ) -> Outcome:
         """The receiver has it, whatever can be made of its answer."""
         body, format, error = b"", "", None
@@ -126,10 +139,11 @@ class Attempter:
         outcome = self._outcome(
             envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format, error=error
         )
-        if not noted:
+        if not noted and handed is None:
             return outcome
-        reasons = [reason for reason in (outcome.record.reason, told(noted)) if reason]
-        return replace(outcome, record=replace(outcome.record, reason="; ".join(reasons)), noted=True)
+        said = (outcome.record.reason, handed.said if handed else "", told(noted) if noted else "")
+        record = replace(outcome.record, reason="; ".join(filter(None, said)))
+        return replace(outcome, record=record, noted=bool(noted), letters=handed.letters if handed else [])
 
     def poisoned(self, envelope: Envelope, tries: int) -> Outcome:
         """A message that every try of it ended with the process: it is parked, not tried."""
@@ -227,6 +241,17 @@ class Attempter:
             answer=(receipt.answer if receipt else answer)[:_ANSWER_KEPT],
         )
         return Outcome(record, receipt, body, format, error, delay_s)
+
+
+async def _in_time(sending: Awaitable[T], within_s: float) -> T:
+    try:
+        async with asyncio.timeout(within_s) as limit:
+            return await sending
+    except TimeoutError:
+        if not limit.expired():
+            raise  # its own, which nobody asked it for
+        text = f"the destination did not end within {within_s:g} s"
+        raise Unreachable("JL-D902", text, maybe_done=True) from None
 
 
 def _cut_short() -> bool:

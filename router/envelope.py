@@ -45,6 +45,7 @@ class Envelope(msgspec.Struct, frozen=True, tag="m", array_like=True):
     reply_to: str = ""  # the mailbox of the process whose sender waits for a destination's answer
     blob: BlobRef | None = None  # a large body; then `body` is empty
     again: bool = False  # another channel may have handed it over before
+    item: int = 0  # it is one item of its parent, the so-manieth: it is handed on as it is
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):

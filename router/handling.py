@@ -6,7 +6,7 @@ Acknowledged means recorded: the outcome is durable in the journal's queue befor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -14,7 +14,8 @@ from channels.model import LONGEST_SEND_S, Branch, Channel
 from endpoints.base import Destination
 from router import envelope as wire
 from router.attempt import Attempter, Outcome
-from router.brokers.base import POISON_AFTER, Broker, Delivered
+from router.brokers.base import POISON_AFTER, Broker, BrokerDown, Delivered
+from router.items import Letter
 from router.large import Large
 from router.metrics import Metrics
 from router.recorder import Recorder
@@ -24,6 +25,7 @@ from router.suspects import Suspects
 log = structlog.get_logger()
 
 OLDEST_TRACKED = 10_000
+_AGAIN_S = 1.0
 
 
 class Round:
@@ -67,6 +69,7 @@ class Handling:
         self._recorder = recorder
         self._replies = replies
         self._count = metrics.delivery(channel.name, branch.name)
+        self._accepted = metrics.channel(channel.name).accepted
         self._suspects = suspects
 
     def open(self, delivered: Delivered) -> wire.Envelope | wire.Fence | None:
@@ -88,12 +91,36 @@ class Handling:
     async def attempt(self, envelope: wire.Envelope, delivered: Delivered, number: int) -> Outcome:
         """One try; or none, where the last tries of this message each ended the process."""
         if delivered.deliveries == 1:
-            return await self.attempter.attempt(envelope, number, redelivered=delivered.redelivered)
+            outcome = await self.attempter.attempt(envelope, number, redelivered=delivered.redelivered)
+            if outcome.letters:
+                await self._file(outcome.letters, delivered)
+            return outcome
         async with self._suspects.trying(envelope.id, self.branch.name) as unended:
             # Its first try was not announced: with two that have no end, this is the third delivery that ended so.
             if unended >= POISON_AFTER - 1:
                 return self.attempter.poisoned(envelope, unended + 1)
-            return await self.attempter.attempt(envelope, number, redelivered=True)
+            outcome = await self.attempter.attempt(envelope, number, redelivered=True)
+            if outcome.letters:
+                await self._file(outcome.letters, delivered)
+            return outcome
+
+    async def _file(self, letters: Sequence[Letter], delivered: Delivered) -> None:
+        """Dead items, before the end of what they were items of. Made twice they are the same rows."""
+        tries = wire.encode(wire.Attempts(tuple(letter.attempt for letter in letters)))
+        bodies = [*(wire.encode(letter.envelope) for letter in letters), tries]
+        while self.broker.holds(delivered):  # else all of it comes again
+            try:
+                await asyncio.gather(*(self.broker.publish((wire.JOURNAL,), body) for body in bodies))
+                break
+            except BrokerDown as error:
+                log.warning("delivery.items_not_filed", count=len(letters), code=error.code)
+                await asyncio.sleep(_AGAIN_S)
+        else:
+            return
+        for letter in letters:
+            self._say(letter.attempt, "dead")
+            self._accepted.inc()
+            self._count.dead.inc()
 
     def settle(self, envelope: wire.Envelope, delivered: Delivered, outcome: Outcome) -> None:
         """The outcome goes to the journal, and then the work out of its queue; a waiting sender hears at once."""

@@ -252,7 +252,7 @@ class Intake:
         if unknown := [name for name in envelope.destinations if name not in self._queues]:
             raise JingluoError("JL-J007", f"the channel {channel.name} has no destination {unknown[0]}")
         lane = 0
-        if channel.lanes and channel.order_by is not None and envelope.destinations:
+        if channel.lanes and channel.order_by is not None and envelope.destinations and not envelope.item:
             if tree is None:
                 tree = channel.format.decode(self._large.beginning(envelope), envelope.charset)
             lane = zlib.crc32((channel.order_by(tree, envelope) or "").encode()) % channel.lanes

@@ -130,6 +130,7 @@ def replay_envelope(
         destinations=tuple(destinations),
         parent=old.id,
         blob=stored.blob if body is None else None,
+        item=stored.item,
     )
 
 

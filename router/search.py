@@ -14,6 +14,7 @@ STATES: tuple[State, ...] = ("accepted", "filtered", "refused", "waiting", "sent
 PAGE = 50
 LOOK = 100_000  # dead letters that are looked at to tell their causes
 MAX_PAGE = 1_000
+RELATIVES = 100  # of a message, up and down, that are shown
 
 
 class BadQuery(JingluoError, ValueError):
@@ -107,7 +108,10 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message's whole way. `parents` begins with what it was made from; `children` were made from it."""
+    """A message's whole way. `parents` begins with what it was made from; `children` were made from it.
+
+    These are replays, messages of another channel, and items; of each there are so many as `RELATIVES`.
+    """
 
     message: Found
     source: str
@@ -118,6 +122,7 @@ class Story:
     tries: tuple[Try, ...]
     body_over: bool = False  # the channel keeps no body for so long: `body` is empty
     blob: BlobRef | None = None  # a large body; then `body` is empty
+    item: int = 0  # it is one item of its parent
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
 

@@ -72,6 +72,10 @@ class Format(Protocol):
     A format whose beginning can be read by itself also has `beginning(head)`: of the first bytes of a large body those
     that `decode` can take. One whose paths are as good from any dict, list or scalar as from a part of the message has
     `plain_items = True`. One that reads quicker what it wrote itself has `reread`, which is else as `decode`.
+
+    One whose messages can hold several also has `items(text)`: for a path, what makes of a tree the trees of its items,
+    each a message. It raises BadPath for a path that leads to no list; what it makes raises BadMessage (JL-M090) where
+    nothing stands there.
     """
 
     name: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -31,6 +31,7 @@ from schemas.rows import (
     check_columns,
     check_size,
     compile_rows_path,
+    rows_at,
     rows_of,
     too_many_rows,
     tree_of,
@@ -130,6 +131,9 @@ class Delimited:
 
     def path(self, text: str) -> Path:
         return compile_rows_path(text, self._names)
+
+    def items(self, text: str) -> Callable[[Any], list[Any]]:
+        return rows_at(text, self.options)
 
     def build(self, made: Any, start: Any = None) -> Any:
         return built(made, start, self.options)

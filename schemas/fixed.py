@@ -18,7 +18,7 @@ format:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -37,6 +37,7 @@ from schemas.rows import (
     check_columns,
     check_size,
     compile_rows_path,
+    rows_at,
     rows_of,
     too_many_rows,
     tree_of,
@@ -189,6 +190,9 @@ class Fixed:
 
     def path(self, text: str) -> Path:
         return compile_rows_path(text, self._names)
+
+    def items(self, text: str) -> Callable[[Any], list[Any]]:
+        return rows_at(text, self.options)
 
     def build(self, made: Any, start: Any = None) -> Any:
         return built(made, start, self.options)

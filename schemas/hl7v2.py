@@ -2,6 +2,7 @@ r"""HL7 v2 in ER7 form (`MSH|^~\&|...`): the format, and what endpoints need: an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from config import registry
@@ -10,6 +11,7 @@ from schemas.hl7.ack import Ack, ack, read_ack
 from schemas.hl7.batch import split_batch
 from schemas.hl7.build import build, encode
 from schemas.hl7.escapes import Marks, escape, unescape
+from schemas.hl7.items import items_at
 from schemas.hl7.message import NULL, Hl7Message, decode
 from schemas.hl7.nodes import Piece, Segment
 from schemas.hl7.paths import compile_path
@@ -52,6 +54,9 @@ class Hl7v2:
 
     def path(self, text: str) -> Path:
         return compile_path(text)
+
+    def items(self, text: str) -> Callable[[Hl7Message], list[Hl7Message]]:
+        return items_at(text)
 
     def build(self, made: Any, start: Hl7Message | None = None) -> Hl7Message:
         return build(made, start)

@@ -25,6 +25,7 @@ MAX_BYTES = 100_000_000
 MAX_DEPTH = 100
 MAX_PATH = 1_000  # characters
 _PLAIN = re.compile(r"(?:(?:^|\.)[^\W\d]\w*|\[-?[0-9]{1,9}\])+")
+_ONE = re.compile(r"\[-?[0-9]+\]$")  # one of a list
 _STEP = re.compile(r"[^\W\d]\w*|\[-?[0-9]+\]")
 _NAMES = re.compile(r"(?:(?:^|\.)[^\W\d]\w*|\[(?:-?[0-9]{1,9}|\*)?\])+")  # plain, but for `[]` and `[*]`
 _WORD = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`)|[^\W\d]\w*""")
@@ -74,6 +75,9 @@ class Json:
     def path(self, text: str) -> Path:
         """`.a.b[0]`, any JMESPath after the dot; nothing is the item at hand itself."""
         return compile_path(text)
+
+    def items(self, text: str) -> Callable[[Any], list[Any]]:
+        return items_at(text)
 
     def build(self, made: Any, start: Any = None) -> Any:
         """The shape itself; laid over `start` object by object, where lists and scalars replace."""
@@ -145,17 +149,7 @@ def laid_over(start: Any, made: Any) -> Any:
 
 def compile_path(text: str) -> Path:
     """Raises BadPath. The same language from the root and from an item, so every path is relative."""
-    if text and text[0] not in ".[":
-        raise BadPath(
-            f"{text!r} is no JSON path; it begins with a dot", f".{text.lstrip('/').replace('/', '.')}"
-        )
-    if len(text) > MAX_PATH:
-        raise BadPath(f"a path of more than {MAX_PATH} characters")
-    expression = text.removeprefix(".")
-    if expression.startswith("."):
-        raise BadPath(f"{text!r} is no JSON path: it begins with one dot", f".{expression.lstrip('.')}")
-    steps = _steps(expression) if _PLAIN.fullmatch(expression) else ()
-    find = _along(steps) if steps else _search(expression)
+    steps, find = _compiled(text)
 
     def one(node: Any) -> Any:
         found = find(node)
@@ -168,6 +162,40 @@ def compile_path(text: str) -> Path:
         return [] if found is None or found == "" else [found]
 
     return Path(text, one, many, relative=True, steps=steps)
+
+
+def items_at(text: str) -> Callable[[Any], list[Any]]:
+    """What gives the items of a list, none of them null. Raises BadPath; it raises BadMessage (JL-M090).
+
+    An empty list has no items; where there is no list, nobody knows what was meant.
+    """
+    if _ONE.search(text):
+        raise BadPath(f"{text!r} is one place, not a list", _ONE.sub("[]", text))
+    _, find = _compiled(text)
+
+    def items(tree: Any) -> list[Any]:
+        found = find(tree)
+        if not isinstance(found, list):
+            what = "there is no list, and so no item" if found is None else "it is no list"
+            raise BadMessage("JL-M090", what, f"${text}")
+        return [item for item in found if item is not None]
+
+    return items
+
+
+def _compiled(text: str) -> tuple[tuple[str | int, ...], Callable[[Any], Any]]:
+    """Its steps, where it has nothing but names and indexes, and what finds. Raises BadPath."""
+    if text and text[0] not in ".[":
+        raise BadPath(
+            f"{text!r} is no JSON path; it begins with a dot", f".{text.lstrip('/').replace('/', '.')}"
+        )
+    if len(text) > MAX_PATH:
+        raise BadPath(f"a path of more than {MAX_PATH} characters")
+    expression = text.removeprefix(".")
+    if expression.startswith("."):
+        raise BadPath(f"{text!r} is no JSON path: it begins with one dot", f".{expression.lstrip('.')}")
+    steps = _steps(expression) if _PLAIN.fullmatch(expression) else ()
+    return steps, _along(steps) if steps else _search(expression)
 
 
 def names_of(text: str) -> list[str]:

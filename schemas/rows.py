@@ -6,7 +6,7 @@ Paths are those of JSON, and a name that no column has is found when they are co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from config.errors import BadMessage
 from config.registry import nearest
 from schemas import charsets
 from schemas.base import BadPath, Path
-from schemas.json import compile_path, laid_over, names_of
+from schemas.json import compile_path, items_at, laid_over, names_of
 
 MAX_BYTES = 100_000_000
 MAX_ROWS = 1_000_000
@@ -51,6 +51,16 @@ def compile_rows_path(text: str, names: Collection[str]) -> Path:
             near = nearest(name, names)
             raise BadPath(f"no column is called {name!r}", text.replace(name, near) if near else "")
     return path
+
+
+def rows_at(text: str, options: RowsText) -> Callable[[Any], list[Any]]:
+    """What makes a tree of each row. Raises BadPath for what are no rows; it raises BadMessage (JL-M090)."""
+    if options.message == "row":
+        raise BadPath("a message is one row here: there is nothing to divide")
+    if names_of(text) not in ([], ["rows"]):
+        raise BadPath(f"{text!r} are no rows", ".rows[]")
+    items = items_at(text)
+    return lambda tree: [{"rows": [row]} for row in items(tree)]
 
 
 def check_size(body: bytes) -> None:

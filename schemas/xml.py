@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +32,7 @@ NAMESPACES = {
     "soap12": "http://www.w3.org/2003/05/soap-envelope",
     "xsi": "http://www.w3.org/2001/XMLSchema-instance",
 }
+_NO_ELEMENT = re.compile(r"/(?:@[\w:.*-]+|text\(\))$|^(?:string|number|count|concat|boolean)\(.*")
 _PREFIX = re.compile(r"[^\W\d][\w.-]*")
 _DECLARED = re.compile(r"""\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 
@@ -99,6 +100,9 @@ class Xml:
     def path(self, text: str) -> Path:
         """`/Root/Name`, `//v3:id/@root` from the root; `./v3:id/@root` from the item. Raises BadPath."""
         return compile_path(text, self._namespaces)
+
+    def items(self, text: str) -> Callable[[Any], list[Element]]:
+        return items_at(text, self._namespaces)
 
     def build(self, made: Any, start: Any = None) -> Element:
         """Raises BadMessage (JL-M034 with the path of what cannot be written)."""
@@ -178,6 +182,28 @@ def compile_path(text: str, namespaces: Mapping[str, str]) -> Path:
         return next((value for item in many(node) if (value := _scalar(item)) is not None), None)
 
     return Path(text, one, many, relative=text[:1] != "/")
+
+
+def items_at(text: str, namespaces: Mapping[str, str]) -> Callable[[Any], list[Element]]:
+    """What makes documents of the elements at a path, each with the namespaces that it is in.
+
+    Raises BadPath where a path leads to no elements; what it gives raises BadMessage (JL-M090) where there are none.
+    """
+    path = compile_path(text, namespaces)
+    if text in ("", ".", "/"):
+        raise BadPath(f"{text!r} is the whole document, not its items")
+    if _NO_ELEMENT.search(text):
+        raise BadPath(f"{text!r} leads to no elements", _NO_ELEMENT.sub("", text))
+
+    def items(tree: Any) -> list[Element]:
+        found = path.many(tree)
+        if not found:
+            raise BadMessage("JL-M090", "there is no such element, and so no item", text)
+        if not all(isinstance(node, Element) for node in found):
+            raise BadMessage("JL-M090", "what stands there is no element", text)
+        return [etree.fromstring(etree.tostring(node, with_tail=False), _parser()) for node in found]
+
+    return items
 
 
 def _scalar(found: Any) -> Any:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from router.destinations import Shown
-from router.search import Count, DeadLetters, Delivery, Found, Page, Story
+from router.search import RELATIVES, Count, DeadLetters, Delivery, Found, Page, Story
 
 if TYPE_CHECKING:
     from router.replay_jobs import Job
@@ -97,7 +97,8 @@ def print_story(story: Story, *, body: bool) -> None:
         **{f"found by {name}": value for name, value in m.index.items()},
         "filtered 过滤": " ".join(m.filtered),
         "made from 来源": " <- ".join(story.parents),
-        "replayed as 重发": " ".join(story.children),
+        "made into 派生、重发": " ".join(story.children)
+        + (" ..." if len(story.children) == RELATIVES else ""),
     }
     for name, value in facts.items():
         if value:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from channels.cases import Case, Wanted
-from router.proving.stage import Played, Way
+from router.proving.stage import Handed, Played, Way
 from schemas.message import Reply
 from transforms.contents import Content
 from transforms.proving import Failure
@@ -41,9 +41,13 @@ def contents(case: Case, played: Played) -> Iterator[Shown]:
         if content and way and way.body is not None:
             charset = played.envelope.charset if branch.map is None else branch.charset
             yield Shown(name, content, way.body, charset)
-        if wanted.then and way and way.handed is not None:
-            for shown in contents(wanted.then, way.handed):
-                yield shown._replace(of=f"{name}: {way.handed.channel.name}: {shown.of}")
+        for of, part, handed in _handed(name, wanted, way):
+            if part is not wanted and (content := part.contents.get(branch.format)):
+                charset = played.envelope.charset if branch.map is None else branch.charset
+                yield Shown(of, content, handed.body, charset)
+            if part.then and handed.played is not None:
+                for shown in contents(part.then, handed.played):
+                    yield shown._replace(of=f"{of}: {handed.played.channel.name}: {shown.of}")
     told = played.told
     if case.reply and case.reply.contents and told.body:
         by_format = case.reply.contents
@@ -65,9 +69,7 @@ def _facts(case: Case, played: Played) -> Iterator[tuple[str, Any, Any]]:
         yield from _otherwise(name, wanted, got, explained)
         if wanted.contents and way.body is None and wanted.facts.get("state", way.state) == way.state:
             yield name, "a message", None
-        if wanted.then and way.handed is not None:
-            for path, wished, had in _facts(wanted.then, way.handed):
-                yield f"{name}: {way.handed.channel.name}: {path}", wished, had
+        yield from _handed_facts(name, wanted, way)
     if case.reply is not None:
         yield from _reply(case.reply, played)
     if case.journal is not None:
@@ -80,6 +82,30 @@ def _facts(case: Case, played: Played) -> Iterator[tuple[str, Any, Any]]:
         yield from _otherwise("journal", case.journal, got, explained)
     if case.order is not None and case.order != (played.order or ""):
         yield "order", case.order, played.order
+
+
+def _handed(name: str, wanted: Wanted, way: Way | None) -> Iterator[tuple[str, Wanted, Handed]]:
+    """What another channel was handed, beside what is said of it: (path, wanted, got)."""
+    handed = way.handed if way else []
+    if wanted.then and handed:
+        yield name, wanted, handed[0]
+    if isinstance(wanted.items, tuple):
+        for one, got in zip(wanted.items, handed, strict=False):
+            yield f"{name}: item {got.number}", one, got
+
+
+def _handed_facts(name: str, wanted: Wanted, way: Way) -> Iterator[tuple[str, Any, Any]]:
+    items = len(wanted.items) if isinstance(wanted.items, tuple) else wanted.items
+    if items is not None and items != len(way.handed) and way.state == "sent":
+        yield f"{name}: items", items, len(way.handed)
+    for of, part, handed in _handed(name, wanted, way):
+        if part is not wanted:
+            state = "sent" if handed.played is not None else "dead"
+            explained = f"dead ({handed.code} {handed.reason})" if handed.code else state
+            yield from _otherwise(of, part, {"state": state, "code": handed.code}, explained)
+        if part.then and handed.played is not None:
+            for path, wished, had in _facts(part.then, handed.played):
+                yield f"{of}: {handed.played.channel.name}: {path}", wished, had
 
 
 def _reply(wanted: Wanted, played: Played) -> Iterator[tuple[str, Any, Any]]:

@@ -250,7 +250,8 @@ def _without(case: Case, written: list[Any]) -> Case:
             for name, content in wanted.contents.items()
         }
         then = _without(wanted.then, written) if wanted.then else None
-        return replace(wanted, contents=contents, then=then)
+        items = tuple(map(changed, wanted.items)) if isinstance(wanted.items, tuple) else wanted.items
+        return replace(wanted, contents=contents, then=then, items=items)
 
     ways = {name: changed(wanted) for name, wanted in case.ways.items()}
     return replace(case, ways=ways, reply=changed(case.reply) if case.reply else None)

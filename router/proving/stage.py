@@ -27,6 +27,7 @@ from router.duplicates import Duplicates, First
 from router.envelope import JOURNAL, Attempts, Envelope, copy, decode, way_of
 from router.ids import id_of
 from router.intake import Intake
+from router.items import Letter
 from router.large import Large
 from router.metrics import Metrics
 from router.replies import Replies
@@ -48,7 +49,7 @@ class Clock:
 class Way:
     """What became of a message at one destination. `body`: what the last try sent; None, where it sent nothing.
 
-    `handed`: what became of it in the channel that it was handed to.
+    `handed`: what became of it in the channel that it was handed to, or of each of its items.
     """
 
     state: str
@@ -56,7 +57,18 @@ class Way:
     code: str = ""
     reason: str = ""
     body: bytes | None = None
-    handed: Played | None = None
+    handed: list[Handed] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Handed:
+    """A message that was handed to another channel, and what became of it there; None where it was not taken."""
+
+    number: int  # of the item
+    body: bytes = b""
+    played: Played | None = None
+    code: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +194,8 @@ class _Scene:
         self.stage, self.channel, self.world = stage, channel, case.world
         self.case, self.stages = case, others
         self.others: dict[str, _Scene] = {}  # the same test in the channels that messages are handed to
-        self.handed: Played | None = None  # what became there of the last message
+        self.turn = asyncio.Lock()
+        self.handed: list[Handed] = []  # what became there of the last message
         stage.scene = self
         self.clock, self.mail = Clock(), _Mail()
         self.replies = Replies(self.mail)
@@ -216,10 +229,14 @@ class _Scene:
         if name not in self.others:
             self.others[name] = _Scene(stage, replace(self.case, world=World()), self.stages)
         other = self.others[name]
-        other.clock.ms = self.clock.ms
-        played = await other._play(message, self.clock.ms)
-        self.handed = played if played.reply.state not in ("refused", "failed") else None
-        return played.reply
+        async with (
+            self.turn
+        ):  # items come one after the other, whatever the engine would have on its way at once
+            other.clock.ms = self.clock.ms
+            played = await other._play(message, self.clock.ms)
+            if played.reply.state not in ("refused", "failed"):
+                self.handed.append(Handed(len(self.handed) + 1, message.body, played))
+            return played.reply
 
     async def _play(self, message: Message, at_ms: int) -> Played:
         answered = self.intake.deliver(message)
@@ -252,7 +269,7 @@ class _Scene:
 
     async def _deliver(self, name: str, envelope: Envelope, at_ms: int) -> Way:
         """Tries as the engine does: until it is over, or the test's answers or its time are."""
-        self.clock.ms, self.handed = at_ms, None
+        self.clock.ms = at_ms
         branch = next(branch for branch in self.channel.branches if branch.name == name)
         answers = self.world.answers.get(name, (Answer(),))
         timeout_s = getattr(branch.options, "timeout", 0.0)
@@ -260,6 +277,7 @@ class _Scene:
         attempter = Attempter(self.channel, branch, receiver, self.clock, self.large)  # type: ignore[arg-type]
         number = 1
         while True:
+            self.handed = []
             outcome = await attempter.attempt(envelope, number)
             self._say(branch, envelope, outcome, at_ms)
             next_ms = self.clock.ms + int(outcome.delay_s * 1000)
@@ -273,7 +291,8 @@ class _Scene:
             number += 1
         record = outcome.record
         state = _state(branch, outcome)
-        return Way(state, number, record.code, record.reason, receiver.body, self.handed)
+        handed = _numbered(self.handed, outcome.letters)
+        return Way(state, number, record.code, record.reason, receiver.body, handed)
 
     def _say(self, branch: Branch, envelope: Envelope, outcome: Outcome, at_ms: int) -> None:
         """A sender that waits for this destination hears of it, unless its time is over."""
@@ -292,6 +311,18 @@ class _Scene:
         source = registry.sources.get(channel.kind)(channel.options, ground)
         told: Callable[[Message, Reply], Told] | None = getattr(source, "told", None)
         return told(message, reply) if told else Told(reply.state, reply.body, reply.format)
+
+
+def _numbered(taken: list[Handed], letters: Sequence[Letter]) -> list[Handed]:
+    """Items that were taken, and those that were not, in their order."""
+    dead = [
+        Handed(one.envelope.item, one.envelope.body, None, one.attempt.code, one.attempt.reason)
+        for one in letters
+    ]
+    places = sorted({*range(1, len(taken) + len(dead) + 1)} - {one.number for one in dead})
+    for number, one in zip(places, taken, strict=True):
+        one.number = number
+    return sorted([*taken, *dead], key=lambda one: one.number)
 
 
 def _goes_on(world: World, number: int, answers: tuple[Answer, ...], passed_ms: int) -> bool:

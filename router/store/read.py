@@ -14,7 +14,7 @@ from config.errors import JingluoError
 from router.causes import Letter
 from router.envelope import BlobRef
 from router.ids import DAY_MS, day_at, day_of, day_start_ms, first_id
-from router.search import MAX_PAGE, PAGE, Count, Found, Page, Parked, Query, Story, Unended
+from router.search import MAX_PAGE, PAGE, RELATIVES, Count, Found, Page, Parked, Query, Story, Unended
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
 from router.store.dead import letters
@@ -26,7 +26,6 @@ from router.store.tables import attempt, body, message, note, parked
 from router.store.unended import accepted_between, batched, of_these, replayed
 
 _TRIES_SHOWN = 1_000
-_RELATIVES_SHOWN = 100
 _PARKED_SHOWN = 1_000
 _DAYS_AT_ONCE = 50
 
@@ -196,6 +195,7 @@ class Reader:
             body=kept if isinstance(kept, bytes) else b"",
             blob=kept if isinstance(kept, BlobRef) else None,
             body_over=kept is None,
+            item=facts.item,
             tries=tuple(try_of(t, day.key) for t in reversed(tries)),
             parents=self._parents(row.parent),
             children=self._children(row.id) if children else (),
@@ -211,7 +211,7 @@ class Reader:
 
     def _parents(self, parent: str) -> tuple[str, ...]:
         chain: list[str] = []
-        while parent and parent not in chain and len(chain) < _RELATIVES_SHOWN:
+        while parent and parent not in chain and len(chain) < RELATIVES:
             chain.append(parent)
             rows = self._rows_of(parent)
             parent = (rows and rows.execute(select(m.parent).where(m.id == parent)).scalar()) or ""
@@ -219,9 +219,9 @@ class Reader:
 
     def _children(self, id: str) -> tuple[str, ...]:
         """They came after it, perhaps on a later day."""
-        asked = select(m.id).where(m.parent == id, HAS_PARENT).order_by(m.id).limit(_RELATIVES_SHOWN)
+        asked = select(m.id).where(m.parent == id, HAS_PARENT).order_by(m.id).limit(RELATIVES)
         ids = [child for _, rows in self._between(day_of(id)) for child in rows.execute(asked).scalars()]
-        return tuple(sorted(ids)[:_RELATIVES_SHOWN])
+        return tuple(sorted(ids)[:RELATIVES])
 
 
 def _parked_body(rows: Connection, day: Day, id: str) -> bytes:

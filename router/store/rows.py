@@ -36,6 +36,7 @@ class Facts(NamedTuple):
     reason: str
     found_by: dict[str, str]  # the searchable values
     headers: dict[str, str]
+    item: int = 0  # which of its parent's items it is
 
 
 class Answer(NamedTuple):
@@ -89,7 +90,7 @@ def tag_of(sealed: bytes) -> bytes:
 def message_rows(e: Envelope, key: DayKey, body_tag: bytes) -> tuple[Row, list[Row]]:
     """Its row, in the order of `tables.message` without its place in the chain, and those of `tables.message_index`."""
     found_by = {clean_value(name): clean_value(value) for name, value in e.index.items() if value}
-    facts = (clean(e.source), clean(e.reason), found_by, _headers(e.headers))
+    facts = (clean(e.source), clean(e.reason), found_by, _headers(e.headers), e.item)
     row = (
         e.id,
         e.channel,

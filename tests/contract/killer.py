@@ -27,7 +27,7 @@ def install(folder: Path) -> Path:
 class Killer:
     """Appends each message's MSH-10 to a file; one that begins with KILL ends the process as a crash would.
 
-    One that begins with ONCE does so when it comes for the first time. Beside the file, `<file>.ids` has of each
+    The first that begins with ONCE does so too, and no other. Beside the file, `<file>.ids` has of each
     MSH-10, the message's id, and whether it may have come before.
     """
 
@@ -46,7 +46,7 @@ class Killer:
 
     async def send(self, message: Message) -> Receipt:
         control_id = message.body.split(b"|")[9].decode()
-        first = control_id not in self._noted()
+        first = not any(id.startswith("ONCE") for id in self._noted())
         self._note(control_id)
         self._note(f"{control_id} {message.id} {message.redelivered}", ".ids")
         if control_id.startswith("KILL") or (first and control_id.startswith("ONCE")):

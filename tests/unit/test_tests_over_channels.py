@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from proving_parts import GIVEN
 
 from channels.report import check_site
@@ -123,3 +124,51 @@ def test_mistakes_in_what_is_expected_there_have_their_places(tmp_path: Path) ->
         ("JL-C082", "'snet' cannot be"),
         ("JL-C081", "no destination is called 'reply'"),
     ]
+
+
+ORDERS = """\
+channel: adt
+from: {http: {path: /v1/orders}}
+format: json
+order: {by: $.patient}
+to:
+  next: {split: "$.tests[]", send: {channel: people}}
+tests:
+"""
+TEST = "channel: people\nfrom: {channel: {}}\nformat: json\nvalidate: test.json\norder: {by: $.code}\n"
+TEST += "to: {out: {when: {$.code: [A, B]}, send: {file: {folder: out}}}}\n"
+
+
+def divided(folder: Path, expect: str, given: str = "{tests: [{code: A}, {x: 1}, {code: C}]}") -> list[str]:
+    (folder / "schemas").mkdir(exist_ok=True)
+    (folder / "schemas" / "test.json").write_text('{"required": ["code"]}')
+    site(folder, "", TEST)
+    text = f"{ORDERS}  - name: t\n    given: {given}\n    expect: {{next: {expect}}}\n"
+    (folder / "channels" / "adt.yaml").write_text(text)
+    return said(play(folder))
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        "{items: 3}",
+        "{items: [sent, dead, sent]}",
+        "{items: [{$.code: A, then: {out: sent, order: A}}, {state: dead, code: JL-V001}, {then: {out: filtered}}]}",
+    ],
+)
+def test_the_items_of_a_message_are_looked_at_one_by_one(tmp_path: Path, expect: str) -> None:
+    assert divided(tmp_path, expect) == []
+
+
+def test_an_item_that_is_otherwise_is_named_by_its_number(tmp_path: Path) -> None:
+    assert divided(tmp_path, "{items: [{$.code: B}, sent, {then: {out: sent}}, sent]}") == [
+        "next: items: expected 4, got 3",
+        "next: item 2: expected 'sent', got 'dead (JL-V001 item 2 of $.tests[]: /code: is missing)'",
+        "next: item 3: people: out: expected 'sent', got 'filtered'",
+        "next: item 1: $.code: expected 'B', got 'A'",
+    ]
+
+
+def test_a_message_without_a_list_is_dead_and_with_an_empty_one_it_has_no_items(tmp_path: Path) -> None:
+    assert divided(tmp_path, "{state: dead, code: JL-M090}", "{test: []}") == []
+    assert divided(tmp_path, "{items: 0}", "{tests: []}") == []
