@@ -94,18 +94,25 @@ def _books(hospital: Hospital, day: Day) -> dict[tuple[str, str], tuple[Sequence
             [x.control for _, x in day.orders if x.control in yes],
             _of("O", lis.received),
         ),
-        ("lab-results", "his"): (lis.sent.accepted, his.received),
+        ("lab-results", "his"): (lis.sent.accepted, _of("R", his.received)),
         ("lab-results", "emr"): (lis.sent.accepted, _of("R", emr.received)),
         ("patient-query", "emr"): (
             [patient for n, patient in enumerate(day.queries) if f"Q{n:06d}" in answered],
             emr.asked,
         ),
+        ("kiosk-checkin", "his"): (hospital.kiosks.sent.accepted, _of("K", his.received)),
         ("price-list", "cashier"): (hospital.folders.sent.accepted, hospital.folders.received),
     }
 
 
 def _promised(hospital: Hospital) -> int:
-    books = (hospital.his.sent, hospital.lis.sent, hospital.asked, hospital.folders.sent)
+    books = (
+        hospital.his.sent,
+        hospital.lis.sent,
+        hospital.asked,
+        hospital.kiosks.sent,
+        hospital.folders.sent,
+    )
     return sum(len(book.accepted) for book in books)
 
 
@@ -127,8 +134,8 @@ def _kept(store: Store, channel: str, destination: str) -> Iterator[str]:
 
 
 def _key(body: bytes) -> str:
-    """By what the books know a message: MSH-10, a patient's number, a list's number."""
+    """By what the books know a message: MSH-10, the number of a patient, a list or a check-in."""
     if body.startswith(b"MSH"):
         return body.split(b"|", 10)[9].decode("ascii")
     fields = json.loads(body)
-    return str(fields.get("id") or fields.get("list"))
+    return str(fields.get("id") or fields.get("list") or fields.get("number"))

@@ -12,7 +12,8 @@ from deploy.sandbox.books import SentBook
 from deploy.sandbox.emr import Emr
 from deploy.sandbox.folder import Folders
 from deploy.sandbox.his import His
-from deploy.sandbox.http import get
+from deploy.sandbox.http import ask
+from deploy.sandbox.kiosk import Kiosks
 from deploy.sandbox.lis import Lis
 from deploy.sandbox.party import Party
 from deploy.sandbox.traffic import Day
@@ -39,6 +40,7 @@ class Hospital:
     def __init__(self, folder: Path, seed: int = 0) -> None:
         self.his, self.lis, self.emr = His(seed=seed), Lis(seed=seed), Emr(seed=seed)
         self.folders = Folders(folder / "prices" / "in", folder / "prices" / "out")
+        self.kiosks = Kiosks()
         self.asked = SentBook()
         self.found = 0  # answers that held the patient who was asked for
 
@@ -73,6 +75,7 @@ class Hospital:
             "LIS_PORT": str(self.lis.port),
             "HIS_PORT": str(self.his.port),
             "EMR_PORT": str(self.emr.port),
+            "KIOSK_KEY": self.kiosks.key.shown,
             "PRICES_IN": str(self.folders.drop_dir),
             "PRICES_OUT": str(self.folders.out_dir),
         }
@@ -86,6 +89,7 @@ class Hospital:
         await asyncio.gather(
             self.his.send(day.adt, doors.adt, connections=4, tell=tell),
             self.his.send(day.orders, doors.orders, connections=2, tell=tell),
+            self.kiosks.report(day.checkins, doors.http, tell),
         )
         await self._registered(day.queries)
         waiting = [(f"Q{number:06d}", patient) for number, patient in enumerate(day.queries)]
@@ -104,7 +108,7 @@ class Hospital:
             self.asked.answers[key] = ""
             for _ in range(_TRIES):
                 try:
-                    status, body = await get(port, f"/v1/patients/{patient}")
+                    status, body = await ask(port, "GET", f"/v1/patients/{patient}")
                 except (OSError, asyncio.IncompleteReadError, TimeoutError):
                     self.asked.repeated += 1
                     continue

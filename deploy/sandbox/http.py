@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -39,14 +40,22 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
     return Request(method, unquote(url.path), dict(parse_qsl(url.query)), headers, body)
 
 
-async def get(port: int, path: str, timeout_s: float = 35) -> tuple[int, bytes]:
-    """Asks a server on loopback. Raises OSError, IncompleteReadError, TimeoutError."""
+async def ask(
+    port: int,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    timeout_s: float = 35,
+) -> tuple[int, bytes]:
+    """Status and body of a server's answer on loopback. Raises OSError, IncompleteReadError, TimeoutError."""
+    said = {"Host": f"127.0.0.1:{port}", "Connection": "close", **(headers or {})}
+    said |= {"Content-Length": str(len(body))} if body else {}
+    asked = "\r\n".join([f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in said.items())])
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=MAX_MESSAGE)
         try:
-            writer.write(
-                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
-            )
+            writer.write(asked.encode() + b"\r\n\r\n" + body)
             head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         finally:
             writer.close()

@@ -25,25 +25,30 @@ class Day:
     adt: list[tuple[str, Letter]] = field(default_factory=list)
     orders: list[tuple[str, Letter]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)  # patient numbers
+    checkins: list[tuple[str, str]] = field(default_factory=list)  # at the kiosks: number and patient
     files: dict[str, str] = field(default_factory=dict)  # price lists by number
 
     @property
     def messages(self) -> int:
         """How many the engine will be handed: every order brings a result."""
-        return len(self.adt) + 2 * len(self.orders) + len(self.queries) + len(self.files)
+        single = len(self.adt) + len(self.queries) + len(self.checkins) + len(self.files)
+        return single + 2 * len(self.orders)
 
 
 def plan(count: int, seed: int) -> Day:
-    """A day of exactly `count` messages over all five channels (five at the least)."""
-    if count < 5:
-        raise ValueError("a day has at least five messages, one for every channel")
+    """A day of exactly `count` messages over all six channels (six at the least)."""
+    if count < 6:
+        raise ValueError("a day has at least six messages, one for every channel")
     day, people = Day(), People(seed)
     chance = people.random
     files = max(count // 50, 1)
     queries = max(count * 2 // 25, 1)
     orders = max(count // 5, 1)
+    checkins = max(count // 25, 1)
     seen: dict[str, tuple[Person, Visit]] = {}
-    for number, (person, visit, trigger) in enumerate(_stays(people, count - files - queries - 2 * orders)):
+    for number, (person, visit, trigger) in enumerate(
+        _stays(people, count - files - queries - checkins - 2 * orders)
+    ):
         seen[person.number] = person, visit
         letter = adt(trigger, person, visit, f"A{number:06d}", _at(number), _charset(person))
         day.adt.append((person.number, letter))
@@ -52,6 +57,8 @@ def plan(count: int, seed: int) -> Day:
         panel = chance.choice(tuple(PANELS.values()))
         order = orm(person, visit, f"R{number:06d}", panel, f"O{number:06d}", _at(number), _charset(person))
         day.orders.append((person.number, order))
+    arrived = chance.choices(tuple(seen), k=checkins)
+    day.checkins = [(f"K{number:06d}", patient) for number, patient in enumerate(arrived)]
     day.queries = chance.choices(tuple(seen), k=queries)
     for number in range(files):
         name = f"PL{number:05d}"

@@ -150,7 +150,7 @@ class Admission:
         # One line a second of one kind, for a forger may try thousands: each is counted.
         if not self._told.wait_s(f"{channel} {reason} {caller} {address}", 1.0, 5, self._now()):
             log.warning(
-                "caller.refused", channel=channel, reason=reason, caller=caller, address=address, ref=ref
+                "caller.refused", channel=channel, reason=reason, caller=caller, peer=address, ref=ref
             )
         headers = dict(CHALLENGE) if status == 401 else {}
         if after_s:

@@ -87,7 +87,7 @@ async def test_a_stranger_hears_the_same_whatever_was_wrong(house: House, wrong:
     reason = wrong if wrong in FORGED else "unknown"
     assert house.refused == [("a", reason)]
     (line,) = [entry for entry in logs if entry["event"] == "caller.refused"]
-    assert (line["reason"], line["address"], line["ref"]) == (reason, "127.0.0.1", ref or line["ref"])
+    assert (line["reason"], line["peer"], line["ref"]) == (reason, "127.0.0.1", ref or line["ref"])
     assert house.engine.got == []
 
 

@@ -1,0 +1,82 @@
+"""SM2 signatures of the kiosks' own, by the standard's formulas (GB/T 32918.2): nothing here is the engine's.
+
+Plain integers: some milliseconds a signature, and whoever can measure them learns of the key. For an example.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+A = P - 3
+B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+G = (
+    0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
+    0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
+)
+SIGNER = b"1234567812345678"
+
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    private: int
+    public: Point
+
+    @classmethod
+    def new(cls) -> KeyPair:
+        private = secrets.randbelow(N - 2) + 1
+        return cls(private, _times(private, G))
+
+    @property
+    def shown(self) -> str:
+        """The public key as a site's callers.yaml takes it: 128 hexadecimal digits."""
+        return _bytes(*self.public).hex()
+
+    def sign(self, data: bytes) -> str:
+        """r and s, 128 hexadecimal digits."""
+        told = sm3((len(SIGNER) * 8).to_bytes(2, "big") + SIGNER + _bytes(A, B, *G, *self.public))
+        e = int.from_bytes(sm3(told + data), "big")
+        while True:
+            k = secrets.randbelow(N - 1) + 1
+            r = (e + _times(k, G)[0]) % N
+            s = pow(1 + self.private, -1, N) * (k - r * self.private) % N
+            if r and s and r + k != N:
+                return _bytes(r, s).hex()
+
+
+def sm3(data: bytes) -> bytes:
+    return hashlib.new("sm3", data).digest()
+
+
+def _bytes(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(32, "big") for number in numbers)
+
+
+def _times(factor: int, point: Point) -> Point:
+    """Never the point at infinity, for a factor from 1 below the curve's order."""
+    made: Point | None = None
+    for bit in bin(factor)[2:]:
+        made = _sum(made, made) if made else None
+        if bit == "1":
+            made = _sum(made, point) if made else point
+    assert made is not None
+    return made
+
+
+def _sum(one: Point | None, other: Point | None) -> Point | None:
+    if one is None or other is None:
+        return one or other
+    (x1, y1), (x2, y2) = one, other
+    if x1 == x2 and (y1 + y2) % P == 0:
+        return None
+    if one == other:
+        slope = (3 * x1 * x1 + A) * pow(2 * y1, -1, P)
+    else:
+        slope = (y2 - y1) * pow(x2 - x1, -1, P)
+    x = (slope * slope - x1 - x2) % P
+    return x, (slope * (x1 - x) - y1) % P
