@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endpoints.limits import problem
-from router import api_destinations, api_reload, api_replay
+from router import api_destinations, api_messages, api_reload, api_replay
 from router.board import Board
 from router.brokers.base import BrokerDown
 from router.clock import now_ms
@@ -56,7 +56,12 @@ def mount(engine: Engine) -> None:
             now_ms,
             engine.conservation.give_up,
         )
-        protected += [_operate(engine), api_destinations.routes(destinations), api_replay.mount(engine)]
+        protected += [
+            _operate(engine),
+            api_messages.routes(engine.store),
+            api_destinations.routes(destinations),
+            api_replay.mount(engine),
+        ]
     for routes in protected:
         engine.web.app.include_router(routes)
     engine.web.app.add_middleware(_Locked, token=token)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Literal, TypeVar
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request, Response
 
+from router.api_lists import MOST, After, Limit, linked, part
 from router.brokers.base import BrokerDown
 from router.destinations import Destinations, NotPossible, Order, Shown
 
@@ -17,9 +18,20 @@ def routes(destinations: Destinations) -> APIRouter:
     made = APIRouter(prefix="/api/destinations", tags=["operate"])
 
     @made.get("")
-    async def all() -> list[Shown]:
-        """Every destination: whether it runs, what waits, which lanes are held."""
-        return await _answered(destinations.all())
+    async def all(
+        request: Request,
+        response: Response,
+        channel: str = "",
+        state: str = "",
+        limit: Limit = MOST,
+        after: After = "",
+    ) -> list[Shown]:
+        """Every destination: whether it runs, what waits, which lanes are held. `after`: channel/destination."""
+        known = await _answered(destinations.all())
+        wanted = [one for one in known if channel in ("", one.channel) and state in ("", one.state)]
+        some, following = part(wanted, lambda one: f"{one.channel}/{one.destination}", limit, after)
+        linked(response, request, following)
+        return some
 
     @made.get("/{channel}/{destination}")
     async def one(channel: str, destination: str) -> Shown:

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Literal, TypeVar
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from config.errors import JingluoError
+from router.api_lists import MOST, After, Limit, linked, part
 from router.brokers.base import BrokerDown
 from router.clock import now_ms
 from router.engine import Engine
@@ -68,9 +69,14 @@ def routes(replayer: Replayer, jobs: ReplayJobs) -> APIRouter:
         return await _answered(jobs.plan(request))
 
     @made.get("/jobs")
-    async def all() -> list[Job]:
-        """Oldest first."""
-        return jobs.all()
+    async def all(
+        request: Request, response: Response, state: str = "", limit: Limit = MOST, after: After = ""
+    ) -> list[Job]:
+        """Oldest first. `after`: a job's id."""
+        wanted = [job for job in jobs.all() if state in ("", job.state)]
+        some, following = part(wanted, lambda job: job.id, limit, after)
+        linked(response, request, following)
+        return some
 
     @made.get("/jobs/{id}")
     async def one(id: str) -> Job:
