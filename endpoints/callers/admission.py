@@ -195,7 +195,7 @@ class Admission:
                 return refused("token")
             caller, narrowed = shown.caller, shown.scopes
         else:
-            names = asked.peer.names if asked.peer is not None else ()
+            names = sorted(asked.peer.names) if asked.peer is not None else ()
             caller = next(
                 (self._by_certificate[name] for name in names if name in self._by_certificate), None
             )

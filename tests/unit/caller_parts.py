@@ -44,11 +44,11 @@ class Used:
 
 
 class House:
-    """A web server with callers. `skew_s`: how far its clock is from the callers'."""
+    """A web server with callers. Its clock stands; `skew_s`: how far it is from when the test began."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.skew_s = 0.0
+        self.began, self.skew_s = time.time(), 0.0
         self.refused: list[tuple[str, str]] = []  # channel and reason
         self.engine = FakeEngine()
         self.admission = Admission(
@@ -58,7 +58,7 @@ class House:
         self._opened: list[Any] = []
 
     def _now(self) -> float:
-        return time.time() + self.skew_s
+        return self.began + self.skew_s
 
     def know(self, text: str) -> Callers:
         self.admission.callers = callers_of(self.folder, text)

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import structlog
 from authority import Authority, Pair
+from caller_parts import callers_of
 from endpoint_parts import FakeEngine, Peer, until
 from pydantic import ValidationError
 from tls_parts import Rig, said
@@ -41,9 +42,12 @@ async def web(rig: Rig) -> AsyncIterator[WebServer]:
     await server.stop()
 
 
-async def door(rig: Rig, web: WebServer, path: str, **tls: Any) -> FakeEngine:
+async def door(
+    rig: Rig, web: WebServer, path: str, asks: dict[str, Any] | None = None, **tls: Any
+) -> FakeEngine:
     engine, made = FakeEngine(), registry.sources.get("http")
-    source = made(made.Options(path=path, content_types=["*"], tls=tls), Ground("patients", "json", web=web))
+    options = made.Options(path=path, content_types=["*"], tls=tls, **(asks or {}))
+    source = made(options, Ground("patients", "json", web=web))
     rig.opened.append(source)
     await source.start(engine.deliver)
     return engine
@@ -79,6 +83,24 @@ async def test_a_channel_says_whose_certificate_may_come_in(rig: Rig, web: WebSe
     assert (await curl(rig, web, "/v1/anybody", stranger))[0] == 0, "an unknown authority gets no connection"
     assert [m.headers.get("tls.subject") for m in anybody.got] == [None, "CN=kiosk,O=Hospital"]
     assert [m.headers.get("tls.subject") for m in closed.got] == ["CN=app.hospital.local,O=Hospital"]
+
+
+async def test_a_certificate_is_a_callers_and_what_stands_in_authorization_comes_before_it(
+    rig: Rig, web: WebServer
+) -> None:
+    pacs = rig.ca.issue("pacs", "PACS.hospital.local")
+    other = rig.ca.issue("kiosk", "kiosk.hospital.local")
+    web.admission.callers = callers_of(
+        rig.folder, "callers: {pacs: {certificate: [pacs.hospital.local], scopes: [images]}}"
+    )
+    engine = await door(rig, web, "/v1/images", asks={"scope": "images"})
+    assert (await curl(rig, web, "/v1/images", pacs))[0] == 202
+    for shown in (other, None):
+        status, told = await curl(rig, web, "/v1/images", shown)
+        assert (status, told["code"]) == (401, "JL-E214")
+    basic = ("--header", "Authorization: Bearer x")
+    assert (await curl(rig, web, "/v1/images", pacs, *basic))[0] == 401
+    assert [message.headers["caller.name"] for message in engine.got] == ["pacs"]
 
 
 async def test_a_header_of_the_caller_is_never_taken_for_a_certificate() -> None:
