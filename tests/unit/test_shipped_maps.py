@@ -13,6 +13,7 @@ from config import registry
 from schemas.fhir import validate
 from schemas.message import Message
 from schemas.validation.hl7 import Hl7Validator
+from tests.bundles import references
 from transforms.library import SHIPPED_MAPS, Library
 from transforms.proving import prove
 
@@ -92,17 +93,6 @@ def test_all_that_is_said_of_a_patient_refers_to_the_patient() -> None:
     for bundle in bundles("adt-to-fhir"):
         clinical = [entry["resource"] for entry in bundle["entry"][1:]]
         assert all(bundle["entry"][0]["fullUrl"] in references(resource) for resource in clinical)
-
-
-def references(node: Any) -> Any:
-    if isinstance(node, dict):
-        if isinstance(node.get("reference"), str):
-            yield node["reference"]
-        for value in node.values():
-            yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
 
 
 def test_the_same_message_twice_makes_the_same_bundle() -> None:
