@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from config.registry import function
 from transforms.functions.numbers import EXACT, read_number, rounded
-from transforms.pipes import BadPipe, prepares, text_of
+from transforms.pipes import BadPipe, prepares, remembering, text_of
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _QUANTITY = re.compile(rf"\s*(<=|>=|[<>≤≥＜＞])?\s*({_NUMBER})\s*(\D.*)?", re.ASCII | re.DOTALL)
@@ -99,6 +99,7 @@ def range_flag(values: list[Any]) -> str | None:
     return "L" if below else "H" if above else "N"
 
 
+@remembering  # a laboratory has few ranges, and says them with every result
 def _ends(value: str) -> tuple[Decimal | int | None, Decimal | int | None]:
     found = _RANGE.match(value) if len(value) <= _LONGEST else None
     if found is None:
