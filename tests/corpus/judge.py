@@ -10,9 +10,10 @@ Reads pairs (NAME.hl7, NAME.expected.fhir.json) from the corpus beside the repos
 - `facts`: the key facts that ours has, of all that the expected resources have.
 
 A key fact of a resource is a code, a status, an identifier's value, a date (by its day), a measured value, a family
-name or the name of a place or an organisation, each at its path, or where a reference leads (path and type). Ids,
-times, texts for people, systems, extensions and Provenance (with what only that refers to) do not count; nor does a
-resource without any key fact, or a person, place, organisation or device that says the same as another.
+name or the name of a place or an organisation, each at its path, or where a reference leads (path and type, also of one
+by a number alone). Ids, times, texts for people, systems, extensions and Provenance (with what only that refers to) do
+not count; nor does a resource without any key fact, or a person, place, organisation or device that says the same as
+another.
 `--missing` adds the classes of differences: which types and which facts are missing, how often.
 """
 
@@ -30,6 +31,7 @@ from typing import Any
 from config import registry
 from config.errors import BadMessage, Problem
 from config.settings import ROOT
+from tests.bundles import references
 from transforms.library import SHIPPED_MAPS, Library
 from transforms.mapping import Map
 
@@ -54,14 +56,6 @@ ENOUGH = 2 / 3
 
 _CODES = {"code", "status", "gender", "intent", "priority", "criticality", "docStatus", "comparator"}
 _VALUES = {"valueString", "family", "name"}
-_OWN_CODES = {  # a converter's own, for PDA and ACC
-    "death-certification",
-    "death-certificate",
-    "autopsy-performed",
-    "autopsy",
-    "coroner",
-    "injury-incident",
-}
 _NAMED = {"Organization", "Practitioner", "PractitionerRole", "Location", "Device"}
 _SKIPPED = {
     "id",
@@ -157,17 +151,6 @@ def _reached(urls: list[str], found: dict[str, dict[str, Any]]) -> set[str]:
     return reached
 
 
-def references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("reference"), str):
-            yield node["reference"]
-        for value in node.values():
-            yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
-
-
 def facts(resource: dict[str, Any], types: dict[str, str]) -> set[Fact]:
     return set(_facts(resource, "", "", types))
 
@@ -177,6 +160,8 @@ def _facts(node: Any, at: str, key: str, types: dict[str, str]) -> Iterator[Fact
         for item in node:
             yield from _facts(item, at, key, types)
     elif isinstance(node, dict):
+        if isinstance(node.get("identifier"), dict) and isinstance(node.get("type"), str):
+            yield at, f"-> {node['type']}"  # a reference by number alone
         for name, value in node.items():
             if name == "reference" and isinstance(value, str):
                 kind = types.get(value, value.partition("/")[0])
@@ -221,6 +206,7 @@ def compare(expected: dict[str, Any], ours: dict[str, Any]) -> Score:
         if kind == kinds[0][url]
     )
     event = next((r["eventCoding"].get("code", "") for r in theirs.values() if "eventCoding" in r), "")
+    named = {number for resource in mine.values() for number in _named(resource)}
     partner: dict[str, str] = {}
     for _, _, url, have in couples:
         if url not in partner and have not in partner.values():
@@ -236,7 +222,7 @@ def compare(expected: dict[str, Any], ours: dict[str, Any]) -> Score:
         score.made += url in partner and agreed >= ENOUGH * len(wanted[url])
         score.facts += len(wanted[url])
         score.agreed += agreed
-        if url not in partner and _left_out(kind, wanted[url], event):
+        if url not in partner and _left_out(kind, wanted[url], event, named):
             score.left_out += 1
         elif url not in partner:
             score.missing[kind] += 1
@@ -270,15 +256,38 @@ def _said_once(wanted: dict[str, set[Fact]], kinds: dict[str, str]) -> dict[str,
     return kept
 
 
-def _left_out(kind: str, found: set[Fact], event: str) -> bool:
+def _left_out(kind: str, found: set[Fact], event: str, named: set[tuple[str, str]]) -> bool:
     """What ours does not make on purpose; transforms/maps/README.md says why."""
     paths = {path for path, _ in found}
+    numbers = {(kind, value) for path, value in found if path == "identifier.value"}
+    known_by_number = paths <= {
+        "identifier.value",
+        "identifier.type.coding.code",
+        "status",
+        "intent",
+        "subject",
+    }
+    only_taken = all(path.startswith(("collection.collected", "request")) for path in paths)
     return (
         (kind == "Observation" and event.startswith("T"))  # lines of a document
-        or (kind == "Specimen" and all(path.startswith("collection.collected") for path in paths))
+        or (kind == "Specimen" and only_taken)
         or (kind == "Device" and paths == {"deviceName.name"})  # software, which MessageHeader names
-        or any(value in _OWN_CODES for path, value in found if path.endswith("code"))
+        or kind == "MedicationDispense"  # of a charge
+        or (known_by_number and bool(numbers & named))  # ours refers to it by its number
     )
+
+
+def _named(node: Any) -> Iterator[tuple[str, str]]:
+    """Type and number of what is referred to by its number alone."""
+    if isinstance(node, dict):
+        number = node.get("identifier")
+        if isinstance(number, dict) and isinstance(node.get("type"), str) and "value" in number:
+            yield node["type"], number["value"]
+        for value in node.values():
+            yield from _named(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _named(value)
 
 
 # The maps, and what is printed.
