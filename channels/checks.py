@@ -12,7 +12,7 @@ from channels.between import behind, between
 from channels.callers import callers_of
 from channels.compile import Draft
 from channels.loops import loops
-from channels.model import LONGEST_SEND_S, BranchText, ChannelText, RetryText
+from channels.model import LONGEST_SEND_S, BranchText, ChannelText, Retry, RetryText
 from config.callers import Callers
 from config.errors import Problem
 from config.registry import nearest
@@ -116,6 +116,7 @@ def _keep(made: Draft, settings: Settings, drafts: list[Draft]) -> None:
         what = "bodies cannot be kept longer than the rows they belong to"
         made.problems.append(Problem(("keep", "body") if text.keep else ("channel",), "JL-C048", what))
     longest = max((branch.retry.for_ for branch in text.to.values()), default=0.0) + behind(made, drafts)
+    longest += Retry().for_s if text.batch else 0.0
     for name, kept in (("body", keep.body), ("rows", keep.rows)):
         if kept is not None and kept < longest:
             what = (

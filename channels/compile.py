@@ -14,9 +14,9 @@ from channels.case_text import compile_cases
 from channels.cases import Case
 from channels.describe import describe
 from channels.hl7_doubts import doubts, stated_version
-from channels.model import Branch, BranchText, Channel, ChannelText, Keep, Retry, Test, ValidateText
+from channels.model import BATCH, Branch, BranchText, Channel, ChannelText, Keep, Retry, Test, ValidateText
 from channels.read import channel_text
-from channels.splitting import compile_split
+from channels.splitting import Batch, compile_split
 from channels.systems import Systems, endpoint
 from channels.validation import Kinds, compile_validation
 from config.errors import Problem
@@ -137,6 +137,7 @@ class _Compiler:
         text = self.text
         source = self.made.source = self._endpoint(text.from_, sources, ("from",))
         branches = [self._branch(name, branch) for name, branch in text.to.items()]
+        branches += [self._batch()] if text.batch else []
         when = self._when(text.when, ("when",))
         validation = self._validation(text.validate_, self.format, ("validate",))
         self._names()
@@ -235,6 +236,26 @@ class _Compiler:
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,
             reply_format=reply_map.source if reply_map else None,
+        )
+
+    def _batch(self) -> Branch | None:
+        """Where a batch goes first: back to this channel, message by message."""
+        if BATCH in self.text.to:
+            what = "a channel with `batch` has a destination of this name, which takes the batches apart"
+            self.problems.append(Problem(("to", BATCH), "JL-C056", what, "give it another name", on_key=True))
+        if self.format is not None and self.format.name != "hl7v2":
+            what = f"batches are known of hl7v2 alone, and the channel's messages are {self.format.name}"
+            self.problems.append(
+                Problem(("batch",), "JL-C056", what, "leave it out; `split` divides messages")
+            )
+        kind = destinations.get("channel")
+        return Branch(
+            name=BATCH,
+            kind="channel",
+            options=kind.Options(channel=self.text.channel),
+            format=getattr(self.format, "name", ""),
+            writes=self.format,
+            split=Batch(),
         )
 
     def _validation(self, text: ValidateText | None, format: Format | None, at: At) -> Validation | None:

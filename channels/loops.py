@@ -36,7 +36,7 @@ def _walk(
     channel = made.channel
     if channel is None or channel.name in done or len(way) > MAX_WAY:
         return
-    for branch in channel.branches:
+    for branch in channel.ways:
         target = doors.get(_target(branch, settings))
         if target is None:
             continue

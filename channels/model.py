@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from channels.case_schema import TESTS
-from channels.splitting import Split
+from channels.splitting import Batch, Split
 from config.units import Seconds, Size
 from endpoints.base import Described
 from schemas.message import Message
@@ -125,6 +125,10 @@ class ChannelText(_Text):
     title: str = Field(default="", description="for people")
     from_: dict[str, Any] = Field(alias="from", description="the source: `{kind: {options}}`")
     format: FormatText = Field(description="what comes in: `json`, `{delimited: {separator: ';'}}`")
+    batch: Literal["hl7"] | None = Field(
+        default=None,
+        description="batches (FHS, BHS) are taken as one, and each of their messages goes on by itself",
+    )
     validate_: Validate | None = Field(
         default=None, alias="validate", description="without it, whatever can be read is taken"
     )
@@ -147,7 +151,9 @@ class ChannelText(_Text):
 
 
 # Keys of the design that no part of this version acts on: silence would be a promise.
-NOT_YET = ("collect", "alert", "batch")
+NOT_YET = ("collect", "alert")
+# The destination that a channel with `batch` has besides its own: to itself, message by message.
+BATCH = "batch"
 
 
 # RabbitMQ takes a delivery back that is not acknowledged within 30 minutes: one send must be well below.
@@ -240,6 +246,17 @@ class Channel:
     described: Described = field(default_factory=Described)
     digest: str = ""
     file: str = ""
+
+    @property
+    def batch(self) -> Batch | None:
+        """What unwraps its batches, where it takes any: the destination `batch`, which is the channel itself."""
+        unwraps = (b.split for b in self.branches if b.name == BATCH and b.target == self.name)
+        return next((split for split in unwraps if isinstance(split, Batch)), None)
+
+    @property
+    def ways(self) -> tuple[Branch, ...]:
+        """The destinations that its messages go to."""
+        return tuple(b for b in self.branches if b.name != BATCH) if self.batch else self.branches
 
     @property
     def asks(self) -> str:

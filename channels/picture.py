@@ -16,13 +16,13 @@ _WORDS = {
         "where": "where", "order": "in order of", "lanes": "lanes", "once": "once by", "reply": "reply from",
         "silent": "no reply", "map": "map", "answer": "its answer is the reply", "nowhere": "goes nowhere",
         "valid": "only what is valid by", "noted": "faults noted by", "others": "others", "from": "channel",
-        "each": "each of",
+        "each": "each of", "batch": ", also in batches",
     },
     "zh": {
         "where": "当", "order": "按序", "lanes": "路", "once": "去重", "reply": "应答来自",
         "silent": "不应答", "map": "映射", "answer": "其应答即回复", "nowhere": "没有目的地",
         "valid": "须符合", "noted": "校验并记录", "others": "其他通道", "from": "通道",
-        "each": "逐项",
+        "each": "逐项", "batch": "，含批量",
     },
 }  # fmt: skip
 
@@ -62,7 +62,7 @@ def source_lines(way: Way, lang: Language) -> list[str]:
 def channel_lines(way: Way, lang: Language) -> list[str]:
     """What a channel's box says."""
     said = _WORDS[lang]
-    lines = [format_name(way.format, lang)]
+    lines = [format_name(way.format, lang) + (said["batch"] if way.batch else "")]
     if way.when is not None:
         lines.append(f"{said['where']} {condition(way.when, lang)}")
     if way.validation is not None:

@@ -38,6 +38,7 @@ class Way:
     format: str
     stops: tuple[Stop, ...]
     feeders: tuple[str, ...] = ()  # the channels that send here
+    batch: bool = False  # it takes batches
     when: Any = None
     validation: Validation | None = None
     order: str = ""
@@ -62,8 +63,9 @@ def way_of(channel: Channel, text: ChannelText, others: Iterable[Channel] = ()) 
         kind=channel.kind,
         address=address(channel.options),
         format=channel.format.name,
-        stops=tuple(_stop(branch, text) for branch in channel.branches),
-        feeders=tuple(o.name for o in others if any(b.target == channel.name for b in o.branches)),
+        stops=tuple(_stop(branch, text) for branch in channel.ways),
+        feeders=tuple(o.name for o in others if any(b.target == channel.name for b in o.ways)),
+        batch=channel.batch is not None,
         when=text.when,
         validation=channel.validation,
         order=text.order.by if text.order else "",

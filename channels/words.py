@@ -134,6 +134,8 @@ def sentences(way: Way, lang: Language) -> list[str]:
 def _english(way: Way) -> list[str]:
     named = f"{way.name} ({way.title})" if way.title else way.name
     first = [f"{named}: {format_name(way.format, 'en')} comes {_origin(way, 'en')}."]
+    if way.batch:
+        first.append("A batch is taken as one, and each of its messages goes on by itself.")
     if way.when is not None:
         first.append(
             f"Only where {condition(way.when, 'en')} does it go on; the rest is accepted and filed as filtered."
@@ -186,6 +188,8 @@ def _english_stop(way: Way, stop: Stop) -> str:
 def _chinese(way: Way) -> list[str]:
     named = f"{way.name}（{way.title}）" if way.title else way.name
     first = [f"{named}：{format_name(way.format, 'zh')} 报文{_origin(way, 'zh')}。"]
+    if way.batch:
+        first.append("批量报文整体接收，其中每条各自处理。")
     if way.when is not None:
         first.append(f"仅当 {condition(way.when, 'zh')} 时继续，其余接收后记为已过滤。")
     if way.validation is not None:

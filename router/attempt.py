@@ -63,7 +63,8 @@ class Attempter:
         self._target = branch.target
         self._items = Items(channel, branch, branch.split, destination.send) if branch.split else None
         self._passed_on = branch.map is None and branch.validation is None
-        self._streams = self._passed_on and self._items is None and getattr(destination, "streams", False)
+        whole = branch.split is not None and not branch.split.streams
+        self._streams = self._passed_on and not whole and getattr(destination, "streams", False)
 
     async def attempt(self, envelope: Envelope, number: int, *, redelivered: bool = False) -> Outcome:
         """Try number `number` (from 1). Never raises but CancelledError."""

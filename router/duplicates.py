@@ -252,7 +252,7 @@ class Duplicates:
 
     def keys(self, message: Message, tree: Any) -> tuple[Key, ...]:
         """None where it has no such value: then it is nobody's resend."""
-        once, value = message.once, self._by(tree, message) if self._by is not None else None
+        once, value = message.once, self._by(tree, message) if self._by and tree is not None else None
         own = (Key(self._digest(b"\1" + once.key), once.of),) if once is not None else ()
         return (*own, Key(self._digest(b"\0" + value.encode()))) if value else own
 

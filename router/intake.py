@@ -10,13 +10,11 @@ import asyncio
 import time
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
-from channels.model import Branch, Channel
+from channels.model import BATCH, Branch, Channel
 from config.errors import BadMessage, JingluoError
 from router.arrival import Arrival, failed, problem_of
 from router.brokers.base import Publisher, QueueFull
@@ -25,24 +23,15 @@ from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
 from router.ids import new_id
 from router.large import APART, Large, ref_of
 from router.metrics import Metrics
+from router.reading import Came, Read, Reader
 from router.replies import Replies, pending
 from router.results import Results
 from schemas.message import Blob, Message, Reply
-from schemas.validation.base import NOT_WHOLE, Fault, told
+from schemas.validation.base import told
 
 log = structlog.get_logger()
 
 _INDEX_VALUE = 200  # characters kept of a searchable value
-
-
-class _Read(Struct, frozen=True):
-    """What is in a message: its tree, None where nothing asks; and what is to be noted of it."""
-
-    tree: Any = None
-    noted: list[Fault] = []
-
-
-_Came = _Read | BadMessage | None  # of reading in a thread; None where that failed by a bug, or was not done
 
 
 class Intake:
@@ -70,12 +59,14 @@ class Intake:
         self._large = large
         self._full = full
         self.taken = self.taken_bytes = 0  # what was published so far
-        self._reading: asyncio.Future[_Came] | None = None  # the last that is read in a thread
+        self._reading: asyncio.Future[Came] | None = None  # the last that is read in a thread
         self._duplicates = duplicates
         self._results = results if channel.web else None
         self._ids = ids
         self._queues = {b.name: queues_of_branch(channel, b) for b in channel.branches}
-        self._names = tuple(b.name for b in channel.branches)
+        self._ways = channel.ways
+        self._names = tuple(b.name for b in channel.ways)
+        self._reader = Reader(channel, large)
         self._silent = channel.reply == "none"
         self._asks = channel.asks
 
@@ -87,18 +78,18 @@ class Intake:
         """
         if message.blob is not None:
             return asyncio.ensure_future(self._deliver_large(message, message.blob))
-        if self._reading is None and (self.channel.validation is None or len(message.body) < APART):
+        if self._reading is None and (not self._reader.takes_long or len(message.body) < APART):
             return self._deliver(message, "")
         self._reading = reading = asyncio.ensure_future(self._read_apart(message, self._reading))
         return asyncio.ensure_future(self._deliver_apart(message, reading))
 
-    async def _read_apart(self, message: Message, before: asyncio.Future[_Came] | None) -> _Came:
+    async def _read_apart(self, message: Message, before: asyncio.Future[Came] | None) -> Came:
         """In a thread, so that it holds up no other channel; in this one nothing overtakes."""
         if before is not None:
             await asyncio.wait([before])
-        return await asyncio.to_thread(self._came, message)
+        return await asyncio.to_thread(self._reader.came, message)
 
-    async def _deliver_apart(self, message: Message, reading: asyncio.Future[_Came]) -> Reply:
+    async def _deliver_apart(self, message: Message, reading: asyncio.Future[Came]) -> Reply:
         came = await reading
         if self._reading is reading:
             self._reading = None
@@ -107,7 +98,7 @@ class Intake:
     async def _deliver_large(self, message: Message, blob: Blob) -> Reply:
         """Its id is its file's name: so who sweeps finds what refers to a file."""
         try:
-            message, read = await asyncio.to_thread(self._read_large, message, blob)
+            message, read = await asyncio.to_thread(self._reader.large, message, blob)
         except JingluoError as error:
             self._count.failed.inc()
             if not message.id:
@@ -115,21 +106,7 @@ class Intake:
             return failed(message.id or blob.name, error)
         return await self._deliver(message, blob.name, read)
 
-    def _read_large(self, message: Message, blob: Blob) -> tuple[Message, _Came]:
-        """In a thread: what takes seconds to read holds nobody up."""
-        message = self._large.readable(message, blob)
-        return message, self._came(message)
-
-    def _came(self, message: Message) -> _Came:
-        """What cannot be read is told where all others are."""
-        try:
-            return self._read(message)
-        except BadMessage as error:
-            return error
-        except Exception:
-            return None
-
-    def _deliver(self, message: Message, message_id: str, read: _Came = None) -> asyncio.Future[Reply]:
+    def _deliver(self, message: Message, message_id: str, read: Came = None) -> asyncio.Future[Reply]:
         """`read`: what came of reading it already."""
         now_ms = self._now_ms()
         arrival = Arrival(
@@ -171,14 +148,14 @@ class Intake:
         return arrival.done
 
     def _decide(
-        self, message: Message, arrival: Arrival, now_ms: int, read: _Came
+        self, message: Message, arrival: Arrival, now_ms: int, read: Came
     ) -> tuple[Envelope, tuple[str, ...]]:
         """What becomes of it: sent on, filtered, refused, or known as the resend of another."""
         try:
             if isinstance(read, BadMessage):
                 raise read
             if read is None:
-                read = self._read(message)
+                read = self._reader.read(message)
             tree = read.tree
             keys = self._duplicates.keys(message, tree)
             arrival.first = self._duplicates.first(keys)
@@ -195,28 +172,17 @@ class Intake:
             arrival.keys = keys
         return envelope, queues
 
-    def _read(self, message: Message) -> _Read:
-        if message.fault:
-            raise BadMessage(message.fault_code, message.fault)
-        channel = self.channel
-        if message.blob is not None and not message.body:
-            return _Read(None, [NOT_WHOLE] if channel.validation is not None else [])
-        tree = channel.format.decode(message.body, message.charset)
-        if channel.validation is None or (channel.when is not None and not channel.when(tree, message)):
-            return _Read(tree)
-        if message.blob is not None and message.blob.size > len(message.body):
-            return _Read(tree, [NOT_WHOLE])
-        return _Read(tree, channel.validation(tree))
-
     def _route(
-        self, message: Message, read: _Read, message_id: str, now_ms: int
+        self, message: Message, read: Read, message_id: str, now_ms: int
     ) -> tuple[Envelope, tuple[str, ...]]:
         channel, tree, noted = self.channel, read.tree, read.noted
         chosen: tuple[str, ...] = ()
-        if channel.when is None or channel.when(tree, message):
-            chosen = tuple(b.name for b in channel.branches if b.when is None or b.when(tree, message))
+        if read.batch:
+            chosen = (BATCH,)
+        elif channel.when is None or channel.when(tree, message):
+            chosen = tuple(b.name for b in self._ways if b.when is None or b.when(tree, message))
         index = {}
-        for name, value_of in channel.index.items():
+        for name, value_of in channel.index.items() if not read.batch else ():
             value = value_of(tree, message)
             if value:
                 index[name] = value[:_INDEX_VALUE]
@@ -227,12 +193,12 @@ class Intake:
             source=message.source,
             format=channel.format.name,
             charset=message.charset,
-            kind=channel.format.sniff(tree) if tree is not None else "",
+            kind=BATCH if read.batch else channel.format.sniff(tree) if tree is not None else "",
             body=message.body if message.blob is None else b"",
             headers=dict(message.headers),
             index=index,
             destinations=chosen,
-            filtered=self._names if not chosen else tuple(n for n in self._names if n not in chosen),
+            filtered=() if read.batch else tuple(n for n in self._names if n not in chosen),
             state="accepted" if chosen else "filtered",
             code=noted[0].code if noted else "",
             reason=told(noted) if noted else "",
@@ -252,7 +218,8 @@ class Intake:
         if unknown := [name for name in envelope.destinations if name not in self._queues]:
             raise JingluoError("JL-J007", f"the channel {channel.name} has no destination {unknown[0]}")
         lane = 0
-        if channel.lanes and channel.order_by is not None and envelope.destinations and not envelope.item:
+        keyless = envelope.item or (channel.batch is not None and envelope.destinations == (BATCH,))
+        if channel.lanes and channel.order_by is not None and envelope.destinations and not keyless:
             if tree is None:
                 tree = channel.format.decode(self._large.beginning(envelope), envelope.charset)
             lane = zlib.crc32((channel.order_by(tree, envelope) or "").encode()) % channel.lanes

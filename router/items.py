@@ -8,14 +8,14 @@ then is the same messages again, flagged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count, islice
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.model import Branch, Channel
-from channels.splitting import Split
+from channels.splitting import Parts, Split
 from config.errors import BadMessage, Refused
 from router.envelope import Attempt, Envelope
 from router.large import APART
@@ -26,6 +26,7 @@ _NAMED = 20
 _AT_ONCE = 64  # items on their way to the broker, where nobody asks for their order
 
 Send = Callable[[Message], Awaitable[Receipt]]
+Numbered = Iterator[tuple[int, bytes | BadMessage]]
 
 
 class Letter(Struct, frozen=True):
@@ -58,14 +59,11 @@ class Items:
 
         Where the lane shall be held for what is refused, it ends with the first such item.
         """
-        total, parts = (
-            self._split.parts(made.body, made.charset)
-            if len(made.body) < APART
-            else await asyncio.to_thread(self._split.parts, made.body, made.charset)
-        )
+        total, parts = await self._parts(made)
         numbered = zip(count(1), parts, strict=False)
         letters: list[Letter] = []
-        while some := list(islice(numbered, self._at_once)):
+        number = 0
+        while some := await self._some(made, numbered):
             ends = await asyncio.gather(
                 *(self._one(made, number, part, total) for number, part in some), return_exceptions=True
             )
@@ -79,12 +77,25 @@ class Items:
                 body = part if isinstance(part, bytes) else b""
                 letters.append(self._letter(made, parent, number, body, end, at_ms))
             await asyncio.sleep(0)  # many of them hold up nobody else
-        return Handed(Receipt("accepted"), _said(total, letters), letters)
+        return Handed(Receipt("accepted"), _said(total or number, letters), letters)
+
+    async def _parts(self, made: Message) -> Parts:
+        """Of a large body nobody knows how many before they have come."""
+        if made.blob is not None:
+            return 0, self._split.pieces(made.blob.pieces())
+        if len(made.body) < APART:
+            return self._split.parts(made.body, made.charset)
+        return await asyncio.to_thread(self._split.parts, made.body, made.charset)
+
+    async def _some(self, made: Message, numbered: Numbered) -> list[tuple[int, bytes | BadMessage]]:
+        if made.blob is None:
+            return list(islice(numbered, self._at_once))
+        return await asyncio.to_thread(lambda: list(islice(numbered, self._at_once)))
 
     async def _one(self, made: Message, number: int, part: bytes | BadMessage, total: int) -> Receipt:
         if isinstance(part, BadMessage):
             raise part
-        return await self._send(self._item(replace(made, body=part), number, total))
+        return await self._send(self._item(replace(made, body=part, blob=None), number, total))
 
     def _item(self, made: Message, number: int, total: int) -> Message:
         return handed_on(made, self._branch.name, self._branch.target, number, total)

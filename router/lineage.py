@@ -14,5 +14,6 @@ def handed_on(made: Message, destination: str, target: str, number: int = 0, tot
     Its id follows from what it was made from: handed over twice, it is the same message.
     """
     id = child_id(made.id, f"{made.channel}.{destination} {target}", number)
-    source = f"channel {made.channel}" + (f", item {number} of {total}" if number else "")
+    item = f", item {number}" + (f" of {total}" if total else "")
+    source = f"channel {made.channel}" + (item if number else "")
     return replace(made, id=id, parent=made.id, source=source)

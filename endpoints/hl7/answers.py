@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from collections.abc import Callable
 from config.errors import BadMessage
 from endpoints.base import HEAD_SIZE
 from schemas.hl7.ack import ack
+from schemas.hl7.batch import header_of
 from schemas.hl7.message import Hl7Message, decode
 from schemas.message import Reply
 
 # MSH-15, table 0155: which of accept, error and reject an enhanced sender wants to hear.
 _WANTED = {"AL": "AER", "ER": "ER", "SU": "A", "NE": ""}
+_BEGINS = re.compile(rb"MSH|FHS|BHS")
 _GAP = b"\x02"  # no header has it: a control character
 _HEADERS_KEPT = 1000
 CODES = frozenset(("AA", "AE", "AR", "CA", "CE", "CR"))  # MSA-1, table 0008
@@ -24,10 +27,11 @@ _LETTER = {"accepted": "A", "answered": "A", "pending": "A", "refused": "R", "fa
 
 
 def head(body: bytes) -> bytes:
-    """The MSH line of a message: all that an answer needs of it."""
-    at = max(body.find(b"MSH", 0, 100), 0)
+    """The MSH line of a message, or of a batch its header as such a line: all that an answer needs of it."""
+    found = None if body.startswith(b"MSH") else _BEGINS.search(body, 0, 100)
+    at = found.start() if found else 0
     line = body[at : at + HEAD_SIZE].partition(b"\r")[0]
-    return line.partition(b"\n")[0]
+    return header_of(line.partition(b"\n")[0])
 
 
 def _fields(line: bytes) -> list[bytes]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from channels.cases import MAX_TRIES, SILENCE, UNREACHABLE, Answer, Case, World
-from channels.model import Branch, Channel
+from channels.model import BATCH, Branch, Channel
 from config import registry
 from config.crypto import SiteKeys
 from config.errors import Unreachable
@@ -194,7 +194,7 @@ class _Scene:
         self.stage, self.channel, self.world = stage, channel, case.world
         self.case, self.stages = case, others
         self.others: dict[str, _Scene] = {}  # the same test in the channels that messages are handed to
-        self.turn = asyncio.Lock()
+        self.turn, self.apart = asyncio.Lock(), asyncio.Lock()
         self.handed: list[Handed] = []  # what became there of the last message
         stage.scene = self
         self.clock, self.mail = Clock(), _Mail()
@@ -226,14 +226,16 @@ class _Scene:
         stage = self.stages(name)
         if stage is None:
             return Reply("failed", code="JL-D913", text=f"the channel {name} does not run")
-        if name not in self.others:
+        own = name == self.channel.name  # it takes its own batch apart: the same door, the same memory
+        if not own and name not in self.others:
             self.others[name] = _Scene(stage, replace(self.case, world=World()), self.stages)
-        other = self.others[name]
-        async with (
-            self.turn
-        ):  # items come one after the other, whatever the engine would have on its way at once
-            other.clock.ms = self.clock.ms
-            played = await other._play(message, self.clock.ms)
+        other = self if own else self.others[name]
+        # Items come one after the other, whatever the engine would have on its way at once.
+        async with self.apart if own else self.turn:
+            handed, at_ms = self.handed, self.clock.ms
+            other.clock.ms = at_ms
+            played = await other._play(message, at_ms)
+            self.handed, self.clock.ms = handed, at_ms
             if played.reply.state not in ("refused", "failed"):
                 self.handed.append(Handed(len(self.handed) + 1, message.body, played))
             return played.reply
@@ -252,7 +254,8 @@ class _Scene:
         async with asyncio.timeout(_ANSWER_S):
             reply = await answered
         order = None
-        if self.channel.order_by is not None and envelope.destinations:
+        keyed = envelope.destinations and envelope.destinations != (BATCH,)
+        if self.channel.order_by is not None and keyed:
             tree = self.channel.format.decode(message.body, message.charset)
             order = self.channel.order_by(tree, envelope)
         return Played(self.channel, reply, self._told(message, reply), envelope, ways, order)

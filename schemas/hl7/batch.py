@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from config.errors import BadMessage
 from schemas.hl7.message import decode_text
@@ -10,28 +11,111 @@ from schemas.hl7.message import decode_text
 MAX_MESSAGES = 100_000
 # A second byte of GB18030 is never CR or LF, so lines can be found in undecoded bytes.
 _START = re.compile(
-    rb"(?:\A|(?<=[\r\n]))(?:\xef\xbb\xbf)?[ \t\x0b]{0,100}(MSH|FHS|BHS|BTS|FTS)(?![A-Za-z0-9])"
+    rb"(?:\A|(?<=[\r\n]))(?:\xef\xbb\xbf)?[ \t\x0b]{0,100}(MSH|FHS|BHS|BTS|FTS)(?![A-Za-z0-9 ])"
 )
+_LONGEST_START = 110  # bytes of what `_START` finds
 
 
 def split_batch(body: bytes) -> list[bytes]:
     """The messages of a batch, each as its bytes stand; headers and trailers of the batch fall away.
 
     What holds one message comes back as it is, and so does what holds none (`decode` says what is wrong with
-    it), except that an empty batch is an empty list.
+    it), except that an empty batch is an empty list. What trailers count is not looked at.
     """
+    return list(unwrapped([body], checked=False)) if holds_several(body) else [body]
+
+
+def holds_several(body: bytes) -> bool:
+    """Whether it is a batch, or more than one message. Of a large body the beginning tells."""
+    if body.startswith(b"MSH") and not re.search(rb"[\r\n][ \t\x0b]{0,100}(?:MSH|BTS|FTS)", body):
+        return False
+    starts = _START.finditer(_plain(body)[0])
+    first = next(starts, None)
+    return first is not None and (first[1] != b"MSH" or next(starts, None) is not None)
+
+
+def header_of(line: bytes) -> bytes:
+    """A batch's header (FHS, BHS) as that of a message, so that it can be answered: FHS-11 is its MSH-10."""
+    if line[:3] not in (b"FHS", b"BHS"):
+        return line
+    mark = line[3:4] or b"|"
+    fields = [*line.split(mark), *[b""] * 12]
+    return mark.join([b"MSH", *fields[1:8], b"", fields[10], b"P", b"2.5"])
+
+
+def unwrapped(pieces: Iterable[bytes], *, checked: bool = True) -> Iterator[bytes]:
+    """The messages of a batch whose bytes come in `pieces`; no more than one of them is held.
+
+    Raises BadMessage: JL-M005 too many, and where it is `checked` JL-M009 what BTS-1 or FTS-1 count is not there.
+    """
+    unwrapping = _Unwrapping(checked)
+    codec = ""
+    for number, piece in enumerate(pieces):
+        if number == 0:
+            piece, codec = _plain(piece)
+        for message in unwrapping.feed(piece):
+            yield message.decode().encode(codec) if codec else message
+    for message in unwrapping.end():
+        yield message.decode().encode(codec) if codec else message
+
+
+def _plain(body: bytes) -> tuple[bytes, str]:
+    """In an encoding in which a line can be found, and the one that it came in where that is another."""
     if b"\0" in body[:8]:
         text, codec, _ = decode_text(body)
         if codec.startswith("utf-16"):
-            return [part.decode().encode(codec) for part in _split(text.encode())]
-    return _split(body)
+            return text.encode(), codec
+    return body, ""
 
 
-def _split(body: bytes) -> list[bytes]:
-    starts = list(_START.finditer(body))
-    if len(starts) > MAX_MESSAGES + 4:
-        raise BadMessage("JL-M005", f"more than {MAX_MESSAGES} messages in one batch")
-    if not starts or (len(starts) == 1 and starts[0][1] == b"MSH"):
-        return [body]
-    ends = [*(start.start() for start in starts[1:]), len(body)]
-    return [body[start.start() : end] for start, end in zip(starts, ends, strict=True) if start[1] == b"MSH"]
+class _Unwrapping:
+    """Cuts at the beginnings of messages, headers and trailers, and counts what trailers count."""
+
+    def __init__(self, checked: bool) -> None:
+        self._checked = checked
+        self._rest = b""  # from the last beginning on
+        self._name = b""
+        self._looked = 0  # so far in it
+        self._messages = self._in_batch = self._batches = 0
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        self._rest += piece
+        found = [
+            start for start in _START.finditer(self._rest, self._looked) if start.end() < len(self._rest)
+        ]
+        made: list[bytes] = []
+        at = 0
+        for start in found:
+            if start.start() or self._name:
+                made += self._part(self._name, self._rest[at : start.start()])
+            at, self._name = start.start(), start[1]
+        self._rest = self._rest[at:]
+        # What begins at 0 is not to be found again, nor one overlooked that is cut in two.
+        self._looked = max(len(self._rest) - _LONGEST_START, 1 if self._name else 0)
+        return made
+
+    def end(self) -> list[bytes]:
+        return self._part(self._name, self._rest)
+
+    def _part(self, name: bytes, part: bytes) -> list[bytes]:
+        if name == b"MSH":
+            self._messages += 1
+            self._in_batch += 1
+            if self._messages > MAX_MESSAGES:
+                raise BadMessage("JL-M005", f"more than {MAX_MESSAGES} messages in one batch")
+            return [part]
+        if name == b"BHS":
+            self._batches += 1
+            self._in_batch = 0
+        elif name == b"BTS":
+            self._check(part, "BTS-1", {self._in_batch}, "messages")
+        elif name == b"FTS":  # without BHS some count the messages
+            self._check(part, "FTS-1", {self._batches} if self._batches else {1, self._messages}, "batches")
+        return []
+
+    def _check(self, trailer: bytes, path: str, there: set[int], what: str) -> None:
+        line = re.split(rb"[\r\n]", trailer.strip(), maxsplit=1)[0].lstrip(b"\xef\xbb\xbf \t\x0b")
+        said = [*line.split(line[3:4] or b"|"), b""][1].strip()
+        if self._checked and said.isdigit() and int(said[:9]) not in there:
+            text = f"it says {int(said[:9])} {what}, and there are {max(there)}"
+            raise BadMessage("JL-M009", text, path)

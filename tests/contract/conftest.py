@@ -64,7 +64,7 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
     yield _vhost
     with pika.BlockingConnection(pika.URLParameters(_vhost)) as connection:
         queues = connection.channel()
-        ways = [("adt", "lis"), ("adt", "emr"), ("orders", "lis")]
+        ways = [("adt", "lis"), ("adt", "emr"), ("adt", "batch"), ("orders", "lis"), ("other", "lis")]
         lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
         delayed = [delay_name("jl", step) for step in DELAYS_MS]  # else it comes to the next test's queue
         for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, SEEN.name, NONCES.name, *lanes, *delayed):
