@@ -41,7 +41,9 @@ def _listed(value: Any) -> Any:
 class WebOptions(Options):
     """What every source on the engine's web server says of who may call. Where it says nothing: this machine alone."""
 
-    callers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+    callers: Annotated[
+        tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=tuple[str, ...] | str)
+    ] = Field(
         (), description="names of callers.yaml, or `anybody`; without it and `scope`, this machine alone"
     )
     scope: str = Field("", description="what a caller of callers.yaml must have among its `scopes`")

@@ -46,7 +46,7 @@ def data_of(text: str) -> Any:
 
 def kind_of(file: str) -> str:
     folders = {"types": "fragment", "maps": "map", "channels": "channel", "tables": "table"}
-    names = {"systems.yaml": "systems", "jingluo.yaml": "settings"}
+    names = {"systems.yaml": "systems", "callers.yaml": "callers", "jingluo.yaml": "settings"}
     path = Path(file)
     return names.get(path.name) or folders[path.parent.name]
 
