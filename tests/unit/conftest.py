@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 import typer
 from command_parts import Run, stored
+from endpoint_parts import Door, FakeEngine
 from typer.testing import CliRunner
 
+from config import registry
 from config.errors import JingluoError
 from config.settings import LimitSettings, load_settings
+from endpoints.base import Described, Ground
+from endpoints.rest.source import HttpSource
 from endpoints.web import WebServer
 from router import cli
 from router.commands import messages
@@ -25,6 +31,39 @@ async def web() -> AsyncIterator[WebServer]:
     await server.start()
     yield server
     await server.stop()
+
+
+@pytest.fixture
+async def client(web: WebServer) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{web.port}", trust_env=False, timeout=10
+    ) as one:
+        yield one
+
+
+@pytest.fixture
+async def door(web: WebServer) -> AsyncIterator[Door]:
+    """Opens a channel's HTTP source on `web`; by default at /v1/ and the channel's name."""
+    opened: list[HttpSource] = []
+
+    async def open(
+        engine: FakeEngine,
+        results: Any = None,
+        said: Described | None = None,
+        *,
+        channel: str = "patients",
+        format: str = "json",
+        **options: Any,
+    ) -> HttpSource:
+        made = registry.sources.get("http")
+        ground = Ground(channel, format, web=web, results=results, described=said or Described())
+        opened.append(made(made.Options(**{"path": f"/v1/{channel}", **options}), ground))
+        await opened[-1].start(engine.deliver)
+        return opened[-1]
+
+    yield open
+    for one in opened:
+        await one.stop()
 
 
 @pytest.fixture

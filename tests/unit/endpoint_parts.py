@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from endpoints.hl7.framing import Framer, framed
+from endpoints.rest.source import HttpSource
 from schemas.message import Message, Reply
+
+Door = Callable[..., Awaitable[HttpSource]]  # what the fixture `door` gives
 
 
 def adt(control_id: str, more: str = "", version: str = "2.5", header_end: str = "") -> bytes:

@@ -4,48 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-from endpoint_parts import FakeEngine
+from endpoint_parts import Door, FakeEngine
 from fastapi import Request, Response
 from pydantic import ValidationError
 
 from config import registry
 from config.settings import LimitSettings
-from endpoints.base import Ground
 from endpoints.limits import too_large
 from endpoints.rest.source import HttpSource
 from endpoints.web import WebServer
 from schemas.message import Reply
-
-Door = Callable[..., Awaitable[HttpSource]]
-
-
-@pytest.fixture
-async def client(web: WebServer) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(
-        base_url=f"http://127.0.0.1:{web.port}", trust_env=False, timeout=10
-    ) as one:
-        yield one
-
-
-@pytest.fixture
-async def door(web: WebServer) -> AsyncIterator[Door]:
-    opened: list[HttpSource] = []
-
-    async def open(engine: FakeEngine, format: str = "json", **options: Any) -> HttpSource:
-        made = registry.sources.get("http")
-        options = {"path": "/v1/patients", **options}
-        opened.append(made(made.Options(**options), Ground("patients", format, web=web)))
-        await opened[-1].start(engine.deliver)
-        return opened[-1]
-
-    yield open
-    for one in opened:
-        await one.stop()
 
 
 async def raw(web: WebServer, *pieces: bytes) -> bytes:

@@ -5,47 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import httpx2
 import pytest
-from endpoint_parts import FakeEngine
+from endpoint_parts import Door, FakeEngine
 
-from config import registry
-from endpoints.base import Described, Ground
-from endpoints.rest.source import HttpSource
-from endpoints.web import WebServer
+from endpoints.base import Described
 from schemas.message import Reply
-
-Door = Callable[..., Awaitable[HttpSource]]
-
-
-@pytest.fixture
-async def client(web: WebServer) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(
-        base_url=f"http://127.0.0.1:{web.port}", trust_env=False, timeout=10
-    ) as one:
-        yield one
-
-
-@pytest.fixture
-async def door(web: WebServer) -> AsyncIterator[Door]:
-    opened: list[HttpSource] = []
-
-    async def open(
-        engine: FakeEngine, results: Any = None, said: Described | None = None, **options: Any
-    ) -> HttpSource:
-        made = registry.sources.get("http")
-        ground = Ground("bills", "json", web=web, results=results, described=said or Described())
-        opened.append(made(made.Options(**{"path": "/v1/bills", **options}), ground))
-        await opened[-1].start(engine.deliver)
-        return opened[-1]
-
-    yield open
-    for one in opened:
-        await one.stop()
-
 
 # What each answer comes to
 
@@ -66,7 +32,7 @@ async def test_every_answer_says_what_it_comes_to(
     door: Door, client: httpx2.AsyncClient, reply: Reply, status: int
 ) -> None:
     await door(FakeEngine(reply))
-    answer = await client.post("/v1/bills", json={})
+    answer = await client.post("/v1/patients", json={})
     assert (answer.status_code, answer.headers["jingluo-state"], answer.headers["jingluo-id"]) == (
         status,
         reply.state,
@@ -81,13 +47,13 @@ async def test_an_answer_without_a_body_is_an_answer_all_the_same(
     door: Door, client: httpx2.AsyncClient
 ) -> None:
     await door(FakeEngine(Reply("answered", id="7")))
-    answer = await client.post("/v1/bills", json={})
+    answer = await client.post("/v1/patients", json={})
     assert (answer.status_code, answer.json()) == (200, {"id": "7", "state": "answered"})
 
 
 async def test_an_answer_that_was_given_before_says_so(door: Door, client: httpx2.AsyncClient) -> None:
     await door(FakeEngine(Reply("answered", id="7", body=b"{}", format="json", again=True)))
-    assert (await client.post("/v1/bills", json={})).headers["idempotent-replayed"] == "true"
+    assert (await client.post("/v1/patients", json={})).headers["idempotent-replayed"] == "true"
 
 
 # Idempotency-Key
@@ -103,13 +69,13 @@ async def test_a_key_and_what_it_is_of_go_with_the_message(door: Door, client: h
         ("a", b"[2]", ""),
         ("a", b"[1]", "?x=1"),
     ):
-        await client.post(f"/v1/bills{query}", content=body, headers={"idempotency-key": key})
+        await client.post(f"/v1/patients{query}", content=body, headers={"idempotency-key": key})
     first, same, *others = [message.once for message in engine.got]
     assert first is not None
     assert same == first
     assert [one.key == first.key for one in others if one] == [False, True, True]
     assert len({one.of for one in (first, *others[1:]) if one}) == 3
-    await client.post("/v1/bills", content=b"[1]")
+    await client.post("/v1/patients", content=b"[1]")
     assert engine.got[-1].once is None
 
 
@@ -117,14 +83,14 @@ async def test_a_key_and_what_it_is_of_go_with_the_message(door: Door, client: h
 async def test_a_key_that_is_none_is_refused(door: Door, client: httpx2.AsyncClient, key: str) -> None:
     engine = FakeEngine()
     await door(engine)
-    answer = await client.post("/v1/bills", json={}, headers={"idempotency-key": key})
+    answer = await client.post("/v1/patients", json={}, headers={"idempotency-key": key})
     assert (answer.status_code, answer.json()["code"], engine.got) == (400, "JL-E217", [])
 
 
 async def test_a_channel_may_want_a_key_of_each_request(door: Door, client: httpx2.AsyncClient) -> None:
     await door(FakeEngine(), idempotency_key="required")
-    assert (await client.post("/v1/bills", json={})).json()["code"] == "JL-E217"
-    assert (await client.post("/v1/bills", json={}, headers={"idempotency-key": "1"})).status_code == 202
+    assert (await client.post("/v1/patients", json={})).json()["code"] == "JL-E217"
+    assert (await client.post("/v1/patients", json={}, headers={"idempotency-key": "1"})).status_code == 202
 
 
 # Later answers
@@ -143,8 +109,8 @@ async def test_who_was_told_pending_asks_for_the_result_and_may_wait_for_it(
         return replies.get(id)
 
     await door(FakeEngine(Reply("pending", id="7")), results)
-    told = await client.post("/v1/bills", json={})
-    assert (told.status_code, told.headers["location"]) == (202, "/v1/bills/results/7")
+    told = await client.post("/v1/patients", json={})
+    assert (told.status_code, told.headers["location"]) == (202, "/v1/patients/results/7")
     now = await client.get(told.headers["location"])
     assert (now.status_code, now.json()["state"]) == (202, "pending")
     later = await client.get(told.headers["location"] + "?wait=30s")
@@ -152,9 +118,9 @@ async def test_who_was_told_pending_asks_for_the_result_and_may_wait_for_it(
     await client.get(told.headers["location"] + "?wait=500ms")
     await client.get(told.headers["location"] + "?wait=9999")
     assert [wait_s for _, _, wait_s in asked] == [0, 30, 0.5, 60]
-    unknown = await client.get("/v1/bills/results/8")
+    unknown = await client.get("/v1/patients/results/8")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "JL-E219")
-    assert (await client.get("/v1/bills/results/7?wait=soon")).json()["code"] == "JL-E205"
+    assert (await client.get("/v1/patients/results/7?wait=soon")).json()["code"] == "JL-E205"
 
 
 async def test_a_door_that_closes_lets_nobody_wait(door: Door, client: httpx2.AsyncClient) -> None:
@@ -167,11 +133,11 @@ async def test_a_door_that_closes_lets_nobody_wait(door: Door, client: httpx2.As
         return Reply("pending", id=id)
 
     opened = await door(FakeEngine(), results)
-    waiting = asyncio.create_task(client.get("/v1/bills/results/7?wait=60"))
+    waiting = asyncio.create_task(client.get("/v1/patients/results/7?wait=60"))
     await begun.wait()
     opened.close()
     assert (await waiting).status_code == 202
-    assert (await client.get("/v1/bills/results/7")).status_code == 404
+    assert (await client.get("/v1/patients/results/7")).status_code == 404
 
 
 # What a request is packed in
@@ -185,7 +151,7 @@ async def test_a_packed_body_is_unpacked_and_one_that_bursts_is_refused(
     body = json.dumps(list(range(50_000))).encode()
 
     async def post(packed: bytes, encoding: str = "gzip") -> httpx2.Response:
-        return await client.post("/v1/bills", content=packed, headers={"content-encoding": encoding})
+        return await client.post("/v1/patients", content=packed, headers={"content-encoding": encoding})
 
     assert (await post(gzip.compress(body))).status_code == 202
     assert (await post(body, "identity")).status_code == 202
@@ -210,8 +176,8 @@ async def test_a_long_answer_is_packed_for_who_takes_it_packed(
 ) -> None:
     body = json.dumps(["测试"] * 1000).encode()
     await door(FakeEngine(Reply("answered", body=body, format="json")))
-    packed = await client.post("/v1/bills", json={}, headers={"accept-encoding": "gzip"})
-    plain = await client.post("/v1/bills", json={}, headers={"accept-encoding": "identity"})
+    packed = await client.post("/v1/patients", json={}, headers={"accept-encoding": "gzip"})
+    plain = await client.post("/v1/patients", json={}, headers={"accept-encoding": "identity"})
     assert [one.headers.get("content-encoding") for one in (packed, plain)] == ["gzip", None]
     assert packed.content == plain.content == body
     assert int(packed.headers["content-length"]) < len(body) / 10
@@ -221,7 +187,7 @@ async def test_a_request_has_a_hundred_header_fields_at_the_most(
     door: Door, client: httpx2.AsyncClient
 ) -> None:
     await door(FakeEngine())
-    answer = await client.post("/v1/bills", json={}, headers={f"x-{n}": "1" for n in range(120)})
+    answer = await client.post("/v1/patients", json={}, headers={f"x-{n}": "1" for n in range(120)})
     assert (answer.status_code, answer.json()["code"]) == (431, "JL-E202")
 
 
@@ -259,7 +225,9 @@ async def test_a_channel_is_described_with_schemas_examples_and_every_refusal(
     async def results(caller: str, id: str, wait_s: float) -> Reply | None:
         return None
 
-    opened = await door(FakeEngine(), results, SAID, path="/v1/{ward}/bills", callers=["kiosk"])
+    opened = await door(
+        FakeEngine(), results, SAID, channel="bills", path="/v1/{ward}/bills", callers=["kiosk"]
+    )
     document = (await client.get("/openapi.json")).json()
     post = document["paths"]["/v1/{ward}/bills"]["post"]
     body = post["requestBody"]["content"]["application/json"]
