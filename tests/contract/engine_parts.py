@@ -152,8 +152,13 @@ def port(engine: Engine, name: str = "adt") -> int:
 
 
 async def settled(engine: Engine, state: str = "", count: int = 1) -> None:
-    """Waits until the journal knows the end of every delivery (or has `count` messages in `state`)."""
+    """Waits until the journal knows the end of every delivery (or has `count` messages in `state`).
+
+    First until it has what was accepted: else it would settle on the first messages of several.
+    """
     async with asyncio.timeout(60):
+        if not state:
+            await engine.journal.has_all()
         while True:
             with contextlib.suppress(StoreError):  # no journal yet
                 counts = engine.store.counts()

@@ -9,7 +9,6 @@ import pytest
 from engine_parts import Sink, adt, code_of, field, port, running, send, settled, write_site
 
 from router.board import Mode
-from router.engine import Engine
 from router.search import Query
 
 CHANNEL = """\
@@ -36,11 +35,6 @@ def batch(*messages: bytes, says: int | None = None) -> bytes:
     return HEAD + b"".join(messages) + f"BTS|{count}\rFTS|1\r".encode()
 
 
-async def lanes_empty(engine: Engine) -> None:
-    assert await engine.journal.caught_up()
-    await settled(engine)
-
-
 async def test_a_batch_is_answered_as_one_and_each_message_goes_on_by_itself(
     tmp_path: Path, broker: str, sink: Sink
 ) -> None:
@@ -55,7 +49,7 @@ async def test_a_batch_is_answered_as_one_and_each_message_goes_on_by_itself(
         assert [code_of(answer) for answer in answers] == ["AA", "AR", "AA"]
         assert field(answers[0], "MSA", 2) == "FILE7"
         await sink.wait_for(len(ids) + 1)
-        await lanes_empty(engine)
+        await settled(engine)
         assert sorted(sink.ids()) == sorted([*ids, "ALONE"])
         for patient in patients:
             assert [id for id in sink.ids() if id[:2] == patient] == [id for id in ids if id[:2] == patient]
@@ -96,7 +90,7 @@ async def test_a_large_file_of_messages_is_taken_apart_piece_by_piece(
         assert sink.got == [], "accepted, and not taken apart yet"
         await engine.board.say(Mode("adt", "batch", "running", 0))
         await sink.wait_for(len(ids), 60)
-        await lanes_empty(engine)
+        await settled(engine)
         assert sink.ids() == ids
         assert sink.got == messages
 
@@ -113,5 +107,5 @@ async def test_the_door_and_who_takes_batches_apart_may_be_two_processes(
         answers = await send(port(front), batch(*(adt(f"R{n}") for n in range(20))))
         assert [code_of(answer) for answer in answers] == ["AA"]
         await sink.wait_for(20)
-        await lanes_empty(back)
+        await settled(back)
         assert sink.ids() == [f"R{n}" for n in range(20)]
