@@ -1,4 +1,4 @@
-"""SM2 signatures of the kiosks' own, by the standard's formulas (GB/T 32918.2): nothing here is the engine's.
+"""SM2 signatures of the kiosks' own, by the standard's formulas (GB/T 32918.2): of the engine's is only the curve.
 
 Plain integers: some milliseconds a signature, and whoever can measure them learns of the key. For an example.
 """
@@ -9,17 +9,12 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
-A = P - 3
-B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
-N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
-G = (
-    0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
-    0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
-)
-SIGNER = b"1234567812345678"
+from config.sm2 import SIGNER, A, B, N, P
+from config.sm2 import G as BASE
 
 Point = tuple[int, int]
+
+G: Point = (int.from_bytes(BASE[:32], "big"), int.from_bytes(BASE[32:], "big"))
 
 
 @dataclass(frozen=True, slots=True)
