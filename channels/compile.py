@@ -79,9 +79,7 @@ class Draft:
     handed: dict[str, Handed] = field(default_factory=dict)  # destinations that are channels
     channel: Channel | None = None
     cases: tuple[Case, ...] = ()  # its tests
-    doubles: list[tuple[At, Draft]] = field(
-        default_factory=list
-    )  # as it would be with a second value of a key
+    doubles: list[tuple[At, Draft]] = field(default_factory=list)  # with the second value of a key
     problems: list[Problem] = field(default_factory=list)
 
     @property

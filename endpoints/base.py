@@ -63,9 +63,8 @@ class Described:
     """What a web door says of its channel in /openapi.json. `request` and `response` are names in `schemas`."""
 
     title: str = ""
-    schemas: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # JSON Schema, with references within the document
+    # JSON Schema, with references within the document.
+    schemas: Mapping[str, Any] = field(default_factory=dict)
     request: str = ""
     response: str = ""
     examples: Mapping[str, Any] = field(default_factory=dict)  # of requests: trees, or texts

@@ -97,7 +97,6 @@ def _receipt(reply: Reply) -> Receipt:
     if reply.state == "failed":
         if reply.retry_after_s:
             raise Unreachable(reply.code, reply.text, after_s=reply.retry_after_s)
-        raise Refused(
-            reply.code, reply.text
-        )  # a bug of the engine's or of a plug-in: no other try would help
+        # A bug of the engine's or of a plug-in: no other try would help.
+        raise Refused(reply.code, reply.text)
     return Receipt("accepted")

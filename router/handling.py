@@ -91,18 +91,20 @@ class Handling:
     async def attempt(self, envelope: wire.Envelope, delivered: Delivered, number: int) -> Outcome:
         """One try; or none, where the last tries of this message each ended the process."""
         if delivered.deliveries == 1:
-            outcome = await self.attempter.attempt(envelope, number, redelivered=delivered.redelivered)
-            if outcome.letters:
-                await self._file(outcome.letters, delivered)
-            return outcome
+            return await self._tried(envelope, delivered, number, delivered.redelivered)
         async with self._suspects.trying(envelope.id, self.branch.name) as unended:
             # Its first try was not announced: with two that have no end, this is the third delivery that ended so.
             if unended >= POISON_AFTER - 1:
                 return self.attempter.poisoned(envelope, unended + 1)
-            outcome = await self.attempter.attempt(envelope, number, redelivered=True)
-            if outcome.letters:
-                await self._file(outcome.letters, delivered)
-            return outcome
+            return await self._tried(envelope, delivered, number, redelivered=True)
+
+    async def _tried(
+        self, envelope: wire.Envelope, delivered: Delivered, number: int, redelivered: bool
+    ) -> Outcome:
+        outcome = await self.attempter.attempt(envelope, number, redelivered=redelivered)
+        if outcome.letters:
+            await self._file(outcome.letters, delivered)
+        return outcome
 
     async def _file(self, letters: Sequence[Letter], delivered: Delivered) -> None:
         """Dead items, before the end of what they were items of. Made twice they are the same rows."""

@@ -45,9 +45,8 @@ class Nonces:
         self._now_ms = now_ms
         self._stream = None if alone else Stream(broker, NONCES, self._heard)
         self._own = uuid.uuid4().hex
-        self._mine: dict[
-            bytes, bool | None
-        ] = {}  # claimed here: whether it is ours, None while nobody can say
+        # Claimed here: whether it is ours, None while nobody can say.
+        self._mine: dict[bytes, bool | None] = {}
         self._next: list[Claim] = []
         self._next_said: asyncio.Future[None] | None = None
         self._saying: asyncio.Task[None] | None = None
