@@ -20,8 +20,8 @@ from config.errors import JingluoError
 from config.tls import Peer
 from endpoints.base import RETRY_AFTER_S, WebOptions
 from endpoints.callers import signature
-from endpoints.callers.rate import Rates
-from endpoints.callers.tokens import TokenBook
+from endpoints.callers.rate import Failures, Rates
+from endpoints.callers.tokens import Shown, TokenBook
 
 log = structlog.get_logger()
 
@@ -37,6 +37,7 @@ Reason = Literal[
     "machine",  # the channel names nobody: only this machine may call
     "scope",  # known, and not let in by this channel
     "rate",
+    "failures",  # too many of its proofs from there were false
     "store",  # nobody can say now whether it is a replay
 ]
 REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
@@ -45,6 +46,7 @@ UNPROVED = "who calls is not known, or not proved 调用方身份未能确认"
 NOT_HERE = "this caller may not come in here 该调用方无权访问"
 NO_CERTIFICATE = "this needs a certificate that may come in 需要受信任的客户端证书"
 TOO_OFTEN = "too many requests of this caller 请求过于频繁"
+TOO_FALSE = "too many requests from there proved nothing 未通过验证的请求过多"
 NOT_NOW = "whether the request is new cannot be said now 暂时无法判断请求是否重复"
 CHALLENGE = {"www-authenticate": ", ".join((*signature.NAMES, "Bearer"))}
 
@@ -108,6 +110,7 @@ class Admission:
         self._nonces = nonces or NoNonces()
         self._count = count
         self._rates = Rates()
+        self._failures = Failures()
         self._told = Rates()  # lines of the log
         self.callers = NOBODY
 
@@ -173,7 +176,10 @@ class Admission:
         key = _key(signed)
         if self._nonces.known(key):
             return refused("replay", **name)
+        if refusal := self._doubted(caller.name, asked, refused, now):
+            return refusal
         if not signature.proves(signed, signature.text(asked.method, asked.target, signed), caller, now):
+            self._failures.add(caller.name, _place(asked.address), now)
             return refused("signature", **name)
         refusal = self._may(caller, caller.scopes, who, refused, now)
         if refusal is not None:
@@ -190,9 +196,9 @@ class Admission:
         """By a token, or else by a certificate."""
         caller: Caller | None
         if token is not None:
-            shown = self._tokens.find(token, now)
-            if shown is None:
-                return refused("token")
+            shown = self._tokens.remembered(token, now) or self._verified(token, asked, refused, now)
+            if isinstance(shown, Refusal):
+                return shown
             caller, narrowed = shown.caller, shown.scopes
         else:
             names = sorted(asked.peer.names) if asked.peer is not None else ()
@@ -206,6 +212,27 @@ class Admission:
             return refused("address", caller=caller.name)
         scopes = caller.scopes if narrowed is None else caller.scopes & narrowed
         return self._may(caller, scopes, who, refused, now) or Entered(caller.name)
+
+    def _verified(
+        self, token: str, asked: Asked, refused: Callable[..., Refusal], now: float
+    ) -> Shown | Refusal:
+        """Whose it is, is what is to be proved: so failures are the address's."""
+        if refusal := self._doubted("", asked, refused, now):
+            return refusal
+        shown = self._tokens.find(token, now)
+        if shown is None:
+            self._failures.add("", _place(asked.address), now)
+            return refused("token")
+        return shown
+
+    def _doubted(
+        self, caller: str, asked: Asked, refused: Callable[..., Refusal], now: float
+    ) -> Refusal | None:
+        """Before a verification. A flood of false proofs must not take the core, which is everybody's."""
+        wait_s = self._failures.wait_s(caller, _place(asked.address), now)
+        if not wait_s:
+            return None
+        return refused("failures", 429, "JL-E228", TOO_FALSE, caller=caller, after_s=max(1, round(wait_s)))
 
     def _may(
         self,
@@ -245,6 +272,13 @@ def _from_here(address: str, networks: tuple[Network, ...]) -> bool:
         return True
     found = _address(address)
     return found is not None and any(found in network for network in networks)
+
+
+@functools.lru_cache(16_384)
+def _place(address: str) -> str:
+    """One machine has all addresses of its IPv6 network of 64 bits."""
+    found = _address(address)
+    return str(found) if not isinstance(found, ipaddress.IPv6Address) else str(int(found) >> 64)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

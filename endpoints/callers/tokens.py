@@ -34,14 +34,16 @@ class TokenBook:
         self._callers = [caller for caller in callers.known.values() if caller.tokens is not None]
         self._good: dict[bytes, Shown] = {}
 
+    def remembered(self, token: str, now: float) -> Shown | None:
+        """A token that was good before, and still is."""
+        known = self._good.get(_name(token))
+        return known if known is not None and now < known.until and _fresh(known) else None
+
     def find(self, token: str, now: float) -> Shown | None:
-        """None where it proves nothing. Costs a signature's verification the first time."""
+        """None where it proves nothing. Costs a signature's verification."""
         if len(token) > MAX_TOKEN or not self._callers:
             return None
-        name = hashlib.blake2b(token.encode(), digest_size=16).digest()
-        known = self._good.get(name)
-        if known is not None and now < known.until and _fresh(known):
-            return known
+        name = _name(token)
         self._good.pop(name, None)
         found = self._verified(token, now)
         if found is not None:
@@ -62,6 +64,10 @@ class TokenBook:
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None
         return None
+
+
+def _name(token: str) -> bytes:
+    return hashlib.blake2b(token.encode(), digest_size=16).digest()
 
 
 def _is_of(tokens: Tokens, claims: Mapping[str, Any]) -> bool:

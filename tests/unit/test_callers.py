@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signing import header, parts, signed, sm2_key, sm2_signed
 
+from config import sm2
+
 KIOSK = """
 callers:
   kiosk:
@@ -260,6 +262,58 @@ async def test_a_forger_who_tries_often_is_counted_and_does_not_flood_the_log(ho
             await house.post("Bearer x")
     assert len(house.refused) == 20
     assert 5 <= len([entry for entry in logs if entry["event"] == "caller.refused"]) < 20
+
+
+async def test_false_signatures_are_looked_at_ten_times_a_second_and_keep_nobody_else_out(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, public = sm2_key(tmp_path)
+    house.know(KIOSK + f"  his: {{keys: [{{sm2: {public.name}}}]}}\n")
+    await house.door(callers=["his", "kiosk"])
+    looked: list[bytes] = []
+    verify = sm2.verify
+    monkeypatch.setattr(sm2, "verify", lambda *asked: (looked.append(asked[1]), verify(*asked))[1])
+
+    def forged(nonce: int) -> str:
+        return header(parts("POST", "/v1/a", b"{}", app="his", nonce=f"forged-{nonce}"), "JINGLUO-SM2")
+
+    answers = [await house.post(forged(n)) for n in range(30)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 20
+    assert (answers[-1].json()["code"], answers[-1].headers["retry-after"]) == ("JL-E228", "1")
+    assert len(looked) == 10
+    assert house.refused[-1] == ("a", "failures")
+    good = sm2_signed(private, "POST", "/v1/a", b"{}")
+    assert (await house.post(good)).status_code == 429, "nobody can say yet whose it is"
+    assert (await _Far(house).post("/v1/a", good))["status"] == 202, "from where it always comes"
+    assert (await house.post(signed("POST", "/v1/a", b"{}"))).status_code == 202, "another caller"
+    house.skew_s = 1.0
+    assert [(await house.post(forged(n))).status_code for n in range(40, 51)] == [401] * 10 + [429]
+    house.skew_s = 2.0
+    assert (await house.post(sm2_signed(private, "POST", "/v1/a", b"{}"))).status_code == 202
+
+
+async def test_one_machines_many_ipv6_addresses_are_one_place_to_forge_from(house: House) -> None:
+    house.know(KIOSK)
+    await house.door(callers=["kiosk"])
+    false = [header(parts("POST", "/v1/a", b"{}") | {"signature": "0" * 64}) for _ in range(12)]
+    told = [(await _Far(house, f"fd00::{n}").post("/v1/a", one))["status"] for n, one in enumerate(false, 1)]
+    assert told == [401] * 10 + [429] * 2
+    assert (await _Far(house, "fd00:0:0:1::1").post("/v1/a", false[0]))["status"] == 401
+
+
+async def test_false_tokens_are_looked_at_ten_times_a_second_and_a_known_one_still_comes_in(
+    house: House,
+) -> None:
+    house.know(APP % "secret: secret://token-key")
+    await house.door(callers="app")
+    good = token(SECRETS["token-key"], "HS256")
+    assert (await house.post(good)).status_code == 202
+    told = [(await house.post(token("u" * 40, "HS256"))).status_code for _ in range(12)]
+    assert told == [401] * 10 + [429] * 2
+    assert (await house.post(good)).status_code == 202
+    assert (await house.post(token(SECRETS["token-key"], "HS256", jti="2"))).status_code == 429
+    house.skew_s = 1.0
+    assert (await house.post(token(SECRETS["token-key"], "HS256", jti="2"))).status_code == 202
 
 
 # Tokens
