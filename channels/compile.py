@@ -295,7 +295,11 @@ class _Compiler:
         return self.workshop.library.table_names()
 
     def _endpoint(self, spec: dict[str, Any], names: Names, at: At) -> tuple[str, Any] | None:
-        return None if at in self.made.absent else endpoint(spec, names, at, self.systems, self.problems)
+        if at in self.made.absent:
+            return None
+        found = endpoint(spec, names, at, self.systems, self.problems)
+        self.files |= set(found[1].files(self.systems.site, [])) if found else set()
+        return found
 
     def _when(self, spec: Any, at: At) -> Test | None:
         if spec is None:

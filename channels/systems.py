@@ -192,6 +192,7 @@ def _options(
         noted += [p for p in problems_of(error, found.Options) if p.at not in unanswered]
     else:
         noted += _tls_files(options, secrets, systems.site)
+        options.files(systems.site, noted)
     for problem in noted:
         note(problem)
     return None if options is None or unanswered else (kind, options)

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # Files in the folders that are helpers, not kinds.
 _NOT_KINDS = {"base", "describing", "direct", "limits", "secure", "web"}
-_NOT_FORMATS = {"message", "base", "choice", "rows", "charsets"}
+_NOT_FORMATS = {"message", "base", "choice", "envelope", "rows", "charsets"}
 
 
 class Unknown(LookupError):

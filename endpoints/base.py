@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from config.callers import ANYBODY
-from config.errors import JingluoError
+from config.errors import JingluoError, Problem
 from config.tls import ClientCertificates
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
@@ -31,6 +32,13 @@ class Options(BaseModel):
     """The YAML of an endpoint. Unknown keys are refused; a field's description is the manual."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
+        """The site's files that decide what the endpoint does besides its YAML, all that they name included.
+
+        What is wrong with them goes to `problems`, `at` beginning within the options. Reads them: may block.
+        """
+        return ()
 
 
 def _listed(value: Any) -> Any:

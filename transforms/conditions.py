@@ -17,7 +17,7 @@ from typing import Any
 from config.errors import Problem
 from config.registry import nearest
 from schemas.base import Format
-from transforms.envelope import DOOR
+from schemas.envelope import DOOR
 from transforms.expression import (
     At,
     Env,

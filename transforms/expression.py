@@ -15,8 +15,8 @@ from config import registry
 from config.errors import BadMessage, Problem
 from schemas.base import BadPath, Cell, Format, Path
 from schemas.choice import choose
+from schemas.envelope import ALL, DOOR, ENVELOPE, Enveloped
 from transforms import functions  # noqa: F401  (they register themselves)
-from transforms.envelope import ALL, DOOR, ENVELOPE, Enveloped
 from transforms.pipes import Argument, BadPipe, Stage, Unusable, Whole, bind, text_of
 from transforms.syntax import split_pipes, words
 from transforms.tables import Table
