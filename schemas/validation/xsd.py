@@ -49,26 +49,15 @@ _WORDS = {
 _SIZES = ("LENGTH", "INCLUSIVE", "EXCLUSIVE", "DIGITS")
 
 
-class Xsd:
-    """A schema's file with all that it includes and imports."""
+class Schema:
+    """A schema whose parts are all at hand."""
 
-    def __init__(self, file: Path, folder: Path) -> None:
-        """Raises BadKind: JL-C072 where a file is missing, JL-C073 with the line for a bad schema."""
-        self._folder = folder.resolve()
-        self.files: list[Path] = []
-        self._document = self._gathered(file.resolve(), file.name)
-        self._own = (
-            threading.local()
-        )  # a schema's log is one for all its validations: every thread has its own
-        try:
-            self._compiled()
-        except etree.XMLSchemaParseError as error:
-            first = error.error_log[0] if len(error.error_log) else None
-            where = f"{Path(first.filename).name}:{first.line}" if first and first.filename else file.name
-            what = (first.message if first else str(error)).replace(
-                "{http://www.w3.org/2001/XMLSchema}", "xs:"
-            )
-            raise BadKind("JL-C073", f"{where}: {what[:300]}") from None
+    def __init__(self, document: etree._ElementTree) -> None:
+        """Raises XMLSchemaParseError."""
+        self._document = document
+        # A schema's log is one for all its validations: every thread has its own.
+        self._own = threading.local()
+        self._compiled()
 
     def __call__(self, tree: Element) -> list[Fault]:
         document, schema = tree.getroottree(), self._compiled()
@@ -95,6 +84,24 @@ class Xsd:
         if schema is None:
             schema = self._own.schema = etree.XMLSchema(self._document)
         return schema
+
+
+class Xsd(Schema):
+    """A schema's file with all that it includes and imports."""
+
+    def __init__(self, file: Path, folder: Path) -> None:
+        """Raises BadKind: JL-C072 where a file is missing, JL-C073 with the line for a bad schema."""
+        self._folder = folder.resolve()
+        self.files: list[Path] = []
+        try:
+            super().__init__(self._gathered(file.resolve(), file.name))
+        except etree.XMLSchemaParseError as error:
+            first = error.error_log[0] if len(error.error_log) else None
+            where = f"{Path(first.filename).name}:{first.line}" if first and first.filename else file.name
+            what = (first.message if first else str(error)).replace(
+                "{http://www.w3.org/2001/XMLSchema}", "xs:"
+            )
+            raise BadKind("JL-C073", f"{where}: {what[:300]}") from None
 
     def _gathered(self, file: Path, shown: str) -> etree._ElementTree:
         """The schema's document, after every file that it names was found to be one of the folder."""

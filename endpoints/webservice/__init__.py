@@ -1,0 +1,1 @@
+"""Web services that speak SOAP: the parts of kind `soap`."""

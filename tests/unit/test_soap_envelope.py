@@ -1,0 +1,84 @@
+"""SOAP's envelope, and a WSDL as data."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from endpoints.webservice import envelope, wsdl
+from endpoints.webservice.envelope import SOAP11, SOAP12, Fault, NoEnvelope
+
+IMPORT = '<a xmlns="http://schemas.xmlsoap.org/wsdl/"><import namespace="x" location="{}"/></a>'
+OWN = Path(envelope.__file__).parent / "conventions"
+
+
+@pytest.mark.parametrize("version", [SOAP11, SOAP12])
+@pytest.mark.parametrize("charset", ["utf-8", "gbk"])
+def test_an_envelope_is_read_in_both_versions_whatever_charset_it_says(version, charset):
+    body = f'<e:Envelope xmlns:e="{version.namespace}"><e:Body><a><![CDATA[<b>张三</b>]]></a></e:Body></e:Envelope>'
+    read = envelope.read(body.encode(charset), "utf-8")
+    assert (read.version, read.child.tag, read.child.text) == (version, "a", "<b>张三</b>")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "role"),
+    [
+        (b"", "JL-E401", "sender"),
+        (b"<a", "JL-E401", "sender"),
+        (b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', "JL-E401", "sender"),
+        (b"<a/>", "JL-E402", "sender"),
+        (b'<e:Envelope xmlns:e="urn:other"/>', "JL-E402", "version"),
+        (f'<e:Envelope xmlns:e="{SOAP11.namespace}"><e:Body/></e:Envelope>'.encode(), "JL-E402", "sender"),
+    ],
+)
+def test_what_is_no_soap_is_a_fault(body, code, role):
+    with pytest.raises(NoEnvelope) as found:
+        envelope.read(body)
+    assert (found.value.fault.code, found.value.fault.role) == (code, role)
+
+
+@pytest.mark.parametrize("version", [SOAP11, SOAP12])
+def test_a_fault_is_escaped_and_read_again(version):
+    made = envelope.read(envelope.write_fault(version, Fault("JL-E402", "no <b> & \x01 张", "receiver")))
+    said = "".join(made.child.itertext())
+    assert made.version is version
+    assert "no <b> &  张" in said
+    assert ("soap:Server" if version is SOAP11 else "soap:Receiver") in said
+    assert made.child.find(".//{urn:jingluo:soap}error").get("code") == "JL-E402"
+
+
+def test_a_wsdl_says_its_operations_and_judges_bodies():
+    contract = wsdl.load(OWN / "hip.wsdl", OWN)
+    operation = contract.operations["HIPMessageServer"]
+    assert [part.name for part in operation.arguments] == ["action", "message"]
+    assert [part.name for part in operation.results] == ["HIPMessageServerResult"]
+    assert contract.versions == {"1.1", "1.2"}
+    good = etree.fromstring('<HIPMessageServer xmlns="urn:hl7-org:v3"><action>A</action></HIPMessageServer>')
+    assert contract.schema is not None
+    assert contract.schema(good) == []
+    bad = copy.deepcopy(good)
+    etree.SubElement(bad, "{urn:hl7-org:v3}other")
+    assert [fault.path for fault in contract.schema(bad)] == ["/HIPMessageServer/other"]
+    assert b'location="http://his:8080/soap?a=1&amp;b"' in (
+        contract.served("hip.wsdl", "http://his:8080/soap?a=1&b") or b""
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("no xml", "JL-C131", "no WSDL"),
+        ("<a/>", "JL-C131", "no service"),
+        (IMPORT.format("http://a/b"), "JL-C130", "not fetched"),
+        (IMPORT.format("../b"), "JL-C130", "outside"),
+        (IMPORT.format("b"), "JL-C130", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_wsdl(tmp_path, text, code, says):
+    (tmp_path / "a.wsdl").write_text(text)
+    with pytest.raises(wsdl.BadWsdl, match=says) as found:
+        wsdl.load(tmp_path / "a.wsdl", tmp_path)
+    assert found.value.code == code
