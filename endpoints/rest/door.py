@@ -6,16 +6,24 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+import structlog
 from fastapi import Request
+from msgspec.structs import replace
 from pydantic import Field, field_validator
 from starlette.requests import ClientDisconnect
 
+from config.errors import JingluoError
 from config.units import Seconds, Size
 from endpoints.base import Arrival, Deliver, Ground, WebOptions
 from endpoints.callers.asking import caller_facts
-from endpoints.limits import Body, Limit, too_large
+from endpoints.limits import Body, Limit, too_large, unpacked
+from endpoints.rest.once import repeatable
 from endpoints.web import BODY_WITHIN_S
+from schemas.message import Blob, Message, Once
+
+log = structlog.get_logger()
 
 _HEAD_WITHIN_S = 1.0  # how long the beginning of a body that is not taken is waited for
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
@@ -45,6 +53,22 @@ class DoorOptions(WebOptions):
         if ours := [name for name in lower if "." in name]:
             raise ValueError(f"{ours[0]}: names with a dot are the engine's own")
         return lower
+
+
+class Came(NamedTuple):
+    """A request's body. Where it went over a `limit`, its head alone."""
+
+    body: bytes = b""
+    blob: Blob | None = None
+    limit: Limit | None = None
+    once: Once | None = None
+
+    def of(self, message: Message) -> Message:
+        """The message with that body. What went over a limit the engine refuses, and files its head."""
+        message = replace(message, body=self.body, blob=self.blob)
+        if self.limit is not None:
+            return replace(message, fault=self.limit.detail, fault_code=self.limit.code)
+        return replace(message, once=self.once) if self.once is not None else message
 
 
 class WebDoor(ABC):
@@ -90,6 +114,23 @@ class WebDoor(ABC):
             self._open -= 1
             if not self._open:
                 self._none_open.set()
+
+    async def came(self, request: Request, needs_key: bool = False) -> Came:
+        """The body as it was before it was packed, and what makes it known when it comes again.
+
+        Raises Limit for what is answered at once, JingluoError where it cannot be kept, ClientDisconnect.
+        """
+        options, arrival = self.door_options, Arrival(self.ground.spool)
+        request = unpacked(request, options.max_size)
+        repeat = repeatable(request, needs_key)
+        reading = repeat.request if repeat is not None else request
+        try:
+            limit = await read_body(reading, arrival, options.max_size, options.body_within)
+        except JingluoError as error:
+            log.warning("http.large_not_kept", channel=self.ground.name, code=error.code, reason=error.text)
+            raise
+        once = repeat.once() if repeat is not None and limit is None else None
+        return Came(arrival.body, arrival.blob, limit, once)
 
 
 def kept_headers(request: Request, names: Iterable[str], kind: str) -> dict[str, str]:

@@ -7,26 +7,21 @@ import json
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
-import structlog
 from fastapi import Request, Response
-from msgspec.structs import replace
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
 from config.errors import JingluoError
-from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, not_kept
+from endpoints.base import Deliver, Ground, Told, WebOptions, not_kept
 from endpoints.callers.asking import Handler
-from endpoints.limits import Limit, limit_problem, problem, unpacked
+from endpoints.limits import Limit, limit_problem, problem
 from endpoints.rest import describe
 from endpoints.rest.answers import respond
-from endpoints.rest.door import DoorOptions, WebDoor, kept_headers, read_body
+from endpoints.rest.door import Came, DoorOptions, WebDoor, kept_headers
 from endpoints.rest.later import TAIL, Results
 from endpoints.rest.media import MEDIA_TYPES, content_type
-from endpoints.rest.once import repeatable
 from schemas.form import Form
 from schemas.message import Message, Reply
-
-log = structlog.get_logger()
 
 
 class SourceOptions(DoorOptions):
@@ -116,35 +111,23 @@ class HttpSource(WebDoor):
 
     async def _answer(self, request: Request) -> Response:
         kind, charset = content_type(request.headers.get("content-type", ""))
-        arrival, limit, repeat = Arrival(self.ground.spool), None, None
         if self.options.method == "GET":
-            arrival.body, charset = _parameters(request, self.ground.format), "utf-8"
+            came, charset = Came(_parameters(request, self.ground.format)), "utf-8"
         else:
             if kind and kind not in self._taken and "*" not in self._taken:
                 text = f"{kind} is not taken here"
                 return problem(415, "JL-E212", detail=text, headers={"accept": ", ".join(self._taken)})
             try:
-                request = unpacked(request, self.options.max_size)
-                repeat = repeatable(request, self.options.idempotency_key == "required")
-                reading = repeat.request if repeat is not None else request
-                limit = await read_body(reading, arrival, self.options.max_size, self.options.body_within)
+                came = await self.came(request, self.options.idempotency_key == "required")
             except Limit as refused:
                 return limit_problem(refused)
             except JingluoError as error:
-                log.warning(
-                    "http.large_not_kept", channel=self.ground.name, code=error.code, reason=error.text
-                )
                 return respond(not_kept(error))
         client = request.client.host if request.client else ""
-        headers = self._headers(request, kind)
-        message = Message(arrival.body, f"http {client}", headers, charset=charset, blob=arrival.blob)
-        if limit is not None:  # the engine refuses it, and files its head
-            message = replace(message, fault=limit.detail, fault_code=limit.code)
-        elif repeat is not None:
-            message = replace(message, once=repeat.once())
-        reply = await asyncio.shield(self._deliver(message))
-        if limit is not None:
-            return limit_problem(limit, reply.id if reply.state == "refused" else "")
+        message = Message(b"", f"http {client}", self._headers(request, kind), charset=charset)
+        reply = await asyncio.shield(self._deliver(came.of(message)))
+        if came.limit is not None:
+            return limit_problem(came.limit, reply.id if reply.state == "refused" else "")
         later = request.url.path.rstrip("/") + "/results" if self._later is not None else ""
         return respond(reply, self.options.response, later)
 
