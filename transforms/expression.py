@@ -278,10 +278,12 @@ def pipes_of(expression: Expression) -> Callable[[Any, Env], Any]:
 def step_of(stage: Stage) -> Callable[..., Any]:
     """A pipe that takes whatever came before it: numbers become text, a list goes through item by item."""
     call = stage.call
+    if stage.takes == "list":
+        return lambda value, *whole: call(
+            value if value is None or isinstance(value, list) else [value], *whole
+        )
     if stage.takes == "any" or stage.looks_around:
         return call
-    if stage.takes == "list":
-        return lambda value: call(value if value is None or isinstance(value, list) else [value])
 
     def step(value: Any) -> Any:
         if value.__class__ is str:

@@ -105,6 +105,9 @@ def _value(node: Any) -> str:
     said = [part(node, number) for number in range(1, 6)]
     if said[3] == "Base64":
         return said[4]
+    compared = re.fullmatch(r"([<>]=?)\s*([0-9].*)", said[0])
+    if compared and not said[1]:
+        said[:2] = compared.groups()
     if said[0] in ("", "<", ">", "<=", ">=", "=") and said[1]:
         return " ".join(filter(None, [said[0].strip("="), said[1].lstrip("0") or "0", said[3]]))
     if re.fullmatch(r"[0-9]{8,14}([.][0-9]+)?([+-][0-9]{4})?", said[0]):

@@ -25,11 +25,12 @@ from transforms.functions import (
 )
 from transforms.functions.addresses import address
 from transforms.functions.bytes import cut_bytes, length_bytes
+from transforms.functions.encodings import base64
 from transforms.functions.lists import slice_
 from transforms.functions.patterns import matches, replace_match
 from transforms.functions.quantities import range_flag
 from transforms.manual import plain
-from transforms.pipes import Unusable, pattern, reach, signature
+from transforms.pipes import Unusable, Whole, pattern, reach, signature
 
 # Dates.
 
@@ -331,3 +332,19 @@ def test_what_is_shown_of_a_mask_is_never_all() -> None:
 def test_what_a_function_takes_is_read_from_its_annotations() -> None:
     assert signature(money.fen).takes == "text"
     assert json.loads(plain({"a": [Decimal("1.50"), True]})) == {"a": [1.5, True]}
+
+
+def test_things_of_one_name_are_kept_apart_and_each_is_called_the_same_whenever_it_is_asked_for() -> None:
+    message = Whole(None)
+    asked = [["K", 1], ["NA", 2], ["K", 3], ["K", 4]]
+    first = [identifiers.apart(pair, message=message) for pair in asked]
+    assert first == ["K", "NA", "K #2", "K #3"]
+    assert [identifiers.apart(pair, message=message) for pair in reversed(asked)] == first[::-1]
+    assert identifiers.apart(["K", 3], message=Whole(None)) == "K"  # another message
+
+
+@pytest.mark.parametrize(("value", "of"), [("JVBERi0", "base64"), ("见图", "base64"), ("0g", "hex")])
+def test_bytes_that_cannot_be_read_are_refused_and_not_shown(value: str, of: Any) -> None:
+    with pytest.raises(Unusable) as refused:
+        base64(value, of=of)
+    assert value not in str(refused.value)

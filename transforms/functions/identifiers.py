@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from config.registry import function
-from transforms.pipes import prepares, remembering
+from transforms.pipes import Whole, prepares, remembering, text_of
 
 # Names of this engine's stable identifiers. Changing it would change every resource's id: never do.
 _NAMESPACE = _uuid.UUID("6f0c7f3e-52a4-5d0e-9d56-3c1f5a0b7e21")
@@ -51,6 +51,23 @@ def _prepared_uuid(*, of: str = "") -> Callable[[str], str]:
         return f"{a}-{b}-5{c}-{_VARIANT[variant]}{d}-{e}"
 
     return remembering(uuid_of)
+
+
+@function
+def apart(values: list[Any], *, message: Whole) -> str | None:
+    """A name that no other thing of the message has, of a list of two, the name and the number of the item that it is
+    for: `let: {both: [$-3.1, $#]}`, then `$both | apart`. The first item of a name has it as it is; the second gets
+    ` #2` behind it. Where the same item is asked for again, it is called the same.
+
+    >>> apart(["K", 1], message=Whole(None))
+    'K'
+    """
+    if not values:
+        return None
+    name, item = text_of(values[0]), text_of(values[-1])
+    items = message.memo.setdefault((apart, name), {})
+    nth = items.setdefault(item, len(items) + 1)
+    return name if nth == 1 else f"{name} #{nth}"
 
 
 @function

@@ -11,7 +11,7 @@ from config.registry import function
 from transforms.functions.numbers import EXACT, read_number, rounded
 from transforms.pipes import BadPipe, prepares, remembering, text_of
 
-_NUMBER = r"[-+]?\d+(?:\.\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)"
 _QUANTITY = re.compile(rf"\s*(<=|>=|[<>≤≥＜＞])?\s*({_NUMBER})\s*(\D.*)?", re.ASCII | re.DOTALL)
 _RANGE = re.compile(
     rf"\s*(?:({_NUMBER})\s*(?:--?|[~～—－–至])\s*({_NUMBER})|(<=|>=|[<>≤≥＜＞])\s*({_NUMBER}))(?!\d)",
