@@ -53,6 +53,7 @@ def alone(made: Draft) -> None:
     if made.absent.isdisjoint({("reply",), ("to",)}):
         _reply(text, problems)
     _own_path(made)
+    _made_here(made)
     _sends(made)
     for name, branch in text.to.items():
         _retry(branch.retry, ("to", name, "retry"), made)
@@ -195,6 +196,15 @@ def _own_path(made: Draft) -> None:
     ):
         what = f"the engine answers {options.path} itself: no message would reach this channel"
         made.problems.append(Problem(("from", "http", "path"), "JL-C043", what, "begin it with /v1"))
+
+
+def _made_here(made: Draft) -> None:
+    """A source that makes its messages itself makes them in one format."""
+    kind, options = made.source or _NO_SOURCE
+    makes = getattr(options, "makes", "")
+    if makes and made.format is not None and made.format.name != makes:
+        what = f"{kind} makes {makes}, and the channel reads {made.format.name}"
+        made.problems.append(Problem(("format",), "JL-C151", what, f"write `format: {makes}`"))
 
 
 def _route(made: Draft) -> tuple[str, Any] | None:

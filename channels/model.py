@@ -266,4 +266,4 @@ class Channel:
     @property
     def remembers(self) -> bool:
         """Whether its replies are kept: for resends, or for who asks later."""
-        return self.duplicates_by is not None or self.web
+        return self.duplicates_by is not None or self.web or getattr(self.options, "takes_again", False)

@@ -149,6 +149,8 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], at: At) -> Problem:
     said = str(context["error"]) if kind == "value_error" and "error" in context else detail["msg"]
     message, _, hint = said.partition("; ")
     code = "JL-C013" if "a number and a unit" in hint else "JL-C014"
+    if kind.startswith("JL"):  # a PydanticCustomError that has a code of its own
+        code = kind
     return Problem(here, code, f"{key}: {message}" if key else message, hint)
 
 

@@ -33,6 +33,9 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    # A source that may take the same thing again after a crash, and says so by `Message.once`.
+    takes_again: ClassVar[bool] = False
+
     def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
         """The site's files that decide what the endpoint does besides its YAML, all that they name included.
 
@@ -114,6 +117,42 @@ class Spool(Protocol):
     async def drop(self) -> None: ...
 
 
+class Turn(Protocol):
+    """Of all processes that have a door, one at a time takes from what cannot be taken from twice.
+
+    `value` is what was kept last, by whichever process. Who dies loses the turn, and the next one has it.
+    """
+
+    @property
+    def held(self) -> bool: ...
+    @property
+    def value(self) -> str: ...
+    async def start(self) -> None:
+        """Gets in line. Raises JingluoError where there is no broker."""
+
+    async def wait(self) -> None:
+        """Returns once it is ours."""
+
+    async def keep(self, value: str) -> None:
+        """Returns when it is durable. Raises JingluoError; then the old value may be what the next one finds."""
+
+    async def stop(self) -> None:
+        """The next one has it."""
+
+
+class Alone:
+    """The turn where there is one process, and nothing is kept."""
+
+    held = True
+    value = ""
+
+    async def start(self) -> None: ...
+    async def wait(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def keep(self, value: str) -> None:
+        self.value = value
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a running engine lends its endpoints."""
@@ -131,6 +170,7 @@ class Ground:
     results: Callable[[str, str, float], Awaitable[Reply | None]] | None = None
     described: Described = field(default_factory=Described)
     hand_over: HandOver | None = None  # for a destination that is another channel
+    turn: Callable[[], Turn] = Alone  # for a source that one process at a time may take from
 
 
 class Arrival:

@@ -15,7 +15,7 @@ import structlog
 
 from channels.model import Channel
 from config import registry
-from endpoints.base import Deliver, Ground, Source, Spool, Web
+from endpoints.base import Alone, Deliver, Ground, Source, Spool, Turn, Web
 from router.work import CannotWork, why
 from schemas.message import Message, Reply
 
@@ -66,6 +66,7 @@ class Doors:
         now_ms: Callable[[], int],
         spool: Callable[[], Spool] | None = None,
         results: Callable[[str, str, str, float], Awaitable[Reply | None]] | None = None,
+        turn: Callable[[str], Turn] | None = None,
     ) -> None:
         """`results`: channel, caller, message's id, and how long to wait for more than `pending` (seconds)."""
         self._web = web
@@ -73,6 +74,7 @@ class Doors:
         self._now_ms = now_ms
         self._spool = spool
         self._results = results
+        self._turn = turn
         self._paused: set[str] = set()
         self._changing = asyncio.Lock()
         self._doors = {channel.name: self._door(channel, deliver) for channel, deliver in ways_in}
@@ -200,6 +202,7 @@ class Doors:
             spool=self._spool,
             results=partial(self._results, channel.name) if self._results and channel.asks else None,
             described=channel.described,
+            turn=partial(self._turn, channel.name) if self._turn else Alone,
         )
         source = kind(channel.options, ground)
         if channel.name in self._paused:

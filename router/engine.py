@@ -12,6 +12,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -44,6 +45,7 @@ from router.reload import Reload, Reread
 from router.scribe import Scribe
 from router.store import Store, StoreDown, open_journal
 from router.sweep import Sweep
+from router.turns import TurnQueue
 from router.work import Makers, Work
 
 log = structlog.get_logger()
@@ -102,7 +104,8 @@ class Engine:
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
         base, makers = str(settings.site), self.makers
-        self.doors = Doors(ways_in, self.web, base, now_ms, makers.blobs.spool, makers.results.wait)
+        turn = partial(TurnQueue, self.broker)
+        self.doors = Doors(ways_in, self.web, base, now_ms, makers.blobs.spool, makers.results.wait, turn)
         self.unattended: dict[str, int] = {}  # queues that no channel has any more: what waits there
         self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
         self.pressure = Pressure(self.fed(site), self._taken)

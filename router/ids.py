@@ -56,6 +56,12 @@ def child_id(parent: str, way: str, number: int = 0) -> str:
     return id_of(time_ms(parent), bits << _NUMBER_BITS | number)
 
 
+def fixed_id(at_ms: int, what: bytes) -> str:
+    """The id of what was first taken at a time, always the same: who takes it twice makes the same message."""
+    digest = hashlib.blake2b(what, digest_size=10).digest()
+    return id_of(at_ms, int.from_bytes(digest) >> 80 - _RANDOM_BITS)
+
+
 def first_id(at_ms: int) -> str:
     """The lowest id of a millisecond: ids made at or after `at_ms` are not below it."""
     return f"{max(at_ms, 0):012x}".ljust(32, "0")

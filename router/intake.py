@@ -20,7 +20,7 @@ from router.arrival import Arrival, failed, problem_of
 from router.brokers.base import Publisher, QueueFull
 from router.duplicates import Duplicates
 from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
-from router.ids import new_id
+from router.ids import fixed_id, new_id
 from router.large import APART, Large, ref_of
 from router.metrics import Metrics
 from router.reading import Came, Read, Reader
@@ -110,7 +110,7 @@ class Intake:
         """`read`: what came of reading it already."""
         now_ms = self._now_ms()
         arrival = Arrival(
-            message.id or message_id or self._ids(now_ms),
+            message.id or message_id or self._own_id(message) or self._ids(now_ms),
             asyncio.get_running_loop().create_future(),
             time.perf_counter(),
             handed=bool(message.id),
@@ -146,6 +146,11 @@ class Intake:
         confirmed = self._broker.publish(queues, body)
         confirmed.add_done_callback(lambda future: self._answer(arrival, envelope, future))
         return arrival.done
+
+    def _own_id(self, message: Message) -> str:
+        """Of what its source may take again after a crash; else ''."""
+        once = message.once
+        return fixed_id(once.at_ms, self.channel.name.encode() + once.key) if once and once.at_ms else ""
 
     def _decide(
         self, message: Message, arrival: Arrival, now_ms: int, read: Came

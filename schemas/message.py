@@ -32,10 +32,14 @@ class Blob(Protocol):
 
 
 class Once(Struct, frozen=True):
-    """What a sender calls its request by, so that it is done once. `of` is another where it calls another one so."""
+    """What a sender calls its request by, so that it is done once. `of` is another where it calls another one so.
+
+    With `at_ms` (Unix time, milliseconds) the message's id follows from it and the key: taken again, it is the same.
+    """
 
     key: bytes
-    of: bytes
+    of: bytes = b""
+    at_ms: int = 0
 
 
 class Message(Struct, frozen=True):

@@ -34,6 +34,10 @@ class Site:
         await broker.declare([QueueSpec(name, **limits) for name in full])
         return full
 
+    def owns(self, name: str) -> None:
+        """A queue that somebody else declares, and that is deleted with the others."""
+        self._names.add(name)
+
     async def stop(self, broker: Broker) -> None:
         self._running.remove(broker)
         await asyncio.wait_for(broker.stop(), WAIT_S)

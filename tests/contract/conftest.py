@@ -29,6 +29,7 @@ from router.nonces import NONCES
 from router.resends import SEEN
 from router.store import Store, open_store
 from router.suspects import TRIES
+from router.turns import turn_queue
 
 _NAME = f"jingluo-test-{os.getpid()}"
 _NODES: tuple[dict[str, str], ...] = ({"RABBITMQ_NODENAME": "jingluo@localhost"}, {})
@@ -67,7 +68,17 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
         ways = [("adt", "lis"), ("adt", "emr"), ("adt", "batch"), ("orders", "lis"), ("other", "lis")]
         lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
         delayed = [delay_name("jl", step) for step in DELAYS_MS]  # else it comes to the next test's queue
-        for name in (JOURNAL, ENGINES, BOARD.name, TRIES.name, SEEN.name, NONCES.name, *lanes, *delayed):
+        for name in (
+            JOURNAL,
+            ENGINES,
+            BOARD.name,
+            TRIES.name,
+            SEEN.name,
+            NONCES.name,
+            turn_queue("adt"),
+            *lanes,
+            *delayed,
+        ):
             queues.queue_delete(name)
 
 
