@@ -167,6 +167,7 @@ class _Compiler:
             max_messages=text.limit.messages,
             max_bytes=text.limit.bytes,
             keep=Keep(text.keep.body, text.keep.rows) if text.keep else None,
+            alert=text.alert,
             web=web,
             described=describe(text, validation.kind if validation else None, response)
             if web

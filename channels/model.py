@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from channels.case_schema import TESTS
 from channels.splitting import Batch, Split
+from config.alert_settings import AlertSettings
 from config.units import Seconds, Size
 from endpoints.base import Described
 from schemas.message import Message
@@ -147,11 +148,14 @@ class ChannelText(_Text):
     keep: KeepText | None = Field(
         default=None, description="without it, as the site's `journal: {keep}` says"
     )
+    alert: AlertSettings = Field(
+        default=AlertSettings(), description="without it, as the site's `alerts` say"
+    )
     tests: TestsText = Field(default=[], description="cases for `jingluo test`")
 
 
 # Keys of the design that no part of this version acts on: silence would be a promise.
-NOT_YET = ("collect", "alert")
+NOT_YET = ("collect",)
 # The destination that a channel with `batch` has besides its own: to itself, message by message.
 BATCH = "batch"
 
@@ -242,6 +246,7 @@ class Channel:
     max_messages: int = 1_000_000
     max_bytes: int = 2_000_000_000
     keep: Keep | None = None
+    alert: AlertSettings = field(default_factory=AlertSettings)
     web: bool = False  # whether its source is a door of the engine's web server
     described: Described = field(default_factory=Described)
     digest: str = ""

@@ -8,7 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.model import Branch, Channel, ChannelText, Retry
+from config.alert_settings import ALERTS
 from schemas.validation.base import Validation
+
+# Sources within the engine: nobody waits there for a reply.
+DOORLESS = ("channel", ALERTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Way:
     @property
     def answers(self) -> bool:
         """Whether somebody waits for a reply, and gets one."""
-        return self.reply != "none" and self.kind != "channel"
+        return self.reply != "none" and self.kind not in DOORLESS
 
 
 def way_of(channel: Channel, text: ChannelText, others: Iterable[Channel] = ()) -> Way:

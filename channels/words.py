@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from channels.model import Retry
-from channels.way import Stop, Way
+from channels.way import DOORLESS, Stop, Way
+from config.alert_settings import ALERTS
 
 Language = Literal["en", "zh"]
 
@@ -24,6 +25,7 @@ _KINDS = {
     "http": ("HTTP", "HTTP"),
     "file": ("file", "文件"),
     "channel": ("channel", "通道"),
+    "alerts": ("the engine's alerts", "引擎告警"),
 }
 _OPERATORS = {
     "gt": ("{} > {}", "{} > {}"),
@@ -160,7 +162,7 @@ def _english(way: Way) -> list[str]:
         f"The sender gets the answer of {way.reply}; after {duration(way.timeout_s, 'en')} without one it is told "
         "that the message is pending."
     )
-    if way.kind != "channel":
+    if way.kind not in DOORLESS:
         first.append(replies.get(way.reply, answered))
     if way.index:
         first.append(f"The journal finds it by {', '.join(way.index)}.")
@@ -204,7 +206,7 @@ def _chinese(way: Way) -> list[str]:
         first.append("没有目的地：仅存入日志。")
     replies = {"accepted": "全部入队落盘后即应答发送方。", "none": "不应答发送方，除非拒收。"}
     answered = f"以 {way.reply} 的应答回复发送方；{duration(way.timeout_s, 'zh')}内无应答则告知处理中。"
-    if way.kind != "channel":
+    if way.kind not in DOORLESS:
         first.append(replies.get(way.reply, answered))
     if way.index:
         first.append(f"日志按 {'、'.join(way.index)} 检索。")
@@ -236,6 +238,8 @@ def _origin(way: Way, lang: Language) -> str:
         if way.kind != "channel"
         else ""
     )
+    if way.kind == ALERTS:
+        door = "来自引擎告警" if zh else "from the engine's own alerts"
     if not way.feeders:
         return door or ("来自其他通道" if zh else "from other channels")
     plural = "s" if len(way.feeders) > 1 else ""

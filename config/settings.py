@@ -16,8 +16,10 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from config.alert_settings import AlertSettings
+from config.environment import laid_over
 from config.errors import ConfigError, Finding, JingluoError, Problem
-from config.models import models_in, old_names, problems_of, successor
+from config.models import old_names, problems_of, successor
 from config.replay_settings import ReplaySettings
 from config.secrets import NoSecret, Secret, Secrets, inline_secrets
 from config.text import At, Document, read
@@ -139,6 +141,9 @@ class SettingsText(_Part):
     journal: JournalSettings = JournalSettings()
     blobs: BlobSettings = BlobSettings()
     replay: ReplaySettings = ReplaySettings()
+    alerts: AlertSettings = Field(
+        default=AlertSettings(), description="of channels, where their own `alert` says nothing"
+    )
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     stop_within: Seconds = Field(
@@ -169,6 +174,7 @@ class Settings(_Part):
     journal: JournalSettings
     blobs: BlobSettings
     replay: ReplaySettings
+    alerts: AlertSettings
     var: Path
     http: HttpSettings
     limits: LimitSettings
@@ -222,6 +228,7 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         else JournalSettings(keep=text.journal.keep),
         blobs=_blobs(text.blobs, base, var, document, secrets),
         replay=text.replay,
+        alerts=text.alerts,
         var=var,
         http=http,
         limits=text.limits,
@@ -258,7 +265,7 @@ def _settings_text(document: Document, env: Mapping[str, str]) -> tuple[Settings
         raise ConfigError([document.finding(Problem((), "JL-C012", "must be a mapping of settings"))])
     problems += [*inline_secrets(data, ()), *old_names(data, SettingsText)]
     problems += [problem for name in ("journal", "blobs") for problem in _keys_inline(name, data.get(name))]
-    data, outside = _with_environment(data, env)
+    data, outside = laid_over(data, env, SettingsText)
     made = None
     try:
         made = SettingsText.model_validate(data)
@@ -289,38 +296,6 @@ def _finding(document: Document, problem: Problem, outside: Mapping[At, str]) ->
             outside[problem.at], 1, 1, problem.code, problem.message, problem.hint, problem.severity
         )
     return document.finding(problem)
-
-
-def _with_environment(data: dict[str, Any], env: Mapping[str, str]) -> tuple[dict[str, Any], dict[At, str]]:
-    """The data with what JINGLUO_... variables say laid over it, and which of them said what."""
-    merged = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
-    outside: dict[At, str] = {}
-    for at in _keys(SettingsText):
-        variable = "_".join(["JINGLUO", *at]).upper()
-        if variable not in env:
-            continue
-        outside[at] = variable
-        spot: Any = merged
-        for key in at[:-1]:
-            if not isinstance(spot.get(key), dict | None):
-                break
-            spot[key] = dict(spot.get(key) or {})
-            spot = spot[key]
-        if isinstance(spot, dict):
-            spot[at[-1]] = env[variable]
-    return merged, outside
-
-
-def _keys(model: type[BaseModel]) -> list[tuple[str, ...]]:
-    """The way to every single setting: ("broker",), ("http", "host"), ..."""
-    found: list[tuple[str, ...]] = []
-    for name, field in model.model_fields.items():
-        part = next(models_in(field.annotation), None)
-        if part is not None:
-            found += [(name, *rest) for rest in _keys(part)]
-        else:
-            found.append((name,))
-    return found
 
 
 def _open_secrets(where: SecretSettings, site: Path, env: Mapping[str, str]) -> Secrets:

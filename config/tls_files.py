@@ -61,6 +61,15 @@ def names_of(certificate: Certificate) -> list[str]:
     return [*found.get_values_for_type(x509.DNSName), *(str(a) for a in addresses if _single(a))]
 
 
+def ends(path: Path) -> float | None:
+    """When the first of a file's certificates ends (Unix seconds); None where nobody can read that."""
+    try:
+        found = _certificates(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return min((one.not_valid_after_utc.timestamp() for one in found), default=None)
+
+
 def _single(address: Any) -> bool:
     return isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address)
 

@@ -234,6 +234,31 @@ class Source(Protocol):
     async def stop(self) -> None: ...  # close the door, then wait for the replies still owed
 
 
+class Doorless:
+    """A source with nothing to open: its messages come from within the engine."""
+
+    def __init__(self, options: Any, ground: Ground) -> None:
+        self.options = options
+
+    async def start(self, deliver: Deliver) -> None:
+        """Nothing to open."""
+
+    def pause(self) -> None:
+        """Those who hand over look for themselves."""
+
+    def resume(self) -> None:
+        """As for `pause`."""
+
+    def told(self, message: Message, reply: Reply) -> Told:
+        return Told(reply.state)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def stop(self) -> None:
+        """Nothing is owed."""
+
+
 class Destination(Protocol):
     """Hands messages on. Registered by `@destination("kind")`; `Options` is its YAML.
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from config import registry
 from config.errors import Refused, Unreachable
-from endpoints.base import RETRY_AFTER_S, Deliver, Ground, Options, Told
+from endpoints.base import RETRY_AFTER_S, Doorless, Ground, Options
 from schemas.message import Message, Receipt, Reply
 
 
@@ -22,31 +22,10 @@ class SourceOptions(Options):
 
 
 @registry.source("channel")
-class ChannelSource:
-    """Nothing to open: what other channels send here comes by their destinations."""
+class ChannelSource(Doorless):
+    """What other channels send here comes by their destinations."""
 
     Options: ClassVar[type[Options]] = SourceOptions
-
-    def __init__(self, options: SourceOptions, ground: Ground) -> None:
-        self.options = options
-
-    async def start(self, deliver: Deliver) -> None:
-        """Nothing to open."""
-
-    def pause(self) -> None:
-        """The destinations that send here look for themselves."""
-
-    def resume(self) -> None:
-        """As for `pause`."""
-
-    def told(self, message: Message, reply: Reply) -> Told:
-        return Told(reply.state)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    async def stop(self) -> None:
-        """Nothing is owed."""
 
 
 class DestinationOptions(Options):

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endpoints.limits import problem
 from router import api_destinations, api_messages, api_reload, api_replay
+from router.alerts.kinds import texts
 from router.board import Board
 from router.brokers.base import BrokerDown
 from router.clock import now_ms
@@ -127,6 +128,9 @@ def health(engine: Engine) -> dict[str, Any]:
         **(_journal(engine) if "journal" in engine.roles else {}),
         "channels": dict.fromkeys(names, "open") | engine.paused() | closed if has_doors else {},
         **stopped(engine.board),
+        "alerts": {
+            str(alert.name): " ".join(texts(alert.name, alert.fact)) for alert in engine.open_alerts()
+        },
         "refused_files": refused,
     }
 

@@ -152,6 +152,14 @@ class Blobs:
         if shutil.disk_usage(self.folder).free < self.free:
             raise NoRoom("JL-L001", f"the disk of {self.folder.name}/ has less than {self.free} bytes left")
 
+    def has_room(self) -> bool:
+        """Whether a large body would find room. Blocks."""
+        place = next((place for place in (self.folder, *self.folder.parents) if place.exists()), self.folder)
+        try:
+            return shutil.disk_usage(place).free >= self.free
+        except OSError:
+            return False
+
 
 class Spool:
     """A large body while it arrives. Ended by `finish`, or by `drop`, which may come at any time."""

@@ -42,6 +42,7 @@ _MOST = 100_000  # deliveries without an end that are followed
 _LOOKED_INTO = 5_000  # messages in a queue, where the broker shows them
 _NAMED = 100  # in an alarm
 _OVERLAP_MS = 10_000  # rows do not come in the order of their ids
+_LATELY_MS = 150_000  # two looks
 _READ_S = 10.0  # of one look: a long journal is read day by day, over several
 
 
@@ -101,7 +102,11 @@ class Conservation(Chore):
     ) -> None:
         super().__init__("conservation", self.once, _EVERY_S, _EVERY_S)
         self.missing: tuple[Missing, ...] = ()
+        self.oldest: dict[
+            Way, int
+        ] = {}  # of each way, when the oldest was received that has no end (Unix ms)
         self.settle_ms = SETTLE_MS
+        self._looked_ms = 0  # until when everything was looked at
         self._books = books
         self._broker = broker
         self._journal = journal
@@ -121,6 +126,10 @@ class Conservation(Chore):
         except StoreError as error:
             if error.code != "JL-J003":  # nothing was ever written
                 raise
+
+    def looked_lately(self, now_ms: int) -> bool:
+        """Whether `oldest` is of the last looks, and whole."""
+        return now_ms - self._looked_ms <= self.settle_ms + _LATELY_MS
 
     async def give_up(self, way: Way, id: str) -> bool:
         """What is missing becomes a dead letter, by an operator's word; false where no such thing is missing.
@@ -194,6 +203,9 @@ class Conservation(Chore):
         for key, one in sorted(found.items()):
             if key not in self._made_good:
                 by_way[one.channel, one.destination].append(one)
+        self.oldest = {way: time_ms(open[0].id) for way, open in by_way.items()}
+        if self._seen >= first_id(until_ms - _OVERLAP_MS):
+            self._looked_ms = until_ms
         return by_way
 
     def _look_back(self, open: set[tuple[str, str, str]]) -> None:

@@ -23,6 +23,8 @@ from config.private import make_folder
 from config.settings import Settings
 from endpoints.callers.admission import Admission
 from endpoints.web import WebServer
+from router.alerts.book import Alert, Book
+from router.alerts.made import lookout_of
 from router.board import Board, Way
 from router.brokers import open_broker
 from router.brokers.base import BrokerDown, Depth, QueueSpec
@@ -79,6 +81,7 @@ class Engine:
         self.when_started: list[Callable[[], None]] = []
         self.when_stopping: list[Callable[[], Awaitable[None]]] = []
         self.board = Board(self.broker)
+        self.alerts = Book(self.broker)
         self.makers = Makers(
             settings,
             self.broker,
@@ -112,6 +115,7 @@ class Engine:
         self.gauges = Gauges(
             self.broker, lambda: self.outlets, now_ms, lambda: self.pressure.queues, self._steer
         )
+        self.lookout = lookout_of(self, now_ms) if self._store is not None else None
         self.metrics.watch(lambda: self._snapshot())
 
     def _watchers(self, now_ms: Callable[[], int]) -> tuple[Sweep | None, Conservation | None]:
@@ -132,7 +136,13 @@ class Engine:
 
     def _snapshot(self) -> Snapshot:
         missing = self._conservation.missing if self._conservation is not None else ()
-        return self.gauges.snapshot(self._journal, self.web, self.board, self.paused(), missing)
+        alerts = self.open_alerts()
+        return self.gauges.snapshot(self._journal, self.web, self.board, self.paused(), missing, alerts)
+
+    def open_alerts(self) -> list[Alert]:
+        """Of the whole site, and that this process has no broker to tell it to."""
+        away = self.lookout.away if self.lookout is not None else None
+        return [*self.alerts.open.values(), *([away] if away is not None else [])]
 
     @property
     def outlets(self) -> list[Outlet]:
@@ -166,6 +176,7 @@ class Engine:
         await self.broker.start()
         await self.broker.declare([QueueSpec(JOURNAL)])
         await self.board.start()
+        await self.alerts.start()
         await self._agree()
         works = self.works.values()
         await self.queues.declare([spec for work in works for spec in work.queues])
@@ -197,6 +208,9 @@ class Engine:
         self._hold_back()
         await self.doors.open()
         self.started = True
+        if self.lookout is not None:
+            await self.lookout.ready()
+            self.lookout.start()
         for tell in self.when_started:
             tell()
         # What lives as long as the engine need not be walked at each collection, and a message leaves no cycles that
@@ -228,6 +242,8 @@ class Engine:
                 await asyncio.gather(*(self._step("outlet", post.stop()) for post in self.posts.values()))
         except TimeoutError:
             log.warning("engine.stop_cut_short", after_s=self.settings.stop_within)
+        if self.lookout is not None:
+            await self._step("alerts", self.lookout.stop())
         await self._step("nonces", self.nonces.stop())
         await self._step("seen", self.makers.seen.stop())
         await self._step("gauges", self.gauges.stop())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from config.errors import JingluoError
 from endpoints.web import WebServer
+from router.alerts.book import Alert
 from router.board import Board
 from router.brokers.base import Broker, Depth
 from router.chore import Chore
@@ -69,6 +70,7 @@ class Gauges(Chore):
         board: Board,
         paused: Collection[str] = (),
         missing: Collection[Missing] = (),
+        alerts: Collection[Alert] = (),
     ) -> Snapshot:
         return Snapshot(
             waiting=self.waiting(),
@@ -80,6 +82,7 @@ class Gauges(Chore):
             paused=tuple(paused),
             stopped=tuple((*way, mode.state) for way, mode in board.modes.items()),
             missing=tuple((one.channel, one.destination, one.count) for one in missing),
+            alerts=tuple(alert.name for alert in alerts),
             held=tuple(Counter(way_of(queue) for queue in board.held).items()),
         )
 

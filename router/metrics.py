@@ -45,6 +45,9 @@ class Snapshot:
     missing: tuple[
         tuple[str, str, int], ...
     ] = ()  # channel, destination: deliveries in no place (conservation)
+    alerts: tuple[
+        tuple[str, str, str, str], ...
+    ] = ()  # what, channel, destination, about: those that are open
     held: tuple[
         tuple[tuple[str, str], int], ...
     ] = ()  # channel and destination: lanes that wait for an operator
@@ -180,6 +183,12 @@ class _Gauges(Collector):
         )
         for channel, destination, missed in now.missing:
             missing.add_metric((channel, destination), missed)
+        alerts = GaugeMetricFamily(
+            "jingluo_alert", "1 while the alert is open", labels=("what", *way, "about")
+        )
+        for alert in now.alerts:
+            alerts.add_metric(alert, 1)
+        yield alerts
         yield missing
         yield by_hand
         yield held

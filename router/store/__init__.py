@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -102,6 +102,16 @@ class Store:
         """What could not be written as rows, newest first; `id` may be cut short, and gives their bodies too."""
         with self._reader() as reader:
             return reader.parked(id)
+
+    def latest(self, channels: Mapping[str, int]) -> dict[str, int]:
+        """When the latest message of each channel came that was not refused, looked for since a time; 0: none did."""
+        with self._reader() as reader:
+            return reader.latest(channels)
+
+    def died(self, channels: Mapping[str, int], since_ms: int) -> dict[tuple[str, str], int]:
+        """By channel and destination: deliveries given up since then, of messages that came since a time."""
+        with self._reader() as reader:
+            return reader.died(channels, since_ms)
 
     def unended(self, since: str, until: str, limit: int) -> tuple[tuple[Unended, ...], str]:
         """Deliveries without an end, of one day's messages; and up to which id was looked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -20,6 +20,7 @@ from router.store.days import Day, Days
 from router.store.dead import letters
 from router.store.find import HAS_PARENT, Question, died, hex_digits, span_of, starts
 from router.store.keep import DAY_OVER
+from router.store.lately import died_since, latest
 from router.store.opened import CHANGED, facts_of, found_of, try_of
 from router.store.rows import names, open_body, open_parked
 from router.store.tables import attempt, body, message, note, parked
@@ -115,6 +116,27 @@ class Reader:
         return tuple(
             Count(channel, destination, **line) for (channel, destination), line in sorted(made.items())
         )
+
+    def latest(self, channels: Mapping[str, int]) -> dict[str, int]:
+        """When the latest message of each channel came that was not refused; of the days since a time (both Unix ms).
+
+        0 where none did.
+        """
+        found = dict.fromkeys(channels, 0)
+        for day, rows in self._between(day_at(min(channels.values(), default=0))):
+            for name in [name for name, at_ms in found.items() if not at_ms]:
+                if day.name >= day_at(channels[name]):
+                    found[name] = latest(rows, name)
+        return found
+
+    def died(self, channels: Mapping[str, int], since_ms: int) -> dict[tuple[str, str], int]:
+        """By channel and destination: deliveries given up since then, of messages of the days since a time."""
+        found: dict[tuple[str, str], int] = defaultdict(int)
+        for day, rows in self._between(day_at(min(channels.values(), default=0))):
+            for name in [name for name, from_ms in channels.items() if day.name >= day_at(from_ms)]:
+                for destination, count in died_since(rows, name, since_ms):
+                    found[name, destination] += count
+        return dict(found)
 
     def unended(self, since: str, until: str, limit: int) -> tuple[tuple[Unended, ...], str]:
         """Of the messages of one day, the first that there is from the id `since` on, oldest first; up to so many.

@@ -19,6 +19,8 @@ from engine_parts import Sink
 from journal_parts import KEYS
 from process_parts import end_started
 
+from router.alerts.book import ALERTS
+from router.alerts.lookout import WATCH
 from router.board import BOARD
 from router.brokers.base import Broker
 from router.brokers.embedded import EmbeddedBroker
@@ -68,17 +70,9 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
         ways = [("adt", "lis"), ("adt", "emr"), ("adt", "batch"), ("orders", "lis"), ("other", "lis")]
         lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
         delayed = [delay_name("jl", step) for step in DELAYS_MS]  # else it comes to the next test's queue
-        for name in (
-            JOURNAL,
-            ENGINES,
-            BOARD.name,
-            TRIES.name,
-            SEEN.name,
-            NONCES.name,
-            turn_queue("adt"),
-            *lanes,
-            *delayed,
-        ):
+        own = [spec.name for spec in (BOARD, TRIES, SEEN, NONCES, ALERTS)]
+        turns = [turn_queue(name) for name in ("adt", WATCH)]
+        for name in (JOURNAL, ENGINES, *own, *turns, *lanes, *delayed):
             queues.queue_delete(name)
 
 

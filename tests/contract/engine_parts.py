@@ -10,6 +10,7 @@ from pathlib import Path
 from channels.loader import load_site
 from config.settings import load_settings
 from router.api import mount
+from router.clock import now_ms as wall_ms
 from router.engine import Engine
 from router.search import Query
 from router.store import StoreError
@@ -121,13 +122,13 @@ def write_site(
 
 
 @contextlib.asynccontextmanager
-async def running(site: Path, **settings: str) -> AsyncIterator[Engine]:
+async def running(site: Path, now_ms: Callable[[], int] = wall_ms, **settings: str) -> AsyncIterator[Engine]:
     """An engine that runs the site, until the block ends."""
     env = {f"JINGLUO_{name.upper()}": value for name, value in settings.items()}
     chosen = load_settings(site, env)
     loaded = load_site(chosen)
     assert not [f for f in loaded.findings if f.severity == "error"], "\n".join(map(str, loaded.findings))
-    engine = Engine(chosen, loaded)
+    engine = Engine(chosen, loaded, now_ms)
     mount(engine)
     try:
         await engine.start()
