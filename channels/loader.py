@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from channels.callers import idle
@@ -56,7 +57,9 @@ class Drawn:
 
 
 def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, findings: list[Finding]) -> Drawn:
-    """Reads all channels. Never raises for a bad file. `findings` are those that there are already."""
+    """Reads all channels, and of maps and tables those that they use. Never raises for a bad file. `findings` are
+    those that there are already.
+    """
     drafts: list[Draft] = []
     unread: list[str] = []
     for path in _files(settings, findings):
@@ -66,9 +69,7 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
         except ConfigError as error:
             findings += error.findings
             unread.append(name)
-    workshop.library.read_all(
-        [*settings.maps[:-1], *settings.tables[:-1]]
-    )  # the last are those that are shipped
+    workshop.library.note_hidden(settings.tables[:-1])
     channels = {made.channel.name: made.channel for made in drafts if made.channel is not None}
     for made in drafts:
         _tested(made, channels, workshop)
@@ -83,7 +84,7 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
 
 
 def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
-    """Reads, compiles and checks everything. Never raises for a bad file: its channel is refused."""
+    """Reads, compiles and checks what runs. Never raises for a bad file: its channel is refused."""
     findings = list(settings.findings)
     systems = site_systems(settings, env, findings)
     workshop = Workshop(Library(settings.maps, settings.tables), systems, Kinds(settings.schemas))
@@ -97,10 +98,18 @@ def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
     return Site(channels, tuple(drawn.findings), digest, systems, tuple(sorted(refused)), drawn.callers)
 
 
-def check(settings: Settings, env: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
-    """Everything that is wrong with a site, its tests too, in file order."""
+def check(
+    settings: Settings, env: Mapping[str, str] = os.environ, shipped: bool = False
+) -> tuple[Finding, ...]:
+    """Everything that is wrong with a site, its tests too, in file order: with all maps and tables of its own, and
+    those of the `shipped` that it uses, or all of them.
+    """
     library = Library(settings.maps, settings.tables, runs=False)
-    return tuple(draw_tests(settings, env, library, secrets=True).findings)
+    last = None if shipped else -1  # the last of the folders are those that are shipped
+    folders = [*settings.maps[:last], *settings.tables[:last]]
+    library.read_all(folders)
+    asked = partial(library.lies_in, folders=folders)
+    return tuple(draw_tests(settings, env, library, secrets=True, chosen=asked).findings)
 
 
 def draw_tests(

@@ -16,10 +16,12 @@ from config.settings import load_settings
 CLEAN, FINDINGS, UNREADABLE = 0, 1, 2
 
 
-def check_site(site: Path | None = None, env: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
+def check_site(
+    site: Path | None = None, env: Mapping[str, str] = os.environ, shipped: bool = False
+) -> tuple[Finding, ...]:
     """`jingluo check`: everything that is wrong with a site, its settings too. Never raises for a file."""
     try:
-        return check(load_settings(site, env), env)
+        return check(load_settings(site, env), env, shipped)
     except ConfigError as error:
         return error.findings
     except JingluoError as error:

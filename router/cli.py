@@ -128,13 +128,16 @@ def check(
     ] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="All shipped maps and tables too, not only those that are used.")
+    ] = False,
 ) -> None:
     """Checks every file of the site. Exit code 0: clean, 1: findings, 2: cannot be read. 检查配置"""
     from channels.report import FORMS, check_site, exit_code
 
     if form not in FORMS:
         raise typer.BadParameter(f"one of {', '.join(FORMS)}", param_hint="--format")
-    findings = check_site(_site)
+    findings = check_site(_site, shipped=shipped)
     typer.echo(FORMS["json" if as_json else form](findings))
     raise typer.Exit(exit_code(findings, strict))
 

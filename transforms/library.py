@@ -7,7 +7,7 @@ A map is `<folder>/<name>.yaml`, a fragment `<folder>/types/<name>.yaml`, a tabl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ class Library:
         self.runs = runs
         self._map_files = _by_name(maps, ".yaml")
         self._fragment_files = _by_name([folder / "types" for folder in maps], ".yaml")
-        self._table_folders = tuple(tables)
         self._table_files = _by_name(
             [place for folder in tables for place in table_folders(folder)], *_TABLES
         )
@@ -135,20 +134,27 @@ class Library:
         """The files that decide what a compiled map does: itself, its fragments, its tables."""
         return self._used.get(name, frozenset())
 
-    def read_all(self, folders: Sequence[Path]) -> None:
+    def lies_in(self, name: str, folders: Collection[Path]) -> bool:
+        """Whether the map or the table of a name lies in one of these folders, or in a folder of it."""
+        files = (self._map_files.get(name), self._table_files.get(name))
+        return any(not {file.parent, file.parent.parent}.isdisjoint(folders) for file in files if file)
+
+    def read_all(self, folders: Collection[Path]) -> None:
         """Everything that lies in these folders, whether somebody uses it or not."""
-        for name, path in self._map_files.items():
-            if path.parent in folders:
+        for name in self._map_files:
+            if self.lies_in(name, folders):
                 self.map(name, [])
         for name, path in self._fragment_files.items():
             if path.parent.parent in folders:
                 self.fragment(name)
-        for name, path in self._table_files.items():
-            if not {path.parent, path.parent.parent}.isdisjoint(folders):
+        for name in self._table_files:
+            if self.lies_in(name, folders):
                 self.table(name)
-        for folder in self._table_folders:
-            if folder in folders:
-                self.note(self._hidden(folder))
+
+    def note_hidden(self, folders: Collection[Path]) -> None:
+        """Finds the tables of these folders that are not read, for another has their name."""
+        for folder in folders:
+            self.note(self._hidden(folder))
 
     def _hidden(self, folder: Path) -> Iterator[Finding]:
         """A table's file that is not read: another in the same folder, or in a folder of it, has its name."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from channels import report
-from channels.loader import Site, load_site
+from channels.loader import Site, check, load_site
 from channels.model import Channel
 from config.settings import load_settings
+from transforms.mapping import Compiler
 
 GOOD = """\
 channel: {name}
@@ -211,3 +213,46 @@ def test_warnings_fail_a_check_only_where_it_is_strict(folder: Path) -> None:
     put(folder, "adt", GOOD.format(name="adt2", port=2601))
     findings = report.check_site(folder, {})
     assert (report.exit_code(findings), report.exit_code(findings, strict=True)) == (0, 1)
+
+
+MAP = "map: {name}\nfrom: hl7v2\nto: json\nmake: {{id: $PID-3.1}}\n"
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the maps that are compiled."""
+    names: list[str] = []
+    compile_map = Compiler.map
+
+    def noted(self: Compiler, data: Any, *rest: Any) -> Any:
+        names.append(data["map"])
+        return compile_map(self, data, *rest)
+
+    monkeypatch.setattr(Compiler, "map", noted)
+    return names
+
+
+def test_what_runs_compiles_the_maps_it_uses_and_a_check_all_of_the_site(
+    folder: Path, compiled: list[str]
+) -> None:
+    (folder / "maps").mkdir()
+    for name in ("used", "spare"):
+        (folder / "maps" / f"{name}.yaml").write_text(MAP.format(name=name))
+    (folder / "maps" / "wrong.yaml").write_text(MAP.format(name="wrong").replace("$PID", "$PIDD"))
+    put(folder, "adt", GOOD.format(name="adt", port=2601) + "    map: used\n")
+    only(folder)
+    assert compiled == ["used"]
+    compiled.clear()
+    assert [finding.file for finding in check(load_settings(folder, {}), {})] == ["maps/wrong.yaml"]
+    assert sorted(compiled) == ["spare", "used", "wrong"]
+
+
+def test_a_check_of_the_example_hospital_compiles_of_the_shipped_maps_those_it_uses_or_all(
+    compiled: list[str],
+) -> None:
+    settings = load_settings(None, {})
+    assert check(settings, {}) == ()
+    assert "adt-to-fhir" in compiled
+    assert "vxu-to-fhir" not in compiled
+    assert check(settings, {}, shipped=True) == ()
+    assert "vxu-to-fhir" in compiled
