@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test chaos lint bench check lock clean services
+.PHONY: demo test chaos fuzz lint bench check lock clean services
 
 demo: $(READY)
 	$(BIN)/jingluo demo $(ARGS)
@@ -31,6 +31,11 @@ SEED   ?= 1
 JOBS   ?= 1
 chaos: $(READY)
 	$(BIN)/python tests/chaos --trials $(TRIALS) --seed $(SEED) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT)) $(ARGS)
+
+# Every reader of a stranger's bytes, SECONDS each: `make fuzz SECONDS=600 ARGS=mllp`.
+SECONDS ?= 60
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz --seconds $(SECONDS) $(ARGS)
 
 bench: $(READY)
 	bash deploy/services.sh start

@@ -39,7 +39,7 @@ def _fields(line: bytes) -> list[bytes]:
 
     That is so in GB18030 and its like; ASCII and UTF-8 never hide one.
     """
-    fields = line.split(line[3:4]) if line.startswith(b"MSH") else []
+    fields = line.split(line[3:4]) if line.startswith(b"MSH") and line[3:] else []
     if len(fields) < 12:
         return []
     said = fields[17] if len(fields) > 17 else b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -29,7 +31,7 @@ def holds_several(body: bytes) -> bool:
     """Whether it is a batch, or more than one message. Of a large body the beginning tells."""
     if body.startswith(b"MSH") and not re.search(rb"[\r\n][ \t\x0b]{0,100}(?:MSH|BTS|FTS)", body):
         return False
-    starts = _START.finditer(_plain(body)[0])
+    starts = _START.finditer(b"".join(_plain([body], _wide(body))))
     first = next(starts, None)
     return first is not None and (first[1] != b"MSH" or next(starts, None) is not None)
 
@@ -49,23 +51,29 @@ def unwrapped(pieces: Iterable[bytes], *, checked: bool = True) -> Iterator[byte
     Raises BadMessage: JL-M005 too many, and where it is `checked` JL-M009 what BTS-1 or FTS-1 count is not there.
     """
     unwrapping = _Unwrapping(checked)
-    codec = ""
-    for number, piece in enumerate(pieces):
-        if number == 0:
-            piece, codec = _plain(piece)
+    coming = iter(pieces)
+    first = next(coming, b"")
+    codec = _wide(first)
+    for piece in _plain(itertools.chain([first], coming), codec):
         for message in unwrapping.feed(piece):
-            yield message.decode().encode(codec) if codec else message
+            yield message.decode(errors="replace").encode(codec) if codec else message
     for message in unwrapping.end():
-        yield message.decode().encode(codec) if codec else message
+        yield message.decode(errors="replace").encode(codec) if codec else message
 
 
-def _plain(body: bytes) -> tuple[bytes, str]:
-    """In an encoding in which a line can be found, and the one that it came in where that is another."""
-    if b"\0" in body[:8]:
-        text, codec, _ = decode_text(body)
-        if codec.startswith("utf-16"):
-            return text.encode(), codec
-    return body, ""
+def _wide(body: bytes) -> str:
+    """UTF-16, in which no line can be found, where a body that begins so is written in it; or ''."""
+    begins = body[:8]
+    codec = decode_text(begins)[1] if b"\0" in begins else ""
+    return codec if codec.startswith("utf-16") else ""
+
+
+def _plain(pieces: Iterable[bytes], codec: str) -> Iterable[bytes]:
+    """In an encoding in which lines can be found. A character may be cut by the end of a piece."""
+    if not codec:
+        return pieces
+    decoder = codecs.getincrementaldecoder(codec)("replace")
+    return (decoder.decode(piece).lstrip("\ufeff").encode() for piece in pieces)
 
 
 class _Unwrapping:

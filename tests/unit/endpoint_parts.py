@@ -89,7 +89,7 @@ class Peer:
         """MSA-1 and MSA-2 of the next answer; two '' at the end of the connection."""
         body = await self.frame()
         segments = [line.split("|") for line in body.decode().split("\r")]
-        return next(((row[1], row[2]) for row in segments if row[0] == "MSA"), ("", ""))
+        return next(((row[1], "".join(row[2:3])) for row in segments if row[0] == "MSA"), ("", ""))
 
     async def ask(self, body: bytes) -> tuple[str, str]:
         self.write(body)

@@ -84,6 +84,18 @@ def test_in_utf_16_too() -> None:
     assert [part.decode("utf-16-le") for part in unwrapped([body])] == [part.decode() for part in MESSAGES]
 
 
+@given(st.integers(1, 400))
+def test_in_utf_16_wherever_its_pieces_end(size: int) -> None:
+    body = batch().decode().encode("utf-16")
+    pieces = [body[at : at + size + 8] for at in range(0, len(body), size + 8)]
+    assert [part.decode("utf-16-le") for part in unwrapped(pieces)] == [part.decode() for part in MESSAGES]
+
+
+def test_half_a_character_is_no_error() -> None:
+    body = batch().decode().encode("utf-16") + b"\xd8"
+    assert len(list(unwrapped([body[:51], body[51:]], checked=False))) == len(MESSAGES)
+
+
 def test_there_is_a_limit_to_its_messages() -> None:
     with pytest.raises(BadMessage) as error:
         list(unwrapped(b"MSH|\r" for _ in range(MAX_MESSAGES + 2)))

@@ -360,3 +360,15 @@ async def test_a_port_in_use_is_an_os_error(source: Open) -> None:
     other = MllpSource(MllpSource.Options(host="127.0.0.1", port=opened.port), Ground("other"))
     with pytest.raises(OSError, match="in use"):
         await other.start(FakeEngine().deliver)
+
+
+@pytest.mark.parametrize("reply", [Reply("accepted", id="1"), Reply("refused", code="JL-M003", text="cut")])
+@pytest.mark.parametrize("body", [b"MSH", b"MSH\rPID|1", b"FHS", b"BHS\r", b"MSH|", b"MSH|^~\\&"])
+async def test_a_header_of_nothing_is_answered_and_the_connection_goes_on(
+    source: Open, body: bytes, reply: Reply
+) -> None:
+    """Also where the channel's format took it: MLLP carries other formats too."""
+    peer = await Peer.connect((await source(FakeEngine(reply))).port)
+    for one in (body, adt("2")):
+        assert (await peer.ask(one))[0] == ("AA" if reply.state == "accepted" else "AR")
+    await peer.close()
