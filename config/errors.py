@@ -53,7 +53,12 @@ class ConfigError(JingluoError):
 
 
 class BadMessage(JingluoError):
-    """A message that cannot be read or mapped. `path` says where in it (`PID-3.1`, `$.items[2]`, `byte 17`)."""
+    """A message that cannot be read or mapped. `path` says where in it (`PID-3.1`, `$.items[2]`, `byte 17`).
+
+    `faults` are all that validation found, each with path, text and code.
+    """
+
+    faults: tuple[tuple[str, str, str], ...] = ()
 
     def __init__(self, code: str, text: str, path: str = "") -> None:
         super().__init__(code, f"{path}: {text}" if path else text)

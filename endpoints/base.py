@@ -44,7 +44,7 @@ class Options(BaseModel):
         return ()
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """One name may stand for a list of one."""
     return [value] if isinstance(value, str) else value
 
@@ -53,7 +53,7 @@ class WebOptions(Options):
     """What every source on the engine's web server says of who may call. Where it says nothing: this machine alone."""
 
     callers: Annotated[
-        tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=tuple[str, ...] | str)
+        tuple[str, ...], BeforeValidator(listed, json_schema_input_type=tuple[str, ...] | str)
     ] = Field(
         (), description="names of callers.yaml, or `anybody`; without it and `scope`, this machine alone"
     )
@@ -101,6 +101,11 @@ class Web(Protocol):
         `handler` sees only what `who` lets in; without it, everything. Raises OSError where the route is taken."""
 
     def remove_route(self, path: str, methods: list[str]) -> None: ...
+
+    def guarded(
+        self, handler: Callable[..., Awaitable[Any]], who: WebOptions, channel: str
+    ) -> Callable[..., Awaitable[Any]]:
+        """The handler as a route of its own would have it: it sees only what `who` lets in."""
 
 
 class Spool(Protocol):

@@ -277,7 +277,7 @@ class WebServer:
     ) -> None:
         """Raises OSError where another door has the route."""
         if who is not None:
-            handler = asking(handler, self.admission, who, channel)
+            handler = self.guarded(handler, who, channel)
         if self._find(path, methods) is not None:
             raise OSError(errno.EADDRINUSE, f"{'/'.join(methods)} {path} is taken")
         facts = {"response_class": Response, **facts}
@@ -287,6 +287,11 @@ class WebServer:
             for method in methods:
                 self._direct.add(method, path, handler)
         self.app.openapi_schema = None
+
+    def guarded(
+        self, handler: Callable[..., Awaitable[Any]], who: WebOptions, channel: str
+    ) -> Callable[..., Awaitable[Any]]:
+        return asking(handler, self.admission, who, channel)
 
     def remove_route(self, path: str, methods: list[str]) -> None:
         route = self._find(path, methods)

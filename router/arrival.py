@@ -6,7 +6,7 @@ import asyncio
 
 from msgspec import Struct
 
-from config.errors import JingluoError
+from config.errors import BadMessage, JingluoError
 from router.brokers.base import BrokerDown
 from router.duplicates import First, Key
 from schemas.message import Reply
@@ -23,7 +23,7 @@ class Arrival(Struct):
     handed: bool = False  # by another channel, which keeps it until it is taken
     waited: asyncio.Future[Reply] | None = None  # a destination's answer
     keys: tuple[Key, ...] = ()  # by which a resend of it would be known
-    path: str = ""  # of what it is refused for
+    refusal: Reply | None = None  # what is said once it is filed
     first: First | None = None  # the message that this one repeats
     caller: str = ""
 
@@ -36,6 +36,12 @@ def problem_of(confirmed: asyncio.Future[None]) -> BaseException | None:
     if confirmed.cancelled():
         return BrokerDown("JL-B001", "the engine stops")
     return confirmed.exception()
+
+
+def refused(message_id: str, error: BadMessage) -> Reply:
+    return Reply(
+        "refused", message_id, code=error.code, text=error.text, path=error.path, faults=error.faults
+    )
 
 
 def failed(message_id: str, problem: BaseException) -> Reply:

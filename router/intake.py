@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from channels.model import BATCH, Branch, Channel
 from config.errors import BadMessage, JingluoError
-from router.arrival import Arrival, failed, problem_of
+from router.arrival import Arrival, failed, problem_of, refused
 from router.brokers.base import Publisher, QueueFull
 from router.duplicates import Duplicates
 from router.envelope import JOURNAL, BlobRef, Envelope, encode, queues_of
@@ -120,7 +120,7 @@ class Intake:
             envelope, queues = self._decide(message, arrival, now_ms, read)
             body = encode(envelope)
         except BadMessage as error:
-            arrival.settle(Reply("refused", arrival.id, code=error.code, text=error.text, path=error.path))
+            arrival.settle(refused(arrival.id, error))
             return arrival.done
         except Exception:
             # A bug of ours must not cost the sender's connection: it is told, nothing was kept.
@@ -171,7 +171,7 @@ class Intake:
         except BadMessage as error:
             if arrival.handed:
                 raise
-            arrival.path = error.path
+            arrival.refusal = refused(arrival.id, error)
             return self._unsent(message, arrival.id, now_ms, "refused", error=error), (JOURNAL,)
         if envelope.destinations:
             arrival.keys = keys
@@ -273,9 +273,8 @@ class Intake:
             self._end(arrival, failed(envelope.id, problem))
         elif envelope.state == "refused":
             self._count.refused.inc()
-            arrival.settle(
-                Reply("refused", envelope.id, code=envelope.code, text=envelope.reason, path=arrival.path)
-            )
+            assert arrival.refusal is not None
+            arrival.settle(arrival.refusal)
         else:
             if envelope.code:
                 self._count.noted.inc()

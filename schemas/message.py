@@ -70,6 +70,8 @@ class Message(Struct, frozen=True):
 class Reply(Struct, frozen=True):
     """What the engine tells a sender; each source writes it in its protocol's own words.
 
+    `body` is a destination's answer, also where it said no.
+
     accepted  durable in every queue (AA, 202)        answered  a destination's answer, in `body`
     refused   the message is at fault (AR or AE, 400) failed    we are at fault, nothing was kept (AE, 503)
     pending   durable, but no answer in time: do not send it again (AA with text, 202)
@@ -80,6 +82,7 @@ class Reply(Struct, frozen=True):
     code: str = ""  # stable error code, for refused and failed
     text: str = ""
     path: str = ""  # where in the message
+    faults: tuple[tuple[str, str, str], ...] = ()  # all that validation found, each with path, text and code
     body: bytes = b""
     format: str = ""
     headers: Mapping[str, str] = NOTHING

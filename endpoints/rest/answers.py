@@ -16,7 +16,7 @@ from endpoints.rest.describe import answer_type
 from schemas.message import Reply
 
 _PENDING = "kept, no answer yet; do not send it again 已收下，尚无结果，请勿重发"
-_STATUS = {"JL-M080": 422, "JL-M081": 409}  # of what is refused; everything else is 400
+REPEATED = {"JL-M080": 422, "JL-M081": 409}  # of what is refused; everything else is 400
 
 
 def respond(reply: Reply, response: str = "", later: str = "") -> Response:
@@ -36,7 +36,7 @@ def _made(reply: Reply, response: str) -> Response:
     if reply.state == "answered" and reply.body:
         return Response(reply.body, 200, media_type=answer_type(response, reply.format))
     if reply.state == "refused":
-        status = _STATUS.get(reply.code, 400)
+        status = REPEATED.get(reply.code, 400)
         headers = {"retry-after": "1"} if status == 409 else {}
         return problem(
             status,

@@ -9,25 +9,16 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import NamedTuple
 
 import aiohttp
 
 from config.errors import Unreachable
 from config.tls import refusal
+from endpoints.rest.sending import Answer
 
 _AT_ONCE = 1_000_000  # bytes of a body that are handed over in one piece
 
 Body = bytes | AsyncIterator[bytes] | None
-
-
-class Answer(NamedTuple):
-    """Header names are in small letters."""
-
-    status: int
-    reason: str
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Client:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request, Response
 
 from endpoints.limits import problem
-from endpoints.rest.answers import respond
 from schemas.message import Reply
 
 TAIL = "/results/{result_id}"
@@ -19,15 +18,16 @@ _WAIT = re.compile(r"([0-9]{1,4})(ms|s)?")
 Find = Callable[
     [str, str, float], Awaitable[Reply | None]
 ]  # caller, message's id, how long to wait (seconds)
+Answer = Callable[[Reply, Request], Response]
 
 
 class Results:
     """The route's handler. `close` ends all waiting."""
 
-    def __init__(self, find: Find, response: str, most: int) -> None:
-        """`most` wait at once: a further one is answered as it stands."""
+    def __init__(self, find: Find, answer: Answer, most: int) -> None:
+        """`answer` says a reply in the door's words. `most` wait at once: a further one is answered as it stands."""
         self._find = find
-        self._response = response
+        self._answer = answer
         self._most = most
         self._waiting = 0
         self._closing = asyncio.Event()
@@ -49,7 +49,7 @@ class Results:
             self._waiting -= 1
         if reply is None:
             return problem(404, "JL-E219", detail="no result is known by this id 没有该编号的结果")
-        return respond(reply, self._response, request.url.path.rpartition("/")[0])
+        return self._answer(reply, request)
 
     async def _found(self, caller: str, id: str, wait_s: float) -> Reply | None:
         if not wait_s:

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,11 +17,20 @@ from endpoints.base import Ground, Options, pieces_of
 from schemas.message import Blob
 
 if TYPE_CHECKING:
-    from endpoints.rest.client import Answer, Client
+    from endpoints.rest.client import Client
 
 _BUSY = {408, 425, 429, 503}  # it did not take the request
 _GATEWAY = {502, 504}  # nobody knows what happened behind it
 _MAX_WAIT_S = 86_400.0
+
+
+class Answer(NamedTuple):
+    """Header names are in small letters."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Auth(BaseModel):

@@ -52,7 +52,7 @@ class HttpSource(WebDoor):
         self.options = options
         self._taken = options.content_types or MEDIA_TYPES.get(ground.format, ("*",))
         self._added: list[tuple[str, str]] = []
-        self._later = Results(ground.results, options.response, options.requests) if ground.results else None
+        self._later = Results(ground.results, self._found, options.requests) if ground.results else None
 
     async def start(self, deliver: Deliver) -> None:
         if self.ground.web is None:
@@ -130,6 +130,10 @@ class HttpSource(WebDoor):
             return limit_problem(came.limit, reply.id if reply.state == "refused" else "")
         later = request.url.path.rstrip("/") + "/results" if self._later is not None else ""
         return respond(reply, self.options.response, later)
+
+    def _found(self, reply: Reply, request: Request) -> Response:
+        """A later answer."""
+        return respond(reply, self.options.response, request.url.path.rpartition("/")[0])
 
     def _headers(self, request: Request, kind: str) -> dict[str, str]:
         kept = kept_headers(request, self.options.headers, kind)

@@ -126,6 +126,7 @@ def refusal(faults: list[Fault]) -> BadMessage:
     """The first faults as the reason of a refusal."""
     error = BadMessage(faults[0].code, told(faults))
     error.path = faults[0].path
+    error.faults = tuple(faults)
     return error
 
 
