@@ -4,3 +4,8 @@ The parts stand in `endpoints/webservice/`.
 """
 
 from __future__ import annotations
+
+from config import registry
+from endpoints.webservice.source import SoapSource
+
+registry.source("soap")(SoapSource)

@@ -15,6 +15,7 @@ from lxml import etree
 from config.errors import BadMessage
 from schemas.xml import Element, Xml
 
+_ADDRESSING = ("http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing")
 DETAIL = "urn:jingluo:soap"  # the namespace of what a fault's detail holds
 _XML = "http://www.w3.org/XML/1998/namespace"
 _READER = Xml()
@@ -65,9 +66,10 @@ class Fault:
 class NoEnvelope(Exception):
     """What came is not SOAP, and the fault that says so."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, version: Version | None = None) -> None:
+        """`version`: in which it is to be said, where that is known."""
         super().__init__(fault.text)
-        self.fault = fault
+        self.fault, self.version = fault, version
 
 
 def read(body: bytes, charset: str = "") -> Envelope:
@@ -93,13 +95,38 @@ def read(body: bytes, charset: str = "") -> Envelope:
     return Envelope(version, child, blocks)
 
 
-def write(version: Version, child: Element, headers: Sequence[Element] = ()) -> bytes:
-    """An envelope around an element, in UTF-8."""
+def not_understood(read: Envelope) -> Element | None:
+    """A header that its sender wants understood (SOAP 1.1 4.2.3, 1.2 part 1 5.2.3), and that is none of ours.
+
+    Addresses (WS-Addressing) are understood: a call is answered where it came from.
+    """
+    tag = read.version.tag
+    for block in read.headers:
+        other = block.get(tag("actor")) or block.get(tag("role")) or ""
+        asked = (block.get(tag("mustUnderstand")) or "").strip() in ("1", "true")
+        ours = etree.QName(block).namespace in _ADDRESSING
+        if asked and not ours and (not other or other.rpartition("/")[2] in ("next", "ultimateReceiver")):
+            return block
+    return None
+
+
+def write(version: Version, child: Element, headers: Sequence[Element] = (), charset: str = "UTF-8") -> bytes:
+    """An envelope around an element. What the charset lacks becomes `&#n;`."""
     root = etree.Element(version.tag("Envelope"), nsmap={"soap": version.namespace})
     if headers:
         etree.SubElement(root, version.tag("Header")).extend(headers)
     etree.SubElement(root, version.tag("Body")).append(child)
-    return bytes(etree.tostring(root, encoding="UTF-8", xml_declaration=True))
+    written = etree.tostring(root, encoding=charset, xml_declaration=False)
+    assert isinstance(written, bytes)
+    return f'<?xml version="1.0" encoding="{charset}"?>'.encode(charset) + written
+
+
+def element_of(text: str) -> Element | None:
+    """A text as XML; None where it is none."""
+    try:
+        return _READER.decode(text.encode("utf-8", "surrogatepass"))
+    except BadMessage:
+        return None
 
 
 def write_fault(version: Version, fault: Fault) -> bytes:

@@ -76,6 +76,17 @@ class Contract:
     schema: Schema | None = None
     doubt: str = ""
 
+    def operation_of(self, child: Element) -> Operation | None:
+        """Whose request that is: by its element, or where the caller mistook the namespace, by its name alone."""
+        local = etree.QName(child).localname
+        near = None
+        for one in self.operations.values():
+            if one.tag == child.tag:
+                return one
+            if one.tag.rpartition("}")[2] == local:
+                near = one
+        return near
+
     def served(self, name: str, address: str) -> bytes | None:
         """A file as `?wsdl` and `?xsd=name` serve it: with this address, its links led there. None: it is not known."""
         body = self.files.get(name)
@@ -92,26 +103,26 @@ class Contract:
         return bytes(etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True))
 
 
-def load(file: Path, folder: Path) -> Contract:
+def load(file: Path, folder: Path, text: bytes | None = None) -> Contract:
     """Reads a WSDL and all that it imports; every file must be in `folder`. Raises BadWsdl.
 
-    Blocks, and takes half a second the first time.
+    `text`: what stands in the WSDL, where there is no such file. Blocks, and takes half a second the first time.
     """
     try:
         from zeep.exceptions import Error
         from zeep.settings import Settings
         from zeep.wsdl import Document
     except ImportError:
-        text = "a WSDL is read by a package extra that is not installed"
-        raise BadWsdl("JL-C132", text, "install jingluo[soap]") from None
-    reader = _Files(file.resolve().parent, folder.resolve())
+        what = "a WSDL is read by a package extra that is not installed"
+        raise BadWsdl("JL-C132", what, "install jingluo[soap]") from None
+    reader = _Files(file.resolve(), folder.resolve(), text)
     try:
         document = Document(str(file.resolve()), reader, settings=Settings(strict=False))
     except BadWsdl:
         raise
     except (Error, etree.LxmlError, ValueError, LookupError, AttributeError, TypeError) as error:
-        text = " ".join(str(error).split())[:300]
-        raise BadWsdl("JL-C131", f"{file.name}: no WSDL 1.1: {text or type(error).__name__}") from None
+        what = " ".join(str(error).split())[:300] or type(error).__name__
+        raise BadWsdl("JL-C131", f"{file.name}: no WSDL 1.1: {what}") from None
     ports = [port for service in document.services.values() for port in service.ports.values()]
     operations: dict[str, Operation] = {}
     versions, addresses = set(), []
@@ -133,8 +144,8 @@ def load(file: Path, folder: Path) -> Contract:
 class _Files:
     """What zeep loads by: files of the folder, and nothing else."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
-        self._home, self._folder = home, folder
+    def __init__(self, main: Path, folder: Path, text: bytes | None) -> None:
+        self._main, self._folder, self._text = main, folder, text
         self.read: dict[str, bytes] = {}
 
     def load(self, url: str) -> bytes:
@@ -142,6 +153,13 @@ class _Files:
             hint = "save it beside the WSDL, and write its file's name as the location"
             raise BadWsdl("JL-C130", f"{url} is not fetched: a WSDL is files of the site", hint)
         path = Path(url.removeprefix("file://")).resolve()
+        own = self._text is not None and path == self._main
+        body = self._text if own else self._of_disk(path)
+        assert body is not None
+        self.read[posixpath.relpath(path.as_posix(), self._main.parent.as_posix())] = body
+        return body
+
+    def _of_disk(self, path: Path) -> bytes:
         if not path.is_relative_to(self._folder):
             raise BadWsdl("JL-C130", f"{path.name} is outside of the site")
         try:
@@ -151,7 +169,6 @@ class _Files:
             raise BadWsdl("JL-C130", f"{path.name} cannot be read: {error.strerror}") from None
         if len(body) > MAX_FILE:
             raise BadWsdl("JL-C130", f"{path.name} is larger than {MAX_FILE} bytes")
-        self.read[posixpath.relpath(path.as_posix(), self._home.as_posix())] = body
         return body
 
 

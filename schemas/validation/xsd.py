@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 from pathlib import Path
@@ -60,9 +61,13 @@ class Schema:
         self._compiled()
 
     def __call__(self, tree: Element) -> list[Fault]:
-        document, schema = tree.getroottree(), self._compiled()
-        if schema.validate(document):
+        schema = self._compiled()
+        if schema.validate(tree):
             return []
+        if tree.getparent() is not None:  # a part is looked at again as a whole: paths begin with it
+            tree = copy.deepcopy(tree)
+            schema.validate(tree)
+        document = tree.getroottree()
         names = {prefix: uri for element in tree.iter("*") for prefix, uri in element.nsmap.items() if prefix}
         faults: dict[tuple[str, str], Fault] = {}
         log: Any = schema.error_log  # whose types know nothing of its entries

@@ -13,6 +13,7 @@ import typer
 from command_parts import Run, stored
 from endpoint_parts import Door, FakeEngine
 from typer.testing import CliRunner
+from webservice_parts import Service
 
 from config import registry
 from config.errors import JingluoError
@@ -20,6 +21,7 @@ from config.settings import LimitSettings, load_settings
 from endpoints.base import Described, Ground
 from endpoints.rest.source import HttpSource
 from endpoints.web import WebServer
+from endpoints.webservice.source import SoapSource
 from router import cli
 from router.commands import messages
 from router.store import Store, open_journal
@@ -58,6 +60,29 @@ async def door(web: WebServer) -> AsyncIterator[Door]:
         made = registry.sources.get("http")
         ground = Ground(channel, format, web=web, results=results, described=said or Described())
         opened.append(made(made.Options(**{"path": f"/v1/{channel}", **options}), ground))
+        await opened[-1].start(engine.deliver)
+        return opened[-1]
+
+    yield open
+    for one in opened:
+        await one.stop()
+
+
+@pytest.fixture
+async def service(web: WebServer) -> AsyncIterator[Service]:
+    """Opens a channel's SOAP source on `web`; by default at /soap."""
+    opened: list[SoapSource] = []
+
+    async def open(
+        engine: FakeEngine,
+        channel: str = "his",
+        format: str = "xml",
+        spool: Any = None,
+        site: Path | str = ".",
+        **options: Any,
+    ) -> SoapSource:
+        ground = Ground(channel, format, web=web, base_dir=str(site), spool=spool)
+        opened.append(SoapSource(SoapSource.Options(**options), ground))
         await opened[-1].start(engine.deliver)
         return opened[-1]
 

@@ -10,9 +10,9 @@ from lxml import etree
 
 from endpoints.webservice import envelope, wsdl
 from endpoints.webservice.envelope import SOAP11, SOAP12, Fault, NoEnvelope
+from endpoints.webservice.options import SourceOptions
 
 IMPORT = '<a xmlns="http://schemas.xmlsoap.org/wsdl/"><import namespace="x" location="{}"/></a>'
-OWN = Path(envelope.__file__).parent / "conventions"
 
 
 @pytest.mark.parametrize("version", [SOAP11, SOAP12])
@@ -51,7 +51,7 @@ def test_a_fault_is_escaped_and_read_again(version):
 
 
 def test_a_wsdl_says_its_operations_and_judges_bodies():
-    contract = wsdl.load(OWN / "hip.wsdl", OWN)
+    contract = SourceOptions(convention="hip").contract(Path())
     operation = contract.operations["HIPMessageServer"]
     assert [part.name for part in operation.arguments] == ["action", "message"]
     assert [part.name for part in operation.results] == ["HIPMessageServerResult"]
@@ -63,7 +63,7 @@ def test_a_wsdl_says_its_operations_and_judges_bodies():
     etree.SubElement(bad, "{urn:hl7-org:v3}other")
     assert [fault.path for fault in contract.schema(bad)] == ["/HIPMessageServer/other"]
     assert b'location="http://his:8080/soap?a=1&amp;b"' in (
-        contract.served("hip.wsdl", "http://his:8080/soap?a=1&b") or b""
+        contract.served(contract.main, "http://his:8080/soap?a=1&b") or b""
     )
 
 

@@ -1,0 +1,132 @@
+"""What a channel says of its web service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from lxml import etree
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from config.units import Size
+from endpoints.base import listed
+from endpoints.rest.door import DoorOptions
+from endpoints.webservice.conventions import Convention, State
+from endpoints.webservice.conventions.call import Call
+from endpoints.webservice.conventions.hip import Hip
+from endpoints.webservice.conventions.plain import Plain
+from endpoints.webservice.own import own_contract
+from endpoints.webservice.wsdl import Contract, load
+
+
+class Arguments(BaseModel):
+    """Names of an operation's arguments, where the convention's own are not the site's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: str = Field(default="", description="the one that says what is wanted")
+    message: str = Field(
+        default="",
+        description="the one that is the message; of `plain` without it: the only one, or else the whole request",
+    )
+
+
+class SourceOptions(DoorOptions):
+    """`from: {soap: {convention: hip, action: PatientInfoRegister}}`: a web service of SOAP 1.1 and 1.2."""
+
+    path: str = Field(
+        "/soap",
+        pattern=r"^/[^{}?#\s]*$",
+        description="the address; several channels may share one, each with its `action`",
+    )
+    convention: Literal["hip", "call", "plain"] = Field(
+        "plain",
+        description="`hip`: HIPMessageServer(action, message); `call`: Call(tradeCode, xml); `plain`: the WSDL's own",
+    )
+    wsdl: str = Field("", description="a file of the site; `hip` and `call` have one of their own")
+    namespace: str = Field("", description="of the convention's own WSDL, where callers know it by another")
+    operation: str = Field(
+        "", description="by default the convention's; of `plain` each that no other channel takes"
+    )
+    action: Annotated[
+        tuple[str, ...], BeforeValidator(listed, json_schema_input_type=tuple[str, ...] | str)
+    ] = Field(
+        (), description="which actions (trade codes) are this channel's; by default each that no other takes"
+    )
+    arguments: Arguments = Field(default_factory=Arguments)
+    codes: Mapping[State, str] = Field(
+        {}, description="of `call`: ResultCode by state; else 0000, 9999, 9999, 0004"
+    )
+    answers: Mapping[State, str] = Field(
+        {}, description="of `plain`: the result by state, with {id}, {code} and {text}"
+    )
+    cdata: bool = Field(
+        False, description="results stand in CDATA; by default they are escaped, which means the same"
+    )
+    charset: str = Field("UTF-8", description="of answers")
+    address: str = Field("", description="what `?wsdl` says; by default the address that the caller used")
+    max_size: Size = Field(
+        10_000_000, le=100_000_000, description="of a request; a larger one is answered 413"
+    )
+
+    @field_validator("charset")
+    @classmethod
+    def _known(cls, charset: str) -> str:
+        try:
+            etree.tostring(etree.Element("a"), encoding=charset)
+        except LookupError:
+            raise ValueError(f"XML cannot be written in {charset}") from None
+        return charset
+
+    @model_validator(mode="after")
+    def _fits(self) -> SourceOptions:
+        if self.convention == "plain" and not self.wsdl:
+            raise ValueError("`plain` needs a WSDL of the site: say `wsdl: file.wsdl`, or a convention")
+        if self.wsdl and self.namespace:
+            raise ValueError("the WSDL says its namespace itself: leave `namespace` out")
+        if self.codes and self.convention != "call":
+            raise ValueError("only `convention: call` has result codes")
+        if self.answers and self.convention != "plain":
+            raise ValueError("a convention has answers of its own; `answers` are those of `plain`")
+        if self.convention == "plain" and self.action and not self.arguments.action:
+            raise ValueError("say which argument names the action: `arguments: {action: ...}`")
+        return self
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Operation, action's and message's argument, as this site has them; '' where nobody says."""
+        kind = self.made
+        return (
+            self.operation or kind.operation,
+            self.arguments.action or kind.action,
+            self.arguments.message or kind.message,
+        )
+
+    @property
+    def made(self) -> Convention:
+        if self.convention == "hip":
+            return Hip()
+        return Call(self.codes) if self.convention == "call" else Plain(self.answers)
+
+    def contract(self, site: Path) -> Contract:
+        """Blocks: it reads files. Raises BadWsdl."""
+        if self.wsdl:
+            return load(site / self.wsdl, site)
+        kind = self.made
+        return own_contract(kind.service, self.namespace or kind.namespace, *self.names)
+
+
+# What all channels at one address have in common.
+SHARED = (
+    "convention",
+    "wsdl",
+    "namespace",
+    "callers",
+    "scope",
+    "tls",
+    "max_size",
+    "requests",
+    "body_within",
+    "headers",
+)

@@ -1,0 +1,110 @@
+"""The SOAP source: a channel's part of a web service."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar
+
+import structlog
+from fastapi import Request, Response
+from msgspec.structs import replace
+
+from config.errors import JingluoError
+from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, not_kept
+from endpoints.rest.door import WebDoor, kept_headers
+from endpoints.webservice.address import Address, Called, join, leave
+from endpoints.webservice.answer import respond
+from endpoints.webservice.conventions import Asked, Said
+from endpoints.webservice.conventions.outline import HEAD
+from endpoints.webservice.envelope import Fault
+from endpoints.webservice.options import SourceOptions
+from endpoints.webservice.wsdl import BadWsdl
+from schemas.message import Message, Reply
+
+log = structlog.get_logger()
+
+
+class SoapSource(WebDoor):
+    """Takes the calls of its actions, and answers with the engine's reply in the convention's words."""
+
+    Options: ClassVar[type[WebOptions]] = SourceOptions
+    answers_in = "xml"
+
+    def __init__(self, options: SourceOptions, ground: Ground) -> None:
+        super().__init__(options, ground)
+        self.options = options
+        self._convention = options.made
+        self._address: Address | None = None
+
+    async def start(self, deliver: Deliver) -> None:
+        if self.ground.web is None:
+            raise OSError("the engine has no web server")
+        self._deliver = deliver
+        try:
+            contract = await asyncio.to_thread(self.options.contract, Path(self.ground.base_dir))
+        except BadWsdl as error:
+            raise OSError(f"{error.code}: {error.text}") from None
+        self._address = join(self.ground.web, self, contract)
+
+    def close(self) -> None:
+        address, self._address = self._address, None
+        if address is not None and self.ground.web is not None:
+            leave(self.ground.web, self, address)
+
+    async def take(self, request: Request, called: Called) -> Response:
+        with self.at_work():
+            reply = await self._reply(request, called)
+            said = self.say(called.asked, reply)
+            return respond(called.version, called.operation, said, reply, self.options)
+
+    async def _reply(self, request: Request, called: Called) -> Reply:
+        if text := self.busy():
+            return Reply("failed", code="JL-E211", text=text)
+        if not called.payload.body:
+            return Reply("refused", code="JL-E406", text="the call carries no message 报文为空")
+        arrival = Arrival(self.ground.spool)
+        try:
+            await arrival.take(called.payload.body)
+            await arrival.end()
+        except JingluoError as error:
+            log.warning("soap.large_not_kept", channel=self.ground.name, code=error.code, reason=error.text)
+            return not_kept(error)
+        finally:
+            await arrival.give_up()
+        message = self._message(request, arrival.body, called)
+        return await asyncio.shield(self._deliver(replace(message, blob=arrival.blob)))
+
+    def _message(self, request: Request, body: bytes, called: Called | None) -> Message:
+        headers = kept_headers(request, self.options.headers, "")
+        if called is not None:
+            headers |= facts(called)
+        client = request.client.host if request.client else ""
+        return Message(body, f"soap {client}", headers, charset=called.payload.charset if called else "")
+
+    async def file(self, request: Request, body: bytes, fault: Fault) -> None:
+        """What came and is no call: the engine refuses it, and files what there is."""
+        message = self._message(request, body, None)
+        await asyncio.shield(self._deliver(replace(message, fault=fault.text, fault_code=fault.code)))
+
+    def say(self, asked: Asked, reply: Reply) -> Said:
+        return self._convention.answer(asked, reply, self.ground.now())
+
+    # For `jingluo test`
+
+    def told(self, message: Message, reply: Reply) -> Told:
+        operation, _, _ = self.options.names
+        asked = Asked(
+            message.headers.get("operation", operation),
+            message.headers.get("action", ""),
+            message.body[:HEAD],
+        )
+        said = self.say(asked, reply)
+        return Told(said.code, said.text.encode(), "xml")
+
+
+def facts(called: Called) -> dict[str, str]:
+    """What a message keeps of its call, as headers."""
+    known = {"operation": called.operation.name, "action": called.action, "soap": called.version.name}
+    known |= {f"argument.{name}": value for name, value in called.arguments.items()}
+    return {name: value for name, value in known.items() if value}
