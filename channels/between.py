@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from channels.compile import Draft, Handed
-from channels.model import ChannelText
+from channels.model import BranchText, ChannelText
 from config.errors import Problem
 from config.models import did_you_mean
 from config.registry import nearest
@@ -47,12 +47,17 @@ def behind(made: Draft, drafts: list[Draft], seen: frozenset[str] = frozenset())
     if text is None or text.channel in seen:
         return 0.0
     waits = [
-        behind(other, drafts, seen | {text.channel}) + other.text.to[name].retry.for_
+        behind(other, drafts, seen | {text.channel}) + _waits(other.text.to[name])
         for other in drafts
         for name, handed in other.handed.items()
         if handed.channel == text.channel and other is not made and other.text is not None
     ]
     return max(waits, default=0.0)
+
+
+def _waits(branch: BranchText) -> float:
+    collect = branch.collect
+    return branch.retry.for_ + (collect.within or 0.0 if collect is not None else 0.0)
 
 
 def _text_of(made: Draft) -> ChannelText | None:
@@ -64,7 +69,7 @@ def _pair(made: Draft, at: At, handed: Handed, other: Draft) -> None:
     assert other.text is not None
     name, writes, reads = other.text.channel, handed.writes, other.format
     harmless = (
-        _HARMLESS | {"message"} if handed.split else _HARMLESS
+        _HARMLESS | {"message"} if handed.rows else _HARMLESS
     )  # a row by itself is a message that is one row
     if writes is not None and reads is not None and _written(writes, harmless) != _written(reads, harmless):
         one, two = writes.name, reads.name
@@ -72,6 +77,12 @@ def _pair(made: Draft, at: At, handed: Handed, other: Draft) -> None:
         if one == two:
             what = f"what is sent is {one} with other options than the messages of the channel {name!r} have"
         made.problems.append(Problem(at, "JL-C039", what, "a map in between makes what that channel reads"))
+    if handed.batch and other.text.batch != "whole" and reads is not None and reads.name == "hl7v2":
+        what = f"what is gathered is a batch, and the channel {name!r} reads single messages"
+        hint = (
+            "`as: $OBR` joins them at a segment; or `batch: whole` in that channel, which then reads nothing"
+        )
+        made.problems.append(Problem((*at[:2], "collect"), "JL-C057", what, hint))
     orders = made.text.order is None and ("order",) not in made.absent
     if other.text.order is not None and orders and made is not other:
         what = f"the channel {name!r} keeps an order, and this one has none: what it sends there may overtake"

@@ -57,7 +57,8 @@ def alone(made: Draft) -> None:
     _sends(made)
     for name, branch in text.to.items():
         _retry(branch.retry, ("to", name, "retry"), made)
-        if branch.retry.then == "hold" and text.order is None and ("order",) not in made.absent:
+        lane = text.order is not None or branch.collect is not None
+        if branch.retry.then == "hold" and not lane and ("order",) not in made.absent:
             what = "only a lane can be held, and this channel has none"
             hint = "say `order: {by, lanes}`, or leave `then` out"
             problems.append(Problem(("to", name, "retry", "then"), "JL-C045", what, hint))
@@ -117,7 +118,8 @@ def _keep(made: Draft, settings: Settings, drafts: list[Draft]) -> None:
         what = "bodies cannot be kept longer than the rows they belong to"
         made.problems.append(Problem(("keep", "body") if text.keep else ("channel",), "JL-C048", what))
     longest = max((branch.retry.for_ for branch in text.to.values()), default=0.0) + behind(made, drafts)
-    longest += Retry().for_s if text.batch else 0.0
+    longest += Retry().for_s if text.batch == "hl7" else 0.0
+    longest += max((b.collect.within or 0.0 for b in text.to.values() if b.collect), default=0.0)
     for name, kept in (("body", keep.body), ("rows", keep.rows)):
         if kept is not None and kept < longest:
             what = (

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from channels.case_text import compile_cases
 from channels.cases import Case
+from channels.collecting import Collect, compile_collect
 from channels.describe import describe
 from channels.hl7_doubts import doubts, stated_version
 from channels.model import BATCH, Branch, BranchText, Channel, ChannelText, Keep, Retry, Test, ValidateText
@@ -57,11 +58,15 @@ RESERVED = (
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What a destination hands to another channel: which one, the format, where that is known, and if as items."""
+    """What a destination hands to another channel: which one, the format, where that is known, and how.
+
+    `rows`: a row by itself, or a file of them; `batch`: batches of HL7 v2.
+    """
 
     channel: str
     writes: Format | None
-    split: bool
+    rows: bool = False
+    batch: bool = False
 
 
 @dataclass(slots=True)
@@ -135,7 +140,9 @@ class _Compiler:
         text = self.text
         source = self.made.source = self._endpoint(text.from_, sources, ("from",))
         branches = [self._branch(name, branch) for name, branch in text.to.items()]
-        branches += [self._batch()] if text.batch else []
+        branches += [self._batch()] if text.batch == "hl7" else []
+        if text.batch is not None:
+            self._batches(text)
         when = self._when(text.when, ("when",))
         validation = self._validation(text.validate_, self.format, ("validate",))
         self._names()
@@ -169,6 +176,7 @@ class _Compiler:
             keep=Keep(text.keep.body, text.keep.rows) if text.keep else None,
             alert=text.alert,
             web=web,
+            whole=text.batch == "whole",
             described=describe(text, validation.kind if validation else None, response)
             if web
             else Described(),
@@ -210,8 +218,12 @@ class _Compiler:
         split = None
         if text.split is not None:
             split = compile_split(text.split, sent, self.problems, (*at, "split"))
+        collect = self._collect(text, sent, at) if text.collect else None
         if found is not None and found[0] == "channel":
-            self.made.handed[name] = Handed(found[1].channel, sent, text.split is not None)
+            whole = text.collect is not None and not text.collect.as_
+            batch = whole and getattr(sent, "name", "") == "hl7v2"
+            rows = text.split is not None or text.collect is not None
+            self.made.handed[name] = Handed(found[1].channel, sent, rows, batch)
         elif text.split is not None and found is not None:
             what = (
                 "only what is sent to a channel is divided: there each item is tried, and given up, by itself"
@@ -231,22 +243,25 @@ class _Compiler:
             map=mapped.run if mapped else None,
             validation=validation,
             split=split,
+            collect=collect,
             retry=Retry(retry.first, retry.factor, retry.max, retry.for_, retry.then),
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,
             reply_format=reply_map.source if reply_map else None,
         )
 
+    def _collect(self, text: BranchText, sent: Format | None, at: At) -> Collect | None:
+        said = text.collect
+        assert said is not None
+        at = (*at, "collect")
+        by = self._read(compile_value, said.by, (*at, "by")) if said.by is not None else None
+        return compile_collect(said, text, by, sent, self.problems, at, self.made.absent)
+
     def _batch(self) -> Branch | None:
         """Where a batch goes first: back to this channel, message by message."""
         if BATCH in self.text.to:
             what = "a channel with `batch` has a destination of this name, which takes the batches apart"
             self.problems.append(Problem(("to", BATCH), "JL-C056", what, "give it another name", on_key=True))
-        if self.format is not None and self.format.name != "hl7v2":
-            what = f"batches are known of hl7v2 alone, and the channel's messages are {self.format.name}"
-            self.problems.append(
-                Problem(("batch",), "JL-C056", what, "leave it out; `split` divides messages")
-            )
         kind = destinations.get("channel")
         return Branch(
             name=BATCH,
@@ -256,6 +271,27 @@ class _Compiler:
             writes=self.format,
             split=Batch(),
         )
+
+    def _batches(self, text: ChannelText) -> None:
+        """What batches cannot be of, and what cannot be asked of one that nobody reads."""
+
+        def wrong(at: At, what: str, hint: str) -> None:
+            self.problems.append(Problem(at, "JL-C056", what, hint))
+
+        if self.format is not None and self.format.name != "hl7v2":
+            what = f"batches are known of hl7v2 alone, and the channel's messages are {self.format.name}"
+            wrong(("batch",), what, "leave it out; `split` divides messages")
+        if text.batch != "whole":
+            return
+        reads: tuple[str, ...] = ("when", "index", "order", "duplicates", "validate_")
+        asked: list[At] = [(key,) for key in reads if getattr(text, key)]
+        for name, branch in text.to.items():
+            reads = ("when", "map", "validate_", "split", "collect")
+            asked += [("to", name, key) for key in reads if getattr(branch, key) is not None]
+        for at in asked:
+            key = str(at[-1]).rstrip("_")
+            what = f"with `batch: whole` nothing is read of a message, and `{key}` asks something of it"
+            wrong((*at[:-1], key), what, "`batch: hl7` takes batches apart")
 
     def _validation(self, text: ValidateText | None, format: Format | None, at: At) -> Validation | None:
         if text is None or (*at, "as") in self.made.absent:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from channels.case_schema import TESTS
+from channels.collecting import MAX_COUNT, MAX_WITHIN_S, Collect
 from channels.splitting import Batch, Split
 from config.alert_settings import AlertSettings
 from config.units import Seconds, Size
@@ -95,6 +96,26 @@ class ValidateText(_Text):
 Validate = Annotated[ValidateText, BeforeValidator(_named, json_schema_input_type=ValidateText | str)]
 
 
+class CollectText(_Text):
+    """Messages are gathered into one. A group goes when it has `count` of them, or `within` after its first came."""
+
+    by: str | None = Field(
+        default=None, description="what messages of one group have in common: an expression, `$.visit`"
+    )
+    count: int | None = Field(default=None, ge=2, le=MAX_COUNT, description="how many make a group full")
+    within: Seconds | None = Field(
+        default=None, gt=0, le=MAX_WITHIN_S, description="how long after its first message a group goes"
+    )
+    bytes: Size = Field(
+        default=5_000_000, ge=1000, le=100_000_000, description="a group goes before it would be larger"
+    )
+    as_: str = Field(
+        default="",
+        alias="as",
+        description="of XML the name of the root; HL7 v2: $OBR, the segment to join at; without it a batch",
+    )
+
+
 class BranchText(_Text):
     """One destination of a channel."""
 
@@ -108,6 +129,10 @@ class BranchText(_Text):
     split: str | None = Field(
         default=None,
         description="where `send` is a channel: each item at this path is a message of its own, `$.items[]`",
+    )
+    collect: CollectText | None = Field(
+        default=None,
+        description="where `send` is a channel: what is sent is gathered, and each group one message",
     )
     send: dict[str, Any] = Field(description="`{kind: {options}}` or `{system: name, overrides}`")
     retry: RetryText = RetryText()
@@ -126,9 +151,10 @@ class ChannelText(_Text):
     title: str = Field(default="", description="for people")
     from_: dict[str, Any] = Field(alias="from", description="the source: `{kind: {options}}`")
     format: FormatText = Field(description="what comes in: `json`, `{delimited: {separator: ';'}}`")
-    batch: Literal["hl7"] | None = Field(
+    batch: Literal["hl7", "whole"] | None = Field(
         default=None,
-        description="batches (FHS, BHS) are taken as one, and each of their messages goes on by itself",
+        description="batches (FHS, BHS) are taken as one, and each of their messages goes on by itself; "
+        "whole: they go on as they are, unread",
     )
     validate_: Validate | None = Field(
         default=None, alias="validate", description="without it, whatever can be read is taken"
@@ -154,8 +180,6 @@ class ChannelText(_Text):
     tests: TestsText = Field(default=[], description="cases for `jingluo test`")
 
 
-# Keys of the design that no part of this version acts on: silence would be a promise.
-NOT_YET = ("collect",)
 # The destination that a channel with `batch` has besides its own: to itself, message by message.
 BATCH = "batch"
 
@@ -208,6 +232,7 @@ class Branch:
     map: Callable[[Tree, Message], bytes] | None = None  # decoded message -> bytes; raises BadMessage
     validation: Validation | None = None  # of what is sent
     split: Split | None = None  # what is sent is divided, and each item handed over by itself
+    collect: Collect | None = None  # what is sent is gathered, and each group handed over as one
     retry: Retry = Retry()
     parallel: int = 8
     reply_map: Callable[[Tree], bytes] | None = None
@@ -249,6 +274,7 @@ class Channel:
     alert: AlertSettings = field(default_factory=AlertSettings)
     web: bool = False  # whether its source is a door of the engine's web server
     described: Described = field(default_factory=Described)
+    whole: bool = False  # batches go on as they are, and nothing is read of what comes
     digest: str = ""
     file: str = ""
 
@@ -262,6 +288,10 @@ class Channel:
     def ways(self) -> tuple[Branch, ...]:
         """The destinations that its messages go to."""
         return tuple(b for b in self.branches if b.name != BATCH) if self.batch else self.branches
+
+    def lanes_to(self, destination: str) -> int:
+        """How many lanes a destination has; one that collects has one for all keys, so that nobody halves a group."""
+        return 1 if any(b.collect for b in self.branches if b.name == destination) else self.lanes
 
     @property
     def asks(self) -> str:

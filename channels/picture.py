@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from channels.way import Stop, Way
-from channels.words import Language, condition, format_name, kind_name, path
+from channels.words import Language, condition, format_name, gathered, kind_name, path
 from schemas.validation.base import Validation
 
 _INNER = 44  # columns that a box's text takes before it is broken
@@ -16,13 +16,13 @@ _WORDS = {
         "where": "where", "order": "in order of", "lanes": "lanes", "once": "once by", "reply": "reply from",
         "silent": "no reply", "map": "map", "answer": "its answer is the reply", "nowhere": "goes nowhere",
         "valid": "only what is valid by", "noted": "faults noted by", "others": "others", "from": "channel",
-        "each": "each of", "batch": ", also in batches",
+        "each": "each of", "batch": ", also in batches", "gathered": "gathered", "whole": ", unread",
     },
     "zh": {
         "where": "当", "order": "按序", "lanes": "路", "once": "去重", "reply": "应答来自",
         "silent": "不应答", "map": "映射", "answer": "其应答即回复", "nowhere": "没有目的地",
         "valid": "须符合", "noted": "校验并记录", "others": "其他通道", "from": "通道",
-        "each": "逐项", "batch": "，含批量",
+        "each": "逐项", "batch": "，含批量", "gathered": "汇集", "whole": "，不解析",
     },
 }  # fmt: skip
 
@@ -62,7 +62,9 @@ def source_lines(way: Way, lang: Language) -> list[str]:
 def channel_lines(way: Way, lang: Language) -> list[str]:
     """What a channel's box says."""
     said = _WORDS[lang]
-    lines = [format_name(way.format, lang) + (said["batch"] if way.batch else "")]
+    lines = [
+        format_name(way.format, lang) + (said["batch"] if way.batch else said["whole"] if way.whole else "")
+    ]
     if way.when is not None:
         lines.append(f"{said['where']} {condition(way.when, lang)}")
     if way.validation is not None:
@@ -89,6 +91,8 @@ def stop_lines(way: Way, stop: Stop, lang: Language) -> list[str]:
         lines.append(_validation(stop.validation, lang))
     if stop.split:
         lines.append(f"{_WORDS[lang]['each']} {path(stop.split)}")
+    if stop.collect:
+        lines.append(f"{_WORDS[lang]['gathered']} {gathered(stop.collect, lang)}")
     return [*lines, _WORDS[lang]["answer"]] if way.reply == stop.name else lines
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from channels.model import NOT_YET, ChannelText
+from channels.model import ChannelText
 from config.errors import Problem
 from config.models import problems_of
 from config.text import At
 
 _STAND_INS: dict[str, Any] = {"channel": "unnamed", "from": {}, "format": "", "send": {}, "by": "", "as": ""}
-_SPLIT = "a destination that is a channel has it: `to: {name: {split: $.items[], send: {channel: ...}}}`"
+_WHERE = "a destination that is a channel has it: `to: {name: {%s, send: {channel: ...}}}`"
+_ELSEWHERE = {"split": _WHERE % "split: $.items[]", "collect": _WHERE % "collect: {count: 100}"}
 _TURNS = 4  # a wrong destination, its missing `send`, and one more for the check
 
 
@@ -25,14 +26,11 @@ def channel_text(data: Any, problems: list[Problem]) -> tuple[ChannelText | None
     if not isinstance(data, dict):
         problems.append(Problem((), "JL-C012", "a channel file must be a mapping (key: value)"))
         return None, frozenset()
-    sound = copy.deepcopy({key: value for key, value in data.items() if key not in NOT_YET})
-    if "split" in sound:
-        problems.append(Problem(("split",), "JL-C010", "unknown key 'split'", _SPLIT, on_key=True))
-        del sound["split"]
-    for key in data.keys() & set(NOT_YET):
-        hint = "take it out, or wait for the version that does"
-        what = f"this version does not do {key!r} yet"
-        problems.append(Problem((key,), "JL-C036", what, hint, on_key=True))
+    sound = copy.deepcopy(data)
+    for key, hint in _ELSEWHERE.items():
+        if key in sound:
+            problems.append(Problem((key,), "JL-C010", f"unknown key {key!r}", hint, on_key=True))
+            del sound[key]
     absent: set[At] = set()
     for turn in range(_TURNS):
         try:

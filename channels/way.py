@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from channels.collecting import Collect
 from channels.model import Branch, Channel, ChannelText, Retry
 from config.alert_settings import ALERTS
 from schemas.validation.base import Validation
@@ -29,6 +30,7 @@ class Stop:
     reply_map: str = ""
     validation: Validation | None = None
     split: str = ""  # the path of the items that it is divided into
+    collect: Collect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Way:
     stops: tuple[Stop, ...]
     feeders: tuple[str, ...] = ()  # the channels that send here
     batch: bool = False  # it takes batches
+    whole: bool = False  # what comes goes on as it is, batches too
     when: Any = None
     validation: Validation | None = None
     order: str = ""
@@ -70,6 +73,7 @@ def way_of(channel: Channel, text: ChannelText, others: Iterable[Channel] = ()) 
         stops=tuple(_stop(branch, text) for branch in channel.ways),
         feeders=tuple(o.name for o in others if any(b.target == channel.name for b in o.ways)),
         batch=channel.batch is not None,
+        whole=channel.whole,
         when=text.when,
         validation=channel.validation,
         order=text.order.by if text.order else "",
@@ -95,6 +99,7 @@ def _stop(branch: Branch, text: ChannelText) -> Stop:
         reply_map=said.reply_map or "",
         validation=branch.validation,
         split=branch.split.text if branch.split else "",
+        collect=branch.collect,
     )
 
 

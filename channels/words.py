@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from channels.collecting import Collect
 from channels.model import Retry
 from channels.way import DOORLESS, Stop, Way
 from config.alert_settings import ALERTS
@@ -128,6 +129,23 @@ def _literal(value: Any) -> str:
     return text[1:] if text.startswith("$$") else text
 
 
+def gathered(collect: Collect, lang: Language) -> str:
+    """What belongs together, and when it goes.
+
+    >>> from types import SimpleNamespace as Collect
+    >>> gathered(Collect(text="$.visit", count=100, within_s=300), "en")
+    'by visit up to 100 messages or for 5 minutes'
+    >>> gathered(Collect(text="", count=10, within_s=None), "zh")
+    '满 10 条'
+    """
+    zh = lang == "zh"
+    ends = [f"满 {collect.count} 条" if zh else f"up to {collect.count} messages"]
+    if collect.within_s is not None:
+        ends.append(f"{'满 ' if zh else 'for '}{duration(collect.within_s, lang)}")
+    by = (f"按 {path(collect.text)} " if zh else f"by {path(collect.text)} ") if collect.text else ""
+    return by + ("或" if zh else " or ").join(ends)
+
+
 def sentences(way: Way, lang: Language) -> list[str]:
     """The way of a message through a channel: first what comes in, then a line for each destination, then the rest."""
     return _chinese(way) if lang == "zh" else _english(way)
@@ -138,6 +156,8 @@ def _english(way: Way) -> list[str]:
     first = [f"{named}: {format_name(way.format, 'en')} comes {_origin(way, 'en')}."]
     if way.batch:
         first.append("A batch is taken as one, and each of its messages goes on by itself.")
+    if way.whole:
+        first.append("It goes on as it is, unread; a batch too.")
     if way.when is not None:
         first.append(
             f"Only where {condition(way.when, 'en')} does it go on; the rest is accepted and filed as filtered."
@@ -179,6 +199,8 @@ def _english_stop(way: Way, stop: Stop) -> str:
         made += f"{then} where it is not valid by {stop.validation.kind.name}, "
     if stop.split:
         made += f"each item at {path(stop.split)} by itself, "
+    if stop.collect:
+        made += f"gathered {gathered(stop.collect, 'en')}, "
     back = ""
     if stop.name == way.reply:
         mapped = f", made by the map {stop.reply_map}" if stop.reply_map else ""
@@ -192,6 +214,8 @@ def _chinese(way: Way) -> list[str]:
     first = [f"{named}：{format_name(way.format, 'zh')} 报文{_origin(way, 'zh')}。"]
     if way.batch:
         first.append("批量报文整体接收，其中每条各自处理。")
+    if way.whole:
+        first.append("报文（含批量）不解析，原样转发。")
     if way.when is not None:
         first.append(f"仅当 {condition(way.when, 'zh')} 时继续，其余接收后记为已过滤。")
     if way.validation is not None:
@@ -221,6 +245,8 @@ def _chinese_stop(way: Way, stop: Stop) -> str:
         made += f"不符合 {stop.validation.kind.name} 则{then}，"
     if stop.split:
         made += f"{path(stop.split)} 的每一项各成一条报文，"
+    if stop.collect:
+        made += f"{gathered(stop.collect, 'zh')}汇集为一条报文，"
     back = ""
     if stop.name == way.reply:
         mapped = f"，由映射 {stop.reply_map} 转换" if stop.reply_map else ""

@@ -63,37 +63,22 @@ class Attempter:
         self._target = branch.target
         self._items = Items(channel, branch, branch.split, destination.send) if branch.split else None
         self._passed_on = branch.map is None and branch.validation is None
-        whole = branch.split is not None and not branch.split.streams
+        whole = (branch.split is not None and not branch.split.streams) or branch.collect is not None
         self._streams = self._passed_on and not whole and getattr(destination, "streams", False)
 
     async def attempt(self, envelope: Envelope, number: int, *, redelivered: bool = False) -> Outcome:
         """Try number `number` (from 1). Never raises but CancelledError."""
         began_ms = self._now_ms()
-        handed: Handed | None = None
-        message = Message(
-            body=envelope.body,
-            source=envelope.source,
-            headers=envelope.headers,
-            id=envelope.id,
-            channel=envelope.channel,
-            received_ms=envelope.received_ms,
-            format=envelope.format,
-            charset=envelope.charset,
-            parent=envelope.parent,
-            attempt=number,
-            redelivered=redelivered or envelope.again or number > 1,
-        )
+        trying = self._try(envelope, number, redelivered, began_ms)
+        done = await self.judged(envelope, number, began_ms, trying)
+        return done if isinstance(done, Outcome) else self.sent(envelope, number, began_ms, *done)
+
+    async def judged(
+        self, envelope: Envelope, number: int, began_ms: int, doing: Awaitable[T]
+    ) -> T | Outcome:
+        """What it gives, or what its failure comes to. Never raises but CancelledError."""
         try:
-            if envelope.blob is not None:
-                message = await self._with_large(message, envelope.blob)
-            made, noted = await self._made_apart(message) if not envelope.item else (message, [])
-            if self._target:
-                handed = await self._hand_over(made, envelope, began_ms)
-                receipt = handed.receipt
-            elif envelope.blob is not None:  # it has its time by the piece, and this for all of them
-                receipt = await _in_time(self._destination.send(made), LONGEST_SEND_S / 2)
-            else:
-                receipt = await self._send(made)
+            return await doing
         except Unreachable as error:
             return self._again(envelope, number, began_ms, error, error.after_s)
         except Refused as error:
@@ -111,18 +96,46 @@ class Attempter:
             )
             bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
-        return self._sent(envelope, number, began_ms, receipt, noted, handed)
+
+    async def message(self, envelope: Envelope, number: int, redelivered: bool) -> Message:
+        """What came, with a large body as the destination takes it. Raises Unreachable and BadMessage."""
+        message = Message(
+            body=envelope.body,
+            source=envelope.source,
+            headers=envelope.headers,
+            id=envelope.id,
+            channel=envelope.channel,
+            received_ms=envelope.received_ms,
+            format=envelope.format,
+            charset=envelope.charset,
+            parent=envelope.parent,
+            attempt=number,
+            redelivered=redelivered or envelope.again or number > 1,
+        )
+        return message if envelope.blob is None else await self._with_large(message, envelope.blob)
+
+    async def _try(
+        self, envelope: Envelope, number: int, redelivered: bool, began_ms: int
+    ) -> tuple[Receipt, list[Fault], Handed | None]:
+        message = await self.message(envelope, number, redelivered)
+        made, noted = await self.made(message) if not envelope.item else (message, [])
+        if self._target:
+            handed = await self._hand_over(made, envelope, began_ms)
+            return handed.receipt, noted, handed
+        if envelope.blob is not None:  # it has its time by the piece, and this for all of them
+            return await in_time(self._destination.send(made), LONGEST_SEND_S / 2), noted, None
+        return await self._send(made), noted, None
 
     async def _hand_over(self, made: Message, envelope: Envelope, began_ms: int) -> Handed:
         """To another channel, as a message of its own, or as many."""
         if self._items is not None and not envelope.item:
-            return await _in_time(self._items.send(made, envelope, began_ms), LONGEST_SEND_S)
+            return await in_time(self._items.send(made, envelope, began_ms), LONGEST_SEND_S)
         return Handed(await self._send(handed_on(made, self._branch.name, self._target)))
 
     async def _send_bounded(self, message: Message) -> Receipt:
-        return await _in_time(self._destination.send(message), LONGEST_SEND_S)
+        return await in_time(self._destination.send(message), LONGEST_SEND_S)
 
-    def _sent(
+    def sent(
         self,
         envelope: Envelope,
         number: int,
@@ -165,7 +178,7 @@ class Attempter:
             return replace(message, blob=blob)
         return replace(message, body=await asyncio.to_thread(self._large.whole, blob))
 
-    async def _made_apart(self, message: Message) -> tuple[Message, list[Fault]]:
+    async def made(self, message: Message) -> tuple[Message, list[Fault]]:
         """In a thread where it may take long: no other channel waits for it."""
         if self._passed_on or len(message.body) < APART:
             return self._made(message)
@@ -244,7 +257,8 @@ class Attempter:
         return Outcome(record, receipt, body, format, error, delay_s)
 
 
-async def _in_time(sending: Awaitable[T], within_s: float) -> T:
+async def in_time(sending: Awaitable[T], within_s: float) -> T:
+    """Raises Unreachable (JL-D902) where it takes longer."""
     try:
         async with asyncio.timeout(within_s) as limit:
             return await sending

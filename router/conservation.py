@@ -175,7 +175,7 @@ class Conservation(Chore):
         lanes: dict[Way, set[int]] = defaultdict(set)
         for channel in self._channels():
             for branch in channel.branches:
-                lanes[channel.name, branch.name].add(channel.lanes)
+                lanes[channel.name, branch.name].add(channel.lanes_to(branch.name))
         for way in self._board.known():
             lanes[way].update(self._board.eras(way))
         return {

@@ -15,6 +15,7 @@ from channels.model import LONGEST_SEND_S
 from endpoints.base import Destination
 from router import envelope as wire
 from router.board import Board
+from router.collector import Collector
 from router.gate import Gate
 from router.handling import OLDEST_TRACKED, Handling
 from router.intake import queues_of_branch
@@ -25,6 +26,9 @@ from router.parallel import Parallel
 log = structlog.get_logger()
 
 _AGAIN_S = 1.0
+
+Worker = Lane | Parallel | Collector
+Collecting = Callable[[str, Gate, Callable[[], bool]], Collector]
 
 
 class Outlet:
@@ -37,10 +41,12 @@ class Outlet:
         board: Board,
         tries: Callable[[str, str], tuple[int, int]],
         takes: Callable[[], bool] = lambda: True,
+        collector: Collecting | None = None,
     ) -> None:
         """`tries` is the journal's: of a message and a destination, the last number and the first time.
 
         `takes`: whether the receiver can be sent anything just now. `look` again when that may have changed.
+        `collector` makes who works a queue, where the destination collects.
         """
         self.channel = handling.channel
         self.branch = handling.branch
@@ -53,6 +59,9 @@ class Outlet:
         self._board = board
         self._tries = tries
         self._takes = takes
+        self._collector = collector
+        self._collectors: list[Collector] = []
+        self.emptying = False  # it goes once nothing waits: what is gathered waits for no more
         self._gates: list[Gate] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._fencing: asyncio.Task[None] | None = None
@@ -64,13 +73,14 @@ class Outlet:
 
     async def start(self) -> None:
         """Begins to deliver."""
-        if not self.channel.lanes:
+        own = self.channel.lanes_to(self.branch.name)
+        if not own:
             for body in await self._broker.delayed_in(self.queues[0], OLDEST_TRACKED):
                 waiting = wire.decode_work(body)  # its age counts until it comes again
                 if isinstance(waiting, wire.Envelope):
                     self._handling.seen(waiting)
-        ways = [(self.channel.lanes, queue) for queue in self.queues]
-        for lanes, queue in older(self.way, self._board, self.channel.lanes):
+        ways = [(own, queue) for queue in self.queues]
+        for lanes, queue in older(self.way, self._board, own):
             await self._broker.declare(
                 [spec for spec in specs(self.channel, self.way, lanes) if spec.name == queue]
             )
@@ -106,9 +116,12 @@ class Outlet:
         """When the oldest message that waits here was received (Unix ms), as far as this process has seen it."""
         return min(self._handling.waiting.values(), default=None)
 
-    def _work(self, lanes: int, queue: str) -> Lane | Parallel:
+    def _work(self, lanes: int, queue: str) -> Worker:
         gate = Gate(lambda: self._allowed(lanes, queue))
         self._gates.append(gate)
+        if self._collector is not None:
+            self._collectors.append(self._collector(queue, gate, self._at_once))
+            return self._collectors[-1]
         # How many sends one after the other fit into that time: what waits in hand behind them waits so long.
         rounds = int(LONGEST_SEND_S / max(self.branch.longest_send_s, 1.0))
         if not lanes:
@@ -124,12 +137,17 @@ class Outlet:
             and board.in_turn(self.way, queue, lanes)
         )
 
+    def _at_once(self) -> bool:
+        return self.emptying or self._board.state(self.way) == "draining"
+
     def look(self) -> None:
         for gate in self._gates:
             gate.look()
+        for collector in self._collectors:
+            collector.look()
 
 
-async def _kept_up(work: Lane | Parallel, queue: str) -> None:
+async def _kept_up(work: Worker, queue: str) -> None:
     """Until its gate ends: a queue that nobody delivers any more would be a silent one."""
     while True:
         try:

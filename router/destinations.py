@@ -182,7 +182,7 @@ class Destinations:
     async def _declared(self, channel: Channel, way: Way) -> list[QueueSpec]:
         """All queues that may hold something for it; this process may not have used the older ones yet."""
         specs = all_specs(channel, way, self._board)
-        await self._broker.declare(specs[channel.lanes or 1 :])
+        await self._broker.declare(specs[channel.lanes_to(way[1]) or 1 :])
         return specs
 
     async def _nothing_left(self, way: Way) -> bool:

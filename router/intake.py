@@ -228,7 +228,8 @@ class Intake:
             if tree is None:
                 tree = channel.format.decode(self._large.beginning(envelope), envelope.charset)
             lane = zlib.crc32((channel.order_by(tree, envelope) or "").encode()) % channel.lanes
-        return (*[self._queues[name][lane] for name in envelope.destinations], JOURNAL)
+        queues = [self._queues[name] for name in envelope.destinations]
+        return (*[mine[lane % len(mine)] for mine in queues], JOURNAL)
 
     def _unsent(
         self,
@@ -343,4 +344,4 @@ class Intake:
 
 def queues_of_branch(channel: Channel, branch: Branch) -> tuple[str, ...]:
     """A destination's queues: one, or one a lane."""
-    return queues_of(channel.name, branch.name, channel.lanes)
+    return queues_of(channel.name, branch.name, channel.lanes_to(branch.name))

@@ -45,7 +45,7 @@ async def agreed(channels: Sequence[Channel], board: Board, queues: Queues) -> l
 
 def _told(channel: Channel, board: Board) -> int:
     """How many lanes the channel had last, by the board."""
-    eras = (board.eras((channel.name, branch.name)) for branch in channel.branches)
+    eras = (board.eras((channel.name, b.name)) for b in channel.branches if b.collect is None)
     return next((had[-1] for had in eras if had), channel.lanes)
 
 
@@ -60,8 +60,9 @@ async def begin(channels: Sequence[Channel], board: Board, broker: Broker) -> No
 
 
 async def _begin(channel: Channel, way: Way, board: Board, broker: Broker) -> None:
-    if (board.eras(way) or [-1])[-1] != channel.lanes:
-        await board.say(Ordered(*way, channel.lanes))
+    lanes = channel.lanes_to(way[1])
+    if (board.eras(way) or [-1])[-1] != lanes:
+        await board.say(Ordered(*way, lanes))
     for era, queues in _fenced(way, board):
         await broker.declare(specs(channel, way, board.eras(way)[era]))
         with contextlib.suppress(QueueFull):  # who delivers them puts it there once there is room
@@ -100,9 +101,10 @@ def older(way: Way, board: Board, lanes: int) -> list[tuple[int, str]]:
 
 def all_specs(channel: Channel, way: Way, board: Board) -> list[QueueSpec]:
     """Of today's queues, and then of the older ones that are still delivered."""
-    names = {queue for _, queue in older(way, board, channel.lanes)}
-    had = {lanes for lanes, _ in older(way, board, channel.lanes)}
-    return specs(channel, way, channel.lanes) + [
+    now = channel.lanes_to(way[1])
+    names = {queue for _, queue in older(way, board, now)}
+    had = {lanes for lanes, _ in older(way, board, now)}
+    return specs(channel, way, now) + [
         spec for lanes in sorted(had) for spec in specs(channel, way, lanes) if spec.name in names
     ]
 

@@ -136,7 +136,8 @@ def queues_of(channels: Iterable[Channel]) -> dict[str, str]:
 
 def relaned(one: Channel, other: Channel) -> bool:
     """Whether a key's messages go by another queue than before."""
-    return one.lanes != other.lanes
+    both = {*_names(one)} & {*_names(other)}
+    return any(one.lanes_to(name) != other.lanes_to(name) for name in both)
 
 
 def _change(live: Channel | None, new: Channel | None, unknown: bool) -> ChannelChange:
@@ -168,7 +169,9 @@ def _notes(live: Channel, new: Channel) -> Iterable[str]:
 
 
 def _lanes(channel: Channel) -> str:
-    return f"{channel.lanes} lanes" if channel.lanes else "no order"
+    collecting = ", ".join(branch.name for branch in channel.branches if branch.collect)
+    lanes = f"{channel.lanes} lanes" if channel.lanes else "no order"
+    return f"{lanes}, gathered for {collecting}" if collecting else lanes
 
 
 def _names(channel: Channel) -> list[str]:

@@ -50,6 +50,9 @@ class Post:
     def end(self) -> None:
         """Nobody takes over: what waits is delivered, then the queues go."""
         self.ending = True
+        if self.outlet is not None:
+            self.outlet.emptying = True
+            self.outlet.look()
         if self._emptying is None or self._emptying.done():
             self._emptying = asyncio.create_task(self._until_gone(), name="post")
 

@@ -60,6 +60,8 @@ class Reader:
         if message.fault:
             raise BadMessage(message.fault_code, message.fault)
         channel = self._channel
+        if channel.whole:
+            return Read()
         if self._batch is not None and message.blob is None and self._holds_batch(message, message.body):
             return _counted(self._batch, [message.body])
         if message.blob is not None and not message.body:

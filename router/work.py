@@ -15,12 +15,15 @@ from config import registry
 from config.errors import JingluoError
 from config.settings import Settings
 from config.text import At
-from endpoints.base import Ground
+from endpoints.base import Destination, Ground
 from router.blobs import open_blobs
 from router.board import Board
 from router.brokers.base import Broker, QueueSpec
-from router.delivery import Outlet
+from router.collector import Collector
+from router.delivery import Collecting, Outlet
 from router.duplicates import Duplicates, Seen
+from router.gathering import Gathering
+from router.groups import Groups
 from router.handling import Handling
 from router.handover import Handover
 from router.intake import Intake
@@ -48,7 +51,7 @@ class Work:
     def queues(self) -> list[QueueSpec]:
         """Every destination's, whoever delivers: what is accepted must be durable in all of them."""
         channel = self.channel
-        own = [specs(channel, (channel.name, branch.name), channel.lanes) for branch in channel.branches]
+        own = [specs(channel, (channel.name, b.name), channel.lanes_to(b.name)) for b in channel.branches]
         return [spec for some in own for spec in some]
 
     async def prepare(self) -> None:
@@ -116,6 +119,7 @@ class Makers:
         self._metrics = metrics
         self._recorder = Recorder(broker)
         self.suspects = Suspects(broker)
+        self._groups = Groups(broker)
         self._tries = tries
         self._now_ms = now_ms
         self._full = full
@@ -173,4 +177,13 @@ class Makers:
         if not branch.target:
             return Outlet(handling, destination, self._board, self._tries)
         takes = partial(self._hand_over.takes, (channel.name, branch.name), branch.target)
-        return Outlet(handling, destination, self._board, self._tries, takes)
+        collector = self._collector(handling, destination) if branch.collect else None
+        return Outlet(handling, destination, self._board, self._tries, takes, collector)
+
+    def _collector(self, handling: Handling, destination: Destination) -> Collecting:
+        gathering = Gathering(
+            handling.channel, handling.branch, handling.attempter, destination.send, self._now_ms
+        )
+        return lambda queue, gate, at_once: Collector(
+            queue, handling, gathering, self._groups, self.suspects, gate, self._board, self._tries, at_once
+        )

@@ -66,6 +66,28 @@ class Path:
     steps: tuple[str | int, ...] = ()
 
 
+def _any(tree: Any) -> None:
+    """There is nothing that it must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """How several messages are written as one. Both raise BadMessage.
+
+    `write(trees, charset)` makes the bytes. `check(tree)` says of one by itself whether it can be among them.
+    """
+
+    write: Callable[[list[Any], str], bytes]
+    check: Callable[[Any], None] = _any
+
+
+def one_way(text: str, write: Callable[[list[Any], str], bytes]) -> Gather:
+    """Of a format whose messages are gathered in one way. Raises BadPath where another is asked for."""
+    if text:
+        raise BadPath("messages of this format are gathered in one way")
+    return Gather(write)
+
+
 class Format(Protocol):
     """One format. Registered by `@format("name")` on a class; used as an instance without state.
 
@@ -76,6 +98,9 @@ class Format(Protocol):
     One whose messages can hold several also has `items(text)`: for a path, what makes of a tree the trees of its items,
     each a message. It raises BadPath for a path that leads to no list; what it makes raises BadMessage (JL-M090) where
     nothing stands there.
+
+    One of whose messages several can be written as one also has `gathers(text)`: the `Gather`. `text` says how, where
+    there is more than one way, else it is ''; BadPath for one that there is not.
     """
 
     name: str

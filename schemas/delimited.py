@@ -20,7 +20,7 @@ from pydantic import Field, field_validator
 from config import registry
 from config.errors import BadMessage
 from schemas import charsets
-from schemas.base import Path
+from schemas.base import Gather, Path, one_way
 from schemas.rows import (
     LINE_ENDS,
     MAX_COLUMNS,
@@ -31,6 +31,7 @@ from schemas.rows import (
     check_columns,
     check_size,
     compile_rows_path,
+    gathered,
     rows_at,
     rows_of,
     too_many_rows,
@@ -134,6 +135,10 @@ class Delimited:
 
     def items(self, text: str) -> Callable[[Any], list[Any]]:
         return rows_at(text, self.options)
+
+    def gathers(self, text: str) -> Gather:
+        """A file of all rows."""
+        return one_way(text, lambda trees, charset: self.encode(gathered(trees), charset))
 
     def build(self, made: Any, start: Any = None) -> Any:
         return built(made, start, self.options)

@@ -8,9 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 from config import registry
 from config.errors import BadMessage
+from schemas.base import Gather, one_way
 from schemas.json import Json
 from schemas.r4.schema import Release
 from schemas.validation.base import Fault
+
+# Bundles whose entries stand each for itself; of a document or a message the first says what the others are.
+_LISTS = {"collection", "batch", "transaction"}
 
 
 class FhirText(BaseModel):
@@ -37,11 +41,32 @@ class Fhir(Json):
     def reread(self, body: bytes, charset: str = "") -> Any:
         return _resource(super().reread(body, charset))
 
+    def gathers(self, text: str) -> Gather:
+        """A Bundle."""
+        return one_way(text, lambda trees, charset: self.encode(_bundle(trees), charset))
+
     def sniff(self, tree: Any) -> str:
         return str(tree.get("resourceType", "")) if isinstance(tree, dict) else ""
 
     def validate(self, resource: Any) -> list[Fault]:
         return validate(resource, self.version)
+
+
+def _bundle(trees: list[Any]) -> Any:
+    """The entries of Bundles that are lists of resources, and what else there is as an entry each.
+
+    Its type is theirs, where all have one and the same; else it is a `collection`.
+    """
+    types = {tree.get("type") if tree["resourceType"] == "Bundle" else "" for tree in trees}
+    alike = len(types) == 1 and types <= _LISTS
+    entries = [entry for tree in trees for entry in _entries(tree)]
+    return {"resourceType": "Bundle", "type": types.pop() if alike else "collection", "entry": entries}
+
+
+def _entries(tree: Any) -> list[Any]:
+    if tree["resourceType"] == "Bundle" and tree.get("type") in _LISTS:
+        return list(tree.get("entry", ()))
+    return [{"resource": tree}]
 
 
 def _resource(tree: Any) -> Any:

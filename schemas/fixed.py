@@ -26,7 +26,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from config import registry
 from config.errors import BadMessage
 from schemas import charsets
-from schemas.base import Path
+from schemas.base import Gather, Path, one_way
 from schemas.rows import (
     LINE_ENDS,
     MAX_COLUMNS,
@@ -37,6 +37,7 @@ from schemas.rows import (
     check_columns,
     check_size,
     compile_rows_path,
+    gathered,
     rows_at,
     rows_of,
     too_many_rows,
@@ -193,6 +194,10 @@ class Fixed:
 
     def items(self, text: str) -> Callable[[Any], list[Any]]:
         return rows_at(text, self.options)
+
+    def gathers(self, text: str) -> Gather:
+        """A file of all rows."""
+        return one_way(text, lambda trees, charset: self.encode(gathered(trees), charset))
 
     def build(self, made: Any, start: Any = None) -> Any:
         return built(made, start, self.options)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from config import registry
-from schemas.base import Path
+from schemas.base import Gather, Path
 from schemas.hl7.ack import Ack, ack, read_ack
 from schemas.hl7.batch import split_batch
 from schemas.hl7.build import build, encode
 from schemas.hl7.escapes import Marks, escape, unescape
 from schemas.hl7.items import items_at
+from schemas.hl7.joining import joining
 from schemas.hl7.message import NULL, Hl7Message, decode
 from schemas.hl7.nodes import Piece, Segment
 from schemas.hl7.paths import compile_path
@@ -57,6 +58,10 @@ class Hl7v2:
 
     def items(self, text: str) -> Callable[[Hl7Message], list[Hl7Message]]:
         return items_at(text)
+
+    def gathers(self, text: str) -> Gather:
+        """A batch, or joined at a segment, `$OBR`."""
+        return joining(text)
 
     def build(self, made: Any, start: Hl7Message | None = None) -> Hl7Message:
         return build(made, start)

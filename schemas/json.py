@@ -19,7 +19,7 @@ from jmespath.exceptions import JMESPathError
 from config import registry
 from config.errors import BadMessage
 from schemas import charsets
-from schemas.base import BadPath, Path
+from schemas.base import BadPath, Gather, Path, one_way
 
 MAX_BYTES = 100_000_000
 MAX_DEPTH = 100
@@ -78,6 +78,10 @@ class Json:
 
     def items(self, text: str) -> Callable[[Any], list[Any]]:
         return items_at(text)
+
+    def gathers(self, text: str) -> Gather:
+        """A list of them."""
+        return one_way(text, self.encode)
 
     def build(self, made: Any, start: Any = None) -> Any:
         """The shape itself; laid over `start` object by object, where lists and scalars replace."""

@@ -63,6 +63,11 @@ def rows_at(text: str, options: RowsText) -> Callable[[Any], list[Any]]:
     return lambda tree: [{"rows": [row]} for row in items(tree)]
 
 
+def gathered(trees: list[Any]) -> Any:
+    """The rows of all, one after the other."""
+    return {"rows": [row for tree in trees for row in rows_of(tree)]}
+
+
 def check_size(body: bytes) -> None:
     if len(body) > MAX_BYTES:
         raise BadMessage("JL-M061", f"larger than {MAX_BYTES} bytes")

@@ -19,10 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from config import registry
 from config.errors import BadMessage
 from schemas import charsets
-from schemas.base import BadPath, Path
+from schemas.base import BadPath, Gather, Path
 
 MAX_BYTES = 100_000_000  # libxml2 adds: 256 levels, 10 MB of text in one node
 MAX_PATH = 1_000  # characters
+_ROOT = "collection"
 NAMESPACES = {
     "v3": "urn:hl7-org:v3",
     "cda": "urn:hl7-org:v3",
@@ -103,6 +104,23 @@ class Xml:
 
     def items(self, text: str) -> Callable[[Any], list[Element]]:
         return items_at(text, self._namespaces)
+
+    def gathers(self, text: str) -> Gather:
+        """Their roots under one: `results`, or with a prefix that is known, `v3:results`."""
+
+        def root() -> Element:
+            return _element(None, text or _ROOT, None, "", self._namespaces)
+
+        def write(trees: list[Any], charset: str) -> bytes:
+            whole = root()
+            whole.extend(copy.deepcopy(trees))
+            return self.encode(whole, charset)
+
+        try:
+            root()
+        except BadMessage as error:
+            raise BadPath(error.text) from None
+        return Gather(write)
 
     def build(self, made: Any, start: Any = None) -> Element:
         """Raises BadMessage (JL-M034 with the path of what cannot be written)."""
