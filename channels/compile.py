@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -229,6 +229,8 @@ class _Compiler:
                 "only what is sent to a channel is divided: there each item is tried, and given up, by itself"
             )
             self.problems.append(Problem((*at, "split"), "JL-C055", what, "`send: {channel: ...}`"))
+        if found is not None and sent is not None:
+            self._check_paths(found[1].paths(), sent, (*at, "send"))
         if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
             return None
         retry = text.retry
@@ -313,6 +315,14 @@ class _Compiler:
         if reply_map and reply_map.target_format != own:
             what = f"the map {reply_map.name!r} makes {reply_map.target_format}, the channel answers in {own}"
             self.problems.append(Problem((*at, "reply_map"), "JL-C039", what))
+
+    def _check_paths(self, paths: Sequence[str], sent: Format, at: At) -> None:
+        """What a destination reads of the messages that it is sent."""
+        for path in paths:
+            try:
+                sent.path(path.removeprefix("$"))
+            except Exception as error:  # BadPath, and a library's own complaint about its path language
+                self.problems.append(Problem(at, "JL-C101", f"{path!r} is not a path: {error}"))
 
     def _map(self, name: str | None, at: At) -> Map | None:
         if name is None:

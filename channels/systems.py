@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,12 @@ def _entry(
 def _class(kind: str, names: Names, at: At, problems: list[Problem]) -> Any:
     code = "JL-C015" if names is sources else "JL-C016"
     try:
-        return names.get(kind)
+        found = names.get(kind)
+        module, extra = getattr(found, "driver", ("", ""))
+        if not module or find_spec(module) is not None:
+            return found
+        what = f"the kind {kind!r} needs {module}, which is not installed"
+        problems.append(Problem(at, "JL-C075", what, f"pip install 'jingluo[{extra}]'", on_key=True))
     except Unknown as error:
         hint = did_you_mean(error.nearest, error.known)
         problems.append(Problem(at, code, f"no {names.what} is called {kind!r}", hint, on_key=True))

@@ -122,6 +122,7 @@ def address(options: Any) -> str:
     if said["path"]:
         return f"{said['method']} {said['path']}".strip()
     if said["folder"]:
-        name = getattr(options, "pattern", "") or getattr(options, "name", "")
-        return f"{said['folder']}/{name}".rstrip("/")
+        name = " ".join(getattr(options, "pattern", ())) or getattr(options, "name", "")
+        where = f"{said['host']}:{said['port']}/" if said["host"] else ""
+        return f"{where}{said['folder']}/{name}".rstrip("/")
     return f"{said['host']}:{said['port']}" if said["port"] else str(said["channel"])

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from config.callers import ANYBODY
 from config.errors import JingluoError, Problem
 from config.tls import ClientCertificates
+from schemas.base import Format
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
 # Never raises, never blocks: what comes back is a Future of the Reply.
@@ -43,18 +44,23 @@ class Options(BaseModel):
         """
         return ()
 
+    def paths(self) -> Sequence[str]:
+        """What a destination reads of the messages that it is sent: `$` and a path of their format."""
+        return ()
+
 
 def listed(value: Any) -> Any:
     """One name may stand for a list of one."""
     return [value] if isinstance(value, str) else value
 
 
+Listed = Annotated[tuple[str, ...], BeforeValidator(listed, json_schema_input_type=tuple[str, ...] | str)]
+
+
 class WebOptions(Options):
     """What every source on the engine's web server says of who may call. Where it says nothing: this machine alone."""
 
-    callers: Annotated[
-        tuple[str, ...], BeforeValidator(listed, json_schema_input_type=tuple[str, ...] | str)
-    ] = Field(
+    callers: Listed = Field(
         (), description="names of callers.yaml, or `anybody`; without it and `scope`, this machine alone"
     )
     scope: str = Field("", description="what a caller of callers.yaml must have among its `scopes`")
@@ -176,6 +182,7 @@ class Ground:
     described: Described = field(default_factory=Described)
     hand_over: HandOver | None = None  # for a destination that is another channel
     turn: Callable[[], Turn] = Alone  # for a source that one process at a time may take from
+    writes: Format | None = None  # what a destination is sent, to be read
 
 
 class Arrival:
@@ -227,6 +234,8 @@ class Source(Protocol):
 
     One that also has `told(message, reply) -> Told` says for `jingluo test` what it would answer, without a sender;
     `codes` are then all that it can tell, and `answers_in` the format of its own answers.
+
+    One whose other side may be away while the door is open has `trouble`: what an operator should know, '' if nothing.
     """
 
     Options: ClassVar[type[Options]]

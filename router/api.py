@@ -126,7 +126,11 @@ def health(engine: Engine) -> dict[str, Any]:
         "emptying": ["/".join(way) for way, post in engine.posts.items() if post.ending and post.outlet],
         "broker": "open" if engine.broker.open else "down",
         **(_journal(engine) if "journal" in engine.roles else {}),
-        "channels": dict.fromkeys(names, "open") | engine.paused() | closed if has_doors else {},
+        "channels": (
+            dict.fromkeys(names, "open") | engine.doors.troubles | engine.paused() | closed
+            if has_doors
+            else {}
+        ),
         **stopped(engine.board),
         "alerts": {
             str(alert.name): " ".join(texts(alert.name, alert.fact)) for alert in engine.open_alerts()

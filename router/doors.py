@@ -101,6 +101,12 @@ class Doors:
     def channels(self) -> Collection[str]:
         return self._doors.keys()
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Doors that are open while what they take from is away, or not as it should be: channel -> what."""
+        said = {name: getattr(door.source, "trouble", "") for name, door in self._doors.items()}
+        return {name: text for name, text in said.items() if text}
+
     def pause(self, channel: str) -> None:
         """Takes nothing new there until `resume`."""
         self._paused.add(channel)

@@ -160,6 +160,7 @@ class Makers:
             base_dir=str(self._settings.site),
             now=lambda: self._now_ms() / 1000,
             hand_over=self._hand_over,
+            writes=branch.writes,
         )
         destination = kind(branch.options, ground)
         handling = Handling(

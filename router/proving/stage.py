@@ -171,7 +171,13 @@ class Stage:
     def __post_init__(self) -> None:
         for branch in self.channel.branches:
             name = f"{self.channel.name}.{branch.name}"
-            ground = Ground(name, branch.format, base_dir=str(self.site), hand_over=self._hand_over)
+            ground = Ground(
+                name,
+                branch.format,
+                base_dir=str(self.site),
+                hand_over=self._hand_over,
+                writes=branch.writes,
+            )
             self.destinations[branch.name] = registry.destinations.get(branch.kind)(branch.options, ground)
 
     async def play(self, case: Case, others: Others = _nobody) -> Played:

@@ -53,6 +53,19 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
+async def looks(source: FileSource, count: int) -> None:
+    """Until it has looked so often from now on."""
+    left, due = [None] * count, source.watcher.due
+
+    async def counted() -> Any:
+        if left:
+            left.pop()
+        return await due()
+
+    source.watcher.due = counted  # type: ignore[method-assign]
+    await until(lambda: not left)
+
+
 async def test_files_are_taken_in_the_order_of_their_names_and_moved(source: Open, tmp_path: Path) -> None:
     for name in ("b.hl7", "c.hl7", "a.hl7"):
         put(tmp_path, name, name.encode())
@@ -214,7 +227,7 @@ async def test_one_look_takes_no_more_than_a_batch(source: Open, tmp_path: Path)
         put(tmp_path, f"{number}.hl7")
     engine = FakeEngine()
     opened = await source(engine, batch=2, poll="1h")
-    await until(lambda: len(opened._settling) == 5)
+    await until(lambda: len(opened.watcher.settling) == 5)
     await opened._look()
     assert [message.headers["file"] for message in engine.got] == ["0.hl7", "1.hl7"]
 
@@ -230,9 +243,11 @@ async def test_the_same_name_again_does_not_overwrite_what_was_done(source: Open
     assert [(done / name).read_bytes() for name in names(done)] == [b"1", b"2", b"0"]
 
 
-async def test_a_file_that_cannot_be_moved_is_not_taken_twice(source: Open, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_moved_is_not_taken_twice_and_is_named_once(
+    source: Open, tmp_path: Path
+) -> None:
     engine = FakeEngine(held=True)
-    await source(engine)
+    opened = await source(engine)
     done = tmp_path / "in" / "done"
     shutil.rmtree(done)
     put(tmp_path, "a.hl7")
@@ -242,11 +257,14 @@ async def test_a_file_that_cannot_be_moved_is_not_taken_twice(source: Open, tmp_
         engine.held = False
         engine.open[0].set_result(Reply("accepted"))
         await engine.has(2)
-        await until(lambda: len(logs) > 4)
+        await until(lambda: "2 file(s)" in opened.trouble)
+        await looks(opened, 5)
     assert len(engine.got) == 2
-    assert "a.hl7" not in str(logs)
+    assert [entry["event"] for entry in logs] == ["file.unusable"] * 2
+    assert "a.hl7" not in str(logs) + opened.trouble
     done.mkdir()
     await until(lambda: names(done) == ["a.hl7", "b.hl7"])
+    await until(lambda: opened.trouble == "")
     assert len(engine.got) == 2
 
 
@@ -268,7 +286,7 @@ async def test_a_paused_source_takes_nothing_until_it_resumes(source: Open, tmp_
     opened = await source(engine)
     opened.pause()
     put(tmp_path, "a.hl7")
-    await until(lambda: len(opened._settling) == 1)
+    await until(lambda: len(opened.watcher.settling) == 1)
     assert engine.got == []
     opened.resume()
     await engine.has(1)
