@@ -6,6 +6,8 @@ The parts stand in `endpoints/webservice/`.
 from __future__ import annotations
 
 from config import registry
+from endpoints.webservice.destination import SoapDestination
 from endpoints.webservice.source import SoapSource
 
 registry.source("soap")(SoapSource)
+registry.destination("soap")(SoapDestination)

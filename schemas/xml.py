@@ -157,19 +157,29 @@ def _parser() -> etree.XMLParser:
     return made
 
 
-def _utf8(body: bytes, charset: str) -> bytes:
-    """The document in UTF-8: by its mark, its declaration, the channel's word, or trial where they lie."""
+def text_of(body: bytes, charset: str = "") -> str:
+    """A document's letters: by its mark, its declaration, the channel's word, or trial where they lie."""
     mark, marked = charsets.byte_order_mark(body)
     if not marked and body[:4] in (b"<\0?\0", b"\0<\0?"):
         marked = "utf-16-le" if body[0] else "utf-16-be"
     if marked:
         text = charsets.decode(body[len(mark) :], [marked]).text
     else:
-        match = _DECLARED.match(body[:300].decode("latin-1"))
+        said = declared(body[:300].decode("latin-1"))
         # A declaration that can be read byte by byte is in no UTF-16, whatever it says.
-        said = match[1] if match and charsets.codec(match[1])[:6] not in ("utf-16", "utf-32") else "utf-8"
-        text = charsets.decode(body, [said], charset).text
-    return text.lstrip("\ufeff \t\r\n").encode("utf-8", "surrogatepass")
+        said = said if charsets.codec(said)[:6] not in ("utf-16", "utf-32") else "utf-8"
+        text = charsets.decode(body, [said or "utf-8"], charset).text
+    return text.lstrip("\ufeff \t\r\n")
+
+
+def declared(text: str) -> str:
+    """The charset that a document's declaration names, or ''."""
+    match = _DECLARED.match(text)
+    return match[1] if match else ""
+
+
+def _utf8(body: bytes, charset: str) -> bytes:
+    return text_of(body, charset).encode("utf-8", "surrogatepass")
 
 
 def compile_path(text: str, namespaces: Mapping[str, str]) -> Path:

@@ -27,7 +27,6 @@ class Client:
     def __init__(
         self,
         headers: Mapping[str, str],
-        login: tuple[str, str] | None,
         tls: ssl.SSLContext | None,
         *,
         timeout: float,
@@ -36,12 +35,11 @@ class Client:
         max_answer: int,
         too_large: Callable[[int], Exception],
     ) -> None:
-        """`login`: user and password. An answer over `max_answer` bytes ends in `too_large(status)`."""
+        """An answer over `max_answer` bytes ends in `too_large(status)`."""
         self._max_answer = max_answer
         self._too_large = too_large
         self._session = aiohttp.ClientSession(
             headers=headers,
-            auth=aiohttp.BasicAuth(*login, encoding="utf-8") if login else None,
             connector=aiohttp.TCPConnector(limit=connections, ssl=True if tls is None else tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_within, sock_read=timeout),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -110,10 +111,8 @@ class Sending:
         from endpoints.rest.client import Client
 
         options = self._options
-        auth = options.auth
         return Client(
             self._fixed_headers(),
-            (auth.user, auth.password) if auth and auth.user else None,
             self._tls() if url.startswith("https:") else None,
             timeout=options.timeout,
             connect_within=options.connect_within,
@@ -132,8 +131,11 @@ class Sending:
 
     def _fixed_headers(self) -> dict[str, str]:
         made = {"accept-encoding": "identity"}  # what is not packed cannot burst when unpacked
-        if self._options.auth and self._options.auth.bearer:
-            made["authorization"] = f"Bearer {self._options.auth.bearer}"
+        auth = self._options.auth
+        if auth and auth.bearer:
+            made["authorization"] = f"Bearer {auth.bearer}"
+        elif auth and auth.user:  # RFC 7617
+            made["authorization"] = f"Basic {b64encode(f'{auth.user}:{auth.password}'.encode()).decode()}"
         return made | dict(self._options.headers)
 
     def _tls(self) -> ssl.SSLContext:

@@ -112,13 +112,22 @@ def not_understood(read: Envelope) -> Element | None:
 
 def write(version: Version, child: Element, headers: Sequence[Element] = (), charset: str = "UTF-8") -> bytes:
     """An envelope around an element. What the charset lacks becomes `&#n;`."""
+    return written(build(version, child, headers), charset)
+
+
+def build(version: Version, child: Element, headers: Sequence[Element] = ()) -> Element:
     root = etree.Element(version.tag("Envelope"), nsmap={"soap": version.namespace})
     if headers:
         etree.SubElement(root, version.tag("Header")).extend(headers)
     etree.SubElement(root, version.tag("Body")).append(child)
-    written = etree.tostring(root, encoding=charset, xml_declaration=False)
-    assert isinstance(written, bytes)
-    return f'<?xml version="1.0" encoding="{charset}"?>'.encode(charset) + written
+    return root
+
+
+def written(root: Element, charset: str = "UTF-8") -> bytes:
+    """With a declaration as legacy software writes it."""
+    body = etree.tostring(root, encoding=charset, xml_declaration=False)
+    assert isinstance(body, bytes)
+    return f'<?xml version="1.0" encoding="{charset}"?>'.encode(charset) + body
 
 
 def element_of(text: str) -> Element | None:

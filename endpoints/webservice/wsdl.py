@@ -45,6 +45,7 @@ class Part:
     name: str
     tag: str
     text: bool = True
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ def _parts(message: Any) -> tuple[Part, ...]:
         return ()
     elements = getattr(message.body.type, "elements", ())
     return tuple(
-        Part(element.name, element.qname.text, not hasattr(element.type, "elements"))
+        Part(element.name, element.qname.text, not hasattr(element.type, "elements"), element.min_occurs > 0)
         for _, element in elements
         if getattr(element, "qname", None) is not None
     )
