@@ -42,6 +42,17 @@ class Outcome(Struct, frozen=True):
     letters: list[Letter] = []  # items of it that another channel does not take: they are to be filed first
 
 
+class Answer(Struct, frozen=True):
+    """A receiver's answer as the requester shall see it, or why nothing can be made of it."""
+
+    body: bytes = b""
+    format: str = ""
+    error: JingluoError | None = None
+
+
+UNASKED = Answer()
+
+
 class Attempter:
     """Tries deliveries of one destination of one channel."""
 
@@ -71,7 +82,9 @@ class Attempter:
         began_ms = self._now_ms()
         trying = self._try(envelope, number, redelivered, began_ms)
         done = await self.judged(envelope, number, began_ms, trying)
-        return done if isinstance(done, Outcome) else self.sent(envelope, number, began_ms, *done)
+        if isinstance(done, Outcome):
+            return done
+        return self.sent(envelope, number, began_ms, *done, await self._answer(envelope, done[0]))
 
     async def judged(
         self, envelope: Envelope, number: int, began_ms: int, doing: Awaitable[T]
@@ -90,11 +103,7 @@ class Attempter:
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _cut_short():
                 raise
-            # A bug, ours or a plug-in's: loud, and the message is kept as a dead letter, not tried for a day.
-            log.exception(
-                "delivery.bug", channel=envelope.channel, destination=self._branch.name, message=envelope.id
-            )
-            bug = JingluoError("JL-D900", f"internal error: {type(error).__name__}")
+            bug = self._bug(envelope, error)  # kept as a dead letter, not tried for a day
             return self._outcome(envelope, number, began_ms, "dead", error=bug)
 
     async def message(self, envelope: Envelope, number: int, redelivered: bool) -> Message:
@@ -143,13 +152,10 @@ class Attempter:
         receipt: Receipt,
         noted: list[Fault],
         handed: Handed | None,
+        answer: Answer = UNASKED,
     ) -> Outcome:
         """The receiver has it, whatever can be made of its answer."""
-        body, format, error = b"", "", None
-        try:
-            body, format = self._answer(receipt)
-        except BadMessage as unreadable:
-            error = unreadable
+        body, format, error = answer.body, answer.format, answer.error
         outcome = self._outcome(
             envelope, number, began_ms, "sent", receipt=receipt, body=body, format=format, error=error
         )
@@ -211,12 +217,33 @@ class Attempter:
             redelivered=message.redelivered,
         )
 
-    def _answer(self, receipt: Receipt) -> tuple[bytes, str]:
-        """The receiver's answer as the requester shall see it; mapped only where the channel asks for it."""
-        if self._channel.reply != self._branch.name or self._branch.reply_map is None:
-            return receipt.answer, receipt.format or self._branch.format
-        tree = self._branch.reply_format.decode(receipt.answer)
-        return self._branch.reply_map(tree), self._channel.format.name
+    async def _answer(self, envelope: Envelope, receipt: Receipt) -> Answer:
+        """The receiver's answer; mapped only where the channel asks for it, and in a thread where it may take long.
+        Never raises but CancelledError.
+        """
+        branch, said = self._branch, receipt.answer
+        if self._channel.reply != branch.name or branch.reply_map is None:
+            return Answer(said, receipt.format or branch.format)
+        try:
+            apart = len(said) >= APART
+            made = await asyncio.to_thread(self._reply, said) if apart else self._reply(said)
+            return Answer(made, self._channel.format.name)
+        except BadMessage as error:
+            return Answer(error=error)
+        except Exception as error:
+            return Answer(error=self._bug(envelope, error))
+
+    def _reply(self, answer: bytes) -> bytes:
+        """Raises BadMessage."""
+        assert self._branch.reply_map is not None
+        return self._branch.reply_map(self._branch.reply_format.decode(answer))
+
+    def _bug(self, envelope: Envelope, error: BaseException) -> JingluoError:
+        """Ours or a plug-in's, to be called while it is handled: loud."""
+        log.exception(
+            "delivery.bug", channel=envelope.channel, destination=self._branch.name, message=envelope.id
+        )
+        return JingluoError("JL-D900", f"internal error: {type(error).__name__}")
 
     def _again(
         self, envelope: Envelope, number: int, began_ms: int, error: JingluoError, after_s: float | None

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from engine_parts import Sink, adt, channel, code_of, field, port, running, send, settled, write_site
 
+from config import registry
 from router.api import TOKEN_FILE
 from router.brokers.base import BrokerDown, Depth, QueueFull
 from router.envelope import JOURNAL
@@ -309,6 +310,27 @@ async def test_an_answer_that_cannot_be_mapped_leaves_its_message_delivered(
         await settled(engine)
         (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
         assert (way.delivered, way.dead) == (1, 0)
+
+
+async def test_a_bug_in_the_map_of_an_answer_leaves_its_message_delivered_once(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(value: str) -> str:
+        raise KeyError(value)
+
+    registry.functions.known()
+    monkeypatch.setitem(registry.functions._things, "faulty", faulty)
+    (tmp_path / "maps").mkdir()
+    answer_map = "map: answer\nfrom: hl7v2\nto: hl7v2\nmake: {MSH: {9: $MSA-1 | faulty}}\n"
+    (tmp_path / "maps" / "answer.yaml").write_text(answer_map)
+    channels = channel(sink, more="reply: lis\ntimeout: 5s\n", branch="    reply_map: answer\n")
+    async with running(write_site(tmp_path, channels)) as engine:
+        (answer,) = await send(port(engine), adt("U1"))
+        assert b"|AA|U1|pending" in answer
+        await settled(engine)
+        (way,) = [c for c in engine.store.counts() if c.destination == "lis"]
+        assert (way.delivered, way.dead) == (1, 0)
+    assert sink.ids() == ["U1"]
 
 
 async def test_the_state_is_told_while_the_broker_is_away(

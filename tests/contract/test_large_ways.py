@@ -120,19 +120,27 @@ async def test_what_takes_long_to_read_is_read_beside_the_loop(
     assert by[1] is not threading.main_thread()
 
 
-async def test_what_takes_long_to_map_is_mapped_beside_the_loop(
-    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def in_main(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_main(value: str) -> str:
         """Where it is done."""
         return str(threading.current_thread() is threading.main_thread())
 
     registry.functions.known()
     monkeypatch.setitem(registry.functions._things, "in_main", in_main)
-    site = write_site(tmp_path, channel(sink, branch="    map: where\n"))
+
+
+def where_mapped(site: Path) -> None:
+    """The map `where`: MSH-8 says whether the main thread made it."""
     (site / "maps").mkdir()
     text = "map: where\nfrom: hl7v2\nto: hl7v2\nstart: $\nmake: {MSH: {8: $MSH-10 | in_main}}\n"
     (site / "maps" / "where.yaml").write_text(text)
+
+
+@pytest.mark.usefixtures("in_main")
+async def test_what_takes_long_to_map_is_mapped_beside_the_loop(tmp_path: Path, sink: Sink) -> None:
+    site = write_site(tmp_path, channel(sink, branch="    map: where\n"))
+    where_mapped(site)
     async with running(site) as engine:
         await send(port(engine), adt("S1"), adt("L1") + b"OBX|1|ED|||" + b"x" * APART + b"\r")
         await sink.wait_for(2)
@@ -141,6 +149,25 @@ async def test_what_takes_long_to_map_is_mapped_beside_the_loop(
         "S1": "True",
         "L1": "False",
     }
+
+
+@pytest.mark.usefixtures("in_main")
+async def test_an_answer_that_takes_long_to_map_is_mapped_beside_the_loop(tmp_path: Path) -> None:
+    sink = await Sink(
+        lambda body: "AA" + f"|{field(body, 'MSH', 10)}|" + "x" * APART * (b"L1" in body)
+    ).start()
+    site = write_site(
+        tmp_path, channel(sink, more="reply: lis\ntimeout: 5s\n", branch="    reply_map: where\n")
+    )
+    where_mapped(site)
+    async with running(site) as engine:
+        answers = await send(port(engine), adt("S1"), adt("L1"))
+        await settled(engine)
+    assert [(code_of(answer), field(answer, "MSH", 8)) for answer in answers] == [
+        ("AA", "True"),
+        ("AA", "False"),
+    ]
+    await sink.stop()
 
 
 async def test_a_map_of_what_is_too_large_is_a_dead_letter_and_the_others_go_on(tmp_path: Path) -> None:
