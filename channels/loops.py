@@ -16,6 +16,7 @@ from config.errors import Problem
 from config.settings import Settings
 
 _HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
+_WIRES = {"mllp", "tcp"}  # kinds that listen on a port of their own
 Address = tuple[Any, ...]
 MAX_WAY = 100  # channels one behind the other
 
@@ -79,8 +80,8 @@ def _line(made: Draft, branch: Branch) -> int:
 def _door(channel: Channel, settings: Settings) -> Address | None:
     """Where a channel's source takes messages in."""
     options = channel.options
-    if channel.kind == "mllp":
-        return ("mllp", options.port)
+    if channel.kind in _WIRES:
+        return ("port", options.port)
     if channel.kind == "http":
         return ("http", settings.http.port, options.path)
     if channel.kind == "file":
@@ -93,8 +94,8 @@ def _target(branch: Branch, settings: Settings) -> Address | None:
     options = branch.options
     if branch.target:
         return ("channel", branch.target)
-    if branch.kind == "mllp" and options.host in _HERE:
-        return ("mllp", options.port)
+    if branch.kind in _WIRES and options.host in _HERE:
+        return ("port", options.port)
     if branch.kind == "http":
         url = urlsplit(str(options.url))
         return ("http", url.port or 80, url.path) if url.hostname in _HERE else None

@@ -23,6 +23,7 @@ _FORMATS = {
 }
 _KINDS = {
     "mllp": ("MLLP", "MLLP"),
+    "tcp": ("TCP", "TCP"),
     "http": ("HTTP", "HTTP"),
     "file": ("file", "文件"),
     "channel": ("channel", "通道"),

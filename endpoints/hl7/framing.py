@@ -8,9 +8,10 @@ caller says by `flush` that nothing more came.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from config.errors import Refused
 from endpoints.base import HEAD_SIZE
+from endpoints.wire.framing import Frame
 
 START, END, TAIL = b"\x0b", b"\x1c", b"\r"
 
@@ -21,18 +22,26 @@ _PLAIN = b"\x0bMSH"
 LOOKED_AT = 4  # bytes that tell a new message
 
 
-class Frame(NamedTuple):
-    """A message; or, with a `fault` (`cut`, `too_large`), what there is of one; or, with `more`, a piece of a large
-    one, whose last piece comes as a message does.
-    """
-
-    body: bytes
-    fault: str = ""
-    more: bool = False
-
-
 def framed(body: bytes) -> bytes:
     return b"\x0b%b\x1c\r" % body
+
+
+class Mllp:
+    """The framing as both sides use it."""
+
+    def framer(self, max_size: int, piece: int = 0) -> Framer:
+        return Framer(max_size, piece)
+
+    def edges(self, size: int) -> tuple[bytes, bytes]:
+        return START, END + TAIL
+
+    def check(self, piece: bytes, before: bytes = b"") -> None:
+        """Raises Refused for what a receiver could take for two messages, the second of which nobody sent."""
+        if END in piece:
+            raise Refused("JL-E115", "the message holds the byte 0x1C, which ends a message in MLLP")
+        if (START in piece or START in before) and NEW_MESSAGE.search(before + piece):
+            text = "the message holds the byte 0x0B before a header, which begins a message in MLLP"
+            raise Refused("JL-E115", text)
 
 
 class Framer:

@@ -24,6 +24,7 @@ from endpoints.callers.tokens import TokenBook
 from endpoints.hl7.answers import Answers, control_id, head
 from endpoints.hl7.framing import Framer, framed
 from endpoints.limits import Limit, Unpacked
+from endpoints.wire.cuts import FramingText, framing_of
 from schemas.choice import choose
 from schemas.hl7.ack import read_ack
 from schemas.hl7.batch import holds_several, unwrapped
@@ -33,6 +34,7 @@ from transforms.library import SHIPPED_MAPS, Library
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = Library([SHIPPED_MAPS], [ROOT / "schemas" / "tables"])
+_DIGITS = FramingText(length=6, kind="digits")
 MOST = 1_000_000  # bytes that a packed body may become here
 
 HL7 = (
@@ -162,6 +164,14 @@ def _frames(data: bytes) -> None:
                 assert framed(answers.write(head(frame.body), reply))
 
 
+def _cuts(data: bytes) -> None:
+    """Plain TCP, by each kind of framing."""
+    for text in (FramingText(end="\n"), FramingText(begin="\2", end="\3"), FramingText(length=2), _DIGITS):
+        framer = framing_of(text).framer(1000)
+        for at in range(0, len(data), 31):
+            assert all(len(frame.body) <= 1000 for frame in framer.feed(data[at : at + 31]))
+
+
 def _unpacked(data: bytes) -> None:
     """A body with `Content-Encoding: gzip`, which comes in two pieces."""
 
@@ -260,6 +270,9 @@ def targets() -> list[Target]:
         *plain,
         *[Target(t.name, t.reads, t.seeds, t.refuses, segments) for t in maps],
         Target("mllp", _frames, (framed(HL7), framed(HL7) * 2), (), frame),
+        Target(
+            "tcp", _cuts, (b"a\nb\n", b"\2a\3\2b\3", b"\0\2ab", b"000002ab"), (), (b"\n", b"\2", b"\3", b"0")
+        ),
         Target("hl7 batch", _batch, (BATCH, HL7), words=(*segments, b"FHS|", b"BHS|", b"BTS|", b"FTS|")),
         Target("hl7 answer", read_ack, (b"MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|AA|1\r", HL7), (), segments),
         Target("gzip", _unpacked, _packed(), (Limit,), (b"\x1f\x8b\x08",)),

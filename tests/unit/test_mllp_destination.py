@@ -12,8 +12,10 @@ from endpoint_parts import Peer, adt, until
 from config import registry
 from config.errors import Refused, Unreachable
 from endpoints.base import Ground
-from endpoints.hl7.destination import MllpDestination, _Outbound
-from endpoints.hl7.framing import Frame, framed
+from endpoints.hl7.destination import MllpDestination
+from endpoints.hl7.framing import Mllp, framed
+from endpoints.wire.destination import Outbound
+from endpoints.wire.framing import Frame
 from schemas.message import Message
 
 Script = Callable[[Peer, bytes], Awaitable[None]]
@@ -179,7 +181,7 @@ async def test_silence_means_the_receiver_may_have_it_and_a_late_answer_is_never
 
 async def test_each_message_of_a_connection_has_its_whole_time() -> None:
     clock = StoppedLoop()
-    line = _Outbound(10_000)
+    line = Outbound(Mllp(), 10_000)
     line.loop = clock  # type: ignore[assignment]
     line.transport = SilentTransport()  # type: ignore[assignment]
     first = line.ask(b"MSH|1", 30.0)

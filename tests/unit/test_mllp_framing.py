@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoints.hl7.framing import Frame, Framer, framed
+from endpoints.hl7.framing import Framer, framed
+from endpoints.wire.framing import Frame
 
 CORPUS = Path(__file__).resolve().parents[2] / "../shared/corpus/derived/mllp"
 

@@ -1,4 +1,4 @@
-"""A large MLLP message while its pieces come: it goes to a spool, one piece at a time."""
+"""A large message while its pieces come: it goes to a spool, one piece at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import structlog
 
 from config.errors import JingluoError
 from endpoints.base import HEAD_SIZE, Spool
-from endpoints.hl7.framing import Frame
+from endpoints.wire.framing import Frame
 from schemas.message import Blob
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class Large:
             except JingluoError as error:
                 self.problem = error
             except Exception:
-                log.exception("mllp.spool_bug")
+                log.exception("wire.spool_bug")
                 self.problem = JingluoError("JL-E100", "the engine failed, nothing was kept")
 
     async def drop(self) -> None:

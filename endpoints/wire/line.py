@@ -1,4 +1,4 @@
-"""A TCP connection on which MLLP frames arrive, of either side."""
+"""A TCP connection on which frames arrive, of either side."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import socket
 from abc import ABC, abstractmethod
 
-from endpoints.hl7.framing import Frame, Framer
+from endpoints.wire.framing import Frame, Framer
 
-_HANG = 0.05  # seconds after which a frame that ends in 0x1C alone counts as ended
+_HANG = 0.05  # seconds after which a frame that may have ended counts as ended
 
 
 class Line(asyncio.Protocol, ABC):
@@ -16,9 +16,9 @@ class Line(asyncio.Protocol, ABC):
 
     transport: asyncio.Transport
 
-    def __init__(self, max_size: int, piece: int = 0) -> None:
+    def __init__(self, framer: Framer) -> None:
         self.loop = asyncio.get_running_loop()
-        self.framer = Framer(max_size, piece)
+        self.framer = framer
         self.last_read = self.loop.time()
         self._flush: asyncio.TimerHandle | None = None
 
