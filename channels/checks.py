@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from channels import fhir_checks
 from channels.between import behind, between
 from channels.callers import callers_of
 from channels.compile import Draft
@@ -54,6 +55,7 @@ def alone(made: Draft) -> None:
         _reply(text, problems)
     _own_path(made)
     _made_here(made)
+    fhir_checks.alone(made)
     _sends(made)
     for name, branch in text.to.items():
         _retry(branch.retry, ("to", name, "retry"), made)
@@ -74,6 +76,7 @@ def across(drafts: list[Draft], unread: Collection[str], settings: Settings, cal
     _ports(drafts, settings)
     _once(drafts, "JL-C024", ("from", "http", "path"), "method and path", _route)
     _once(drafts, "JL-C025", ("from", "file", "folder"), "folder", lambda made: _folder(made, settings.site))
+    fhir_checks.claims(drafts)
     loops(drafts, settings)
     between(drafts, unread)
     for made in drafts:
@@ -193,11 +196,13 @@ def _same_host(one: str, other: str) -> bool:
 
 def _own_path(made: Draft) -> None:
     kind, options = made.source or _NO_SOURCE
-    if kind == "http" and any(
-        options.path == own or options.path.startswith(f"{own}/") for own in _ENGINES_OWN
-    ):
-        what = f"the engine answers {options.path} itself: no message would reach this channel"
-        made.problems.append(Problem(("from", "http", "path"), "JL-C043", what, "begin it with /v1"))
+    key = {"http": "path", "fhir": "base"}.get(kind, "")
+    path = getattr(options, key) if key else ""
+    own = [own for own in _ENGINES_OWN if path == own or path.startswith(f"{own}/")]
+    if own and own != [f"/{kind}"]:
+        what = f"the engine answers {path} itself: no message would reach this channel"
+        hint = "begin it with /v1" if kind == "http" else "`base: /fhir`, or leave it out"
+        made.problems.append(Problem(("from", kind, key), "JL-C043", what, hint))
 
 
 def _made_here(made: Draft) -> None:

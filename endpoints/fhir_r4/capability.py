@@ -47,7 +47,7 @@ def capability(doors: Iterable[Iterable[tuple[str, str]]], since: str, asks: boo
             "description": "An integration engine: what it takes it brings to the systems behind it"
         },
         "fhirVersion": "4.0.1",
-        "format": ["json", "application/fhir+json"],
+        "format": ["json"],
         "rest": [rest],
     }
 

@@ -47,7 +47,7 @@ def wanted(message: Message, sends: Sends, match: Match) -> Wanted:
         return came
     if sends == "update" or (sends == "body" and head.id):
         return _update(head, match)
-    criteria = {"if-none-exist": f"identifier={_identifier(head)}"} if match else {}
+    criteria = {"if-none-exist": _identifier(head)} if match else {}
     return Wanted("POST", head.resource_type, _SENT | criteria, "resource", head)
 
 
@@ -80,8 +80,7 @@ def _as_it_came(message: Message, head: Head) -> Wanted | None:
 
 def _update(head: Head, match: Match) -> Wanted:
     if match:
-        query = urlencode({"identifier": _identifier(head)})
-        return Wanted("PUT", f"{head.resource_type}?{query}", _SENT, "resource", head)
+        return Wanted("PUT", f"{head.resource_type}?{_identifier(head)}", _SENT, "resource", head)
     try:
         asked = understood("PUT", f"{head.resource_type}/{head.id}", "")
     except NotAsked:
@@ -90,12 +89,12 @@ def _update(head: Head, match: Match) -> Wanted:
 
 
 def _identifier(head: Head) -> str:
-    """The first with a system, else the first: `system|value`."""
+    """The first with a system, else the first, as criteria of a search: `identifier=system|value`."""
     known = sorted((one for one in head.identifiers if one.value), key=lambda one: not one.system)
     if not known:
         raise _unfit("`match: identifier`, and the resource has none")
     system, value = (_MARKS.sub(r"\\\1", text) for text in (known[0].system, known[0].value))
-    return f"{system}|{value}" if system else value
+    return urlencode({"identifier": f"{system}|{value}" if system else value})
 
 
 def _unfit(text: str) -> Refused:

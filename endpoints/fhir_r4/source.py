@@ -53,6 +53,8 @@ _PREFER = re.compile(r"(?:^|[,;\s])return=\"?(minimal|representation|OperationOu
 class SourceOptions(DoorOptions):
     """`from: {fhir: {accepts: {Patient: [create, update], Bundle: [transaction]}}}`."""
 
+    makes: ClassVar[str] = "fhir"
+
     base: str = Field(
         "/fhir", pattern=r"^(/[A-Za-z0-9._~-]+)+$", description="the path that it shares with other channels"
     )
