@@ -27,6 +27,7 @@ from router.brokers.embedded import EmbeddedBroker
 from router.brokers.rabbitmq import RabbitBroker
 from router.brokers.rabbitmq_topology import DELAYS_MS, delay_name
 from router.envelope import ENGINES, JOURNAL, queues_of
+from router.groups import GROUPS
 from router.nonces import NONCES
 from router.resends import SEEN
 from router.store import Store, open_store
@@ -70,7 +71,7 @@ def amqp_vhost(_vhost: str) -> Iterator[str]:
         ways = [("adt", "lis"), ("adt", "emr"), ("adt", "batch"), ("orders", "lis"), ("other", "lis")]
         lanes = [queue for way in ways for lanes in range(5) for queue in queues_of(*way, lanes)]
         delayed = [delay_name("jl", step) for step in DELAYS_MS]  # else it comes to the next test's queue
-        own = [spec.name for spec in (BOARD, TRIES, SEEN, NONCES, ALERTS)]
+        own = [spec.name for spec in (BOARD, TRIES, SEEN, NONCES, ALERTS, GROUPS)]
         turns = [turn_queue(name) for name in ("adt", WATCH)]
         for name in (JOURNAL, ENGINES, *own, *turns, *lanes, *delayed):
             queues.queue_delete(name)
