@@ -55,6 +55,8 @@ class Path:
     dict or list; None when there is nothing (an empty text is nothing). `many(node)` gives every node that
     matches, each usable as the `node` of a relative path. Neither raises on absent data.
     `relative` paths want the node at hand (the item of an `each`), others the root of the message.
+    `there(node)` tells, where a scalar does not say it, whether there is something (True, or None): in XML a value
+    is text, and an element may hold no more than attributes.
     For generated code there may be `cell`, or `steps`: the keys and indexes that lead to what `one` gives.
     """
 
@@ -64,6 +66,7 @@ class Path:
     relative: bool = False
     cell: Cell | None = None
     steps: tuple[str | int, ...] = ()
+    there: Callable[[Any], bool | None] | None = None
 
 
 def _any(tree: Any) -> None:

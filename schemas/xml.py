@@ -209,7 +209,10 @@ def compile_path(text: str, namespaces: Mapping[str, str]) -> Path:
     def one(node: Any) -> Any:
         return next((value for item in many(node) if (value := _scalar(item)) is not None), None)
 
-    return Path(text, one, many, relative=text[:1] != "/")
+    def there(node: Any) -> bool | None:
+        return any(map(_holds, many(node))) or None
+
+    return Path(text, one, many, relative=text[:1] != "/", there=there)
 
 
 def items_at(text: str, namespaces: Mapping[str, str]) -> Callable[[Any], list[Element]]:
@@ -245,6 +248,15 @@ def _scalar(found: Any) -> Any:
             return None
         return int(found) if found.is_integer() else Decimal(repr(found))
     return found if isinstance(found, bool) else None
+
+
+def _holds(found: Any) -> bool:
+    """Whether an element, or one in it, has text or an attribute: HL7 V3 says nearly all by attributes."""
+    if _scalar(found) is not None:
+        return True
+    return isinstance(found, Element) and any(
+        value for one in found.iter("*") for value in one.attrib.values()
+    )
 
 
 def _name(name: str, at: str, scope: Mapping[Any, str], known: Prefixes) -> etree.QName:

@@ -143,11 +143,11 @@ def _entry(key: Any, wanted: Any, scope: Scope, at: At) -> Entry | None:
         scope.problem(at, "JL-C110", f"{key!r} is neither a path nor a condition", hint, on_key=True)
         return None
     quantified = isinstance(wanted, Mapping) and any(name in ("any", "all") for name in wanted)
-    read = compile_expression(key, scope, at, every=quantified, on_key=True)
+    wants = wanted.get("exists") if isinstance(wanted, Mapping) and len(wanted) == 1 else None
+    read = compile_expression(key, scope, at, quantified, on_key=True, there=wants is not None)
     judge = _judge(wanted, scope, at)
     if read is None or judge is None:
         return None
-    wants = wanted.get("exists") if isinstance(wanted, Mapping) and len(wanted) == 1 else None
     return Entry(_test(read, judge, wants), read, judge, wants, _among(wanted, scope))
 
 

@@ -163,11 +163,12 @@ def add_text(texts: list[str], value: Any) -> None:
 
 
 def compile_expression(
-    text: str, scope: Scope, at: At = (), every: bool = False, on_key: bool = False
+    text: str, scope: Scope, at: At = (), every: bool = False, on_key: bool = False, there: bool = False
 ) -> Expression | None:
     """An expression to closures; None where it is wrong (the problem is in the scope's list, `on_key` at the key).
 
-    With `every`, or where the first pipe takes a list, it starts from all matches of its path.
+    With `every`, or where the first pipe takes a list, it starts from all matches of its path. With `there` it only
+    has to tell whether there is something, unless it has pipes.
     """
     try:
         if len(text) > MAX_EXPRESSION:
@@ -177,7 +178,7 @@ def compile_expression(
             raise BadPipe("JL-C100", f"an expression has at most {MAX_PIPES} pipes")
         stages = [_stage(pipe, scope) for pipe in pipes]
         wants_list = every or (bool(stages) and stages[0].takes == "list")
-        source = _source(path[1:], scope, wants_list)
+        source = _source(path[1:], scope, wants_list, there and not stages)
     except ValueError as error:
         code, hint = (error.code, error.hint) if isinstance(error, BadPipe) else ("JL-C100", "")
         scope.problem(at, code, str(error), hint, on_key)
@@ -199,7 +200,7 @@ def _stage(pipe: str, scope: Scope) -> Stage:
         raise
 
 
-def _source(path: str, scope: Scope, wants_list: bool) -> dict[str, Any]:
+def _source(path: str, scope: Scope, wants_list: bool, there: bool) -> dict[str, Any]:
     """What an expression starts from. Raises BadPipe."""
     if path.startswith("@") and (path[1:] in ENVELOPE or path.startswith("@header.")):
         return {"other": _envelope(path[1:], scope)}
@@ -221,6 +222,8 @@ def _source(path: str, scope: Scope, wants_list: bool) -> dict[str, Any]:
     of_root = scope.nested and not compiled.relative
     if wants_list:
         return {"read": _values(compiled.many, scope.format.path("").one), "of_root": of_root}
+    if there and compiled.there:
+        return {"read": compiled.there, "of_root": of_root}
     return {"read": compiled.one, "cell": compiled.cell, "steps": compiled.steps, "of_root": of_root}
 
 

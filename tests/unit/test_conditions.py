@@ -14,6 +14,7 @@ from config.errors import Problem
 from schemas.message import Message
 from transforms.conditions import compile_when, literals
 from transforms.library import Library
+from transforms.mapping import Compiler
 from transforms.pipes import pattern, reach
 
 HL7 = registry.formats.get("hl7v2")
@@ -99,6 +100,67 @@ def test_a_condition_that_holds(spec: Any) -> None:
 )
 def test_a_condition_that_does_not_hold(spec: Any) -> None:
     assert not holds(spec)
+
+
+XML = registry.formats.get("xml")
+V3 = XML.decode(
+    """<PRPA xmlns="urn:hl7-org:v3"><id extension="7"/><code code=""/><empty> <in/></empty><void/><note> 发热 </note>
+    <patient><birthTime value="19800101"/></patient><item n="1">5</item><item n="2">20.0</item><flag> </flag>
+    </PRPA>""".encode()
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"$/v3:PRPA/v3:id/@extension": 7}, True),
+        ({"$//v3:id/@extension": ["8", "7"]}, True),
+        ({"$//v3:note": "发热"}, True),  # without the white space around it
+        ({"$//v3:note": {"starts": "发", "contains": "热"}}, True),
+        ({"$//v3:birthTime/@value": {"before": "1980-01-02", "matches": "[0-9]{8}"}}, True),
+        ({"$//v3:item[@n='2']": {"gt": 19}}, True),
+        ({"$//v3:item[@n='2']": 20}, False),  # a text, as it is written
+        ({"$//v3:item": 5}, True),  # the first
+        ({"$//v3:item": {"any": {"gt": 10}}}, True),
+        ({"$//v3:item": {"all": {"gt": 10}}}, False),
+        ({"$//v3:item | count": 2}, True),
+        ({"$//v3:item[3]": {"not": "x"}}, True),
+        ({"$//v3:item[3]": "x"}, False),
+        ({"$//v3:note": {"exists": True}}, True),
+        ({"$//v3:id/@extension": {"exists": True}}, True),
+        ({"$//v3:code/@code": {"exists": True}}, False),  # an empty text is nothing
+        ({"$//v3:id": {"exists": True}}, True),  # what an attribute says is something
+        ({"$//v3:id": {"exists": False}}, False),
+        ({"$//v3:patient": {"exists": True}}, True),  # also deeper in it
+        ({"$//v3:code": {"exists": True}}, False),
+        ({"$//v3:void": {"exists": True}}, False),
+        ({"$//v3:empty": {"exists": False}}, True),
+        ({"$//v3:flag": {"exists": False}}, True),
+        ({"$//v3:nobody": {"exists": False}}, True),
+        ({"any": [{"$//v3:void": {"exists": True}}, {"$//v3:patient": {"exists": True}}]}, True),
+        ({"not": {"$//v3:patient": {"exists": True}}}, False),
+    ],
+    ids=str,
+)
+def test_a_condition_on_xml(spec: Any, expected: bool) -> None:
+    assert holds(spec, V3, "xml") is expected
+
+
+def test_what_exists_in_xml_is_the_same_in_a_map() -> None:
+    spec = {
+        "make": {
+            "patient": {"when": {"$//v3:patient": {"exists": True}}, "make": "yes", "else": "no"},
+            "void": {"when": {"$//v3:void": {"exists": True}}, "make": "yes", "else": "no"},
+            "item": {
+                "from": "$//v3:patient",
+                "make": {"when": {"$./v3:birthTime": {"exists": True}}, "make": "in"},
+            },
+        }
+    }
+    problems: list[Problem] = []
+    made = Compiler(LIBRARY).map({"map": "m", "from": "xml", "to": "json", **spec}, problems, (), None)
+    assert made is not None, problems
+    assert JSON.decode(made.run(V3)) == {"patient": "yes", "void": "no", "item": "in"}
 
 
 def test_json_numbers_and_truth_are_compared_by_value() -> None:
