@@ -165,17 +165,11 @@ def text_of(body: bytes, charset: str = "") -> str:
     if marked:
         text = charsets.decode(body[len(mark) :], [marked]).text
     else:
-        said = declared(body[:300].decode("latin-1"))
+        match = _DECLARED.match(body[:300].decode("latin-1"))
         # A declaration that can be read byte by byte is in no UTF-16, whatever it says.
-        said = said if charsets.codec(said)[:6] not in ("utf-16", "utf-32") else "utf-8"
-        text = charsets.decode(body, [said or "utf-8"], charset).text
+        said = match[1] if match and charsets.codec(match[1])[:6] not in ("utf-16", "utf-32") else "utf-8"
+        text = charsets.decode(body, [said], charset).text
     return text.lstrip("\ufeff \t\r\n")
-
-
-def declared(text: str) -> str:
-    """The charset that a document's declaration names, or ''."""
-    match = _DECLARED.match(text)
-    return match[1] if match else ""
 
 
 def _utf8(body: bytes, charset: str) -> bytes:

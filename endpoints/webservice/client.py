@@ -14,13 +14,14 @@ from config.errors import BadMessage, Problem, Refused
 from config.models import did_you_mean
 from config.registry import nearest
 from endpoints.webservice.envelope import VERSIONS
+from endpoints.webservice.payload import of_text
 from endpoints.webservice.wsdl import Operation
 from schemas import charsets
 from schemas.envelope import ENVELOPE
 from schemas.hl7.message import decode_text
 from schemas.json import Json
 from schemas.message import Message
-from schemas.xml import Element, Xml, declared, text_of
+from schemas.xml import Element, Xml, text_of
 
 BODY = "$body"
 Value = str | bool | int | float
@@ -157,8 +158,8 @@ def result_of(
 ) -> Result:
     """What stands in an answer's element: its only result, or that called `name`, whatever namespaces it has.
 
-    A result that is text is that text, in the charset that it says it is in; one that has elements is XML, and so are
-    several. Raises ValueError where it is no Base64.
+    A result that is text is that text; one that has elements is XML, and so are several. Raises ValueError where it
+    is no Base64.
     """
     element, text = _found(child, operation, name)
     inner = [one for one in element if isinstance(one.tag, str)]
@@ -170,7 +171,7 @@ def result_of(
     )
     if form == "base64":
         return Result(base64.b64decode("".join(said.split()), validate=True), "")
-    return Result(_in_its_charset(said), format_of(said))
+    return Result(of_text(said).body, format_of(said))
 
 
 def _found(child: Element, operation: Operation, name: str) -> tuple[Element, bool]:
@@ -190,15 +191,6 @@ def _document(element: Element) -> bytes:
     kept = [prefix for prefix, uri in alone.nsmap.items() if prefix and uri not in VERSIONS]
     etree.cleanup_namespaces(alone, keep_ns_prefixes=kept)
     return etree.tostring(alone, encoding="UTF-8", with_tail=False)
-
-
-def _in_its_charset(text: str) -> bytes:
-    """A document that says `encoding="gb2312"` inside of an envelope in UTF-8 is written as it says."""
-    codec = charsets.codec(declared(text.lstrip()[:300]))
-    try:
-        return text.encode(codec or "utf-8")
-    except UnicodeError:
-        return text.encode("utf-8", "replace")
 
 
 def format_of(text: str) -> str:

@@ -3,153 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar
 
 import structlog
 from lxml import etree
-from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from config.errors import BadMessage, Problem, Refused, Unreachable
-from config.models import did_you_mean
-from config.registry import nearest
-from config.tls import ClientTls
-from config.units import Size
+from config.errors import Refused, Unreachable
 from endpoints.base import Ground
 from endpoints.rest.media import content_type
-from endpoints.rest.sending import Sending, SendOptions
+from endpoints.rest.sending import Sending
 from endpoints.webservice import envelope, mtom
-from endpoints.webservice.client import Arguments, Call, Form, Result, format_of, problems_of, result_of
+from endpoints.webservice.calling import DestinationOptions, address_of, blocks_of
+from endpoints.webservice.client import Call, Result, format_of, result_of
 from endpoints.webservice.envelope import SOAP11, SOAP12, Envelope, NoEnvelope, Version
-from endpoints.webservice.security import Security, username_token
-from endpoints.webservice.verdict import Judge, Name, path_of
-from endpoints.webservice.wsdl import BadWsdl, Contract, load
-from schemas.base import BadPath
+from endpoints.webservice.security import username_token
+from endpoints.webservice.verdict import Judge
+from endpoints.webservice.wsdl import BadWsdl, Contract
 from schemas.message import LARGE, Message, Receipt
-from schemas.xml import Element, Xml
 
 log = structlog.get_logger()
 
-_XML = Xml()
 _FOR_GOOD = {"Client", "Sender", "MustUnderstand", "VersionMismatch", "DataEncodingUnknown"}
 _FAULTS = ("Client", "Server", "Sender", "Receiver")
 _MAX_TEXT = 300  # characters of a fault's own words
-
-
-def _values(said: Any) -> Any:
-    """`0` or `["0", "0000"]`: what a path may be, as text."""
-    listed = said if isinstance(said, list) else [said]
-    return [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in listed]
-
-
-Values = Annotated[
-    tuple[str, ...], BeforeValidator(_values, json_schema_input_type=tuple[str, ...] | str | int)
-]
-
-
-class DestinationOptions(SendOptions):
-    """`send: {soap: {wsdl: wsdl/lis.wsdl, operation: SendResult}}`."""
-
-    wsdl: str = Field(min_length=1, description="a file of the site; what it imports lies there too")
-    operation: str = Field(min_length=1, description="the one that is called")
-    url: str = Field("", pattern=r"^(https?://[^/\s].*)?$", description="in place of the WSDL's address")
-    arguments: Arguments = Field(
-        {},
-        repr=False,
-        description="`{action: A04, message: $body}`, also `$@id`, `$@header.NAME`; `$body` alone: all of them, as a "
-        "JSON object or as the operation's element in XML. By default the only argument is the body",
-    )
-    form: Form = Field("text", description="how the body stands in its argument; `text` is escaped")
-    header: Mapping[str, Any] = Field(
-        {}, repr=False, description="blocks of the SOAP header: `{Login: {'@xmlns': 'urn:x', User: u}}`"
-    )
-    security: Security | None = Field(None, description="WS-Security: a UsernameToken")
-    mtom: Size | None = Field(
-        None, description="texts in Base64 from this size on go beside the envelope: `64KB`"
-    )
-    soap: Literal["1.1", "1.2", ""] = Field(
-        "", description="by default what the WSDL has, 1.1 where it has both"
-    )
-    soap_action: str | None = Field(None, description="in place of the WSDL's")
-    charset: str = Field("UTF-8", description="of the request: `GBK`")
-    result: str = Field(
-        "", description="which of several results is the answer; by default the only one, or all as XML"
-    )
-    result_form: Literal["text", "base64"] = Field(
-        "text", description="`base64`: the answer is the bytes in it"
-    )
-    convention: Name = Field("plain", description="whose yes and no: `hip` typeCode, `call` ResultCode")
-    yes: Mapping[str, Values] = Field(
-        {}, description='what a yes is: `{$/Response/Code: ["0"]}`, `{$.code: 0}`'
-    )
-    again: Mapping[str, Values] = Field({}, description="a no that is tried again")
-
-    @field_validator("charset")
-    @classmethod
-    def _writable(cls, charset: str) -> str:
-        try:
-            etree.tostring(etree.Element("a"), encoding=charset)
-        except LookupError:
-            raise ValueError(f"XML cannot be written in {charset!r}") from None
-        return charset.upper()
-
-    @field_validator("header")
-    @classmethod
-    def _buildable(cls, header: Mapping[str, Any]) -> Mapping[str, Any]:
-        try:
-            _blocks(header)
-        except BadMessage as error:
-            raise ValueError(error.text) from None
-        return header
-
-    @model_validator(mode="after")
-    def _fits(self) -> DestinationOptions:
-        if self.tls != ClientTls() and self.url and not self.url.startswith("https:"):
-            raise ValueError("tls needs an https url")
-        return self
-
-    def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
-        for key in ("yes", "again"):
-            for text in getattr(self, key):
-                try:
-                    path_of(text)
-                except BadPath as error:
-                    problems.append(Problem((key, text), "JL-C101", str(error), error.nearest, on_key=True))
-        try:
-            contract = load(site / self.wsdl, site)
-        except BadWsdl as error:
-            problems.append(Problem(("wsdl",), error.code, error.text, error.hint))
-            return ()
-        problems += _problems(self, contract)
-        return [(site / self.wsdl).parent / name for name in contract.files]
-
-
-def _problems(options: DestinationOptions, contract: Contract) -> list[Problem]:
-    """What does not fit the WSDL."""
-    problems: list[Problem] = []
-    operation = contract.operations.get(options.operation)
-    if operation is None:
-        hint = did_you_mean(nearest(options.operation, contract.operations), sorted(contract.operations))
-        what = f"{options.wsdl} has no operation {options.operation!r}"
-        problems.append(Problem(("operation",), "JL-C140", what, hint))
-    else:
-        problems += problems_of(operation, options.arguments)
-    if options.soap and options.soap not in contract.versions:
-        has = ", ".join(sorted(contract.versions))
-        problems.append(Problem(("soap",), "JL-C142", f"{options.wsdl} has SOAP {has} alone"))
-    if not _address(options, contract):
-        what = f"{options.wsdl} says no address"
-        problems.append(Problem(("wsdl",), "JL-C142", what, "write `url`"))
-    return problems
-
-
-def _address(options: DestinationOptions, contract: Contract) -> str:
-    return options.url or next((one for one in contract.addresses if one.startswith(("http:", "https:"))), "")
-
-
-def _blocks(header: Mapping[str, Any]) -> list[Element]:
-    return [_XML.build({name: value}) for name, value in header.items()]
 
 
 class _Ready:
@@ -157,10 +35,10 @@ class _Ready:
 
     def __init__(self, options: DestinationOptions, contract: Contract, format: str) -> None:
         """Raises BadWsdl where the operation or its address is not there: the file was changed since the check."""
-        operation = contract.operations.get(options.operation)
-        self.url = _address(options, contract)
+        operation = contract.operations.get(options.called)
+        self.url = address_of(options, contract)
         if operation is None or not self.url:
-            raise BadWsdl("JL-C140", f"{options.wsdl} has no operation {options.operation!r}, or no address")
+            raise BadWsdl("JL-C140", f"{contract.main} has no operation {options.called!r}, or no address")
         self.operation = operation
         version = options.soap or ("1.1" if "1.1" in contract.versions else "1.2")
         self.version: Version = SOAP12 if version == "1.2" else SOAP11
@@ -225,7 +103,7 @@ class SoapDestination:
 
     def _read(self) -> _Ready:
         site = Path(self.ground.base_dir)
-        return _Ready(self.options, load(site / self.options.wsdl, site), self.ground.format)
+        return _Ready(self.options, self.options.contract(site), self.ground.format)
 
     async def _read_again(self) -> _Ready:
         try:
@@ -237,7 +115,7 @@ class SoapDestination:
         """The request's content type and body. Raises Refused (JL-E423)."""
         options, version = self.options, ready.version
         child = ready.call.request(message)
-        blocks = _blocks(options.header)
+        blocks = blocks_of(options.header)
         if options.security is not None:
             blocks.append(username_token(options.security, self.ground.now(), version.namespace))
         root = envelope.build(version, child, blocks)
