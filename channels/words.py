@@ -24,6 +24,7 @@ _FORMATS = {
 _KINDS = {
     "mllp": ("MLLP", "MLLP"),
     "tcp": ("TCP", "TCP"),
+    "mail": ("e-mail", "电子邮件"),
     "http": ("HTTP", "HTTP"),
     "file": ("file", "文件"),
     "channel": ("channel", "通道"),
