@@ -101,6 +101,22 @@ def test_the_same_message_twice_makes_the_same_bundle() -> None:
     assert made.run(HL7.decode(text)) == made.run(HL7.decode(text))
 
 
+@pytest.mark.parametrize("name", ["merge-to-fhir", "v3-merge-to-fhir"])
+def test_a_record_may_keep_a_patient_who_is_replaced_as_it_is(tmp_path: Path, name: str) -> None:
+    text = LIBRARY.map_file(name).read_text("utf-8")
+    assert "replaced: told " in text
+    (tmp_path / f"{name}.yaml").write_text(text.replace("replaced: told ", "replaced: mentioned "))
+    own = Library([tmp_path, SHIPPED_MAPS], [ROOT / "schemas" / "tables"]).map(name, problems := [])
+    assert own is not None, problems
+    given = own.source.decode(own_tests(name)[0]["given"].encode())
+    told, mentioned = (json.loads(made.run(given))["entry"][1] for made in (compiled(name), own))
+    assert told["resource"] == mentioned["resource"]
+    assert told["resource"]["active"] is False
+    assert told["request"] == {"method": "PUT", "url": "Patient?identifier=urn:id:HIS|P0002"}
+    key = "identifier=urn:id:HIS|P0002"
+    assert mentioned["request"] == {"method": "POST", "url": "Patient", "ifNoneExist": key}
+
+
 # What another converter makes of the same messages: expected bundles in the corpus beside the repository.
 
 KEY_PATHS = {
