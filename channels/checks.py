@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from channels import fhir_checks
+from channels.alerts import alerts_of
 from channels.between import behind, between
 from channels.callers import callers_of
 from channels.compile import Draft
@@ -81,6 +82,7 @@ def across(drafts: list[Draft], unread: Collection[str], settings: Settings, cal
     between(drafts, unread)
     for made in drafts:
         callers_of(made, settings, callers)
+        alerts_of(made, settings)
         _keep(made, settings, drafts)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from channels.collecting import Collect
 from channels.model import Branch, Channel, ChannelText, Retry
-from config.alert_settings import ALERTS
+from config.alert_settings import ALERTS, AlertSettings
 from schemas.validation.base import Validation
 
 # Sources within the engine: nobody waits there for a reply.
@@ -55,6 +55,7 @@ class Way:
     index: tuple[str, ...] = ()
     reply: str = "accepted"
     timeout_s: float = 0.0
+    alert: AlertSettings = field(default_factory=AlertSettings)
 
     @property
     def answers(self) -> bool:
@@ -83,6 +84,7 @@ def way_of(channel: Channel, text: ChannelText, others: Iterable[Channel] = ()) 
         index=tuple(channel.index),
         reply=channel.reply,
         timeout_s=channel.timeout_s,
+        alert=channel.alert,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from channels.collecting import Collect
 from channels.model import Retry
 from channels.way import DOORLESS, Stop, Way
-from config.alert_settings import ALERTS
+from config.alert_settings import ALERTS, AlertSettings
 
 Language = Literal["en", "zh"]
 
@@ -188,7 +188,8 @@ def _english(way: Way) -> list[str]:
         first.append(replies.get(way.reply, answered))
     if way.index:
         first.append(f"The journal finds it by {', '.join(way.index)}.")
-    return [" ".join(first), *(_english_stop(way, stop) for stop in way.stops), *_retries(way, "en")]
+    stops = (_english_stop(way, stop) for stop in way.stops)
+    return [" ".join(first), *stops, *_retries(way, "en"), *_alerts(way, "en")]
 
 
 def _english_stop(way: Way, stop: Stop) -> str:
@@ -236,7 +237,8 @@ def _chinese(way: Way) -> list[str]:
         first.append(replies.get(way.reply, answered))
     if way.index:
         first.append(f"日志按 {'、'.join(way.index)} 检索。")
-    return ["".join(first), *(_chinese_stop(way, stop) for stop in way.stops), *_retries(way, "zh")]
+    stops = (_chinese_stop(way, stop) for stop in way.stops)
+    return ["".join(first), *stops, *_retries(way, "zh"), *_alerts(way, "zh")]
 
 
 def _chinese_stop(way: Way, stop: Stop) -> str:
@@ -302,3 +304,21 @@ def _retry(retry: Retry, names: list[str], lang: Language) -> str:
         f"{whose} fails is tried again after {first}, then {retry.factor:g} times longer each time, up to {longest}; "
         f"after {end} {then}."
     )
+
+
+def _alerts(way: Way, lang: Language) -> Iterator[str]:
+    """One line of what somebody is told of, where the channel itself says it."""
+    alert, zh, told = way.alert.over(AlertSettings()), lang == "zh", []
+    if alert.silent is not None:
+        limit = duration(alert.silent, lang) + (f" ({alert.hours})" if alert.hours else "")
+        told.append(f"没有报文达 {limit}" if zh else f"nothing comes for {limit}")
+    if alert.oldest is not None:
+        limit = duration(alert.oldest, lang)
+        told.append(f"报文等待超过 {limit}" if zh else f"a message waits for longer than {limit}")
+    if alert.dead is not None:
+        told.append(
+            f"一小时内死信达 {alert.dead} 条" if zh else f"{alert.dead} are dead letters within an hour"
+        )
+    if told:
+        said = either(told, lang)
+        yield f"告警条件：{said}。" if zh else f"An alert is opened when {said}."

@@ -87,5 +87,8 @@ class AlertSettings(BaseModel):
     )
 
     def over(self, site: AlertSettings) -> AlertSettings:
-        """This, and where it says nothing what the site says."""
-        return site.model_copy(update=self.model_dump(exclude_none=True))
+        """What counts: this, and where it says nothing what the site says. `never` is then None too."""
+        said = {name: getattr(self, name) or getattr(site, name) for name in type(self).model_fields}
+        return self.model_construct(
+            **{k: None if v in (math.inf, sys.maxsize) else v for k, v in said.items()}
+        )

@@ -11,6 +11,8 @@ from endpoints.base import Doorless, Options
 class SourceOptions(Options):
     """`from: {alerts: {}}`: each alert of the engine is a message when it is opened, and when it is over."""
 
+    makes: ClassVar[str] = "json"
+
 
 @registry.source("alerts")
 class AlertSource(Doorless):

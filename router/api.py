@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endpoints.limits import problem
-from router import api_destinations, api_messages, api_reload, api_replay
+from router import api_alerts, api_destinations, api_messages, api_reload, api_replay
 from router.alerts.kinds import texts
 from router.board import Board
 from router.brokers.base import BrokerDown
@@ -60,6 +60,7 @@ def mount(engine: Engine) -> None:
         protected += [
             _operate(engine),
             api_messages.routes(engine.store),
+            api_alerts.routes(engine.all_alerts),
             api_destinations.routes(destinations),
             api_replay.mount(engine),
         ]

@@ -37,7 +37,7 @@ def routes(store: Store) -> APIRouter:
         def look() -> Any:
             query = Query(
                 text=text, channel=channel, destination=destination, state=state,  # type: ignore[arg-type]
-                kind=kind, code=code, index=_values(index), since_ms=_ms(since), until_ms=_ms(until),
+                kind=kind, code=code, index=_values(index), since_ms=ms_of(since), until_ms=ms_of(until),
             )  # fmt: skip
             return store.search(query, limit, after)
 
@@ -65,7 +65,7 @@ def _values(index: tuple[str, ...]) -> Mapping[str, str]:
     return dict(one.split("=", 1) for one in index)
 
 
-def _ms(moment: datetime | None) -> int | None:
+def ms_of(moment: datetime | None) -> int | None:
     return int(moment.timestamp() * 1000) if moment is not None else None
 
 

@@ -122,6 +122,23 @@ def apply(
 
 
 @app.command()
+def alerts(
+    state: Annotated[
+        Literal["open", "closed", "all"], typer.Option(help="Those that are over too. 状态")
+    ] = "open",
+    channel: Annotated[str, typer.Option("--channel", "-c")] = "",
+    since: Annotated[str, typer.Option(help="Open since then at any time: 30m, 24h ago, 2026-01-31.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
+) -> None:
+    """What is not well in the running engine, and what was not lately. Exit code 1: some are open. 告警"""
+    from router.commands.alerts import show
+    from router.commands.asking import time_ms
+
+    chosen = "" if state == "all" else state
+    raise typer.Exit(show(settings(), chosen, channel, time_ms(since), as_json=as_json))
+
+
+@app.command()
 def check(
     form: Annotated[
         str, typer.Option("--format", help="text, json, or sarif for code hosts and editors.")

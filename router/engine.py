@@ -154,6 +154,10 @@ class Engine:
             self.posts[way] = Post(self.queues, self.settings.stop_within, lambda: self._still_fed(way))
         return self.posts[way]
 
+    def all_alerts(self) -> list[Alert]:
+        """Those that are open, and the latest that are over."""
+        return [*self.open_alerts(), *self.alerts.closed]
+
     @property
     def store(self) -> Store:
         assert self._store is not None, "only the role `journal` has a database"

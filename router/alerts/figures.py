@@ -7,8 +7,6 @@ messages in and whoever delivers them, and over restarts. While the journal is a
 from __future__ import annotations
 
 import asyncio
-import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -79,7 +77,7 @@ class Figures:
         limits = {
             channel.name: (alert.silent * 1000, alert.hours)
             for channel, alert in wanted
-            if alert.silent is not None and alert.silent < math.inf and channel.kind != ALERTS
+            if alert.silent is not None and channel.kind != ALERTS
         }
         if not limits:
             return
@@ -105,7 +103,7 @@ class Figures:
         limits = {
             (channel.name, branch.name): (alert.oldest, queues_of_branch(channel, branch))
             for channel, alert in wanted
-            if alert.oldest is not None and alert.oldest < math.inf
+            if alert.oldest is not None
             for branch in channel.branches
         }
         if not limits:
@@ -132,11 +130,7 @@ class Figures:
     async def _died(
         self, wanted: Sequence[tuple[Channel, AlertSettings]], found: Findings, now_ms: int
     ) -> None:
-        limits = {
-            channel.name: alert.dead
-            for channel, alert in wanted
-            if alert.dead is not None and alert.dead < sys.maxsize
-        }
+        limits = {channel.name: alert.dead for channel, alert in wanted if alert.dead is not None}
         if not limits:
             return
         since = {

@@ -68,6 +68,11 @@ class Lookout(Chore):
             self._waiting.cancel()
         await self._turn.stop()
 
+    @property
+    def watches(self) -> bool:
+        """Whether it is this process's turn."""
+        return self._turn.held
+
     async def once(self) -> None:
         """One look. Raises BrokerDown where it goes away meanwhile: what was found is found again."""
         now_ms = self._now_ms()
@@ -78,7 +83,7 @@ class Lookout(Chore):
             await self._book.opened(Opened(self.away.id, _AWAY, self.away.fact, self.away.opened_ms))
             self.away = None
         self._away_ms = 0
-        if not self._turn.held:
+        if not self.watches:
             self._judge = Judge()
             if self._waiting is None or self._waiting.done():
                 self._waiting = asyncio.create_task(self._turn.wait(), name="turn of alerts")

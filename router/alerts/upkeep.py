@@ -19,6 +19,7 @@ from router.blobs import Blobs
 
 _DAY_S = 86_400
 _AGAIN_MS = 3_600_000
+_PATIENCE_S = 1.0
 
 
 class Upkeep:
@@ -37,7 +38,7 @@ class Upkeep:
     async def look(self, channels: Sequence[Channel], found: Findings, now_ms: int) -> None:
         if self._looking is None:
             self._looking = asyncio.ensure_future(asyncio.to_thread(self._look, channels, now_ms))
-            await asyncio.wait([self._looking], timeout=1)
+            await asyncio.wait([self._looking], timeout=_PATIENCE_S)
         if self._looking.done():
             self._last, self._looking = self._looking.result(), None
             found.raised.update(self._last)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
+
+from config.units import seconds
+from router.clock import now_ms
+from router.search import BadQuery
 
 if TYPE_CHECKING:
     from router.search import Story
@@ -54,3 +59,19 @@ def opened(id: str) -> Callable[[Store], Story]:
         return story
 
     return question
+
+
+def time_ms(text: str) -> int | None:
+    """`24h` ago, or a date and time in this machine's zone."""
+    if not text:
+        return None
+    try:
+        return now_ms() - int(seconds(text) * 1000)
+    except ValueError:
+        pass
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        raise BadQuery(
+            "JL-J004", f"{text!r} is no time: write 30m, 24h, 7d, 2026-01-31 or 2026-01-31T08:00"
+        ) from None

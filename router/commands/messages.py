@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from config.units import seconds
 from router.clock import now_ms
-from router.commands.asking import ask, opened, print_json, print_story
+from router.commands.asking import ask, opened, print_json, print_story, time_ms
 from router.search import LOOK, PAGE, BadQuery, Query
 
 if TYPE_CHECKING:
@@ -100,7 +98,7 @@ def dead(
 @app.command()
 def counts(since: Since = "24h", as_json: Json = False) -> None:
     """Conservation: accepted = delivered + dead + waiting, per channel and destination. 收发核对"""
-    since_ms = _time_ms(since) or 0
+    since_ms = time_ms(since) or 0
     lines = ask(lambda store: store.counts(since_ms))
     if as_json:
         print_json([asdict(line) for line in lines])
@@ -202,25 +200,9 @@ def _query(
         index={name: value for name, _, value in pairs},
         kind=kind,
         code=code,
-        since_ms=_time_ms(since),
-        until_ms=_time_ms(until),
+        since_ms=time_ms(since),
+        until_ms=time_ms(until),
     )
-
-
-def _time_ms(text: str) -> int | None:
-    """`24h` ago, or a date and time in this machine's zone."""
-    if not text:
-        return None
-    try:
-        return now_ms() - int(seconds(text) * 1000)
-    except ValueError:
-        pass
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
-        raise BadQuery(
-            "JL-J004", f"{text!r} is no time: write 30m, 24h, 7d, 2026-01-31 or 2026-01-31T08:00"
-        ) from None
 
 
 def _save(story: Story, file: Path) -> None:

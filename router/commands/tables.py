@@ -15,6 +15,7 @@ from router.destinations import Shown
 from router.search import RELATIVES, Count, DeadLetters, Delivery, Found, Page, Story
 
 if TYPE_CHECKING:
+    from router.api_alerts import Shown as Alert
     from router.replay_jobs import Job
 
 _STATES = {
@@ -74,6 +75,15 @@ def print_destinations(shown: Sequence[Shown]) -> None:
             what = f"[red]lane {lane} held 挂起[/]"
             table.add_row("", "", what, "", _time(h.since_ms), escape(f"{h.id}: {h.code}: {h.reason}"))
     _console().print(table if shown else "no destinations 无目的地")
+
+
+def print_alerts(shown: Sequence[Alert]) -> None:
+    table = _table("alert", "channel", "destination", "opened", "closed", "")
+    for a in shown:
+        what = a.what if a.closed_ms else f"[red]{a.what}[/]"
+        times = (_time(a.opened_ms), _time(a.closed_ms) if a.closed_ms else "open 未恢复")
+        table.add_row(what, a.channel, a.destination, *times, escape(f"{a.english} {a.chinese}"))
+    _console().print(table if shown else "no alerts 无告警")
 
 
 def print_jobs(jobs: Sequence[Job]) -> None:
