@@ -115,7 +115,9 @@ class World:
         self.oldest: dict[tuple[str, str], int] = {}
         self.looked = True
         branch = Such(name="lis", retry=Such(for_s=86_400.0))
-        self.channels: Any = [Such(name="adt", kind=kind, alert=own, branches=[branch], lanes=0)]
+        self.channels: Any = [
+            Such(name="adt", kind=kind, alert=own, branches=[branch], lanes_to=lambda name: 0)
+        ]
         me: Any = self
         self.figures = Figures(me, me, me, me, lambda: self.mine, site, NOON - 2 * HOUR)
 
