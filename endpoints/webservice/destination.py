@@ -79,9 +79,10 @@ class SoapDestination:
         headers = {"content-type": kind} | ({"idempotency-key": message.id} if message.id else {})
         if ready.version is SOAP11:
             headers["soapaction"] = f'"{ready.action}"'
-        status, reason, said, answer = await self._way.ask("POST", ready.url, headers, body)
-        heard = (ready, status, reason, said, answer)
-        return await asyncio.to_thread(self._heard, *heard) if len(answer) > LARGE else self._heard(*heard)
+        answer = await self._way.ask("POST", ready.url, headers, body)
+        if len(answer.body) > LARGE:
+            return await asyncio.to_thread(self.receipt, *answer)
+        return self.receipt(*answer)
 
     def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
         """`answer` is an envelope, or what its result holds; of a Fault's code its text."""
@@ -99,7 +100,7 @@ class SoapDestination:
                 raise self._way.no(status, "", headers, answer) from None
             held = Result(answer, format_of(answer[:100].decode("utf-8", "replace")))
             return self._judge.judge(str(status), held)
-        return self._heard(ready, status, "", headers, answer)
+        return self.receipt(status, "", headers, answer)
 
     def _read(self) -> _Ready:
         site = Path(self.ground.base_dir)
@@ -127,10 +128,9 @@ class SoapDestination:
         kind = f"{version.media_type}; charset={options.charset}" + (f'; action="{action}"' if action else "")
         return kind, envelope.written(root, options.charset)
 
-    def _heard(
-        self, ready: _Ready, status: int, reason: str, headers: Mapping[str, str], answer: bytes
-    ) -> Receipt:
+    def receipt(self, status: int, reason: str, headers: Mapping[str, str], answer: bytes) -> Receipt:
         """A fault counts whatever the status; else the status; then the result. Raises Refused and Unreachable."""
+        ready = self._ready = self._ready or self._read()
         no = None if 200 <= status < 300 else self._way.no(status, reason, headers, answer)
         if isinstance(no, Unreachable):  # busy, or a gateway's own words
             raise no
@@ -142,7 +142,7 @@ class SoapDestination:
             if no is None and not ready.operation.answer:  # one that the WSDL gives no answer
                 return Receipt(str(status))
             raise no or _none(str(error)) from None
-        if found.child.tag == found.version.tag("Fault"):
+        if etree.QName(found.child).localname == "Fault":
             raise self._fault(*_fault(found), status, answer)
         if no is not None:
             raise no
@@ -161,10 +161,10 @@ class SoapDestination:
 
     def _fault(self, code: str, text: str, status: int, answer: bytes) -> Refused:
         """By the code's first part: `soap:Client.Authentication` is the Client's; by the status where it is another."""
-        plain = code.rpartition(":")[2].partition(".")[0]
+        plain = code.partition("/")[0].rpartition(":")[2].partition(".")[0]
         again = plain in ("Server", "Receiver") or (plain not in _FOR_GOOD and status >= 500)
         said = " ".join(text.split())[:_MAX_TEXT]
-        return Refused("JL-E420", f"Fault {code}: {said}", retry=again, answer=answer)
+        return Refused("JL-E420", f"Fault {code[:_MAX_TEXT]}: {said}", retry=again, answer=answer)
 
 
 def _none(why: str) -> Unreachable:
@@ -172,12 +172,11 @@ def _none(why: str) -> Unreachable:
 
 
 def _fault(found: Envelope) -> tuple[str, str]:
-    """Code and text of a Fault, whether its parts have a namespace or not."""
-    if found.version is SOAP12:
-        tag = found.version.tag
-        codes = [one.text or "" for one in found.child.iterfind(f"{tag('Code')}//{tag('Value')}")]
-        return "/".join(one.strip() for one in codes), found.child.findtext(
-            f"{tag('Reason')}/{tag('Text')}"
-        ) or ""
-    parts = {etree.QName(one).localname: one.text or "" for one in found.child if isinstance(one.tag, str)}
-    return parts.get("faultcode", "").strip(), parts.get("faultstring", "")
+    """Code and text of a Fault, whether its parts have a namespace or not; subcodes of SOAP 1.2 stand behind a `/`."""
+    parts = {etree.QName(one).localname: one for one in found.child if isinstance(one.tag, str)}
+    if "Code" in parts:
+        codes = [one.text or "" for one in parts["Code"].iterfind(".//{*}Value")]
+        reason = parts["Reason"].findtext("{*}Text") if "Reason" in parts else ""
+        return "/".join(one.strip() for one in codes), reason or ""
+    said = {name: one.text or "" for name, one in parts.items()}
+    return said.get("faultcode", "").strip(), said.get("faultstring", "")

@@ -19,6 +19,7 @@ from schemas.validation.xsd import Schema
 from schemas.xml import Element
 
 MAX_FILE = 10_000_000  # bytes
+MAX_KNOWN = 100  # WSDLs
 _WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
 _XS = "{http://www.w3.org/2001/XMLSchema}"
 _ADDRESSES = tuple(f"{{http://schemas.xmlsoap.org/wsdl/{soap}/}}address" for soap in ("soap", "soap12"))
@@ -107,8 +108,30 @@ class Contract:
 def load(file: Path, folder: Path, text: bytes | None = None) -> Contract:
     """Reads a WSDL and all that it imports; every file must be in `folder`. Raises BadWsdl.
 
-    `text`: what stands in the WSDL, where there is no such file. Blocks, and takes half a second the first time.
+    `text`: what stands in the WSDL, where there is no such file. Blocks, and takes half a second the first time. A
+    hundred channels of one WSDL read it once, while its files stay as they are.
     """
+    known = _KNOWN.get((file, folder, text))
+    if known is None or not _as_it_was(known, file, text):
+        known = _loaded(file, folder, text)
+        if len(_KNOWN) >= MAX_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[file, folder, text] = known
+    return known
+
+
+def _as_it_was(known: Contract, file: Path, text: bytes | None) -> bool:
+    try:
+        return all(
+            (file.parent / name).read_bytes() == body
+            for name, body in known.files.items()
+            if text is None or name != known.main
+        )
+    except OSError:
+        return False
+
+
+def _loaded(file: Path, folder: Path, text: bytes | None) -> Contract:
     try:
         from zeep.exceptions import Error
         from zeep.settings import Settings
@@ -140,6 +163,9 @@ def load(file: Path, folder: Path, text: bytes | None = None) -> Contract:
     main = file.name
     schema, doubt = _schema(reader.read)
     return Contract(operations, frozenset(versions), tuple(addresses), reader.read, main, schema, doubt)
+
+
+_KNOWN: dict[tuple[Path, Path, bytes | None], Contract] = {}
 
 
 class _Files:

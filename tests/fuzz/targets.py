@@ -18,7 +18,8 @@ from typing import Any
 from sites import callers_with_tokens, check_channel
 
 from config import registry
-from config.errors import BadMessage
+from config.errors import BadMessage, Refused, Unreachable
+from endpoints.base import Ground
 from endpoints.callers import signature
 from endpoints.callers.tokens import TokenBook
 from endpoints.hl7.answers import Answers, control_id, head
@@ -61,6 +62,17 @@ PARTS = (
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n'
     b"Content-Type: application/pdf\r\n\r\n%PDF\r\n"
     b"--x--\r\n"
+)
+_SOAP = (
+    b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><R><CallResult>%s</CallResult></R>'
+    b"</s:Body></s:Envelope>"
+)
+_INCLUDE = b'<x:Include xmlns:x="http://www.w3.org/2004/08/xop/include" href="cid:d"/>'
+SOAP = (
+    _SOAP % b"<![CDATA[<Response><ResultCode>0</ResultCode></Response>]]>",
+    _SOAP % b'<a xmlns="urn:hl7-org:v3"><acknowledgement typeCode="AA"/></a>',
+    _SOAP.replace(b"R>", b"s:Fault>") % b"",
+    b"--b\r\nContent-ID: <r>\r\n\r\n" + _SOAP % _INCLUDE + b"\r\n--b\r\nContent-ID: <d>\r\n\r\n1\r\n--b--",
 )
 LAYOUT = {"charset": "GB18030", "records": {"H": {"day": 8}, "D": {"id": 5, "name": 10, "amount": 10}}}
 SPECS: dict[str, tuple[Any, tuple[bytes, ...]]] = {
@@ -210,6 +222,22 @@ def _token(data: bytes) -> None:
     assert TokenBook(callers_with_tokens()).find(data.decode("latin-1"), 1767571200.0) is None
 
 
+@cache
+def _service(convention: str) -> Any:
+    """A destination that calls a web service."""
+    kind = registry.destinations.get("soap")
+    options = kind.Options(convention=convention, url="http://127.0.0.1:1/")
+    return kind(options, Ground("fuzz", "xml"))
+
+
+def _soap_answer(data: bytes) -> None:
+    """An envelope, or a package with one in it, as a web service answers."""
+    for kind in ("text/xml; charset=gbk", 'multipart/related; boundary="b"; start="<r>"'):
+        for convention in ("hip", "call"):
+            with suppress(Refused, Unreachable):
+                _service(convention).receipt(200, "", {"content-type": kind}, data)
+
+
 def _batch(data: bytes) -> None:
     assert isinstance(holds_several(data), bool)
     for message in unwrapped([data[:50], data[50:]]):
@@ -275,6 +303,13 @@ def targets() -> list[Target]:
         ),
         Target("hl7 batch", _batch, (BATCH, HL7), words=(*segments, b"FHS|", b"BHS|", b"BTS|", b"FTS|")),
         Target("hl7 answer", read_ack, (b"MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|AA|1\r", HL7), (), segments),
+        Target(
+            "soap answer",
+            _soap_answer,
+            SOAP,
+            (),
+            (*marks, b"--b", b"cid:", b"\r\n", b"Fault", b"xop:Include"),
+        ),
         Target("gzip", _unpacked, _packed(), (Limit,), (b"\x1f\x8b\x08",)),
         Target("validate hl7v2", _validated, given, words=segments),
         Target("validate fhir", _validated_fhir, (FHIR,), words=braces),

@@ -235,6 +235,30 @@ async def test_a_fault_says_whether_another_try_can_help(
 
 
 @pytest.mark.parametrize(
+    ("inner", "told", "again"),
+    [
+        (
+            "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>m:Full</s:Value><s:Subcode><s:Value>m:Bed"
+            "</s:Value></s:Subcode></s:Subcode></s:Code><s:Reason><s:Text xml:lang='zh'>床位已满</s:Text>"
+            "<s:Text xml:lang='en'>full</s:Text></s:Reason></s:Fault>",
+            "s:Sender/m:Full/m:Bed: 床位已满",
+            False,
+        ),
+        ("<Fault><faultcode>Server</faultcode><faultstring/></Fault>", "Server: $", True),
+        ("<s:Fault><s:faultcode>Client</s:faultcode></s:Fault>", "Client: $", False),
+        ("<s:Fault/>", ": $", True),
+    ],
+)
+async def test_a_fault_is_one_however_it_is_written(
+    sender: Sender, inner: str, told: str, again: bool
+) -> None:
+    destination = await sender(always(lambda: says(envelope(inner, "1.2"), 500)))
+    with pytest.raises(Refused, match=f"JL-E420: Fault {told}") as caught:
+        await destination.send(MESSAGE)
+    assert caught.value.retry == again
+
+
+@pytest.mark.parametrize(
     ("answer", "code", "maybe"),
     [
         (lambda: web.Response(text="<html>login</html>", content_type="text/html"), "JL-E421", True),
