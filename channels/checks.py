@@ -15,6 +15,7 @@ from channels.callers import callers_of
 from channels.compile import Draft
 from channels.loops import loops
 from channels.model import LONGEST_SEND_S, BranchText, ChannelText, Retry, RetryText
+from channels.services import services
 from config.callers import Callers
 from config.errors import Problem
 from config.registry import nearest
@@ -31,6 +32,12 @@ _ENGINES_OWN = (
     "/soap",
     "/fhir",
 )  # answered before any channel
+# Of web doors the option that is its path, and how that begins.
+_BEGINS = {
+    "http": ("path", "begin it with /v1"),
+    "soap": ("path", "begin it with /soap"),
+    "fhir": ("base", "`base: /fhir`, or leave it out"),
+}
 _NO_SOURCE: tuple[str, Any] = ("", None)
 
 
@@ -68,16 +75,23 @@ def alone(made: Draft) -> None:
         _reached(text, name, branch, problems)
 
 
-def across(drafts: list[Draft], unread: Collection[str], settings: Settings, callers: Callers) -> None:
+def across(
+    drafts: list[Draft],
+    unread: Collection[str],
+    settings: Settings,
+    callers: Callers,
+    actions: Callable[[], Collection[str]] = tuple,
+) -> None:
     """Adds what two channels say of each other: the later file is the one that does not run.
 
-    `unread` are the files that are no YAML.
+    `unread` are the files that are no YAML, `actions` those of the platform's services.
     """
     _once(drafts, "JL-C021", ("channel",), "name", _name)
     _ports(drafts, settings)
     _once(drafts, "JL-C024", ("from", "http", "path"), "method and path", _route)
     _once(drafts, "JL-C025", ("from", "file", "folder"), "folder", lambda made: _folder(made, settings.site))
     fhir_checks.claims(drafts)
+    services(drafts, actions)
     loops(drafts, settings)
     between(drafts, unread)
     for made in drafts:
@@ -198,12 +212,11 @@ def _same_host(one: str, other: str) -> bool:
 
 def _own_path(made: Draft) -> None:
     kind, options = made.source or _NO_SOURCE
-    key = {"http": "path", "fhir": "base"}.get(kind, "")
+    key, hint = _BEGINS.get(kind, ("", ""))
     path = getattr(options, key) if key else ""
     own = [own for own in _ENGINES_OWN if path == own or path.startswith(f"{own}/")]
     if own and own != [f"/{kind}"]:
         what = f"the engine answers {path} itself: no message would reach this channel"
-        hint = "begin it with /v1" if kind == "http" else "`base: /fhir`, or leave it out"
         made.problems.append(Problem(("from", kind, key), "JL-C043", what, hint))
 
 

@@ -180,6 +180,7 @@ class _Compiler:
             described=describe(text, validation.kind if validation else None, response)
             if web
             else Described(),
+            door="".join(map(self.workshop.digest_of, source[1].files(self.systems.site, []))),
             digest=self._digest(),
             file=self.made.document.file,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from transforms.samples import Samples
 from transforms.table_tests import questions_of
 
 MAX_CHANNELS = 5000
+_HIP_SERVICES = "hip-service"
 _END: dict[str, Names] = {"intake": sources, "delivery": destinations}
 MAX_DOUBLED = 20  # second values that are checked too: each is one more look at the file
 
@@ -74,7 +75,7 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
     for made in drafts:
         _tested(made, channels, workshop)
     callers = site_callers(settings, env, workshop.systems)
-    across(drafts, unread, settings, callers)
+    across(drafts, unread, settings, callers, partial(_actions, workshop.library))
     for made in drafts:
         findings += made.document.findings(made.problems)
     findings += workshop.systems.findings()
@@ -139,6 +140,12 @@ def draw_tests(
         if table is not None:
             library.note(questions_of(table)[1])
     return draw(settings, env, Workshop(library, systems, Kinds(settings.schemas), samples), findings)
+
+
+def _actions(library: Library) -> Collection[str]:
+    """Those of the hospital platform's services."""
+    table = library.table(_HIP_SERVICES)
+    return set(table.column("action").values()) if table is not None else ()
 
 
 def own_maps(library: Library, settings: Settings) -> list[str]:

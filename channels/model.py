@@ -275,6 +275,7 @@ class Channel:
     web: bool = False  # whether its source is a door of the engine's web server
     described: Described = field(default_factory=Described)
     whole: bool = False  # batches go on as they are, and nothing is read of what comes
+    door: str = ""  # changes with the files that its source reads
     digest: str = ""
     file: str = ""
 

@@ -26,6 +26,7 @@ _KINDS = {
     "tcp": ("TCP", "TCP"),
     "mail": ("e-mail", "电子邮件"),
     "http": ("HTTP", "HTTP"),
+    "soap": ("SOAP", "SOAP"),
     "file": ("file", "文件"),
     "channel": ("channel", "通道"),
     "alerts": ("the engine's alerts", "引擎告警"),

@@ -233,7 +233,8 @@ class Source(Protocol):
     """Takes messages in. Registered by `@source("kind")`; `Options` is its YAML.
 
     One that also has `told(message, reply) -> Told` says for `jingluo test` what it would answer, without a sender;
-    `codes` are then all that it can tell, and `answers_in` the format of its own answers.
+    `codes` are then all that it can tell, and `answers_in` the format of its own answers. One with
+    `received(message) -> Message` says what comes in, where a test gives it as it stands on the wire: in an envelope.
 
     One whose other side may be away while the door is open has `trouble`: what an operator should know, '' if nothing.
     """

@@ -40,9 +40,10 @@ class Door:
     def serves(self, channel: Channel) -> bool:
         """Whether this door is also that channel's, as it stands."""
         own = self.channel
-        return (own.kind, own.options, own.format.name, bool(own.asks), own.described) == (
+        return (own.kind, own.options, own.door, own.format.name, bool(own.asks), own.described) == (
             channel.kind,
             channel.options,
+            channel.door,
             channel.format.name,
             bool(channel.asks),
             channel.described,

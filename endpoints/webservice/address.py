@@ -16,7 +16,7 @@ from endpoints.base import HEAD_SIZE, Arrival, Web
 from endpoints.limits import Limit, problem, unpacked
 from endpoints.rest.door import read_body
 from endpoints.rest.media import content_type
-from endpoints.webservice import envelope, payload
+from endpoints.webservice import envelope, mtom, payload
 from endpoints.webservice.answer import respond, respond_fault
 from endpoints.webservice.conventions import Asked
 from endpoints.webservice.conventions.outline import HEAD
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+NOBODY = "JL-E405"
 _LARGE_AT_ONCE = 8  # bodies over 1 MB are held whole while they are read
 _open: WeakKeyDictionary[Web, dict[str, Address]] = WeakKeyDictionary()
 
@@ -119,9 +120,6 @@ class Address:
             self._open -= 1
 
     async def _answer(self, request: Request, version: Version, kind: str, charset: str) -> Response:
-        if kind.startswith("multipart/"):
-            fault = Fault("JL-E212", f"{kind} is not taken here")
-            return respond_fault(version, fault, 415)
         arrival = Arrival(None)
         try:
             request = unpacked(request, self.options.max_size)
@@ -134,22 +132,25 @@ class Address:
             fault = Fault(limit.code, limit.detail)
             return respond_fault(version, fault, limit.status_code, limit.headers or {})
         try:
+            come = arrival.body, charset, request.headers.get("content-type", "")
             if len(arrival.body) > LARGE:
-                called = await asyncio.to_thread(self._understood, arrival.body, charset)
+                called = await asyncio.to_thread(self.understood, *come)
             else:
-                called = self._understood(arrival.body, charset)
+                called = self.understood(*come)
         except NoEnvelope as error:
             await self._file(request, arrival.body, error.fault)
             return respond_fault(error.version or version, error.fault)
         arrival.body = b""
         source = self._whose(called.operation.name, called.action)
         if source is None:
-            text = f"no channel takes the action {called.action[:100]!r} 没有此服务"
-            return self._respond(called, Reply("refused", code="JL-E405", text=text))
+            fault = nobody(called.action)
+            return self._respond(called, Reply("refused", code=fault.code, text=fault.text))
         return await source.take(request, called)
 
-    def _understood(self, body: bytes, charset: str) -> Called:
+    def understood(self, body: bytes, charset: str = "", content_type: str = "") -> Called:
         """Raises NoEnvelope, with the fault."""
+        if mtom.is_package(content_type):
+            body, charset = _unpacked(body, content_type)
         read = envelope.read(body, charset)
         operation = self.contract.operation_of(read.child)
         if operation is None:
@@ -193,11 +194,22 @@ class Address:
             await source.file(request, body[:HEAD_SIZE] if len(body) > LARGE else body, fault)
 
 
+def nobody(action: str) -> Fault:
+    return Fault(NOBODY, f"no channel takes the action {action[:100]!r} 没有此服务")
+
+
 def keys(source: SoapSource) -> Iterator[tuple[str, str]]:
     """What a channel takes: operation and action, '' for each that no other takes."""
     operation, _, _ = source.options.names
     for action in source.options.action or ("",):
         yield (operation, action)
+
+
+def _unpacked(body: bytes, content_type: str) -> tuple[bytes, str]:
+    try:
+        return mtom.unpacked(body, content_type)
+    except mtom.BadPackage as error:
+        raise NoEnvelope(Fault("JL-E408", str(error))) from None
 
 
 def _maybe_large(request: Request) -> bool:

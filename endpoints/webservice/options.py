@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from lxml import etree
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from config.errors import Problem
+from config.models import did_you_mean
+from config.registry import nearest
 from config.units import Size
-from endpoints.base import listed
+from endpoints.base import Listed
 from endpoints.rest.door import DoorOptions
 from endpoints.webservice.conventions import Convention, State
 from endpoints.webservice.conventions.call import Call
 from endpoints.webservice.conventions.hip import Hip
 from endpoints.webservice.conventions.plain import Plain
 from endpoints.webservice.own import own_contract
-from endpoints.webservice.wsdl import Contract, load
+from endpoints.webservice.wsdl import BadWsdl, Contract, load
 
 
 class Arguments(BaseModel):
@@ -49,9 +52,7 @@ class SourceOptions(DoorOptions):
     operation: str = Field(
         "", description="by default the convention's; of `plain` each that no other channel takes"
     )
-    action: Annotated[
-        tuple[str, ...], BeforeValidator(listed, json_schema_input_type=tuple[str, ...] | str)
-    ] = Field(
+    action: Listed = Field(
         (), description="which actions (trade codes) are this channel's; by default each that no other takes"
     )
     arguments: Arguments = Field(default_factory=Arguments)
@@ -108,6 +109,38 @@ class SourceOptions(DoorOptions):
         if self.convention == "hip":
             return Hip()
         return Call(self.codes) if self.convention == "call" else Plain(self.answers)
+
+    def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
+        if not self.wsdl:
+            return ()
+        try:
+            contract = self.contract(site)
+        except BadWsdl as error:
+            problems.append(Problem(("wsdl",), error.code, error.text, error.hint))
+            return ()
+        problems += self._problems(contract)
+        return [(site / self.wsdl).parent / name for name in contract.files]
+
+    def _problems(self, contract: Contract) -> Iterator[Problem]:
+        """What does not fit the WSDL."""
+        if contract.doubt:
+            what = f"calls are not held against the WSDL's types, which make no schema: {contract.doubt}"
+            yield Problem(("wsdl",), "JL-C133", what, "", "warning")
+        operation, action, message = self.names
+        if operation and operation not in contract.operations:
+            hint = did_you_mean(nearest(operation, contract.operations), sorted(contract.operations))
+            yield Problem(("operation",), "JL-C140", f"{self.wsdl} has no operation {operation!r}", hint)
+            return
+        chosen = [contract.operations[operation]] if operation else contract.operations.values()
+        known = sorted({part.name for one in chosen for part in one.arguments})
+        # Where there is but one, that is the message, whatever it is called, and the action stands in it.
+        wanted = self.arguments if len(known) == 1 else Arguments(action=action, message=message)
+        for key in ("action", "message"):
+            name = getattr(wanted, key)
+            if name and name not in known:
+                what = f"no operation of {self.wsdl} has an argument {name!r}"
+                hint = did_you_mean(nearest(name, known), known)
+                yield Problem(("arguments", key), "JL-C141", what, hint)
 
     def contract(self, site: Path) -> Contract:
         """Blocks: it reads files. Raises BadWsdl."""

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from config.errors import JingluoError
 from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, not_kept
 from endpoints.rest.door import WebDoor, kept_headers
-from endpoints.webservice.address import Address, Called, join, leave
+from endpoints.webservice.address import NOBODY, Address, Called, join, leave, nobody
 from endpoints.webservice.answer import respond
 from endpoints.webservice.conventions import Asked, Said
-from endpoints.webservice.conventions.outline import HEAD
-from endpoints.webservice.envelope import Fault
+from endpoints.webservice.conventions.outline import HEAD, outline
+from endpoints.webservice.envelope import SOAP11, SOAP12, Fault, NoEnvelope
 from endpoints.webservice.options import SourceOptions
 from endpoints.webservice.wsdl import BadWsdl
 from schemas.message import Message, Reply
@@ -30,6 +30,7 @@ class SoapSource(WebDoor):
 
     Options: ClassVar[type[WebOptions]] = SourceOptions
     answers_in = "xml"
+    driver = ("zeep", "soap")
 
     def __init__(self, options: SourceOptions, ground: Ground) -> None:
         super().__init__(options, ground)
@@ -92,7 +93,34 @@ class SoapSource(WebDoor):
 
     # For `jingluo test`
 
+    def received(self, message: Message) -> Message:
+        """Of a whole call its message; what is no envelope is a payload by itself."""
+        root = outline(message.body[:HEAD])
+        if root is None or root.tag not in (SOAP11.tag("Envelope"), SOAP12.tag("Envelope")):
+            return message
+        try:
+            called = Address(self, self.options.contract(Path(self.ground.base_dir))).understood(message.body)
+        except BadWsdl as error:
+            return replace(message, fault=error.text, fault_code=error.code)
+        except NoEnvelope as error:
+            return replace(message, fault=error.fault.text, fault_code=error.fault.code)
+        headers = {**message.headers, **facts(called)}
+        fault = (
+            nobody(called.action) if called.action not in (self.options.action or (called.action,)) else None
+        )
+        return replace(
+            message,
+            body=called.payload.body,
+            charset=called.payload.charset,
+            headers=headers,
+            fault=fault.text if fault else "",
+            fault_code=fault.code if fault else "",
+        )
+
     def told(self, message: Message, reply: Reply) -> Told:
+        """The code is the convention's own, or `fault`."""
+        if message.fault and message.fault_code != NOBODY:
+            return Told("fault")
         operation, _, _ = self.options.names
         asked = Asked(
             message.headers.get("operation", operation),

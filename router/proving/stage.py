@@ -225,7 +225,9 @@ class _Scene:
         self.given_id = said.pop("id", "")
         said.setdefault("source", f"{self.channel.kind} test")
         charset = getattr(self.channel.options, "charset", "")
-        return await self._play(Message(body, charset=charset, **said), at_ms)
+        message = Message(body, charset=charset, **said)
+        received: Callable[[Message], Message] | None = getattr(self._source(), "received", None)
+        return await self._play(received(message) if received else message, at_ms)
 
     async def hand_over(self, name: str, message: Message) -> Reply:
         """What another channel says to a message of this one. There all receivers say yes."""
@@ -315,11 +317,13 @@ class _Scene:
             self.replies.tried(envelope, outcome)
 
     def _told(self, message: Message, reply: Reply) -> Told:
-        channel = self.channel
-        ground = Ground(channel.name, channel.format.name, now=lambda: self.clock.ms / 1000)
-        source = registry.sources.get(channel.kind)(channel.options, ground)
-        told: Callable[[Message, Reply], Told] | None = getattr(source, "told", None)
+        told: Callable[[Message, Reply], Told] | None = getattr(self._source(), "told", None)
         return told(message, reply) if told else Told(reply.state, reply.body, reply.format)
+
+    def _source(self) -> Any:
+        channel, site = self.channel, str(self.stage.site)
+        ground = Ground(channel.name, channel.format.name, base_dir=site, now=lambda: self.clock.ms / 1000)
+        return registry.sources.get(channel.kind)(channel.options, ground)
 
 
 def _numbered(taken: list[Handed], letters: Sequence[Letter]) -> list[Handed]:

@@ -82,3 +82,12 @@ def test_a_file_that_is_no_wsdl(tmp_path, text, code, says):
     with pytest.raises(wsdl.BadWsdl, match=says) as found:
         wsdl.load(tmp_path / "a.wsdl", tmp_path)
     assert found.value.code == code
+
+
+def test_a_wsdl_is_read_again_when_one_of_its_files_changed(tmp_path):
+    contract = SourceOptions(convention="hip").contract(Path())
+    (tmp_path / "a.wsdl").write_bytes(contract.files[contract.main])
+    first = wsdl.load(tmp_path / "a.wsdl", tmp_path)
+    assert wsdl.load(tmp_path / "a.wsdl", tmp_path) is first
+    (tmp_path / "a.wsdl").write_bytes(contract.files[contract.main].replace(b"HIPMessageServer", b"Other"))
+    assert list(wsdl.load(tmp_path / "a.wsdl", tmp_path).operations) == ["Other"]
