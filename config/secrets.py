@@ -96,6 +96,9 @@ class Secrets:
         return Secret(_REFERENCE.sub(lambda found: quote(self.get(found[1]), safe=""), text))
 
 
+UNNEEDED = Secret("unneeded")
+
+
 class Unneeded(Secrets):
     """Answers for the parts of a site that this process does not run: it needs none of their credentials."""
 
@@ -103,7 +106,7 @@ class Unneeded(Secrets):
         super().__init__("nowhere")
 
     def get(self, name: str) -> Secret:
-        return Secret("unneeded")
+        return UNNEEDED
 
 
 def filled(value: Any, secrets: Secrets, at: At, problems: list[Problem]) -> Any:

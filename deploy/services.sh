@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The servers that the tests talk to, on this machine's loopback only: RabbitMQ on 5672, PostgreSQL on 5432.
+# The servers that the tests talk to, on this machine's loopback only: RabbitMQ on 5672, PostgreSQL on 5432. OpenSSH's
+# is installed only: tests start their own.
 # Usage: deploy/services.sh start|stop|status
 #
 # A server that already listens is used as it is. Otherwise, as root on a Debian machine, its package is installed
@@ -161,6 +162,14 @@ stop_postgresql() {
     rm -f "$STATE/started-postgresql"
 }
 
+# --- OpenSSH: the tests start it themselves, with keys and a port of their own
+
+have_sshd() {
+    command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] && return
+    may_install || { say "OpenSSH: no sshd here, and no right to install it (root and apt-get needed)"; return 1; }
+    install_package openssh-server
+}
+
 status() {
     if amqp_answers "$AMQP_PORT"; then say "RabbitMQ: answers on 127.0.0.1:$AMQP_PORT"; else say "RabbitMQ: not running"; fi
     if listens "$POSTGRESQL_PORT"; then say "PostgreSQL: answers on 127.0.0.1:$POSTGRESQL_PORT"; else say "PostgreSQL: not running"; fi
@@ -172,6 +181,7 @@ start)
     missing=""
     start_rabbitmq || missing="$missing RabbitMQ"
     start_postgresql || missing="$missing PostgreSQL"
+    have_sshd || missing="$missing OpenSSH"
     if [ -n "$missing" ]; then
         say "MISSING:$missing. The tests that need it are skipped (they fail when CI=true)."
     fi

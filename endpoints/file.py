@@ -6,19 +6,17 @@ What all kinds of folders do alike stands in `endpoints/files/`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from config import registry
 from config.units import Seconds
 from endpoints.base import Ground, Options
 from endpoints.files.destination import FolderDestination
 from endpoints.files.local import LocalFolder
-from endpoints.files.options import DestinationOptions, SourceOptions, codec
+from endpoints.files.options import DestinationOptions, Names, SourceOptions
 from endpoints.files.source import FolderSource
-
-Names = Annotated[str, AfterValidator(codec)]
 
 
 class FileSourceOptions(SourceOptions):

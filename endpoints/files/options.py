@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import codecs
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from config.units import Seconds, Size
 from endpoints.base import Listed, Options
 from endpoints.files.names import checked, fields_of
+
+
+def _codec(names: str) -> str:
+    try:
+        return codecs.lookup(names).name
+    except LookupError:
+        raise ValueError(f"{names!r} is no charset; write UTF-8 or GB18030") from None
+
+
+Names = Annotated[str, AfterValidator(_codec)]  # what names of files are written in
 
 
 class SourceOptions(Options):
@@ -43,6 +53,12 @@ class SourceOptions(Options):
         return ready
 
 
+class RemoteSourceOptions(SourceOptions):
+    """The same from another machine, where each look costs something."""
+
+    poll: Seconds = Field(10.0, gt=0, description="how often the folder is looked at")
+
+
 class DestinationOptions(Options):
     """Writes each message to a file of its own."""
 
@@ -68,11 +84,3 @@ class DestinationOptions(Options):
 
     def paths(self) -> list[str]:
         return [field for field in fields_of(self.name) if field.startswith("$")]
-
-
-def codec(names: str) -> str:
-    """For a field `names`. Raises ValueError."""
-    try:
-        return codecs.lookup(names).name
-    except LookupError:
-        raise ValueError(f"{names!r} is no charset; write UTF-8 or GB18030") from None

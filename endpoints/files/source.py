@@ -209,7 +209,8 @@ class FolderSource:
             moved = await self._move(seen, "failed")
             said = " ".join(part for part in (reply.code, reply.path, reply.id) if part)
             body = (f"{said}\n".encode(),)
-            await self.folder.write(f"{moved}.reason.txt", body, f"{moved}.reason.txt.part", over=True)
+            above, _, last = f"{moved}.reason.txt".rpartition("/")
+            await self.folder.write(f"{above}/{last}", body, f"{above}/.{last}.part", over=True)
         elif self.options.done == "move":
             await self._move(seen, "done")
         else:

@@ -27,12 +27,16 @@ class Place:
     def options(self) -> dict[str, Any]:
         return {}
 
+    def at(self, folder: str) -> str:
+        """What options call it."""
+        return folder
+
     def ground(self, name: str, **more: Any) -> Ground:
         return Ground(name, base_dir=str(self.root), **more)
 
     async def source(self, engine: FakeEngine, start: bool = True, **options: Any) -> FolderSource:
         made = registry.sources.get(self.kind)
-        options = {"folder": "in", "poll": "10ms", "settle": "0s", **self.options(), **options}
+        options = {"folder": self.at("in"), "poll": "10ms", "settle": "0s", **self.options(), **options}
         source: FolderSource = made(made.Options(**options), self.ground("drop"))
         self.opened.append(source)
         if start:
@@ -41,7 +45,7 @@ class Place:
 
     def destination(self, format: str = "", **options: Any) -> FolderDestination:
         made = registry.destinations.get(self.kind)
-        options = {"folder": "out", **self.options(), **options}
+        options = {"folder": self.at("out"), **self.options(), **options}
         writes = registry.formats.get(format) if format else None
         destination: FolderDestination = made(made.Options(**options), self.ground("lab.out", writes=writes))
         self.opened.append(destination)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from endpoint_parts import FakeEngine, until
 from folder_parts import Place
+from sshd import SftpPlace
 
 from config.errors import Refused
 from schemas.message import Message, Reply
 
 MESSAGE = Message(b"body", id="0199a", channel="lab", received_ms=1_767_571_200_000)
-PLACES = {"file": Place}
+PLACES = {"file": Place, "sftp": SftpPlace}
 
 
 @pytest.fixture(params=PLACES)
@@ -41,7 +42,8 @@ async def test_a_refused_file_goes_to_failed_and_its_reason_beside_it(place: Pla
     place.put("b.hl7", b"x" * 5001)
     engine = FakeEngine(Reply("refused", id="0199", code="JL-M031", text="TEST^ONE is no date", path="PID-7"))
     await place.source(engine, max_size="5KB")
-    await until(lambda: len(place.names("in/failed")) == 4)
+    files = ["a.hl7", "a.hl7.reason.txt", "b.hl7", "b.hl7.reason.txt"]
+    await until(lambda: place.names("in/failed") == files)
     assert place.get("in/failed/a.hl7.reason.txt") == b"JL-M031 PID-7 0199\n"
     assert place.get("in/failed/b.hl7.reason.txt") == b"JL-E301\n"
     (filed,) = engine.refused

@@ -1,0 +1,79 @@
+"""What YAML says of a server that has folders: where it is, who it must be, and who we are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+
+from config.errors import Problem
+from config.secrets import UNNEEDED, Secret
+from config.tls import PEM
+from config.units import Seconds
+from endpoints.base import Listed, Options
+from endpoints.files.options import Names
+
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
+
+class Server(Options):
+    """A server that is logged into."""
+
+    host: str
+    user: str
+    password: Secret = Field(Secret(""), description="by secret://name")
+    folder: str = Field(".", description="absolute, or below the one that the user comes into")
+    names: Names = Field("utf-8", description="what names of files are written in: GB18030 on an old server")
+    timeout: Seconds = Field(30.0, gt=0, description="for each answer, and each piece of a file")
+    connect_within: Seconds = Field(10.0, gt=0, description="until the folder can be used")
+
+    @field_validator("folder", "user")
+    @classmethod
+    def _one_line(cls, text: str) -> str:
+        if re.search(r"[\x00-\x1f\x7f]", text):
+            raise ValueError("control characters cannot stand here")
+        return text
+
+
+class SftpServer(Server):
+    """A server of SFTP. Which it is, is always known beforehand."""
+
+    port: int = Field(22, ge=1, le=65535)
+    known_hosts: str = Field(
+        "", description="a file as OpenSSH's, relative to the site, with the server's key"
+    )
+    fingerprint: Listed = Field(
+        (), description="or what `ssh-keygen -lf` shows of that key: SHA256:...; two while it changes"
+    )
+    key: Secret = Field(Secret(""), description="our private key: a file, or secret://name")
+    key_password: Secret = Field(Secret(""), description="of an encrypted key, by secret://name")
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _prints(cls, fingerprints: tuple[str, ...]) -> tuple[str, ...]:
+        for one in fingerprints:
+            if not _FINGERPRINT.fullmatch(one):
+                raise ValueError(f"{one!r} is no fingerprint; write SHA256: and 43 characters")
+        return fingerprints
+
+    @model_validator(mode="after")
+    def _who(self) -> SftpServer:
+        if not (self.known_hosts or self.fingerprint):
+            raise ValueError("say which server it must be: `known_hosts` or `fingerprint`")
+        if not (self.password or self.key):
+            raise ValueError("say how we log in: `password` or `key`")
+        return self
+
+    def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
+        """They are read again at each connection, and so decide nothing at a reload."""
+        named = {"known_hosts": self.known_hosts, "key": str(self.key)}
+        for name, file in named.items():
+            if not file or file == UNNEEDED or file.startswith(PEM):
+                continue
+            try:
+                (site / file).read_bytes()
+            except OSError as error:
+                problems.append(Problem((name,), "JL-C076", f"{name}: cannot be read: {error.strerror}"))
+        return ()
