@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -261,7 +262,7 @@ def _named(file: Path) -> Iterator[None]:
 class _Renewed(ssl.SSLContext):
     """Makes each connection with what the files say now; with what they said before, where that is unusable.
 
-    asyncio, uvloop and anyio all ask a context for its connections by `wrap_bio`.
+    asyncio, uvloop and anyio all ask a context for its connections by `wrap_bio`, drivers that block by `wrap_socket`.
     """
 
     _make: Callable[[], ssl.SSLContext]
@@ -287,12 +288,29 @@ class _Renewed(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
+        host = self._name or server_hostname
+        return self._newest().wrap_bio(incoming, outgoing, server_side, host, session)
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        host = self._name or server_hostname
+        return self._newest().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, host, session
+        )
+
+    def _newest(self) -> ssl.SSLContext:
         stamp = self._look()
         if stamp != self._stamp:
             self._stamp = stamp
             self._renew()
-        host = self._name or server_hostname
-        return self._now.wrap_bio(incoming, outgoing, server_side, host, session)
+        return self._now
 
     def _renew(self) -> None:
         files = ", ".join(map(str, self._files))

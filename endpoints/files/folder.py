@@ -47,6 +47,11 @@ class Entry:
     def at(self) -> str:
         return self.taken or self.name
 
+    @property
+    def content(self) -> tuple[str, int, int]:
+        """The same whether it is claimed or not."""
+        return self.name, self.size, self.changed_ns
+
 
 class Away(OSError):
     """The place cannot be asked just now, whatever file it is. `code` says of which kind the trouble is."""

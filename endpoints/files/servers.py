@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from config.errors import Problem
 from config.secrets import UNNEEDED, Secret
-from config.tls import PEM
+from config.tls import PEM, ClientTls
 from config.units import Seconds
 from endpoints.base import Listed, Options
 from endpoints.files.options import Names
@@ -77,3 +78,25 @@ class SftpServer(Server):
             except OSError as error:
                 problems.append(Problem((name,), "JL-C076", f"{name}: cannot be read: {error.strerror}"))
         return ()
+
+
+class FtpServer(Server):
+    """A server of FTP, by TLS unless that is given up."""
+
+    port: int = Field(21, ge=1, le=65535, description="990 is usual where TLS is implicit")
+    secure: Literal["explicit", "implicit", "none"] = Field(
+        "explicit",
+        description="TLS begins by AUTH TLS, or with the first byte; none: password and files can be read on the way",
+    )
+    tls: ClientTls = Field(
+        ClientTls(), description="who may have signed the server's certificate, and our own"
+    )
+    connections: int = Field(4, ge=1, le=32, description="at once; what is beyond waits")
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> FtpServer:
+        if not self.password:
+            raise ValueError("say the `password`, by secret://name; `anonymous` has one too")
+        if self.secure == "none" and self.tls != ClientTls():
+            raise ValueError("`secure: none` is without TLS; leave one of the two out")
+        return self

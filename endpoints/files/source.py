@@ -42,7 +42,7 @@ class FolderSource:
         self.watcher = Watcher(options, self.folder, secrets.token_hex(4), ground.name, ground.now)
         self._answered: dict[Entry, Reply] = {}  # the engine has it, the folder would not let it be moved
         self._mine: set[Entry] = set()  # claimed, and not given to the engine
-        self._named: dict[Entry, str] = {}  # what could not be done with it: said once
+        self._named: dict[tuple[str, int, int], str] = {}  # what could not be done with it: said once
         self._away = ""
         self._go = asyncio.Event()
         self._go.set()
@@ -121,7 +121,8 @@ class FolderSource:
         due = await self.watcher.due()
         known = self.watcher.settling
         self._answered = {seen: reply for seen, reply in self._answered.items() if seen in known}
-        self._named = {seen: why for seen, why in self._named.items() if seen in known}
+        there = {seen.content for seen in known}
+        self._named = {content: why for content, why in self._named.items() if content in there}
         self._mine.intersection_update(known)
         for seen in due:
             await self._go.wait()
@@ -138,9 +139,9 @@ class FolderSource:
                 self._name(seen, reason(error))
 
     def _name(self, seen: Entry, why: str) -> None:
-        if self._named.get(seen) != why:
+        if self._named.get(seen.content) != why:
             log.error("file.unusable", channel=self.ground.name, reason=why)
-        self._named[seen] = why
+        self._named[seen.content] = why
 
     async def _take(self, seen: Entry) -> bool:
         """Whether the next file may be taken; not when the engine takes nothing just now."""
@@ -161,7 +162,8 @@ class FolderSource:
         except FileNotFoundError:
             if await self.folder.has(seen.at):  # it is the folder beside it that is not there
                 raise OSError(0, "no folder to put it into") from None
-        del self._answered[seen]
+        else:
+            del self._answered[seen]
         return True
 
     async def _hand_over(self, seen: Entry) -> Reply:

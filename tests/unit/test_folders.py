@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from endpoint_parts import FakeEngine, until
 from folder_parts import Place
+from ftpd import FtpPlace, FtpsPlace
 from sshd import SftpPlace
 
 from config.errors import Refused
 from schemas.message import Message, Reply
 
 MESSAGE = Message(b"body", id="0199a", channel="lab", received_ms=1_767_571_200_000)
-PLACES = {"file": Place, "sftp": SftpPlace}
+PLACES = {"file": Place, "sftp": SftpPlace, "ftp": FtpPlace, "ftps": FtpsPlace}
 
 
 @pytest.fixture(params=PLACES)
