@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from email.message import Message as MimeHeaders
-from email.parser import BytesHeaderParser
+from email.utils import collapse_rfc2231_value
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -82,17 +82,15 @@ def unpacked(body: bytes, content_type: str) -> tuple[bytes, str]:
 
     Each part is included once at the most, so nobody makes much of little. Raises BadPackage.
     """
-    about = MimeHeaders()
-    about["content-type"] = content_type
-    boundary = str(about.get_param("boundary") or "")
+    boundary = _parameter(content_type, "boundary")
     parts = list(_parts(body, boundary.encode("latin-1", "replace"))) if boundary else []
     if not parts:
         raise BadPackage("a multipart/related without parts")
-    start = _id(str(about.get_param("start") or ""))
+    start = _id(_parameter(content_type, "start"))
     head, root = next(
         ((h, content) for h, content in parts if start and _id(h.get("content-id", "")) == start), parts[0]
     )
-    charset = str(head.get_param("charset") or "")
+    charset = _parameter(head.get("content-type", ""), "charset")
     if XOP.encode() not in root:
         return root, charset
     rest = {_id(h.get("content-id", "")): content for h, content in parts if content is not root}
@@ -140,7 +138,7 @@ def _part(boundary: str, name: str, content_type: str, content: bytes) -> bytes:
     return head.encode() + content + b"\r\n"
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[MimeHeaders, bytes]]:
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[dict[str, str], bytes]]:
     pieces = re.split(rb"\r?\n--" + re.escape(boundary) + rb"(?=[ \t]*\r?\n|--)", b"\r\n" + body)
     if len(pieces) > MAX_PARTS:
         raise BadPackage(f"more than {MAX_PARTS} parts")
@@ -155,9 +153,22 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[MimeHeaders, bytes]]:
             if found is None:
                 raise BadPackage("a part without an end of its headers")
             head, content = piece[: found.start()], piece[found.end() :]
-        headers = BytesHeaderParser().parsebytes(head + b"\r\n\r\n")
+        headers = _headers(head)
         yield headers, _decoded(content, headers.get("content-transfer-encoding", ""))
     raise BadPackage("its end is missing")
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    """By name in small letters; a line that begins with a blank goes on with the one before."""
+    lines = re.sub(r"\r?\n[ \t]+", " ", head.decode("latin-1")).splitlines()
+    parted = (line.partition(":") for line in lines)
+    return {name.strip().lower(): value.strip() for name, _, value in parted}
+
+
+def _parameter(content_type: str, name: str) -> str:
+    about = MimeHeaders()
+    about["content-type"] = content_type
+    return collapse_rfc2231_value(about.get_param(name, ""))
 
 
 def _decoded(content: bytes, encoding: str) -> bytes:

@@ -124,6 +124,15 @@ def test_packages_are_read_as_others_write_them(line: bytes, encoding: str) -> N
     assert base64.b64decode(etree.fromstring(body)[0].text or "") == b"ABC\n"
 
 
+def test_headers_of_a_part_may_be_folded_and_in_any_letters() -> None:
+    told = envelope(INCLUDE.format("\u00e9"))
+    made = packed(
+        ("Content-Type: text/xml;\n\tcharset=utf-8", told), ("X: \u00e9\ncontent-id:\n <\u00e9>", b"1")
+    )
+    body = bytes(made.body).replace("\u00e9>".encode(), b"\xe9>").replace("X: \u00e9".encode(), b"X: \xe9")  # type: ignore[arg-type]
+    assert b"MQ==" in unpacked(body, made.headers["content-type"])[0]
+
+
 def test_attachments_that_nothing_includes_are_left_alone() -> None:
     made = packed(("Content-Type: text/xml; charset=gbk", "<李/>".encode("gbk")), ("Content-ID: <x>", b"1"))
     body, charset = unpacked(bytes(made.body), made.headers["content-type"])  # type: ignore[arg-type]
