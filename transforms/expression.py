@@ -281,10 +281,10 @@ def pipes_of(expression: Expression) -> Callable[[Any, Env], Any]:
 def step_of(stage: Stage) -> Callable[..., Any]:
     """A pipe that takes whatever came before it: numbers become text, a list goes through item by item."""
     call = stage.call
+    if stage.takes == "list" and stage.looks_around:
+        return lambda value, whole: call(value if isinstance(value, list) else [value], whole)
     if stage.takes == "list":
-        return lambda value, *whole: call(
-            value if value is None or isinstance(value, list) else [value], *whole
-        )
+        return lambda value: call(value if value is None or isinstance(value, list) else [value])
     if stage.takes == "any" or stage.looks_around:
         return call
 

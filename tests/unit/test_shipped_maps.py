@@ -106,7 +106,8 @@ def test_a_record_may_keep_a_patient_who_is_replaced_as_it_is(tmp_path: Path, na
     text = LIBRARY.map_file(name).read_text("utf-8")
     assert "replaced: told " in text
     (tmp_path / f"{name}.yaml").write_text(text.replace("replaced: told ", "replaced: mentioned "))
-    own = Library([tmp_path, SHIPPED_MAPS], [ROOT / "schemas" / "tables"]).map(name, problems := [])
+    problems: list[Any] = []
+    own = Library([tmp_path, SHIPPED_MAPS], [ROOT / "schemas" / "tables"]).map(name, problems)
     assert own is not None, problems
     given = own.source.decode(own_tests(name)[0]["given"].encode())
     told, mentioned = (json.loads(made.run(given))["entry"][1] for made in (compiled(name), own))

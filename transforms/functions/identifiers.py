@@ -64,10 +64,13 @@ def apart(values: list[Any], *, message: Whole) -> str | None:
     """
     if not values:
         return None
-    name, item = text_of(values[0]), text_of(values[-1])
-    items = message.memo.setdefault((apart, name), {})
-    nth = items.setdefault(item, len(items) + 1)
-    return name if nth == 1 else f"{name} #{nth}"
+    key = name, _ = text_of(values[0]), text_of(values[-1])
+    made, count = message.memo.get(apart) or message.memo.setdefault(apart, ({}, {}))
+    if key not in made:
+        nth = count[name] = count.get(name, 0) + 1
+        made[key] = name if nth == 1 else f"{name} #{nth}"
+    said: str = made[key]
+    return said
 
 
 @function
