@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from channels.model import Channel
+from channels.model import Branch, Channel
 from config.alert_settings import ALERTS, AlertSettings, Hours
 from router.alerts.judge import Findings
 from router.alerts.kinds import Fact, Name
@@ -34,7 +34,7 @@ class Books(Protocol):
 
     def latest(self, channels: Mapping[str, int]) -> dict[str, int]: ...
 
-    def died(self, channels: Mapping[str, int], since_ms: int) -> dict[Way, int]: ...
+    def died(self, since_ms: int, from_ms: int) -> dict[Way, int]: ...
 
 
 class Figures:
@@ -86,7 +86,7 @@ class Figures:
             return
         # Of what is handed over, the id is of its parent's time: that may have waited before.
         since = {name: int(now_ms - limit_ms) - DAY_MS for name, (limit_ms, _) in limits.items()}
-        latest = await _asked(self._books.latest, since)
+        latest = await _asked(lambda: self._books.latest(since))
         for channel, (limit_ms, hours) in limits.items():
             name, last_ms = Name("silent", channel), latest.get(channel, 0)
             began_ms = _within(hours, now_ms)
@@ -101,10 +101,11 @@ class Figures:
         self, wanted: Sequence[tuple[Channel, AlertSettings]], found: Findings, now_ms: int
     ) -> None:
         limits = {
-            (channel.name, branch.name): (alert.oldest, queues_of_branch(channel, branch))
+            (channel.name, branch.name): (alert.oldest + gathers_s, queues_of_branch(channel, branch))
             for channel, alert in wanted
             if alert.oldest is not None
             for branch in channel.branches
+            if (gathers_s := _gathers_s(branch)) is not None
         }
         if not limits:
             return
@@ -133,15 +134,12 @@ class Figures:
         limits = {channel.name: alert.dead for channel, alert in wanted if alert.dead is not None}
         if not limits:
             return
-        since = {
-            channel.name: int(
-                now_ms - _LATER_MS - 1000 * max((b.retry.for_s for b in channel.branches), default=0)
-            )
-            for channel, _ in wanted
-            if channel.name in limits
-        }
-        died = await _asked(lambda asked: self._books.died(asked, now_ms - _HOUR_MS), since)
+        longest_s = max((b.retry.for_s for channel, _ in wanted for b in channel.branches), default=0)
+        from_ms = int(now_ms - 1000 * longest_s - _LATER_MS)
+        died = await _asked(lambda: self._books.died(now_ms - _HOUR_MS, from_ms))
         for way, count in died.items():
+            if way[0] not in limits:
+                continue
             limit, name = limits[way[0]], Name("dead", *way)
             if count >= limit:
                 found.raised[name] = Fact(count, limit)
@@ -149,9 +147,14 @@ class Figures:
                 found.unsure.add(name)
 
 
-async def _asked(ask: Callable[[dict[str, int]], dict[T, int]], since: dict[str, int]) -> dict[T, int]:
+def _gathers_s(branch: Branch) -> float | None:
+    """For how long a destination that collects lets messages wait on purpose; None: until there are enough."""
+    return branch.collect.within_s if branch.collect is not None else 0.0
+
+
+async def _asked(ask: Callable[[], dict[T, int]]) -> dict[T, int]:
     try:
-        return await asyncio.to_thread(ask, since)
+        return await asyncio.to_thread(ask)
     except StoreError as error:
         if error.code != "JL-J003":  # nothing was ever written
             raise

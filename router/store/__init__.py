@@ -108,10 +108,10 @@ class Store:
         with self._reader() as reader:
             return reader.latest(channels)
 
-    def died(self, channels: Mapping[str, int], since_ms: int) -> dict[tuple[str, str], int]:
-        """By channel and destination: deliveries given up since then, of messages that came since a time."""
+    def died(self, since_ms: int, from_ms: int) -> dict[tuple[str, str], int]:
+        """By channel and destination: deliveries given up since a time, of messages that came from another on."""
         with self._reader() as reader:
-            return reader.died(channels, since_ms)
+            return reader.died(since_ms, from_ms)
 
     def unended(self, since: str, until: str, limit: int) -> tuple[tuple[Unended, ...], str]:
         """Deliveries without an end, of one day's messages; and up to which id was looked."""

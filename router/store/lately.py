@@ -18,9 +18,9 @@ def latest(rows: Connection, channel: str) -> int:
     return rows.execute(asked.order_by(m.id.desc()).limit(1)).scalar() or 0
 
 
-def died_since(rows: Connection, channel: str, since_ms: int) -> Iterator[tuple[str, int]]:
-    """By destination, how many deliveries of the channel were given up since then."""
-    asked = select(a.destination, func.count(a.message_id.distinct())).where(
-        *died(channel), a.at_ms >= since_ms
-    )
-    return ((name, count) for name, count in rows.execute(asked.group_by(a.destination)))
+def died_since(rows: Connection, since_ms: int) -> Iterator[tuple[tuple[str, str], int]]:
+    """By channel and destination, how many deliveries were given up since then."""
+    many = func.count(a.message_id.distinct())
+    asked = select(a.channel, a.destination, many).where(*died(), a.at_ms >= since_ms)
+    found = rows.execute(asked.group_by(a.channel, a.destination))
+    return (((channel, destination), count) for channel, destination, count in found)

@@ -123,19 +123,18 @@ class Reader:
         0 where none did.
         """
         found = dict.fromkeys(channels, 0)
-        for day, rows in self._between(day_at(min(channels.values(), default=0))):
+        for day, rows in self._between(day_at(max(min(channels.values(), default=0), 0))):
             for name in [name for name, at_ms in found.items() if not at_ms]:
                 if day.name >= day_at(channels[name]):
                     found[name] = latest(rows, name)
         return found
 
-    def died(self, channels: Mapping[str, int], since_ms: int) -> dict[tuple[str, str], int]:
-        """By channel and destination: deliveries given up since then, of messages of the days since a time."""
+    def died(self, since_ms: int, from_ms: int) -> dict[tuple[str, str], int]:
+        """By channel and destination: deliveries given up since a time, of messages of the days from another."""
         found: dict[tuple[str, str], int] = defaultdict(int)
-        for day, rows in self._between(day_at(min(channels.values(), default=0))):
-            for name in [name for name, from_ms in channels.items() if day.name >= day_at(from_ms)]:
-                for destination, count in died_since(rows, name, since_ms):
-                    found[name, destination] += count
+        for _, rows in self._between(day_at(max(from_ms, 0))):
+            for way, count in died_since(rows, since_ms):
+                found[way] += count
         return dict(found)
 
     def unended(self, since: str, until: str, limit: int) -> tuple[tuple[Unended, ...], str]:

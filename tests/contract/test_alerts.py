@@ -14,6 +14,7 @@ from engine_parts import Sink, adt, channel, port, running, send, settled, write
 from typer.testing import CliRunner
 
 from router.alerts import lookout
+from router.alerts.teller import Teller
 from router.cli import app
 from router.clock import now_ms as wall_ms
 from router.engine import Engine
@@ -137,6 +138,25 @@ async def test_a_restart_opens_nothing_twice_and_closes_what_ended_meanwhile(
         for event in ("opened", "closed")
         for name in (("oldest", "adt", "lis"), ("silent", "orders", ""))
     )
+
+
+async def test_what_was_opened_in_the_moment_of_a_crash_is_told_at_the_next_start(
+    tmp_path: Path, sink: Sink, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = write_site(tmp_path, channel(sink, SILENT) | {"duty": DUTY})
+    clock = Clock()
+    async with running(site, clock, broker=broker) as engine:
+        with monkeypatch.context() as crash:
+            crash.setattr(Teller, "tell", lambda self, book, channels: asyncio.sleep(0))
+            await send(port(engine), adt("A1"))
+            await settled(engine)
+            clock.go(16)
+            await until(lambda: engine.alerts.untold)
+    assert told(site) == []
+    async with running(site, clock, broker=broker) as engine:
+        await until(lambda: told(site))
+        await until(lambda: not engine.alerts.untold)
+    assert told(site) == [("opened", "silent", "adt", "")]
 
 
 @pytest.mark.rabbitmq

@@ -114,9 +114,9 @@ class World:
         self.mine: dict[tuple[str, str], int] = {}
         self.oldest: dict[tuple[str, str], int] = {}
         self.looked = True
-        branch = Such(name="lis", retry=Such(for_s=86_400.0))
+        self.branch = Such(name="lis", retry=Such(for_s=86_400.0), collect=None)
         self.channels: Any = [
-            Such(name="adt", kind=kind, alert=own, branches=[branch], lanes_to=lambda name: 0)
+            Such(name="adt", kind=kind, alert=own, branches=[self.branch], lanes_to=lambda name: 0)
         ]
         me: Any = self
         self.figures = Figures(me, me, me, me, lambda: self.mine, site, NOON - 2 * HOUR)
@@ -126,7 +126,7 @@ class World:
             raise self.trouble
         return dict.fromkeys(channels, self.last_ms)
 
-    def died(self, channels: Mapping[str, int], since_ms: int) -> dict[tuple[str, str], int]:
+    def died(self, since_ms: int, from_ms: int) -> dict[tuple[str, str], int]:
         if self.trouble:
             raise self.trouble
         return {("adt", "lis"): self.dead} if self.dead else {}
@@ -198,6 +198,17 @@ def test_a_queue_is_old_above_its_limit_and_young_below_half_of_it(
     world.mine = {("adt", "lis"): NOON - int(age_min * MINUTE)}
     found = world.look()
     assert (OLDEST in found.raised, OLDEST in found.unsure) == (raised, unsure)
+
+
+def test_what_is_gathered_waits_on_purpose() -> None:
+    world = World(alert(oldest="2m"))
+    world.waits, world.mine = 1, {("adt", "lis"): NOON - 11 * MINUTE}
+    world.branch.collect = Such(within_s=600.0)
+    assert OLDEST not in world.look().raised
+    world.mine = {("adt", "lis"): NOON - 13 * MINUTE}
+    assert world.look().raised == {OLDEST: Fact(780.0, 720.0)}
+    world.branch.collect = Such(within_s=None)
+    assert world.look() == Findings(), "until there are enough"
 
 
 def test_the_oldest_is_known_from_the_journal_where_another_process_delivers() -> None:
