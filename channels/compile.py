@@ -15,7 +15,19 @@ from channels.cases import Case
 from channels.collecting import Collect, compile_collect
 from channels.describe import describe
 from channels.hl7_doubts import doubts, stated_version
-from channels.model import BATCH, Branch, BranchText, Channel, ChannelText, Keep, Retry, Test, ValidateText
+from channels.model import (
+    BATCH,
+    RESERVED,
+    Branch,
+    BranchText,
+    Channel,
+    ChannelText,
+    Keep,
+    Retry,
+    Test,
+    ValidateText,
+)
+from channels.parameters import unmade
 from channels.read import channel_text
 from channels.splitting import Batch, compile_split
 from channels.systems import Systems, endpoint
@@ -40,20 +52,6 @@ T = TypeVar("T")
 
 _DESTINATION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _INDEX = re.compile(r"[a-z][a-z0-9_]{0,31}")
-# Columns that the journal has of every message.
-RESERVED = (
-    "id",
-    "channel",
-    "state",
-    "kind",
-    "source",
-    "format",
-    "received",
-    "code",
-    "reason",
-    "parent",
-    "body",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +230,7 @@ class _Compiler:
             self.problems.append(Problem((*at, "split"), "JL-C055", what, "`send: {channel: ...}`"))
         if found is not None and sent is not None:
             self._check_paths(found[1].paths(), sent, (*at, "send"))
+        self.problems += unmade(found, text, self.workshop.library, at)
         if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
             return None
         retry = text.retry

@@ -184,6 +184,21 @@ class ChannelText(_Text):
 BATCH = "batch"
 
 
+# Columns that the journal has of every message.
+RESERVED = (
+    "id",
+    "channel",
+    "state",
+    "kind",
+    "source",
+    "format",
+    "received",
+    "code",
+    "reason",
+    "parent",
+    "body",
+)
+
 # RabbitMQ takes a delivery back that is not acknowledged within 30 minutes: one send must be well below.
 LONGEST_SEND_S = 1200.0
 

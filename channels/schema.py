@@ -12,8 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from channels.case_schema import MAP_TESTS
-from channels.compile import RESERVED
-from channels.model import ChannelText
+from channels.model import RESERVED, ChannelText
 from config.callers import ANYBODY, CallersText
 from config.registry import Names, Unknown, destinations, formats, load_plugins, sources
 from config.settings import SettingsText

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The servers that the tests talk to, on this machine's loopback only: RabbitMQ on 5672, PostgreSQL on 5432. OpenSSH's
-# is installed only: tests start their own.
+# The servers that the tests talk to, on this machine's loopback only: RabbitMQ on 5672, PostgreSQL on 5432, MariaDB on
+# 3307. OpenSSH's is installed only: tests start their own.
 # Usage: deploy/services.sh start|stop|status
 #
 # A server that already listens is used as it is. Otherwise, as root on a Debian machine, its package is installed
 # and started without systemd. `stop` ends only what `start` has started. Settings for the tests are written to
-# .services/env; JINGLUO_TEST_AMQP and JINGLUO_TEST_POSTGRESQL, where set, go before it.
+# .services/env; JINGLUO_TEST_AMQP, JINGLUO_TEST_POSTGRESQL and JINGLUO_TEST_MARIADB, where set, go before it.
 # A server that cannot be had is said loudly here; the tests that need it then skip, or fail under CI=true.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +15,8 @@ STATE=.services
 WAIT_S=60
 AMQP_PORT=5672
 POSTGRESQL_PORT=5432
+MARIADB_PORT=3307
+MARIADB=/var/lib/jingluo-test-mariadb
 TEST_ROLE=jingluo_test
 NODE=jingluo@localhost
 
@@ -170,9 +172,73 @@ have_sshd() {
     install_package openssh-server
 }
 
+# --- MariaDB: a server of our own beside any that the machine has, with its own port, socket and folder
+
+mariadb_pid() { cat "$MARIADB/pid" 2>/dev/null; }
+
+start_mariadb() {
+    if [ -n "${JINGLUO_TEST_MARIADB:-}" ]; then
+        say "MariaDB: using JINGLUO_TEST_MARIADB"
+        return
+    fi
+    if listens "$MARIADB_PORT"; then
+        say "MariaDB: using the one on 127.0.0.1:$MARIADB_PORT"
+    else
+        if ! command -v mariadbd >/dev/null 2>&1; then
+            may_install || { say "MariaDB: none here, and no right to install it (root and apt-get needed)"; return 1; }
+            install_package mariadb-server-core || return 1
+        fi
+        [ "$(id -u)" = 0 ] || { say "MariaDB: installed but not running; start it, or run this as root"; return 1; }
+        [ -e "$MARIADB/url" ] || prepare_mariadb || { say "MariaDB: could not make $MARIADB"; return 1; }
+        say "MariaDB: starting ..."
+        (cd / && setsid mariadbd --no-defaults --user=nobody --datadir="$MARIADB/data" --pid-file="$MARIADB/pid" \
+            --socket="$MARIADB/socket" --bind-address=127.0.0.1 --port="$MARIADB_PORT" --skip-name-resolve \
+            --innodb-buffer-pool-size=64M --performance-schema=OFF >"$MARIADB/log" 2>&1 </dev/null 5>&- 9>&- &)
+        wait_for MariaDB listens "$MARIADB_PORT" || return 1
+        mariadb_pid >"$STATE/started-mariadb"
+        say "MariaDB: started on 127.0.0.1:$MARIADB_PORT"
+    fi
+    if [ -r "$MARIADB/url" ]; then
+        remember JINGLUO_TEST_MARIADB "$(cat "$MARIADB/url")"
+    elif ! grep -qs '^JINGLUO_TEST_MARIADB=' "$STATE/env"; then
+        say "MariaDB: no right to make a test database here; set JINGLUO_TEST_MARIADB"
+        return 1
+    fi
+}
+
+# An empty server with one user, the only one who may come in, whose password is made now. The package of the server
+# alone has the tables as SQL; the script that would read them needs more packages.
+prepare_mariadb() {
+    local password tables=/usr/share/mysql
+    password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
+    rm -rf "$MARIADB" && mkdir -p "$MARIADB/data" && chmod 711 "$MARIADB" && chown nobody "$MARIADB" "$MARIADB/data" &&
+        {
+            echo "CREATE DATABASE mysql;"
+            echo "USE mysql;"
+            cat "$tables/mysql_system_tables.sql" "$tables/mysql_system_tables_data.sql"
+            echo "FLUSH PRIVILEGES;"
+            echo "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys';"
+            echo "FLUSH PRIVILEGES;"
+            echo "CREATE DATABASE $TEST_ROLE CHARACTER SET utf8mb4;"
+            echo "GRANT ALL ON *.* TO '$TEST_ROLE'@'127.0.0.1' IDENTIFIED BY '$password' WITH GRANT OPTION;"
+        } | (cd / && mariadbd --no-defaults --user=nobody --datadir="$MARIADB/data" --bootstrap) \
+            >"$STATE/mariadb.log" 2>&1 &&
+        (umask 077 && echo "mysql://$TEST_ROLE:$password@127.0.0.1:$MARIADB_PORT/$TEST_ROLE" >"$MARIADB/url")
+}
+
+stop_mariadb() {
+    if [ -z "$(mariadb_pid)" ] || [ "$(mariadb_pid)" != "$(cat "$STATE/started-mariadb" 2>/dev/null)" ]; then
+        say "MariaDB: not started by this script; left alone"
+        return
+    fi
+    kill "$(mariadb_pid)" && say "MariaDB: stopped"
+    rm -f "$STATE/started-mariadb"
+}
+
 status() {
     if amqp_answers "$AMQP_PORT"; then say "RabbitMQ: answers on 127.0.0.1:$AMQP_PORT"; else say "RabbitMQ: not running"; fi
     if listens "$POSTGRESQL_PORT"; then say "PostgreSQL: answers on 127.0.0.1:$POSTGRESQL_PORT"; else say "PostgreSQL: not running"; fi
+    if listens "$MARIADB_PORT"; then say "MariaDB: answers on 127.0.0.1:$MARIADB_PORT"; else say "MariaDB: not running"; fi
 }
 
 mkdir -p "$STATE"
@@ -182,6 +248,7 @@ start)
     start_rabbitmq || missing="$missing RabbitMQ"
     start_postgresql || missing="$missing PostgreSQL"
     have_sshd || missing="$missing OpenSSH"
+    start_mariadb || missing="$missing MariaDB"
     if [ -n "$missing" ]; then
         say "MISSING:$missing. The tests that need it are skipped (they fail when CI=true)."
     fi
@@ -189,6 +256,7 @@ start)
 stop)
     stop_rabbitmq
     stop_postgresql
+    stop_mariadb
     ;;
 status) status ;;
 *)

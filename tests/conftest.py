@@ -52,6 +52,12 @@ def postgresql_url() -> str:
     return _server("PostgreSQL", "JINGLUO_TEST_POSTGRESQL", 5432)
 
 
+@pytest.fixture(scope="session")
+def mariadb_url() -> str:
+    """A server where the test's user may make databases; each test makes its own."""
+    return _server("MariaDB", "JINGLUO_TEST_MARIADB", 3307)
+
+
 @pytest.fixture(autouse=True)
 def _own_log() -> Iterator[None]:
     """A test that sets the log up, as the commands do, sets up nobody else's."""

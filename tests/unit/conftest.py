@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import typer
 from command_parts import Run, stored
+from database_parts import Server, mariadb_database, postgresql_schema, sqlite_file
 from endpoint_parts import Door, FakeEngine
 from typer.testing import CliRunner
 from webservice_parts import Service
@@ -127,3 +128,20 @@ def run(store: Store, app: typer.Typer) -> Run:
         return result.exit_code, result.output
 
     return call
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ]
+)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """A database of each kind, empty."""
+    if request.param == "sqlite":
+        yield from sqlite_file(tmp_path)
+    elif request.param == "postgresql":
+        yield from postgresql_schema(request.getfixturevalue("postgresql_url"))
+    else:
+        yield from mariadb_database(request.getfixturevalue("mariadb_url"))
