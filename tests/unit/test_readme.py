@@ -32,7 +32,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def site(tmp_path: Path) -> Path:
     (tmp_path / "channels").mkdir()
     systems = "systems:\n  lis: {kind: mllp, host: 127.0.0.1, port: 12576}\n"
-    systems += "  emr: {kind: http, url: 'http://127.0.0.1:18080/fhir'}\n"
+    systems += "  emr: {kind: fhir, url: 'http://127.0.0.1:18080/fhir'}\n"
     (tmp_path / "systems.yaml").write_text(systems)
     return tmp_path
 
