@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -66,12 +66,24 @@ class BadMessage(JingluoError):
 
 
 class Refused(JingluoError):
-    """The receiver got it and said no. `retry` says whether the same message may succeed later."""
+    """The receiver got it and said no. `retry` says whether the same message may succeed later.
 
-    def __init__(self, code: str, text: str, *, retry: bool = False, answer: bytes | None = None) -> None:
+    `headers` are those of its answer, as a receipt would have them.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        text: str,
+        *,
+        retry: bool = False,
+        answer: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(code, text)
         self.retry = retry
         self.answer = answer
+        self.headers = headers or {}
 
 
 class Unreachable(JingluoError):

@@ -66,9 +66,13 @@ class Replies:
 
     def failed(self, envelope: Envelope, error: JingluoError) -> None:
         """There will be no answer. Never "nothing was kept": the message is, and an operator sees it."""
-        if isinstance(error, Refused | BadMessage):
-            said = (error.answer if isinstance(error, Refused) else None) or b""
-            reply = Reply("refused", id=envelope.id, code=error.code, text=error.text, body=said)
+        if isinstance(error, Refused):
+            body, headers = error.answer or b"", dict(error.headers)
+            reply = Reply(
+                "refused", id=envelope.id, code=error.code, text=error.text, body=body, headers=headers
+            )
+        elif isinstance(error, BadMessage):
+            reply = Reply("refused", id=envelope.id, code=error.code, text=error.text)
         else:
             text = f"kept, but given up: {error.text}; do not send it again 已接收，处理失败待人工，请勿重发"
             reply = Reply("pending", id=envelope.id, code=error.code, text=text)

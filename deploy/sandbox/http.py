@@ -6,7 +6,7 @@ import asyncio
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -28,6 +28,7 @@ class Request:
 class Response:
     status: int
     body: Any = None  # written as JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request:
@@ -70,6 +71,7 @@ def written(response: Response) -> bytes:
         f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
         "Content-Type: application/fhir+json",
         f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in response.headers.items()),
     )
     return "\r\n".join((*head, "", "")).encode() + body
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from fastapi import Response
+from msgspec.structs import replace
 
 from config.errors import BadMessage
 from endpoints.fhir_r4.interactions import ASKING, Asked
@@ -34,6 +35,7 @@ _STATUS = {
     "JL-E711": 409,
     "JL-E712": 412,
     "JL-E713": 422,
+    "JL-E715": 502,
     "JL-E224": 502,
     "JL-E225": 502,
 }
@@ -50,6 +52,8 @@ class For(NamedTuple):
 
 
 def respond(reply: Reply, to: For) -> Response:
+    if _is_batch(reply):
+        reply = replace(reply, state="answered")
     made = _made(reply, to)
     made.headers["jingluo-state"] = reply.state
     if reply.id:
@@ -59,6 +63,14 @@ def respond(reply: Reply, to: For) -> Response:
     if reply.state == "pending" and to.later:
         made.headers["content-location"] = f"{to.later}/{reply.id}"
     return made
+
+
+def _is_batch(reply: Reply) -> bool:
+    """Some of a batch failed: who waits is told entry by entry, as FHIR has it, and an operator by a dead letter."""
+    if reply.state != "refused" or reply.code != "JL-E715":
+        return False
+    head = head_of(reply.body)
+    return head is not None and head.bundle == "batch-response"
 
 
 def _made(reply: Reply, to: For) -> Response:

@@ -32,7 +32,7 @@ def receipt_of(answer: Answer, asked: Wanted, base: str) -> Receipt | None:
     if is_error(answer.body):
         raise _none(f"status {answer.status} with an OperationOutcome that says no: {told(answer.body)}")
     if asked.kind == "bundle":
-        _entries(answer, asked)
+        _entries(answer, asked, base)
     if asked.kind == "question" and head_of(answer.body) is None:
         raise _none("what came is no FHIR resource in JSON", maybe_done=False)
     return _receipt(answer, base)
@@ -61,7 +61,7 @@ def _refused(answer: Answer, asked: Wanted) -> Refused:
     return Refused(code, f"{text}: {issues}" if issues else text, retry=retry, answer=answer.body)
 
 
-def _entries(answer: Answer, asked: Wanted) -> None:
+def _entries(answer: Answer, asked: Wanted, base: str) -> None:
     """One response to each entry, in their order; what failed is named by its number."""
     head, kind = head_of(answer.body), asked.head.bundle
     requests, responses = asked.head.entries, head.entries if head else []
@@ -77,7 +77,8 @@ def _entries(answer: Answer, asked: Wanted) -> None:
     text = f"{len(failed)} of {len(requests)} entries failed: {text}{more}"
     again = kind == "batch" and all(_passing(entry) for entry in failed.values())
     done = [entry.request for number, entry in enumerate(requests) if number not in failed]
-    raise Refused("JL-E715", text, retry=again and all(map(_repeatable, done)), answer=answer.body)
+    again = again and all(map(_repeatable, done))
+    raise Refused("JL-E715", text, retry=again, answer=answer.body, headers=_receipt(answer, base).headers)
 
 
 def _done(entry: Entry) -> bool:
