@@ -121,6 +121,8 @@ def address(options: Any) -> str:
     if said["url"]:
         url = urlsplit(str(said["url"]))
         return f"{said['method']} {url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}".strip()
+    if base := getattr(options, "base", ""):  # of FHIR
+        return f"{base} {', '.join(options.accepts)}"
     if said["path"]:
         return f"{said['method']} {said['path']}".strip()
     if said["folder"]:

@@ -27,6 +27,7 @@ _KINDS = {
     "mail": ("e-mail", "电子邮件"),
     "http": ("HTTP", "HTTP"),
     "soap": ("SOAP", "SOAP"),
+    "fhir": ("FHIR", "FHIR"),
     "file": ("file", "文件"),
     "channel": ("channel", "通道"),
     "alerts": ("the engine's alerts", "引擎告警"),

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 Interaction = Literal["create", "update", "transaction", "batch", "read", "vread", "history", "search"]
 ASKING: frozenset[str] = frozenset(("read", "vread", "history", "search"))  # they change nothing
 BUNDLES: frozenset[str] = frozenset(("transaction", "batch"))
-ANY = "*"  # of a type: each that nobody else names
+ANY = "*"  # each type
 
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")

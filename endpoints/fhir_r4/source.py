@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from config.errors import JingluoError
 from config.registry import nearest
+from config.units import Size
 from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, listed, not_kept
 from endpoints.fhir_r4.answers import For, respond
 from endpoints.fhir_r4.interactions import (
@@ -60,8 +61,9 @@ class SourceOptions(DoorOptions):
     )
     accepts: Mapping[str, Interactions] = Field(
         min_length=1,
-        description="resource types, and what of each; `*` is each type that no channel names",
+        description="resource types, and what of each; `*` is each whose interaction no other channel takes",
     )
+    max_size: Size = Field(10_000_000, description="of a body; a larger one is answered 413")
     public: str = Field(
         "",
         pattern=r"^(https?://[^/\s?#]+[^\s?#]*)?$",

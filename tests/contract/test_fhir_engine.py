@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from engine_parts import running, write_site
+from fhir_parts import CREATE, PATIENT, UPDATE, bundle, issues, valid
 
+from channels.report import check_site
+from config.settings import load_settings
 from deploy.sandbox.emr import Emr
 from router.engine import Engine
+from router.proving.runner import run_tests
+from router.search import Query
 
-PATIENT = {
-    "resourceType": "Patient",
-    "identifier": [{"system": "urn:oid:1.2.3", "value": "P0001"}],
-    "name": [{"text": "测试甲"}],
-}
-IN = """\
-channel: fhir-in
-title: 上传 Bundles for the record
-from: {fhir: {accepts: {Bundle: [transaction, batch], Patient: [create, update]}}}
-format: fhir
-validate: fhir/r4
-to:
-  emr: {send: {system: emr}}
-reply: emr
-timeout: 5s
-"""
-ASK = """\
-channel: fhir-ask
-from: {fhir: {accepts: {"*": [read, search, vread, history]}}}
-format: fhir
-to:
-  emr: {send: {system: emr}, retry: {for: 2s}}
-reply: emr
-timeout: 5s
-"""
+ROOT = Path(__file__).parents[2]
+ONCE = {**CREATE, "ifNoneExist": "identifier=urn:oid:1.2.3|P0001"}
 
 
-def systems(emr: Emr) -> str:
-    return f"systems: {{emr: {{kind: fhir, url: 'http://127.0.0.1:{emr.port}/fhir', timeout: 2s}}}}\n"
+def channels(*names: str) -> dict[str, str]:
+    """The manual's own examples, for callers from this machine."""
+    manual = (ROOT / "endpoints" / "fhir_r4" / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"```yaml\n# channels/([a-z-]+)\.yaml[^\n]*\n(.*?)```", manual, re.DOTALL)
+    return {
+        name: text.replace(", callers: ward-app", "") for name, text in found if name in names or not names
+    }
+
+
+def site(folder: Path, emr: Emr, texts: dict[str, str]) -> Path:
+    url = f"http://127.0.0.1:{emr.port}/fhir"
+    return write_site(folder, texts, f"systems: {{emr: {{kind: fhir, url: '{url}', timeout: 2s}}}}\n")
 
 
 @pytest.fixture
@@ -57,24 +50,148 @@ def client(engine: Engine) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=base, trust_env=False, timeout=20)
 
 
-def bundle(kind: str, *resources: dict[str, Any]) -> dict[str, Any]:
-    entries = [
-        {"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in resources
-    ]
-    return {"resourceType": "Bundle", "type": kind, "entry": entries}
-
-
-async def test_a_transaction_reaches_the_record_and_its_answer_comes_back(tmp_path: Path, emr: Emr) -> None:
-    site = write_site(tmp_path, {"fhir-in": IN, "fhir-ask": ASK}, systems(emr))
-    async with running(site) as engine, client(engine) as asking:
-        answer = await asking.post("", json=bundle("transaction", PATIENT))
-        assert (answer.status_code, answer.json()["type"]) == (200, "transaction-response"), answer.text
-        assert answer.headers["jingluo-state"] == "answered"
+async def test_what_is_written_is_found_again(tmp_path: Path, emr: Emr) -> None:
+    async with running(site(tmp_path, emr, channels())) as engine, client(engine) as asking:
+        answer = await asking.post("", json=bundle("transaction", ONCE))
+        assert (answer.status_code, valid(answer.json())["type"]) == (200, "transaction-response")
+        again = await asking.post(
+            "/Patient", json=PATIENT, headers={"if-none-exist": "identifier=urn:oid:1.2.3|P0001"}
+        )
+        assert (again.status_code, again.headers["location"]) == (
+            200,
+            f"{asking.base_url}Patient/1/_history/1",
+        )
+        new = await asking.put("/Patient/17", json={**PATIENT, "id": "17", "identifier": [{"value": "P2"}]})
+        assert (new.status_code, new.headers["location"]) == (201, f"{asking.base_url}Patient/17/_history/1")
         found = await asking.get("/Patient", params={"identifier": "P0001"})
-        assert (found.status_code, found.json()["total"]) == (200, 1), found.text
-        assert (await asking.get("/Patient/99")).status_code == 404
-        said = await asking.get("/metadata")
-        assert said.json()["resourceType"] == "CapabilityStatement"
-        wrong = await asking.post("/Patient", json={**PATIENT, "gender": "M"})
-        assert wrong.status_code == 422
+        assert (found.status_code, valid(found.json())["total"]) == (200, 1)
+        assert (await asking.get("/Patient/17")).json()["identifier"] == [{"value": "P2"}]
+        nobody = await asking.get("/Patient/99")
+        assert (nobody.status_code, issues(nobody.json())) == (404, [("error", "invalid")])
+        valid((await asking.get("/metadata")).json())
+        await engine.journal.has_all()
+        assert not engine.store.search(Query(state="dead"), 1).found  # that nobody is there is an answer
+    assert emr.counts() == {"Patient": 2}
+
+
+async def test_what_is_wrong_is_refused_by_the_engine_with_each_fault_and_its_place(
+    tmp_path: Path, emr: Emr
+) -> None:
+    async with running(site(tmp_path, emr, channels("fhir-in"))) as engine, client(engine) as asking:
+        answer = await asking.post("/Patient", json={**PATIENT, "gender": "M", "name": [{"family": ""}]})
+        assert answer.status_code == 422
+        assert {one["expression"][0] for one in valid(answer.json())["issue"]} == {
+            "Patient.gender",
+            "Patient.name[0].family",
+        }
+        broken = await asking.post(
+            "", content=b'{"resourceType": ', headers={"content-type": "application/fhir+json"}
+        )
+        assert (broken.status_code, issues(broken.json())) == (400, [("error", "structure")])
+    assert emr.received == []
+
+
+async def test_a_record_that_lies_or_is_busy_is_told_again_and_has_it_once(tmp_path: Path, emr: Emr) -> None:
+    texts = channels("fhir-in")
+    texts["fhir-in"] = texts["fhir-in"].replace(
+        "{system: emr}", "{system: emr}, retry: {first: 50ms, max: 50ms}"
+    )
+    emr.behaviour.be("lie*1")
+    emr.behaviour.be("refuse:503*1")
+    emr.behaviour.be("refuse:409*1")
+    async with running(site(tmp_path, emr, texts)) as engine, client(engine) as asking:
+        answer = await asking.post("", json=bundle("transaction", ONCE))
+        assert answer.status_code == 200, answer.text
+    assert (len(emr.received), emr.counts()) == (2, {"Patient": 1})
+
+
+async def test_who_could_not_wait_hears_later(tmp_path: Path, emr: Emr) -> None:
+    texts = channels("fhir-in")
+    texts["fhir-in"] = texts["fhir-in"].replace("reply: emr", "reply: emr\ntimeout: 200ms")
+    emr.behaviour.be("slow:1*1")
+    async with running(site(tmp_path, emr, texts)) as engine, client(engine) as asking:
+        first = await asking.post("/Patient", json=PATIENT)
+        assert (first.status_code, issues(first.json())) == (202, [("information", "informational")])
+        place = first.headers["content-location"]
+        later = await asking.get(f"{place}?wait=10s")
+        assert (later.status_code, later.json()["id"]) == (201, "1")
+        assert later.headers["location"] == f"{asking.base_url}Patient/1/_history/1"
+
+
+async def test_one_key_is_done_once(tmp_path: Path, emr: Emr) -> None:
+    async with running(site(tmp_path, emr, channels("fhir-in"))) as engine, client(engine) as asking:
+        key = {"idempotency-key": "k1"}
+        first = await asking.post("/Patient", json=PATIENT, headers=key)
+        again = await asking.post("/Patient", json=PATIENT, headers=key)
+        other = await asking.post("/Patient", json={**PATIENT, "active": True}, headers=key)
+        assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
+        assert again.headers["idempotent-replayed"] == "true"
+        assert (other.status_code, issues(other.json())) == (422, [("error", "invalid")])
     assert emr.counts() == {"Patient": 1}
+
+
+async def test_a_batch_is_answered_entry_by_entry_and_what_failed_is_a_dead_letter(
+    tmp_path: Path, emr: Emr
+) -> None:
+    texts = channels("fhir-in")
+    texts["fhir-in"] = texts["fhir-in"].replace("validate: fhir/r4\n", "")
+    wrong = bundle("batch", ONCE, resource={**PATIENT, "gender": "M"})["entry"]
+    mixed = bundle("batch", ONCE, UPDATE)
+    mixed["entry"] += wrong
+    async with running(site(tmp_path, emr, texts)) as engine, client(engine) as asking:
+        answer = await asking.post("", json=mixed)
+        statuses = [entry["response"]["status"] for entry in valid(answer.json())["entry"]]
+        assert (answer.status_code, statuses) == (200, ["201", "201", "422"])
+        await engine.journal.has_all()
+        (dead,) = engine.store.search(Query(state="dead"), 2).found
+        (tried,) = engine.store.show(dead.id).tries
+        assert tried.reason.startswith("1 of 3 entries failed: entry[2] 422")
+
+
+WRITES = """\
+tests:
+  - name: a transaction is answered by the record
+    given: &patient
+      resourceType: Bundle
+      type: transaction
+      entry: [{request: {method: POST, url: Patient}, resource: {resourceType: Patient, gender: male}}]
+    expect: {reply: {code: 200, $.type: transaction-response}, emr: {"$.entry[0].resource.gender": male}}
+  - name: what the record's rules forbid is told to who sent it
+    given: *patient
+    while:
+      emr: {answer: 422, body: {resourceType: OperationOutcome, issue: [{severity: error, code: duplicate}]}}
+    expect: {emr: {state: dead, code: JL-E713}, reply: {code: 422, "$.issue[0].code": duplicate}}
+  - name: a record that is away leaves it pending
+    given: *patient
+    while: {emr: unreachable}
+    expect: {emr: retrying, reply: {code: 202, state: pending}}
+  - name: a yes that is none is tried again
+    given: *patient
+    while: {emr: [{answer: 200, body: {resourceType: Bundle, type: transaction-response}}, 200]}
+    expect: {emr: {state: sent, tries: 2}}
+  - name: what is no R4 is refused
+    given: {resourceType: Patient, gender: M}
+    expect: {reply: {code: 422, "$.issue[0].expression[0]": Patient.gender}, emr: nothing}
+"""
+ASKS = """\
+tests:
+  - name: who asks hears the record
+    given: &asked {resourceType: Bundle, type: batch, entry: [{request: {method: GET, url: Patient/17}}]}
+    envelope: {headers: {fhir.interaction: read}}
+    while: {emr: {body: {resourceType: Patient, id: "17"}}}
+    expect: {reply: {code: 200, $.id: "17"}}
+  - name: that there is nobody is an answer
+    given: *asked
+    envelope: {headers: {fhir.interaction: read}}
+    while:
+      emr: {answer: 404, body: {resourceType: OperationOutcome, issue: [{severity: error, code: not-found}]}}
+    expect: {emr: sent, reply: {code: 404, "$.issue[0].code": not-found}}
+"""
+
+
+async def test_the_manuals_channels_are_clean_and_can_be_tested(tmp_path: Path, emr: Emr) -> None:
+    texts = channels()
+    folder = site(tmp_path, emr, {"fhir-in": texts["fhir-in"] + WRITES, "fhir-ask": texts["fhir-ask"] + ASKS})
+    assert check_site(folder, {}) == ()
+    report = await asyncio.to_thread(run_tests, load_settings(folder, {}), {})
+    assert (report.failed, len(report.results)) == ([], 7)
