@@ -113,10 +113,12 @@ def address(options: Any) -> str:
     'POST https://emr.example/fhir'
     >>> address(Options(host="0.0.0.0", port=2575))
     '0.0.0.0:2575'
+    >>> address(Options(wsdl="wsdl/lis.wsdl", operation="Send"))
+    'Send (wsdl/lis.wsdl)'
     """
     said: Mapping[str, Any] = {
         name: getattr(options, name, "")
-        for name in ("url", "method", "path", "host", "port", "folder", "channel")
+        for name in ("url", "method", "path", "host", "port", "folder", "channel", "wsdl", "operation")
     }
     if said["url"]:
         url = urlsplit(str(said["url"]))
@@ -129,4 +131,6 @@ def address(options: Any) -> str:
         name = " ".join(getattr(options, "pattern", ())) or getattr(options, "name", "")
         where = f"{said['host']}:{said['port']}/" if said["host"] else ""
         return f"{where}{said['folder']}/{name}".rstrip("/")
-    return f"{said['host']}:{said['port']}" if said["port"] else str(said["channel"])
+    if said["port"]:
+        return f"{said['host']}:{said['port']}"
+    return f"{said['operation']} ({said['wsdl']})" if said["wsdl"] else str(said["channel"])

@@ -52,12 +52,11 @@ def as_seconds(value: float) -> str:
 def as_size(value: int) -> str:
     """Bytes as people write them.
 
-    >>> as_size(100_000_000), as_size(64_000), as_size(1500)
-    ('100MB', '64KB', '1500B')
+    >>> as_size(100_000_000), as_size(64_000), as_size(1500), as_size(0)
+    ('100MB', '64KB', '1500B', '0B')
     """
-    unit = next(
-        unit for unit in ("GB", "MB", "KB", "B") if value % _BYTES[unit] == 0 and value >= _BYTES[unit]
-    )
+    units = ("GB", "MB", "KB", "B")
+    unit = next((unit for unit in units if value % _BYTES[unit] == 0 and value >= _BYTES[unit]), "B")
     return f"{value // _BYTES[unit]}{unit}"
 
 

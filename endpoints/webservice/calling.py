@@ -61,11 +61,11 @@ class DestinationOptions(SendOptions):
         {}, repr=False, description="blocks of the SOAP header: `{Login: {'@xmlns': 'urn:x', User: u}}`"
     )
     security: Security | None = Field(None, description="WS-Security: a UsernameToken")
-    mtom: Size | None = Field(
-        None, description="texts in Base64 from this size on go beside the envelope: `64KB`"
+    mtom: Size = Field(
+        0, description="texts in Base64 from this size on go beside the envelope: `64KB`; `0B` is never"
     )
-    soap: Literal["1.1", "1.2", ""] = Field(
-        "", description="by default what the WSDL has, 1.1 where it has both"
+    soap: Literal["1.1", "1.2"] | None = Field(
+        None, description="by default what the WSDL has, 1.1 where it has both"
     )
     soap_action: str | None = Field(None, description="in place of the WSDL's")
     charset: str = Field("UTF-8", description="of the request: `GBK`")

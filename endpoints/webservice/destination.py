@@ -121,7 +121,7 @@ class SoapDestination:
             blocks.append(username_token(options.security, self.ground.now(), version.namespace))
         root = envelope.build(version, child, blocks)
         action = ready.action if version is SOAP12 else ""
-        if options.mtom is not None:
+        if options.mtom:
             package = mtom.pack(root, options.mtom, version.media_type, action, options.charset)
             if package is not None:
                 return package

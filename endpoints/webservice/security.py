@@ -35,7 +35,7 @@ class Security(BaseModel):
     digest: bool = Field(
         False, description="PasswordDigest with nonce and time; else the password as it is: over TLS"
     )
-    timestamp: Seconds | None = Field(None, description="a Timestamp too, good for so long: `5m`")
+    timestamp: Seconds = Field(0.0, description="a Timestamp too, good for so long: `5m`; `0s` is none")
     must_understand: bool = Field(
         False, description="a receiver that knows no WS-Security answers with a Fault"
     )
@@ -48,7 +48,7 @@ def username_token(security: Security, now: float, envelope: str) -> Element:
         # "1" in SOAP 1.1, section 4.2.3; one of the forms of true in SOAP 1.2.
         made.set(f"{{{envelope}}}mustUnderstand", "1")
     created = _time(now)
-    if security.timestamp is not None:
+    if security.timestamp:
         stamp = etree.SubElement(made, f"{{{WSU}}}Timestamp")
         etree.SubElement(stamp, f"{{{WSU}}}Created").text = created
         etree.SubElement(stamp, f"{{{WSU}}}Expires").text = _time(now + security.timestamp)
