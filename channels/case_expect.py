@@ -56,9 +56,11 @@ class Expected:
         if "then" in rest:
             then = self._then(rest.pop("then"), name, (*at, "then"))
             facts = {"state": "sent", **facts}
-        if "items" in rest:
-            items = self._items(rest.pop("items"), name, (*at, "items"))
-            facts = {"state": "sent", **facts}
+        collects = self.branches[name].collect is not None
+        parts = "groups" if collects else "items"
+        if parts in rest:
+            items = self._items(rest.pop(parts), name, (*at, parts))
+            facts = facts if collects else {"state": "sent", **facts}
         facts |= {"code": str(facts["code"])} if "code" in facts else {}
         if "state" in facts:
             self._one_of(facts["state"], STATES, (*at, "state"))
@@ -66,8 +68,8 @@ class Expected:
             facts = {"state": "sent", **facts}
         if "tries" in facts and not (isinstance(facts["tries"], int) and 0 <= facts["tries"] <= MAX_TRIES):
             self._say((*at, "tries"), "JL-C012", "tries must be a whole number")
-        if rest and self.branches[name].split is not None:
-            what = "a content of what is divided: say it of each of the `items`"
+        if rest and (collects or self.branches[name].split is not None):
+            what = f"a content of what is {'gathered' if collects else 'divided'}: say it of each of the `{parts}`"
             self._say((*at, next(iter(rest))), "JL-C086", what, on_key=True)
             return Wanted(facts)
         if rest and facts.get("state") in ("filtered", "nothing"):
@@ -77,21 +79,23 @@ class Expected:
         return Wanted(facts, self._contents(rest, (self.branches[name].writes,), at), then, items)
 
     def _items(self, spec: Any, name: str, at: At) -> int | tuple[Wanted, ...] | None:
-        """How many, or each: `sent`, `dead`, or {state, code, then, and the content}."""
-        if self.branches[name].split is None:
+        """How many, or each: `sent`, `dead`, or {state, code, messages, then, and the content}."""
+        branch, parts = self.branches[name], at[-1]
+        if branch.split is None and branch.collect is None:
             self._say(at, "JL-C086", f"what {name!r} sends is not divided: it has no items", on_key=True)
         elif isinstance(spec, int) and not isinstance(spec, bool) and spec >= 0:
             return spec
         elif isinstance(spec, list):
             return tuple(self._item(one, name, (*at, number)) for number, one in enumerate(spec))
         else:
-            self._say(at, "JL-C012", "items must be a number, or a list with what each must be")
+            self._say(at, "JL-C012", f"{parts} must be a number, or a list with what each must be")
         return None
 
     def _item(self, spec: Any, name: str, at: At) -> Wanted:
         if not isinstance(spec, Mapping):
             return Wanted({"state": self._one_of(spec, ENDS, at)})
-        facts, rest = _parted(spec, ("state", "code"))
+        collects = self.branches[name].collect is not None
+        facts, rest = _parted(spec, ("state", "code", "messages") if collects else ("state", "code"))
         if "state" in facts:
             self._one_of(facts["state"], ENDS, (*at, "state"))
         elif "code" not in facts:
@@ -101,10 +105,12 @@ class Expected:
 
     def _then(self, spec: Any, name: str, at: At) -> Case | None:
         """What becomes of it in the channel that it is handed to; None where that one cannot be read."""
-        if self.branches[name].split is None:
+        branch = self.branches[name]
+        if branch.split is None and branch.collect is None:
             return self._next(spec, name, at)
+        how, parts = ("divided", "items") if branch.collect is None else ("gathered", "groups")
         self._say(
-            at, "JL-C086", f"what {name!r} sends is divided: say it of each of the `items`", on_key=True
+            at, "JL-C086", f"what {name!r} sends is {how}: say it of each of the `{parts}`", on_key=True
         )
         return None
 

@@ -83,6 +83,19 @@ _THEN: Schema = {
     "type": "object",
     "description": "what must become of it in the channel that it is handed to",
 }
+_GROUP: Schema = {
+    "anyOf": [
+        _word(ENDS),
+        _message(
+            {
+                "state": _word(ENDS),
+                "code": _PLAIN,
+                "messages": {"description": "how many were gathered", "type": "integer", "minimum": 1},
+                "then": _THEN,
+            }
+        ),
+    ]
+}
 _ITEM: Schema = {"anyOf": [_word(ENDS), _message({"state": _word(ENDS), "code": _PLAIN, "then": _THEN})]}
 _WAY = {
     "description": "what became of it at this destination",
@@ -97,6 +110,10 @@ _WAY = {
                 "items": {
                     "description": "of what is divided: how many, or what each must be",
                     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "array", "items": _ITEM}],
+                },
+                "groups": {
+                    "description": "of what is gathered: how many groups went, or what each must be",
+                    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "array", "items": _GROUP}],
                 },
             }
         ),

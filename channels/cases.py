@@ -16,7 +16,7 @@ from transforms.proving import Given
 CLOCK_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z: when a test's message comes, unless it says otherwise
 MAX_TRIES = 1000
 
-State = Literal["sent", "filtered", "retrying", "held", "dead", "nothing"]
+State = Literal["sent", "filtered", "retrying", "waiting", "held", "dead", "nothing"]
 STATES: tuple[State, ...] = get_args(State)
 ENDS = ("sent", "dead")  # of an item
 REPLIES = ("accepted", "answered", "refused", "failed", "pending", "none")
@@ -53,7 +53,7 @@ class Wanted:
     """What must be: facts by name (`state`, `code`, ...), and the content by the format that it may have.
 
     `then`: what must become of it in the channel that it is handed to. `items`: how many there must be of it, and if
-    they are given, what each must be.
+    they are given, what each must be; of what is gathered, of the groups that went.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from channels.cases import Case, Wanted
-from router.proving.stage import Handed, Played, Way
+from router.proving.played import Handed, Played, Way
 from schemas.message import Reply
 from transforms.contents import Content
 from transforms.proving import Failure
@@ -62,6 +62,7 @@ def without_file(content: Content) -> Content:
 
 def _facts(case: Case, played: Played) -> Iterator[tuple[str, Any, Any]]:
     """(path, wanted, got) of each fact that is otherwise."""
+    branches = {branch.name: branch for branch in played.channel.branches}
     for name, wanted in case.ways.items():
         way = played.ways.get(name) or Way("nothing")
         got = {"state": way.state, "tries": way.tries, "code": way.code}
@@ -69,7 +70,8 @@ def _facts(case: Case, played: Played) -> Iterator[tuple[str, Any, Any]]:
         yield from _otherwise(name, wanted, got, explained)
         if wanted.contents and way.body is None and wanted.facts.get("state", way.state) == way.state:
             yield name, "a message", None
-        yield from _handed_facts(name, wanted, way)
+        parts = "groups" if branches[name].collect else "items"
+        yield from _handed_facts(f"{name}: {parts}", name, wanted, way)
     if case.reply is not None:
         yield from _reply(case.reply, played)
     if case.journal is not None:
@@ -91,18 +93,19 @@ def _handed(name: str, wanted: Wanted, way: Way | None) -> Iterator[tuple[str, W
         yield name, wanted, handed[0]
     if isinstance(wanted.items, tuple):
         for one, got in zip(wanted.items, handed, strict=False):
-            yield f"{name}: item {got.number}", one, got
+            yield f"{name}: {'group' if got.messages else 'item'} {got.number}", one, got
 
 
-def _handed_facts(name: str, wanted: Wanted, way: Way) -> Iterator[tuple[str, Any, Any]]:
+def _handed_facts(parts: str, name: str, wanted: Wanted, way: Way) -> Iterator[tuple[str, Any, Any]]:
     items = len(wanted.items) if isinstance(wanted.items, tuple) else wanted.items
-    if items is not None and items != len(way.handed) and way.state == "sent":
-        yield f"{name}: items", items, len(way.handed)
+    if items is not None and items != len(way.handed) and way.state in ("sent", "waiting"):
+        yield parts, items, len(way.handed)
     for of, part, handed in _handed(name, wanted, way):
         if part is not wanted:
             state = "sent" if handed.played is not None else "dead"
             explained = f"dead ({handed.code} {handed.reason})" if handed.code else state
-            yield from _otherwise(of, part, {"state": state, "code": handed.code}, explained)
+            got = {"state": state, "code": handed.code, "messages": handed.messages}
+            yield from _otherwise(of, part, got, explained)
         if part.then and handed.played is not None:
             for path, wished, had in _facts(part.then, handed.played):
                 yield f"{of}: {handed.played.channel.name}: {path}", wished, had

@@ -11,16 +11,15 @@ import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from channels.cases import MAX_TRIES, SILENCE, UNREACHABLE, Answer, Case, World
+from channels.cases import Answer, Case, World
 from channels.model import BATCH, Branch, Channel
 from config import registry
 from config.crypto import SiteKeys
-from config.errors import Unreachable
 from endpoints.base import Destination, Ground, Told
-from endpoints.channel import ChannelDestination
 from router.attempt import Attempter, Outcome
 from router.blobs import Blobs
 from router.duplicates import Duplicates, First
@@ -30,57 +29,13 @@ from router.intake import Intake
 from router.items import Letter
 from router.large import Large
 from router.metrics import Metrics
+from router.proving.gathered import Gathered
+from router.proving.played import Clock, Handed, Played, Receiver, Way, goes_on, state_of
 from router.replies import Replies
-from schemas.message import Message, Receipt, Reply
+from schemas.message import Message, Reply
 
 _ANSWER_S = 30.0  # of real time, after which a test would hang for good
 _TURNS = 5  # of the event loop, until all that was set going has come to rest
-
-
-@dataclass(slots=True)
-class Clock:
-    ms: int = 0
-
-    def __call__(self) -> int:
-        return self.ms
-
-
-@dataclass(slots=True)
-class Way:
-    """What became of a message at one destination. `body`: what the last try sent; None, where it sent nothing.
-
-    `handed`: what became of it in the channel that it was handed to, or of each of its items.
-    """
-
-    state: str
-    tries: int = 0
-    code: str = ""
-    reason: str = ""
-    body: bytes | None = None
-    handed: list[Handed] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Handed:
-    """A message that was handed to another channel, and what became of it there; None where it was not taken."""
-
-    number: int  # of the item
-    body: bytes = b""
-    played: Played | None = None
-    code: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """What a message came to in one channel."""
-
-    channel: Channel
-    reply: Reply
-    told: Told
-    envelope: Envelope  # what the journal has of it
-    ways: dict[str, Way]
-    order: str | None
 
 
 class _Mail:
@@ -121,37 +76,6 @@ class _Memory:
         return done
 
 
-@dataclass(slots=True)
-class _Receiver:
-    """A destination that answers what the test says; what that means, its protocol's own code decides."""
-
-    real: Destination
-    timeout_s: float
-    answers: tuple[Answer, ...]
-    clock: Clock
-    tries: int = 0
-    body: bytes | None = None
-
-    async def send(self, message: Message) -> Receipt:
-        answer = self.answers[min(self.tries, len(self.answers) - 1)]
-        self.tries += 1
-        self.body = message.body
-        late = 0 < self.timeout_s < answer.after_s
-        by_hand = answer.code not in ("", "accepted")
-        self.clock.ms += int(1000 * (self.timeout_s if late else answer.after_s))
-        if answer.code == UNREACHABLE:
-            raise Unreachable("JL-D903", "no connection, says the test")
-        if answer.code == SILENCE or late:
-            raise Unreachable("JL-D904", "no answer in time, says the test", maybe_done=True)
-        if isinstance(self.real, ChannelDestination) and not by_hand:
-            return await self.real.send(message)
-        heard = getattr(self.real, "heard", None)
-        if heard is None:
-            return Receipt(answer.code or "ok", answer.body, headers=answer.headers)
-        receipt: Receipt = heard(message, answer.code, answer.body, answer.headers)
-        return receipt
-
-
 Others = Callable[[str], "Stage | None"]
 
 
@@ -185,7 +109,10 @@ class Stage:
         scene = _Scene(self, case, others)
         for given, ago_s in case.before:
             await scene.message(given.body, case.world.clock_ms - int(ago_s * 1000), {})
-        return await scene.message(case.given.body, case.world.clock_ms, dict(case.envelope))
+        played = await scene.message(case.given.body, case.world.clock_ms, dict(case.envelope))
+        passes_s = case.world.passes_s
+        await scene.wait(inf if passes_s is None else case.world.clock_ms + passes_s * 1000)
+        return played
 
     def _hand_over(self, name: str, message: Message) -> asyncio.Future[Reply]:
         assert self.scene is not None
@@ -202,6 +129,7 @@ class _Scene:
         self.others: dict[str, _Scene] = {}  # the same test in the channels that messages are handed to
         self.turn, self.apart = asyncio.Lock(), asyncio.Lock()
         self.handed: list[Handed] = []  # what became there of the last message
+        self.gathered: dict[str, Gathered] = {}  # by destination
         stage.scene = self
         self.clock, self.mail = Clock(), _Mail()
         self.replies = Replies(self.mail)
@@ -221,6 +149,7 @@ class _Scene:
         )
 
     async def message(self, body: bytes, at_ms: int, said: dict[str, Any]) -> Played:
+        await self.wait(at_ms)
         self.clock.ms = at_ms
         self.given_id = said.pop("id", "")
         said.setdefault("source", f"{self.channel.kind} test")
@@ -228,6 +157,17 @@ class _Scene:
         message = Message(body, charset=charset, **said)
         received: Callable[[Message], Message] | None = getattr(self._source(), "received", None)
         return await self._play(received(message) if received else message, at_ms)
+
+    async def wait(self, until_ms: float) -> None:
+        """What was to be gathered goes when its time is over, here and in the channels behind."""
+        while due := min(self._waiting(), key=lambda one: one.due_ms, default=None):
+            if due.due_ms == inf or due.due_ms > until_ms:
+                return
+            await due.go(int(due.due_ms), until_ms)
+
+    def _waiting(self) -> list[Gathered]:
+        behind = [one for other in self.others.values() for one in other._waiting()]
+        return [*self.gathered.values(), *behind]
 
     async def hand_over(self, name: str, message: Message) -> Reply:
         """What another channel says to a message of this one. There all receivers say yes."""
@@ -282,18 +222,17 @@ class _Scene:
         """Tries as the engine does: until it is over, or the test's answers or its time are."""
         self.clock.ms = at_ms
         branch = next(branch for branch in self.channel.branches if branch.name == name)
-        answers = self.world.answers.get(name, (Answer(),))
-        timeout_s = getattr(branch.options, "timeout", 0.0)
-        receiver = _Receiver(self.stage.destinations[name], timeout_s, answers, self.clock)
-        attempter = Attempter(self.channel, branch, receiver, self.clock, self.large)  # type: ignore[arg-type]
+        if branch.collect is not None:
+            return await self._gathered(branch).came(envelope)
+        receiver, attempter = self._receiver(branch)
         number = 1
         while True:
             self.handed = []
             outcome = await attempter.attempt(envelope, number)
             self._say(branch, envelope, outcome, at_ms)
             next_ms = self.clock.ms + int(outcome.delay_s * 1000)
-            if outcome.record.outcome != "retry" or not _goes_on(
-                self.world, number, answers, next_ms - at_ms
+            if outcome.record.outcome != "retry" or not goes_on(
+                self.world, number, receiver.answers, next_ms - at_ms
             ):
                 break
             first_ms = envelope.first_ms or outcome.record.at_ms
@@ -301,9 +240,27 @@ class _Scene:
             self.clock.ms = next_ms
             number += 1
         record = outcome.record
-        state = _state(branch, outcome)
+        state = state_of(branch, outcome)
         handed = _numbered(self.handed, outcome.letters)
         return Way(state, number, record.code, record.reason, receiver.body, handed)
+
+    def _receiver(self, branch: Branch) -> tuple[Receiver, Attempter]:
+        answers = self.world.answers.get(branch.name, (Answer(),))
+        timeout_s = getattr(branch.options, "timeout", 0.0)
+        receiver = Receiver(self.stage.destinations[branch.name], timeout_s, answers, self.clock)
+        return receiver, Attempter(self.channel, branch, receiver, self.clock, self.large)  # type: ignore[arg-type]
+
+    def _gathered(self, branch: Branch) -> Gathered:
+        if branch.name not in self.gathered:
+            receiver, attempter = self._receiver(branch)
+            made = Gathered(self.channel, branch, receiver, attempter, self.clock, self.world, self._taken)
+            self.gathered[branch.name] = made
+        return self.gathered[branch.name]
+
+    def _taken(self) -> list[Handed]:
+        """What other channels were handed since this was asked last."""
+        taken, self.handed = self.handed, []
+        return taken
 
     def _say(self, branch: Branch, envelope: Envelope, outcome: Outcome, at_ms: int) -> None:
         """A sender that waits for this destination hears of it, unless its time is over."""
@@ -311,7 +268,7 @@ class _Scene:
             self.replies.give_up()
         if self.channel.reply != branch.name:
             return
-        if _state(branch, outcome) == "held":
+        if state_of(branch, outcome) == "held":
             self.replies.held(envelope, outcome.record)
         else:
             self.replies.tried(envelope, outcome)
@@ -336,21 +293,6 @@ def _numbered(taken: list[Handed], letters: Sequence[Letter]) -> list[Handed]:
     for number, one in zip(places, taken, strict=True):
         one.number = number
     return sorted([*taken, *dead], key=lambda one: one.number)
-
-
-def _goes_on(world: World, number: int, answers: tuple[Answer, ...], passed_ms: int) -> bool:
-    if number >= MAX_TRIES:
-        return False
-    if world.passes_s is None:
-        return number < len(answers)
-    return passed_ms <= world.passes_s * 1000
-
-
-def _state(branch: Branch, outcome: Outcome) -> str:
-    """As a test names it."""
-    if outcome.record.outcome == "dead" and branch.retry.then == "hold":
-        return "held"
-    return {"retry": "retrying"}.get(outcome.record.outcome, outcome.record.outcome)
 
 
 async def _rest() -> None:
