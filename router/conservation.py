@@ -14,6 +14,7 @@ RabbitMQ has taken back what somebody held, and whoever works has tried it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -227,10 +228,16 @@ class Conservation(Chore):
         return found
 
     def _never_tried(self, way: Way, open: list[Unended]) -> list[Unended]:
-        """Behind a message that fails in its lane, others may be in somebody's hand for as long as it does."""
+        """Behind a message that fails in its lane, others may be in somebody's hand for as long as it does.
+
+        So may what is gathered, until its time is over.
+        """
         if any(self._board.eras(way)) and any(one.tried for one in open):
             return []
-        return [one for one in open if not one.tried]
+        gathers = [b.collect for c in self._channels() for b in c.branches if (c.name, b.name) == way]
+        within_s = next((math.inf if c.within_s is None else c.within_s for c in gathers if c), 0.0)
+        until_ms = self._now_ms() - within_s * 1000
+        return [one for one in open if not one.tried and time_ms(one.id) <= until_ms]
 
     async def _sharper(self, queues: Sequence[str], missed: _Suspicion) -> _Suspicion:
         """Without those that are seen in the queues, where the broker shows what is in them."""

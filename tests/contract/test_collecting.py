@@ -153,3 +153,29 @@ async def test_a_destination_that_begins_to_collect_delivers_first_what_waited_b
         got = came(tmp_path)
         assert sorted(number for group in got for number in group) == [0, 1, 2, 3, 4]
         assert [3, 4] in got, "what comes into the new queue is gathered by itself"
+
+
+async def test_what_waits_for_its_group_is_not_missing(tmp_path: Path, broker: str) -> None:
+    async with running(site(tmp_path, "{count: 9}"), broker=broker) as engine:
+        await post(engine, charge(0), charge(1))
+        await missing_nothing(engine, 2)
+
+
+@pytest.mark.rabbitmq
+async def test_nor_is_it_where_another_process_has_it_in_hand(tmp_path: Path, amqp_vhost: str) -> None:
+    place = site(tmp_path, "{count: 9}")
+    async with (
+        running(place, broker=amqp_vhost, roles="intake,journal", var=str(tmp_path / "front")) as front,
+        running(place, broker=amqp_vhost, roles="delivery", var=str(tmp_path / "back")) as back,
+    ):
+        await post(front, charge(0), charge(1))
+        await until(lambda: back.outlets[0].known == 2)
+        await missing_nothing(front, 40)
+
+
+async def missing_nothing(engine: Engine, looks: int) -> None:
+    engine.conservation.settle_ms = -60_000
+    for _ in range(looks):
+        assert await engine.journal.caught_up()
+        await engine.conservation.look()
+        assert engine.conservation.missing == ()

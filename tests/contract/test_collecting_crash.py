@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,24 @@ async def test_a_group_that_was_formed_stays_as_it_was(
         assert len(whole) == 2, "handed over twice it is one message"
         states = [d.state for one in engine.store.search(Query(channel="adt")).found for d in one.deliveries]
         assert states == ["sent"] * 5
+
+
+async def test_a_group_that_lost_a_message_by_somebodys_hand_is_formed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = site(tmp_path, "{by: $.visit, count: 3, within: 1s}")
+    reached = asyncio.Event()
+    with monkeypatch.context() as patched:
+        stuck_at("formed", patched, reached)
+        async with running(place, broker="embedded", stop_within="1s") as engine:
+            await post(engine, charge(0), charge(1), charge(2))
+            await reached.wait()
+            await post(engine, charge(3))
+    with contextlib.closing(sqlite3.connect(place / "var" / "broker.db")) as file, file:
+        mine = "SELECT min(key) FROM item WHERE key >> 40 = (SELECT no FROM queue WHERE name = 'jl.adt.lis.0of1')"
+        assert file.execute(f"DELETE FROM item WHERE key = ({mine})").rowcount
+    async with running(place, broker="embedded"):
+        await until_came(tmp_path, [1, 2, 3])
 
 
 async def _post_until_cut(port: int, numbers: Any, said_yes: set[int]) -> None:

@@ -158,3 +158,24 @@ def test_channels_that_send_to_one_another_name_each_other(site: Path) -> None:
     assert "The sender" not in second, "nobody waits for a reply"
     assert "┌─ channel ─┐" in second
     assert "<──" not in second
+
+
+def test_what_is_gathered_is_said_and_drawn(site: Path) -> None:
+    (site / "channels" / "charges.yaml").write_text(
+        "channel: charges\nfrom: {http: {path: /v1/charges}}\nformat: hl7v2\nto:\n"
+        "  upload: {collect: {by: $PV1-19.1, count: 100, within: 5m}, send: {channel: night}}\n"
+    )
+    (site / "channels" / "night.yaml").write_text(
+        "channel: night\nfrom: {channel: {}}\nformat: hl7v2\nbatch: whole\n"
+        "to: {out: {send: {file: {folder: out}}}}\n"
+    )
+    said = explained("charges", site=site).stdout
+    for sentence in (
+        "as it came, gathered by PV1-19.1 up to 100 messages or for 5 minutes, to the channel night.",
+        "原样，按 PV1-19.1 满 100 条或满 5 分钟汇集为一条报文，交给 通道 night。",
+        "│ gathered by PV1-19.1 up to 100 messages or ",
+    ):
+        assert sentence in said
+    said = explained("night", site=site).stdout
+    assert "It goes on as it is, unread; a batch too." in said
+    assert "│ HL7 v2, unread" in said

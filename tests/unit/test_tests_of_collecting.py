@@ -50,7 +50,9 @@ def play(folder: Path, tests: str) -> Report:
 
 
 def failures(folder: Path, tests: str) -> list[str]:
-    return [f"{f.path}: {f.expected} {f.got}" for result in play(folder, tests).failed for f in result.failures]
+    return [
+        f"{f.path}: {f.expected} {f.got}" for result in play(folder, tests).failed for f in result.failures
+    ]
 
 
 def test_groups_go_by_their_count_and_by_their_time(tmp_path: Path) -> None:
