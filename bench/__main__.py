@@ -14,7 +14,7 @@ import structlog
 
 from bench.table import Table
 
-PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "journal")
+PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "soap", "journal")
 LONG = ("order", "steady", "restart", "sealing")  # only where they are named
 
 
@@ -94,6 +94,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
         from bench import rest
 
         return lambda: rest.run(chosen.seconds or rest.SECONDS)
+    if name == "soap":
+        from bench import soap
+
+        return lambda: soap.run(chosen.seconds or soap.SECONDS)
     if name == "journal":
         from bench import journal
 

@@ -20,9 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from bench import usage
 from bench.site import environment, free_port, jingluo, write_site
@@ -64,6 +64,7 @@ class Sink(asyncio.Protocol):
     """Says 200 to each request, and counts."""
 
     came = 0
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -74,14 +75,21 @@ class Sink(asyncio.Protocol):
         while (end := _end(self._rest)) and len(self._rest) >= end:
             self._rest = self._rest[end:]
             Sink.came += 1
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            self._transport.write(self.answer)
+
+
+class Asking(NamedTuple):
+    """What is asked, and which answers are good."""
+
+    request: Callable[[], bytes]
+    good: Callable[[bytes], bool]
 
 
 class Kiosk(asyncio.Protocol):
-    """A connection with one request in flight. `tell` hears how long each took (seconds), and its status."""
+    """A connection with one request in flight. `tell` hears how long each took (seconds), and if its answer is good."""
 
-    def __init__(self, tell: Callable[[Kiosk, float, bytes], None]) -> None:
-        self._tell = tell
+    def __init__(self, asking: Asking, tell: Callable[[Kiosk, float, bool], None]) -> None:
+        self._asking, self._tell = asking, tell
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -90,14 +98,14 @@ class Kiosk(asyncio.Protocol):
     def send(self, due: float) -> None:
         """`due`: when it should have been sent: its time counts from then."""
         self._due = due
-        self.transport.write(_request())
+        self.transport.write(self._asking.request())
 
     def data_received(self, data: bytes) -> None:
         self._rest += data
         end = _end(self._rest)
         if end and len(self._rest) >= end:
-            status, self._rest = self._rest[9:12], self._rest[end:]
-            self._tell(self, time.perf_counter() - self._due, status)
+            answer, self._rest = self._rest[:end], self._rest[end:]
+            self._tell(self, time.perf_counter() - self._due, self._asking.good(answer))
 
 
 _numbers = itertools.count()
@@ -112,6 +120,9 @@ def _request() -> bytes:
     mac = hmac.new(_KEY.encode(), text.encode(), "sm3").hexdigest()
     said = f"time={when}, nonce={nonce}, digest={_digest}, signature={mac}\r\n\r\n"
     return b"".join((_head, said.encode(), _BODY))
+
+
+SIGNED = Asking(_request, lambda answer: answer[9:12] == b"202")
 
 
 def _end(data: bytes) -> int:
@@ -130,9 +141,9 @@ class Load:
         self.took: list[float] = []
         self.refused = 0
 
-    def note(self, took_s: float, status: bytes) -> None:
+    def note(self, took_s: float, good: bool) -> None:
         self.took.append(took_s)
-        self.refused += status != b"202"
+        self.refused += not good
 
     def at(self, share: float) -> float:
         """Milliseconds within which this share was answered."""
@@ -140,16 +151,16 @@ class Load:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
 
 
-async def flood(port: int, seconds: float) -> Load:
+async def flood(port: int, seconds: float, asking: Asking = SIGNED) -> Load:
     """As much as goes: each connection sends when it has its answer."""
     load, over = Load(), time.perf_counter() + seconds
 
-    def answered(kiosk: Kiosk, took_s: float, status: bytes) -> None:
-        load.note(took_s, status)
+    def answered(kiosk: Kiosk, took_s: float, good: bool) -> None:
+        load.note(took_s, good)
         if time.perf_counter() < over:
             kiosk.send(time.perf_counter())
 
-    kiosks = [await _kiosk(port, answered) for _ in range(CONNECTIONS)]
+    kiosks = [await _kiosk(port, asking, answered) for _ in range(CONNECTIONS)]
     for kiosk in kiosks:
         kiosk.send(time.perf_counter())
     await asyncio.sleep(seconds + 0.5)
@@ -158,15 +169,15 @@ async def flood(port: int, seconds: float) -> Load:
     return load
 
 
-async def steady(port: int, seconds: float) -> Load:
+async def steady(port: int, seconds: float, asking: Asking = SIGNED) -> Load:
     """By the clock: what is late waits for a connection, and its time counts from when it was due."""
     load, free = Load(), asyncio.Queue[Kiosk]()
 
-    def answered(kiosk: Kiosk, took_s: float, status: bytes) -> None:
-        load.note(took_s, status)
+    def answered(kiosk: Kiosk, took_s: float, good: bool) -> None:
+        load.note(took_s, good)
         free.put_nowait(kiosk)
 
-    kiosks = [await _kiosk(port, answered) for _ in range(CONNECTIONS)]
+    kiosks = [await _kiosk(port, asking, answered) for _ in range(CONNECTIONS)]
     for kiosk in kiosks:
         free.put_nowait(kiosk)
     begin = time.perf_counter()
@@ -180,18 +191,18 @@ async def steady(port: int, seconds: float) -> Load:
     return load
 
 
-async def _kiosk(port: int, tell: Callable[[Kiosk, float, bytes], None]) -> Kiosk:
-    _, kiosk = await asyncio.get_running_loop().create_connection(lambda: Kiosk(tell), "127.0.0.1", port)
+async def _kiosk(port: int, asking: Asking, tell: Callable[[Kiosk, float, bool], None]) -> Kiosk:
+    loop = asyncio.get_running_loop()
+    _, kiosk = await loop.create_connection(lambda: Kiosk(asking, tell), "127.0.0.1", port)
     return kiosk
 
 
 @contextlib.contextmanager
-def _engine(folder: Path, http: int, mllp: int, sink: int) -> Iterator[list[int]]:
-    """The process ids; all on the first core."""
+def engine(folder: Path, http: int, files: Mapping[str, str], asking: Asking = SIGNED) -> Iterator[list[int]]:
+    """The process ids; all on the first core. `files` of the site, by their names."""
     write_site(folder, http)
-    (folder / "callers.yaml").write_text(_CALLERS)
-    (folder / "channels" / "bills.yaml").write_text(_REST.format(sink=sink))
-    (folder / "channels" / "adt.yaml").write_text(_MLLP.format(port=mllp))
+    for name, text in files.items():
+        (folder / name).write_text(text)
     env = environment("embedded", "", "", http=http) | {"JINGLUO_SECRET_BENCH_KEY": _KEY}
     core = min(os.sched_getaffinity(0))
     command = ["taskset", "-c", str(core), sys.executable, str(jingluo()), "--site", str(folder), "run"]
@@ -199,7 +210,7 @@ def _engine(folder: Path, http: int, mllp: int, sink: int) -> Iterator[list[int]
         running = subprocess.Popen(command, stdout=log, stderr=log, env=env)
     try:
         until = time.perf_counter() + _START_S
-        while b"202" not in _answer(http) and time.perf_counter() < until:
+        while not asking.good(_answer(http, asking)) and time.perf_counter() < until:
             time.sleep(0.1)
         if running.poll() is not None:
             raise RuntimeError(f"the engine ended:\n{(folder / 'engine.log').read_text()[-2000:]}")
@@ -209,22 +220,29 @@ def _engine(folder: Path, http: int, mllp: int, sink: int) -> Iterator[list[int]
         running.wait(40)
 
 
-def _answer(port: int) -> bytes:
+def _answer(port: int, asking: Asking) -> bytes:
     """The beginning of the answer to one request; nothing where nobody answers."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as asked:
-        asked.sendall(_request())
-        return asked.recv(100)
+        asked.sendall(asking.request())
+        return asked.recv(10_000)
     return b""
 
 
 def run(seconds: float = SECONDS) -> list[Table]:
     """RuntimeError where the engine does not come up."""
+    with beside():
+        return [asyncio.run(_measure(seconds))]
+
+
+@contextlib.contextmanager
+def beside() -> Iterator[None]:
+    """All cores but the engine's."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise RuntimeError("it takes two cores: one for the engine, one for who asks it")
     os.sched_setaffinity(0, cores[1:])
     try:
-        return [asyncio.run(_measure(seconds))]
+        yield
     finally:
         os.sched_setaffinity(0, cores)
 
@@ -234,17 +252,22 @@ async def _measure(seconds: float) -> Table:
     server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
     sink, http, mllp = server.sockets[0].getsockname()[1], free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="jingluo-bench-") as folder:
-        engine = _engine(Path(folder), http, mllp, sink)
-        pids = await asyncio.to_thread(engine.__enter__)
+        files = {
+            "callers.yaml": _CALLERS,
+            "channels/bills.yaml": _REST.format(sink=sink),
+            "channels/adt.yaml": _MLLP.format(port=mllp),
+        }
+        running = engine(Path(folder), http, files)
+        pids = await asyncio.to_thread(running.__enter__)
         try:
             await flood(http, _WARM_S)
             await _through(table, pids, http, seconds)
-            _free(pids)
+            free(pids)
             await asyncio.sleep(_REST_S)
             await _by_the_clock(table, http, seconds)
             await _idle(table, pids, http, mllp)
         finally:
-            await asyncio.to_thread(engine.__exit__, None, None, None)
+            await asyncio.to_thread(running.__exit__, None, None, None)
     server.close()
     return table
 
@@ -282,13 +305,14 @@ async def _by_the_clock(table: Table, http: int, seconds: float) -> None:
 
 async def _idle(table: Table, pids: list[int], http: int, mllp: int) -> None:
     """HTTP connections that have asked once, and MLLP connections that have said nothing yet."""
-    answers = asyncio.Queue[bytes]()
-    warm = await _kiosk(http, lambda kiosk, took_s, status: answers.put_nowait(status))
+    answers = asyncio.Queue[bool]()
+    warm = await _kiosk(http, SIGNED, lambda kiosk, took_s, good: answers.put_nowait(good))
     warm.send(0.0)
     await answers.get()
     before = _resident(pids)
     kiosks = [
-        await _kiosk(http, lambda kiosk, took_s, status: answers.put_nowait(status)) for _ in range(IDLE - 1)
+        await _kiosk(http, SIGNED, lambda kiosk, took_s, good: answers.put_nowait(good))
+        for _ in range(IDLE - 1)
     ]
     for kiosk in kiosks:
         kiosk.send(0.0)
@@ -305,7 +329,7 @@ async def _idle(table: Table, pids: list[int], http: int, mllp: int) -> None:
     await asyncio.sleep(0.5)
 
 
-def _free(pids: list[int]) -> None:
+def free(pids: list[int]) -> None:
     """All cores for all threads of the engine."""
     for pid in usage.family(pids):
         for task in Path(f"/proc/{pid}/task").iterdir():
