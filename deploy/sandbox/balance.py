@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from deploy.sandbox.hospital import Hospital
 from deploy.sandbox.traffic import TO_EMR, TO_LIS, Day
 from router.search import Count, Query, State
 from router.store import Store
+
+_TRADE = re.compile(rb"<HISTradeNo>(\w+)</HISTradeNo>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ def _books(hospital: Hospital, day: Day) -> dict[tuple[str, str], tuple[Sequence
             [patient for n, patient in enumerate(day.queries) if f"Q{n:06d}" in answered],
             emr.asked,
         ),
+        ("branch-visits", "lis"): (hospital.branch.sent.accepted, _of("S", lis.received)),
         ("kiosk-checkin", "his"): (hospital.kiosks.sent.accepted, _of("K", his.received)),
         ("price-list", "cashier"): (hospital.folders.sent.accepted, hospital.folders.received),
     }
@@ -111,6 +115,7 @@ def _promised(hospital: Hospital) -> int:
         hospital.lis.sent,
         hospital.asked,
         hospital.kiosks.sent,
+        hospital.branch.sent,
         hospital.folders.sent,
     )
     return sum(len(book.accepted) for book in books)
@@ -134,8 +139,10 @@ def _kept(store: Store, channel: str, destination: str) -> Iterator[str]:
 
 
 def _key(body: bytes) -> str:
-    """By what the books know a message: MSH-10, the number of a patient, a list or a check-in."""
+    """By what the books know a message: MSH-10, HISTradeNo, the number of a patient, a list or a check-in."""
     if body.startswith(b"MSH"):
         return body.split(b"|", 10)[9].decode("ascii")
+    if trade := _TRADE.search(body):
+        return trade[1].decode("ascii")
     fields = json.loads(body)
     return str(fields.get("id") or fields.get("list") or fields.get("number"))

@@ -27,11 +27,13 @@ def compare(sent: Iterable[str], received: Iterable[str]) -> Difference:
 
 @dataclass(slots=True)
 class SentBook:
-    """Every key sent, and the last answer to it ("AA", "202"); "" while there is none."""
+    """Every key sent, and the last answer to it ("AA", "202", "0000"); "" while there is none."""
 
     answers: dict[str, str] = field(default_factory=dict)
     repeated: int = 0  # how often something was sent again, because no answer or no good one came
 
     @property
     def accepted(self) -> list[str]:
-        return [key for key, answer in self.answers.items() if answer in ("AA", "CA") or answer[:1] == "2"]
+        return [
+            key for key, answer in self.answers.items() if answer in ("AA", "CA", "0000") or answer[:1] == "2"
+        ]

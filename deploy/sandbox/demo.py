@@ -29,14 +29,14 @@ _LONGEST_S = 600.0
 
 
 async def run_demo(count: int = 500, seed: int = 1, keep: bool = False, misbehave: Sequence[str] = ()) -> int:
-    """Plays `count` messages (at least 6) and prints the verdict. Exit code 0: nothing was lost."""
+    """Plays `count` messages (at least 7) and prints the verdict. Exit code 0: nothing was lost."""
     try:
         told = orders(tuple(misbehave), PARTIES)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     logs.setup("critical" if told else "warning")
-    day = plan(max(count, 6), seed)
+    day = plan(max(count, 7), seed)
     with TemporaryDirectory(prefix="jingluo-demo-") as name:
         hospital = Hospital(Path(name), seed)
         hospital.misbehave(told)

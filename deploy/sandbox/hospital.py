@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.sandbox.books import SentBook
+from deploy.sandbox.branch import BranchHis
 from deploy.sandbox.emr import Emr
 from deploy.sandbox.folder import Folders
 from deploy.sandbox.his import His
@@ -41,6 +42,7 @@ class Hospital:
         self.his, self.lis, self.emr = His(seed=seed), Lis(seed=seed), Emr(seed=seed)
         self.folders = Folders(folder / "prices" / "in", folder / "prices" / "out")
         self.kiosks = Kiosks()
+        self.branch = BranchHis()
         self.asked = SentBook()
         self.found = 0  # answers that held the patient who was asked for
 
@@ -90,6 +92,7 @@ class Hospital:
             self.his.send(day.adt, doors.adt, connections=4, tell=tell),
             self.his.send(day.orders, doors.orders, connections=2, tell=tell),
             self.kiosks.report(day.checkins, doors.http, tell),
+            self.branch.register(day.visits, doors.http, tell),
         )
         await self._registered(day.queries)
         waiting = [(f"Q{number:06d}", patient) for number, patient in enumerate(day.queries)]

@@ -1,4 +1,4 @@
-"""The messages of the example hospital as plain text: HL7 v2.5, JSON.
+"""The messages of the example hospital as plain text: HL7 v2.5, JSON, XML.
 
 They are put together here by hand, without the engine's own formats, so that a mistake of the engine cannot
 hide itself behind a matching mistake in its test traffic.
@@ -6,6 +6,7 @@ hide itself behind a matching mistake in its test traffic.
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -151,6 +152,23 @@ def read(body: bytes) -> tuple[str, Charset]:
     """A message's text by what its MSH-18 says."""
     charset = GB18030 if b"GB 18030" in body.split(b"\r", 1)[0] else UTF8
     return body.decode(charset.codec), charset
+
+
+def front_visit(person: Person, visit: Visit, number: str, at: datetime) -> str:
+    """A registration as front ends of HIS write it: the Request of `Call(tradeCode, xml)`."""
+    said = {
+        "TradeCode": "2101",
+        "HospitalID": "02",
+        "HISDate": f"{at:%Y%m%d%H%M%S}",
+        "HISTradeNo": number,
+        "PatientID": person.number,
+        "PatientName": person.name,
+        "Sex": {"M": "男", "F": "女"}[person.sex],
+        "BirthDay": f"{person.born:%Y%m%d}",
+        "VisitNo": visit.number,
+    }
+    inside = "".join(f"<{name}>{html.escape(value, quote=False)}</{name}>" for name, value in said.items())
+    return f'<?xml version="1.0" encoding="gb2312"?><Request>{inside}</Request>'
 
 
 def price_list(number: str, chance: Random, at: datetime) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from deploy.sandbox.labs import PANELS
-from deploy.sandbox.messages import GB18030, UTF8, Charset, Letter, adt, orm, price_list
+from deploy.sandbox.messages import GB18030, UTF8, Charset, Letter, adt, front_visit, orm, price_list
 from deploy.sandbox.people import People, Person, Visit
 
 # Which comings and goings the example channel hands on to whom; a transfer (A02) interests nobody here.
@@ -26,28 +26,30 @@ class Day:
     orders: list[tuple[str, Letter]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)  # patient numbers
     checkins: list[tuple[str, str]] = field(default_factory=list)  # at the kiosks: number and patient
+    visits: list[tuple[str, str]] = field(default_factory=list)  # at the branch: number and Request
     files: dict[str, str] = field(default_factory=dict)  # price lists by number
 
     @property
     def messages(self) -> int:
         """How many the engine will be handed: every order brings a result."""
-        single = len(self.adt) + len(self.queries) + len(self.checkins) + len(self.files)
+        single = len(self.adt) + len(self.queries) + len(self.checkins) + len(self.visits) + len(self.files)
         return single + 2 * len(self.orders)
 
 
 def plan(count: int, seed: int) -> Day:
-    """A day of exactly `count` messages over all six channels (six at the least)."""
-    if count < 6:
-        raise ValueError("a day has at least six messages, one for every channel")
+    """A day of exactly `count` messages over all seven channels (seven at the least)."""
+    if count < 7:
+        raise ValueError("a day has at least seven messages, one for every channel")
     day, people = Day(), People(seed)
     chance = people.random
     files = max(count // 50, 1)
     queries = max(count * 2 // 25, 1)
     orders = max(count // 5, 1)
     checkins = max(count // 25, 1)
+    visits = max(count // 25, 1)
     seen: dict[str, tuple[Person, Visit]] = {}
     for number, (person, visit, trigger) in enumerate(
-        _stays(people, count - files - queries - checkins - 2 * orders)
+        _stays(people, count - files - queries - checkins - visits - 2 * orders)
     ):
         seen[person.number] = person, visit
         letter = adt(trigger, person, visit, f"A{number:06d}", _at(number), _charset(person))
@@ -59,6 +61,9 @@ def plan(count: int, seed: int) -> Day:
         day.orders.append((person.number, order))
     arrived = chance.choices(tuple(seen), k=checkins)
     day.checkins = [(f"K{number:06d}", patient) for number, patient in enumerate(arrived)]
+    for number in range(visits):
+        key = f"S{number:06d}"
+        day.visits.append((key, front_visit(people.person(), people.visit(), key, _at(number))))
     day.queries = chance.choices(tuple(seen), k=queries)
     for number in range(files):
         name = f"PL{number:05d}"

@@ -33,14 +33,22 @@ async def test_a_slow_laboratory_and_a_record_that_refuses_some_lose_nothing(cap
     assert (accepted, lost) == (60, 0)
     assert dead == 2
     assert delivered + filtered + dead == expected_deliveries(60, seed=7)
-    for channel in ("his-adt", "his-orders", "lab-results", "patient-query", "kiosk-checkin", "price-list"):
+    for channel in (
+        "his-adt",
+        "his-orders",
+        "lab-results",
+        "patient-query",
+        "kiosk-checkin",
+        "branch-visits",
+    ):
         assert channel in said
 
 
 def expected_deliveries(count: int, seed: int) -> int:
     """What the traffic itself asks for: ADT and results go two ways, the others one."""
     day = plan(count, seed)
-    return 2 * len(day.adt) + 3 * len(day.orders) + len(day.queries) + len(day.checkins) + len(day.files)
+    single = (day.queries, day.checkins, day.visits, day.files)
+    return 2 * len(day.adt) + 3 * len(day.orders) + sum(map(len, single))
 
 
 async def test_a_word_that_nobody_understands_ends_the_demo_before_it_begins(capsys):
