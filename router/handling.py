@@ -15,6 +15,7 @@ from endpoints.base import Destination
 from router import envelope as wire
 from router.attempt import Attempter, Outcome
 from router.brokers.base import POISON_AFTER, Broker, BrokerDown, Delivered
+from router.few import Few
 from router.items import Letter
 from router.large import Large
 from router.metrics import Metrics
@@ -71,6 +72,7 @@ class Handling:
         self._count = metrics.delivery(channel.name, branch.name)
         self._accepted = metrics.channel(channel.name).accepted
         self._suspects = suspects
+        self._few = Few(channel.name, branch.name)
 
     def open(self, delivered: Delivered) -> wire.Envelope | wire.Fence | None:
         """What travels, unpacked; from now on it is one of those that wait here.
@@ -149,14 +151,7 @@ class Handling:
             self._replies.held(envelope, record)
 
     def _say(self, record: wire.Attempt, what: str) -> None:
-        log.info(
-            "delivery." + what,
-            channel=record.channel,
-            destination=record.destination,
-            message=record.id,
-            attempt=record.attempt,
-            code=record.code,
-        )
+        self._few.say("delivery." + what, record.code, message=record.id, attempt=record.attempt)
 
     def _recorded(self, envelope: wire.Envelope, delivered: Delivered, outcome: str) -> None:
         self.broker.ack(delivered)

@@ -112,6 +112,8 @@ def shown(alert: Alert) -> dict[str, Any]:
     """As JSON has it: times in ISO 8601 with the machine's offset, seconds and counts as numbers."""
     name, fact = alert.name, alert.fact
     english, chinese = texts(name, fact)
+    if alert.closed_ms:
+        english, chinese = f"over: {english}", f"已恢复：{chinese}"
     return {
         "id": alert.id,
         "event": "closed" if alert.closed_ms else "opened",

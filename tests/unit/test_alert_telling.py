@@ -132,7 +132,12 @@ async def test_every_channel_of_alerts_is_told_once() -> None:
         "closed": None,
         "text": {"en": "adt: no message for 15 minutes", "zh": "adt：15 分钟没有收到报文"},
     }
-    assert json.loads(made.got[2][1].body)["closed"] == "2026-11-29T12:01:00+08:00"
+    over = json.loads(made.got[2][1].body)
+    assert (over["event"], over["closed"]) == ("closed", "2026-11-29T12:01:00+08:00")
+    assert over["text"] == {
+        "en": "over: adt: no message for 15 minutes",
+        "zh": "已恢复：adt：15 分钟没有收到报文",
+    }
 
 
 async def test_what_cannot_be_kept_is_told_later_as_the_same_message() -> None:
