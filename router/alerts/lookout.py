@@ -77,6 +77,7 @@ class Lookout(Chore):
         """One look. Raises BrokerDown where it goes away meanwhile: what was found is found again."""
         now_ms = self._now_ms()
         if not self._broker.open:
+            self._judge = Judge()  # nothing of what was so counts on
             self._mind_the_broker(now_ms)
             return
         if self.away is not None:

@@ -52,12 +52,14 @@ async def test_a_share_that_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(looking, "_PATIENCE_S", 0.05)
     go_on = Event()
     nobody: Any = Such(known={})
-    room: Any = Such(has_room=go_on.wait)
+    asked = []
+    room: Any = Such(has_room=lambda: (asked.append(1), go_on.wait()))
     upkeep = Upkeep(load_settings(tmp_path, {}), room, lambda: nobody)
     for _ in range(3):
         found = Findings()
         await upkeep.look((), found, 0)
         assert found == Findings(unseen={"disk", "certificate", "key"})
+    assert len(asked) == 1, "one thread waits for it"
     go_on.set()
     async with asyncio.timeout(10):
         while True:
