@@ -6,6 +6,7 @@ Whatever a web door refuses in problem+json is said here as an OperationOutcome.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from config.callers import ANYBODY
 from endpoints.base import Ground, Web, WebOptions
 from endpoints.fhir_r4.capability import capability
 from endpoints.fhir_r4.interactions import ANY, BUNDLES, Asked, NotAsked, understood
+from endpoints.fhir_r4.negotiation import not_json
 from endpoints.fhir_r4.outcome import MEDIA, issue_of, outcome
 from endpoints.limits import Limit, limit_problem, problem
 
@@ -126,10 +128,13 @@ class Base:
         raise NotAsked(405, "not-supported", f"{text}; {', '.join(known)} are" if known else text)
 
     async def _capability(self, request: Request) -> Response:
+        if refusal := not_json(request):
+            return refusal
         doors = list(self._doors.values())
         asks = any(door.who.callers not in ((), (ANYBODY,)) or door.who.scope for door in doors)
         body = json.dumps(capability((d.claims for d in doors), self._since, asks), ensure_ascii=False)
-        return Response(body, 200, media_type=MEDIA)
+        etag = f'W/"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
+        return Response(body, 200, {"etag": etag}, MEDIA)
 
 
 def _both(one: Iterable[Claim], other: Iterable[Claim]) -> set[Claim]:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from fastapi import Request, Response
 from msgspec.structs import replace
 from pydantic import BeforeValidator, Field, field_validator
-from starlette.requests import ClientDisconnect
 
 from config.errors import JingluoError
 from config.registry import nearest
@@ -26,10 +25,11 @@ from endpoints.fhir_r4.interactions import (
     criteria_of,
     understood,
 )
+from endpoints.fhir_r4.negotiation import FORM, JSON, not_json
 from endpoints.fhir_r4.reading import Head, head_of, question, questioned
 from endpoints.fhir_r4.request import CONDITIONS, INTERACTION, URL
 from endpoints.fhir_r4.server import LATER, Door, base_of
-from endpoints.limits import Limit, limit_problem, problem
+from endpoints.limits import Limit, limit_problem
 from endpoints.rest.door import Came, DoorOptions, WebDoor, kept_headers, read_body
 from endpoints.rest.later import Results
 from endpoints.rest.media import content_type
@@ -42,12 +42,8 @@ Interactions = Annotated[
     Field(min_length=1),
 ]
 
-_JSON = ("application/fhir+json", "application/json", "text/json", "application/json+fhir")
-_FORM = "application/x-www-form-urlencoded"
-_FORMATS = {"json", *_JSON}  # of `_format`
 _APART = 50_000  # bytes that are read in a thread
 _MOST_FORM = 64_000
-_VERSION = re.compile(r"fhirVersion\s*=\s*\"?([0-9.]+)", re.IGNORECASE)
 _PREFER = re.compile(r"(?:^|[,;\s])return=\"?(minimal|representation|OperationOutcome)\b")
 
 
@@ -125,17 +121,11 @@ class FhirSource(WebDoor):
             self._later.close()
 
     async def _handle(self, request: Request) -> Response:
-        if text := self.busy():
-            return problem(503, "JL-E211", detail=text, headers={"retry-after": "5"})
-        with self.at_work():
-            try:
-                return await self._answer(request)
-            except ClientDisconnect:
-                return Response(status_code=400)  # nobody reads it
+        return await self.handled(request, self._answer)
 
     async def _answer(self, request: Request) -> Response:
         asked: Asked = request.state.asked
-        if refusal := _not_json(request, asked):
+        if refusal := not_json(request, FORM if asked.interaction in ASKING else JSON):
             return refusal
         to = self._to(request, asked)
         try:
@@ -178,6 +168,7 @@ class FhirSource(WebDoor):
         if head is None:
             return message
         if asked.interaction == "bundle":
+            message = replace(message, headers={**message.headers, INTERACTION: head.bundle})
             known = sorted(BUNDLES & set(self.options.accepts.get("Bundle", ())))
             if head.bundle not in known:
                 fault = f"a Bundle of type {' or '.join(known)} is taken here"
@@ -206,32 +197,6 @@ class FhirSource(WebDoor):
     def told(self, message: Message, reply: Reply) -> Told:
         response = respond(reply, For(_asked(message), self.options.base))
         return Told(str(response.status_code), bytes(response.body), "fhir")
-
-
-def _not_json(request: Request, asked: Asked) -> Response | None:
-    """A refusal of another format than JSON, or another release than R4; http.html#mime-type, #version-parameter."""
-    said = request.headers.get("content-type", "")
-    kind, _ = content_type(said)
-    taken = (_FORM,) if asked.interaction in ASKING else _JSON
-    if kind and request.method != "GET" and (kind not in taken or _other_release(said)):
-        text = f"{kind} is not taken here; FHIR R4 in JSON is 仅支持 JSON"
-        return problem(415, "JL-E212", detail=text, headers={"accept": ", ".join(taken[:2])})
-    wished, accept = request.query_params.get("_format", ""), request.headers.get("accept", "")
-    if wished and content_type(wished.replace(" ", "+"))[0] not in _FORMATS and wished not in _FORMATS:
-        return problem(406, "JL-E704", detail="_format is json here, and nothing else")
-    if not wished and accept and not any(map(_acceptable, accept.split(","))):
-        return problem(406, "JL-E704", detail="answers are FHIR R4 in JSON: Accept: application/fhir+json")
-    return None
-
-
-def _acceptable(one: str) -> bool:
-    kind, _ = content_type(one.strip())
-    return kind in (*_JSON, "*/*", "application/*") and not _other_release(one)
-
-
-def _other_release(media: str) -> bool:
-    found = _VERSION.search(media)
-    return found is not None and found[1] not in ("4.0", "4.0.1")
 
 
 def _preferred(request: Request) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import structlog
-from fastapi import Request
+from fastapi import Request, Response
 from msgspec.structs import replace
 from pydantic import Field, field_validator
 from starlette.requests import ClientDisconnect
@@ -18,7 +18,7 @@ from config.errors import JingluoError
 from config.units import Seconds, Size
 from endpoints.base import Arrival, Deliver, Ground, WebOptions
 from endpoints.callers.asking import caller_facts
-from endpoints.limits import Body, Limit, too_large, unpacked
+from endpoints.limits import Body, Limit, problem, too_large, unpacked
 from endpoints.rest.once import repeatable
 from endpoints.web import BODY_WITHIN_S
 from schemas.message import Blob, Message, Once
@@ -114,6 +114,16 @@ class WebDoor(ABC):
             self._open -= 1
             if not self._open:
                 self._none_open.set()
+
+    async def handled(self, request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        """What `answer` says, where there is room for the request now."""
+        if text := self.busy():
+            return problem(503, "JL-E211", detail=text, headers={"retry-after": "5"})
+        with self.at_work():
+            try:
+                return await answer(request)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody reads it
 
     async def came(self, request: Request, needs_key: bool = False) -> Came:
         """The body as it was before it was packed, and what makes it known when it comes again.

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 
 from fastapi import Request, Response
 from pydantic import Field
-from starlette.requests import ClientDisconnect
 
 from config.errors import JingluoError
 from endpoints.base import Deliver, Ground, Told, WebOptions, not_kept
@@ -101,13 +100,7 @@ class HttpSource(WebDoor):
             self.ground.web.remove_route(path, [method])
 
     async def _handle(self, request: Request) -> Response:
-        if text := self.busy():
-            return problem(503, "JL-E211", detail=text, headers={"retry-after": "5"})
-        with self.at_work():
-            try:
-                return await self._answer(request)
-            except ClientDisconnect:
-                return Response(status_code=400)  # nobody reads it
+        return await self.handled(request, self._answer)
 
     async def _answer(self, request: Request) -> Response:
         kind, charset = content_type(request.headers.get("content-type", ""))

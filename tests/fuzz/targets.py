@@ -22,6 +22,9 @@ from config.errors import BadMessage, Refused, Unreachable
 from endpoints.base import Ground
 from endpoints.callers import signature
 from endpoints.callers.tokens import TokenBook
+from endpoints.fhir_r4.interactions import NotAsked, understood
+from endpoints.fhir_r4.links import rewritten
+from endpoints.fhir_r4.reading import question
 from endpoints.hl7.answers import Answers, control_id, head
 from endpoints.hl7.framing import Framer, framed
 from endpoints.limits import Limit, Unpacked
@@ -29,7 +32,7 @@ from endpoints.wire.cuts import FramingText, framing_of
 from schemas.choice import choose
 from schemas.hl7.ack import read_ack
 from schemas.hl7.batch import holds_several, unwrapped
-from schemas.message import Reply
+from schemas.message import Message, Reply
 from schemas.validation.kinds import kind_of
 from transforms.library import SHIPPED_MAPS, Library
 
@@ -73,6 +76,11 @@ SOAP = (
     _SOAP % b'<a xmlns="urn:hl7-org:v3"><acknowledgement typeCode="AA"/></a>',
     _SOAP.replace(b"R>", b"s:Fault>") % b"",
     b"--b\r\nContent-ID: <r>\r\n\r\n" + _SOAP % _INCLUDE + b"\r\n--b\r\nContent-ID: <d>\r\n\r\n1\r\n--b--",
+)
+FHIR_ANSWERS = (
+    b'{"resourceType":"Bundle","type":"transaction-response","entry":[{"response":{"status":"201 Created"}}]}',
+    b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid","expression":["a[0].b"]}]}',
+    b'{"resourceType":"Bundle","type":"searchset","total":0,"link":[{"relation":"self","url":"http://a/Patient"}]}',
 )
 LAYOUT = {"charset": "GB18030", "records": {"H": {"day": 8}, "D": {"id": 5, "name": 10, "amount": 10}}}
 SPECS: dict[str, tuple[Any, tuple[bytes, ...]]] = {
@@ -238,6 +246,28 @@ def _soap_answer(data: bytes) -> None:
                 _service(convention).receipt(200, "", {"content-type": kind}, data)
 
 
+def _fhir_request(data: bytes) -> None:
+    """What asks, after a blank the path: what is understood is understood as the same again."""
+    method, _, target = data.decode("latin-1").partition(" ")
+    path, _, query = target.partition("?")
+    asked = understood(method, path, query)
+    if asked.interaction != "bundle":
+        path, _, query = asked.url.partition("?")
+        assert understood("PUT" if asked.interaction == "update" else "GET", path, query).url == asked.url
+
+
+def _fhir_answer(data: bytes) -> None:
+    """To each kind of request that a FHIR server is sent."""
+    kind = registry.destinations.get("fhir")
+    one = kind(kind.Options(url="http://127.0.0.1:1/r4"), Ground("fuzz", "fhir"))
+    for body in (FHIR, b'{"resourceType":"Patient"}', question("Patient/17")):
+        headers = {"fhir.interaction": "read"} if b"GET" in body else {}
+        for code in ("200", "404"):
+            with suppress(Refused, Unreachable):
+                one.heard(Message(body, headers=headers), code, data, {})
+    rewritten(data, "http://a", "http://b")
+
+
 def _batch(data: bytes) -> None:
     assert isinstance(holds_several(data), bool)
     for message in unwrapped([data[:50], data[50:]]):
@@ -310,6 +340,14 @@ def targets() -> list[Target]:
             (),
             (*marks, b"--b", b"cid:", b"\r\n", b"Fault", b"xop:Include"),
         ),
+        Target(
+            "fhir request",
+            _fhir_request,
+            (b"GET Patient/17/_history/3?_count=5", b"PUT Patient?identifier=a|1", b"POST Patient"),
+            (NotAsked,),
+            (b"/", b"?", b"&", b"=", b"%", b"..", b"_history", b"_search"),
+        ),
+        Target("fhir answer", _fhir_answer, FHIR_ANSWERS, words=(*braces, b"issue", b"entry", b"response")),
         Target("gzip", _unpacked, _packed(), (Limit,), (b"\x1f\x8b\x08",)),
         Target("validate hl7v2", _validated, given, words=segments),
         Target("validate fhir", _validated_fhir, (FHIR,), words=braces),

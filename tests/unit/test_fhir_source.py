@@ -143,6 +143,7 @@ REFUSED: list[Any] = [
     ("GET", "/fhir/Patient/1", None, {"accept": "application/fhir+xml"}, 406, "not-supported"),
     ("GET", "/fhir/Patient/1", None, {"accept": "application/fhir+json; fhirVersion=5.0"}, 406, "not-supported"),
     ("GET", "/fhir/Patient/1?_format=xml", None, {}, 406, "not-supported"),
+    ("GET", "/fhir/metadata?_format=xml", None, {}, 406, "not-supported"),
     ("GET", "/fhir/Patient?" + "&".join(f"a={n}" for n in range(101)), None, {}, 400, "invalid"),
 ]  # fmt: skip
 
@@ -377,7 +378,9 @@ async def test_the_capability_statement_says_what_the_channels_take(
 ) -> None:
     await fhir(FakeEngine(), {"Patient": ["create", "update"], "Bundle": ["transaction"]}, "one")
     await fhir(FakeEngine(), {"*": ["read", "search"]}, "two", callers=["anybody"])
-    said = valid((await client.get("/fhir/metadata")).json())
+    answer = await client.get("/fhir/metadata")
+    assert answer.headers["etag"].startswith('W/"')
+    said = valid(answer.json())
     rest = said["rest"][0]
     patient = next(one for one in rest["resource"] if one["type"] == "Patient")
     assert {one["code"] for one in patient["interaction"]} == {"create", "update", "read", "search-type"}
