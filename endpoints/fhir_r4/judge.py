@@ -14,6 +14,7 @@ from schemas.message import Receipt
 BASE, STATUS = "fhir.base", "status"  # headers of a receipt: whose links its body has, and the party's status
 _KEPT = ("content-type", "location", "etag", "last-modified")
 _TRANSIENT = {408, 425, 429}
+_LATER = 202  # taken, and done later: what each entry comes to, nobody says here
 _NAMED = 10  # entries that a reason names
 
 # Each with its own meaning for who sent the message.
@@ -31,10 +32,11 @@ def receipt_of(answer: Answer, asked: Wanted, base: str) -> Receipt | None:
         return None
     if is_error(answer.body):
         raise _none(f"status {answer.status} with an OperationOutcome that says no: {told(answer.body)}")
-    if asked.kind == "bundle":
+    if asked.kind == "question":
+        if answer.status == _LATER or head_of(answer.body) is None:
+            raise _none(f"status {answer.status}, and no FHIR resource in JSON", maybe_done=False)
+    elif asked.kind == "bundle" and answer.status != _LATER:
         _entries(answer, asked, base)
-    if asked.kind == "question" and head_of(answer.body) is None:
-        raise _none("what came is no FHIR resource in JSON", maybe_done=False)
     return _receipt(answer, base)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from engine_parts import running, write_site
+from engine_parts import running, settled, write_site
 from fhir_parts import CREATE, PATIENT, UPDATE, bundle, issues, valid
 
 from channels.report import check_site
@@ -195,3 +195,34 @@ async def test_the_manuals_channels_are_clean_and_can_be_tested(tmp_path: Path, 
     assert check_site(folder, {}) == ()
     report = await asyncio.to_thread(run_tests, load_settings(folder, {}), {})
     assert (report.failed, len(report.results)) == ([], 7)
+
+
+async def test_a_large_bundle_is_looked_at_and_brought_over(tmp_path: Path, emr: Emr) -> None:
+    picture = {"resourceType": "Binary", "contentType": "image/png", "data": "AAAA" * 600_000}
+    image = {"resource": picture, "request": {"method": "POST", "url": "Binary"}}
+    large = {"resourceType": "Bundle", "type": "transaction", "entry": [image]}
+    async with running(site(tmp_path, emr, channels("fhir-in"))) as engine, client(engine) as asking:
+        answer = await asking.post("", json=large)
+        assert (answer.status_code, emr.counts()) == (200, {"Binary": 1}), answer.text
+        wrong = await asking.post("/Patient", json=large)
+        assert (wrong.status_code, issues(wrong.json())) == (400, [("error", "invalid")])
+        over = await asking.post(
+            "", content=b" " * 10_000_001, headers={"content-type": "application/fhir+json"}
+        )
+        assert (over.status_code, issues(over.json())) == (413, [("error", "too-long")])
+
+
+async def test_one_engine_hands_over_to_another_one(tmp_path: Path) -> None:
+    """Which takes it, and does it later: 202 is a yes."""
+    second = {"in": "channel: in\nfrom: {fhir: {accepts: {Bundle: transaction}}}\nformat: fhir\n"
+              "to:\n  out: {send: {file: {folder: out}}}\n"}  # fmt: skip
+    async with running(write_site(tmp_path / "two", second)) as other:
+        url = f"http://127.0.0.1:{other.web.port}/fhir"
+        first = write_site(
+            tmp_path / "one", channels("fhir-in"), f"systems: {{emr: {{kind: fhir, url: '{url}'}}}}\n"
+        )
+        async with running(first) as engine, client(engine) as asking:
+            answer = await asking.post("", json=bundle("transaction", ONCE))
+            assert (answer.status_code, issues(answer.json())) == (202, [("information", "informational")])
+        await settled(other)
+    assert len(list((tmp_path / "two" / "out").iterdir())) == 1

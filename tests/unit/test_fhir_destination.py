@@ -249,6 +249,13 @@ def test_a_yes_to_a_transaction_that_is_none_is_tried_again(answer: bytes) -> No
     assert (caught.value.code, caught.value.maybe_done) == ("JL-E714", True)
 
 
+def test_what_a_party_takes_to_do_it_later_is_delivered_and_no_answer_to_a_question() -> None:
+    kept = outcome("information", "informational")
+    assert made().heard(message(bundle("transaction", CREATE)), "202", kept, {}).code == "202"
+    with pytest.raises(Unreachable):
+        made().heard(Message(question("Patient/17"), headers={"fhir.interaction": "read"}), "202", kept, {})
+
+
 def test_a_yes_with_an_error_in_it_is_none() -> None:
     with pytest.raises(Unreachable, match="says no"):
         made().heard(message(PATIENT), "200", outcome("fatal"), {})
