@@ -29,6 +29,8 @@ _KINDS = {
     "soap": ("SOAP", "SOAP"),
     "fhir": ("FHIR", "FHIR"),
     "file": ("file", "文件"),
+    "database": ("database", "数据库"),
+    "timer": ("timer", "定时"),
     "channel": ("channel", "通道"),
     "alerts": ("the engine's alerts", "引擎告警"),
 }

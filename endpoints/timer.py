@@ -103,10 +103,11 @@ def zone_of(name: str) -> tzinfo:
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """Unix seconds. `until`: all times up to it are done. `ran`: the last that made a message, or 0."""
+    """Unix seconds. `until`: all times of `cron` up to it are done. `ran`: the last that made a message, or 0."""
 
     until: int
     ran: int = 0
+    cron: str = ""
 
 
 _decode = msgspec.json.Decoder(_Kept).decode
@@ -123,6 +124,7 @@ class TimerSource:
         self.options = options
         self.ground = ground
         self._zone = zone_of(options.zone)
+        self._cron = f"{options.cron} {options.zone}".strip()
         self._turn = ground.turn()
         self._poller = Poller(f"timer {ground.name}", self._turn, self._look)
         self.pause, self.resume = self._poller.pause, self._poller.resume
@@ -139,18 +141,18 @@ class TimerSource:
     async def _look(self) -> float:
         """Does what is due; how long there is nothing to do then, seconds."""
         now = int(self.ground.now())
-        kept = _decode(self._turn.value) if self._turn.value else None
-        if kept is None:
-            kept = _Kept(now)
+        kept = _decode(self._turn.value) if self._turn.value else _Kept(now)
+        if kept.cron != self._cron:  # a new channel, or a new expression: nothing was missed
+            kept = _Kept(now, kept.ran, self._cron)
             await self._keep(kept)
         due = self._last(now)
         if due > kept.until:
             if self.options.missed == "skip" and now - due > _LATE_S:
                 log.warning("timer.missed", channel=self.ground.name, scheduled=self._text(due))
-                await self._keep(_Kept(due, kept.ran))
+                await self._keep(_Kept(due, kept.ran, self._cron))
             else:
                 await self._run_at(due, kept.ran)
-                await self._keep(_Kept(due, due))
+                await self._keep(_Kept(due, due, self._cron))
         wait_s = self._next(now) - self.ground.now()
         return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
 

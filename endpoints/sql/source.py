@@ -39,7 +39,7 @@ class _Kept(msgspec.Struct, frozen=True):
     """`take` (Unix ms) is part of the names of the rows that are being taken, while `open`.
 
     `after`: the last key, with its type. `taken`: digests of rows at it, and within the overlap before it. `unmarked`:
-    rows that could not be marked, and the take that they are of.
+    rows that could not be marked, and the take that they are of. `start`: where the channel began.
     """
 
     take: int = 0
@@ -47,6 +47,7 @@ class _Kept(msgspec.Struct, frozen=True):
     after: tuple[str, str] | None = None
     taken: tuple[str, ...] = ()
     unmarked: dict[str, int] = {}
+    start: int | str | None = None
 
 
 _decode = msgspec.json.Decoder(_Kept).decode
@@ -99,6 +100,8 @@ class DatabaseSource:
     async def _look(self) -> float:
         """How long there is nothing more to do then. Raises JingluoError where it cannot go on."""
         kept = _decode(self._turn.value) if self._turn.value else _Kept()
+        if kept.start != self.options.start:  # a new channel, or one that shall begin elsewhere
+            kept = _Kept(start=self.options.start)
         limit = self.options.max_rows + len(kept.taken) + len(self._unmarked) + len(self._marked)
         rows: list[Row] = await self._ask(self._table.read, self._after(kept), limit)
         self._check(rows)
@@ -164,7 +167,7 @@ class DatabaseSource:
             yield group
 
     async def _hand_over(self, group: Sequence[Row], take: int) -> Reply:
-        once = Once("\n".join(row.digest for row in group).encode(), at_ms=take)
+        once = Once(" ".join((str(take), *(row.digest for row in group))).encode(), at_ms=take)
         source = f"database {self.ground.name}"
         fault = group[0].fault
         if fault:

@@ -86,25 +86,57 @@ def relabelled(text: str, charset: str) -> str:
     >>> relabelled("张三".encode("gb18030").decode("latin-1"), "GBK"), relabelled("张三", "GBK")
     ('张三', '张三')
     """
-    try:
-        return text.encode("latin-1").decode(charsets.codec(charset))
-    except UnicodeEncodeError:
+    raw = _as_latin(text)
+    if raw is None:
         return text
+    try:
+        return raw.decode(charsets.codec(charset))
     except UnicodeDecodeError:
         raise ValueError(f"is not written in {charset}") from None
+
+
+def mislabelled(text: str, charset: str, kind: str) -> str:
+    """The other way: as a database takes it that believes it is Latin-1. Raises UnicodeEncodeError."""
+    raw = text.encode(charsets.codec(charset))
+    if kind in ("mysql", "mariadb"):
+        return "".join(_LATIN1_OF_MYSQL[byte] for byte in raw)
+    return raw.decode("latin-1")
+
+
+def _as_latin(text: str) -> bytes | None:
+    """The bytes that were taken for Latin-1; None where the text has characters that this has not."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        pass
+    try:
+        return bytes(_BYTE_OF_MYSQL[character] for character in text)
+    except KeyError:
+        return None
+
+
+def _latin1_of_mysql(byte: int) -> str:
+    """MySQL's latin1 is Windows-1252, and what that has not is a control character."""
+    try:
+        return bytes([byte]).decode("cp1252")
+    except UnicodeDecodeError:
+        return chr(byte)
+
+
+_LATIN1_OF_MYSQL = [_latin1_of_mysql(byte) for byte in range(256)]
+_BYTE_OF_MYSQL = {character: byte for byte, character in enumerate(_LATIN1_OF_MYSQL)}
 
 
 def bytes_of(text: str, charset: str) -> bytes:
     """A message that lies in a column of texts, as its sender wrote it. Raises Unreadable."""
     if not charset:
         return text.encode()
+    if (raw := _as_latin(text)) is not None:
+        return raw
     try:
-        return text.encode("latin-1")  # the database took its bytes for Latin-1
+        return text.encode(charsets.codec(charset))
     except UnicodeEncodeError:
-        try:
-            return text.encode(charsets.codec(charset))
-        except UnicodeEncodeError:
-            raise Unreadable(f"a character that {charset} does not have") from None
+        raise Unreadable(f"a character that {charset} does not have") from None
 
 
 def _duration(value: datetime.timedelta) -> str:
@@ -136,7 +168,7 @@ def _bound(name: str, value: Any, type_: str, kind: str, charset: str) -> Any:
         value = _JSON.encode(value).decode()
     if isinstance(value, str) and charset:
         try:
-            return value.encode(charsets.codec(charset)).decode("latin-1")
+            return mislabelled(value, charset, kind)
         except UnicodeEncodeError:
             raise ValueError(f"{name} has a character that {charset} does not have") from None
     if kind == "sqlite" and isinstance(value, Decimal | datetime.date):
