@@ -24,6 +24,7 @@ _FORMATS = {
 _KINDS = {
     "mllp": ("MLLP", "MLLP"),
     "tcp": ("TCP", "TCP"),
+    "mqtt": ("MQTT", "MQTT"),
     "mail": ("e-mail", "电子邮件"),
     "http": ("HTTP", "HTTP"),
     "soap": ("SOAP", "SOAP"),

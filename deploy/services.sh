@@ -164,12 +164,12 @@ stop_postgresql() {
     rm -f "$STATE/started-postgresql"
 }
 
-# --- OpenSSH: the tests start it themselves, with keys and a port of their own
+# --- Programs that tests start themselves, each with files and a port of its own
 
-have_sshd() {
-    command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] && return
-    may_install || { say "OpenSSH: no sshd here, and no right to install it (root and apt-get needed)"; return 1; }
-    install_package openssh-server
+have() { # have NAME PROGRAM PACKAGE
+    command -v "$2" >/dev/null 2>&1 || [ -x "/usr/sbin/$2" ] && return
+    may_install || { say "$1: not here, and no right to install it (root and apt-get needed)"; return 1; }
+    install_package "$3"
 }
 
 # --- MariaDB: a server of our own beside any that the machine has, with its own port, socket and folder
@@ -193,7 +193,7 @@ start_mariadb() {
         say "MariaDB: starting ..."
         (cd / && setsid mariadbd --no-defaults --user=nobody --datadir="$MARIADB/data" --pid-file="$MARIADB/pid" \
             --socket="$MARIADB/socket" --bind-address=127.0.0.1 --port="$MARIADB_PORT" --skip-name-resolve \
-            --innodb-buffer-pool-size=64M --performance-schema=OFF >"$MARIADB/log" 2>&1 </dev/null 5>&- 9>&- &)
+            --innodb-buffer-pool-size=64M --performance-schema=OFF >"$MARIADB/log" 2>&1 </dev/null &)
         wait_for MariaDB listens "$MARIADB_PORT" || return 1
         mariadb_pid >"$STATE/started-mariadb"
         say "MariaDB: started on 127.0.0.1:$MARIADB_PORT"
@@ -247,8 +247,10 @@ start)
     missing=""
     start_rabbitmq || missing="$missing RabbitMQ"
     start_postgresql || missing="$missing PostgreSQL"
-    have_sshd || missing="$missing OpenSSH"
     start_mariadb || missing="$missing MariaDB"
+    have OpenSSH sshd openssh-server || missing="$missing OpenSSH"
+    have Mosquitto mosquitto mosquitto || missing="$missing Mosquitto"
+    have dcmtk storescu dcmtk || missing="$missing dcmtk"
     if [ -n "$missing" ]; then
         say "MISSING:$missing. The tests that need it are skipped (they fail when CI=true)."
     fi

@@ -1,0 +1,1 @@
+"""Brokers of others, as parties: what `endpoints.mqtt` and `endpoints.amqp` speak to them with."""
