@@ -283,12 +283,14 @@ def main() -> None:
     from router.commands.log import app as log
     from router.commands.maps import app as maps
     from router.commands.messages import app as messages
+    from router.commands.wsdl import app as wsdl
 
     app.add_typer(destinations, name="destination")
     app.add_typer(maps, name="map")
     app.add_typer(messages, name="messages")
     app.add_typer(log, name="log")
     app.add_typer(docs, name="docs")
+    app.add_typer(wsdl, name="wsdl")
     try:
         app()
     except ConfigError as error:

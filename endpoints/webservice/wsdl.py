@@ -94,10 +94,10 @@ class Contract:
         body = self.files.get(name)
         if body is None:
             return None
-        root = etree.fromstring(body, _parser())
+        root = etree.fromstring(body, hardened())
         for element in root.iter(*_ADDRESSES):
             element.set("location", address)
-        for element, key in _links(root):
+        for element, key in links(root):
             target = _beside(name, element.get(key, ""))
             if target in self.files:
                 kind = "wsdl" if element.tag.startswith(_WSDL) else "xsd"
@@ -177,7 +177,7 @@ class _Files:
 
     def load(self, url: str) -> bytes:
         if urlsplit(url).scheme in ("http", "https", "ftp"):
-            hint = "save it beside the WSDL, and write its file's name as the location"
+            hint = "save it beside the WSDL: `jingluo wsdl save URL` saves all of a service's files"
             raise BadWsdl("JL-C130", f"{url} is not fetched: a WSDL is files of the site", hint)
         path = Path(url.removeprefix("file://")).resolve()
         own = self._text is not None and path == self._main
@@ -229,11 +229,13 @@ def _parts(message: Any) -> tuple[Part, ...]:
     )
 
 
-def _parser() -> etree.XMLParser:
+def hardened() -> etree.XMLParser:
+    """No entities, no DTD, no network."""
     return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
-def _links(root: Element) -> Iterator[tuple[Element, str]]:
+def links(root: Element) -> Iterator[tuple[Element, str]]:
+    """The elements that lead to other files, and their attribute that says where."""
     for tag, key in _POINTS.items():
         for element in root.iter(tag):
             if element.get(key):
@@ -262,14 +264,14 @@ def _schema(files: Mapping[str, bytes]) -> tuple[Schema | None, str]:
     homes: dict[str, list[str]] = {}  # namespace -> its schemas
     waiting: list[tuple[str, Element]] = []
     for name, body in files.items():
-        root = etree.fromstring(body, _parser())
+        root = etree.fromstring(body, hardened())
         inline = [root] if root.tag == f"{_XS}schema" else list(root.iter(f"{_XS}schema"))
         for number, schema in enumerate(inline):
             place = f"jingluo:{name}#{number}"
             included = root.tag == f"{_XS}schema"
             if not included:
                 homes.setdefault(schema.get("targetNamespace", ""), []).append(place)
-            for element, key in _links(schema):
+            for element, key in links(schema):
                 element.set(key, f"jingluo:{_beside(name, element.get(key, ''))}#0")
             waiting.append((place, schema))
     for place, schema in waiting:
@@ -285,7 +287,7 @@ def _schema(files: Mapping[str, bytes]) -> tuple[Schema | None, str]:
             made.set("schemaLocation", place)
             if namespace:
                 made.set("namespace", namespace)
-    parser = _parser()
+    parser = hardened()
     parser.resolvers.add(_Kept(texts))
     try:
         return Schema(etree.fromstring(etree.tostring(whole), parser).getroottree()), ""
