@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-NOBODY = "JL-E405"
+BUSY, NOBODY = "JL-E211", "JL-E405"
 _LARGE_AT_ONCE = 8  # bodies over 1 MB are held whole while they are read
 _open: WeakKeyDictionary[Web, dict[str, Address]] = WeakKeyDictionary()
 
@@ -106,7 +106,7 @@ class Address:
         kind, charset = content_type(request.headers.get("content-type", ""))
         version = SOAP12 if kind == SOAP12.media_type else SOAP11
         if self._open >= self.options.requests:
-            fault = Fault("JL-E211", "too many requests at once 并发请求过多", "receiver")
+            fault = Fault(BUSY, "too many requests at once 并发请求过多", "receiver")
             return respond_fault(version, fault, 503, {"retry-after": "5"})
         self._open += 1
         try:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from config.errors import JingluoError
 from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, not_kept
 from endpoints.rest.door import WebDoor, kept_headers
-from endpoints.webservice.address import NOBODY, Address, Called, join, leave, nobody
+from endpoints.webservice.address import BUSY, NOBODY, Address, Called, join, leave, nobody
 from endpoints.webservice.answer import respond
 from endpoints.webservice.conventions import Asked, Said
 from endpoints.webservice.conventions.outline import HEAD, outline
@@ -54,14 +54,13 @@ class SoapSource(WebDoor):
             leave(self.ground.web, self, address)
 
     async def take(self, request: Request, called: Called) -> Response:
+        busy = self.busy()
         with self.at_work():
-            reply = await self._reply(request, called)
+            reply = await self._reply(request, called) if not busy else Reply("failed", code=BUSY, text=busy)
             said = self.say(called.asked, reply)
             return respond(called.version, called.operation, said, reply, self.options)
 
     async def _reply(self, request: Request, called: Called) -> Reply:
-        if text := self.busy():
-            return Reply("failed", code="JL-E211", text=text)
         if not called.payload.body:
             return Reply("refused", code="JL-E406", text="the call carries no message 报文为空")
         arrival = Arrival(self.ground.spool)

@@ -1,91 +1,182 @@
-"""SOAP through a whole engine: a caller of one web service is answered by another, and the journal has the call."""
+"""SOAP through a whole engine: to a party and back, once for each number, large ones, and a WSDL that changes."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import httpx2
-from aiohttp import web
+import pytest
 from engine_parts import running, settled, write_site
+from missing import missing
 
+from endpoints.webservice.options import SourceOptions
+from router.engine import Engine
 from router.search import Query
 
-PLATFORM = """\
-channel: patients
-title: 患者登记 Registrations, to the platform
-from: {{http: {{path: /v1/patients}}}}
+CHANNEL = """\
+channel: front
+from: {{soap: {{path: /soap/his, convention: call, action: "2131", charset: GBK{soap}}}}}
 format: xml
-reply: platform
-timeout: 20s
+index: {{patient: $/Request/PatientID}}
+duplicates: {{by: $/Request/HISTradeNo, within: 1h}}
 to:
-  platform:
-    send:
-      soap:
-        convention: hip
-        url: "http://127.0.0.1:{port}/"
-        arguments: {{action: PatientInfoRegister, message: $body}}
-        security: {{user: jingluo, password: secret://platform, digest: true}}
-        timeout: 10s
-    retry: {{first: 100ms, max: 100ms}}
+  party: {{send: {{http: {{url: "http://127.0.0.1:{port}/his", timeout: 20s}}}}, retry: {{first: 100ms, max: 100ms}}}}
+reply: party
+timeout: {timeout}
 """
-ANSWER = (
-    '<MCCI_IN000002UV01 xmlns="urn:hl7-org:v3"><acknowledgement typeCode="{}"><acknowledgementDetail>'
-    '<text value="EMPI 0001"/></acknowledgementDetail></acknowledgement></MCCI_IN000002UV01>'
-)
 
 
-class Platform:
-    """Says AE to the first try of each message, and then AA."""
+class Party:
+    """Answers with what it was asked, when it is told to."""
 
     def __init__(self) -> None:
-        self.got: list[str] = []
-        self.port = 0
+        self.got: list[bytes] = []
+        self.open = asyncio.Event()
+        self.open.set()
 
-    async def start(self) -> Platform:
-        app = web.Application()
-        app.router.add_post("/", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    async def start(self) -> Party:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def stop(self) -> None:
-        await self._runner.cleanup()
+        self._server.close()
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        text = (await request.read()).decode()
-        self.got.append(text)
-        said = ANSWER.format("AE" if len(self.got) == 1 else "AA")
-        inside = f"<R xmlns=''><HIPMessageServerResult><![CDATA[{said}]]></HIPMessageServerResult></R>"
-        body = f'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>{inside}</e:Body></e:Envelope>'
-        return web.Response(text=body, content_type="text/xml")
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                size = re.search(rb"content-length: (\d+)", head.lower())
+                assert size is not None
+                self.got.append(await reader.readexactly(int(size[1])))
+                await self.open.wait()
+                name = re.search("<PatientName>(.*?)<", self.got[-1].decode())
+                body = f"<Response><ResultCode>0000</ResultCode><Name>{name[1] if name else ''}</Name></Response>"
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/xml; charset=GB18030\r\n")
+                said = f'<?xml version="1.0" encoding="GB18030"?>{body}'.encode("gb18030")
+                writer.write(b"content-length: %d\r\n\r\n" % len(said) + said)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
 
 
-async def test_a_caller_gets_the_services_answer_and_the_journal_has_both_tries(
-    tmp_path: Path, broker: str
-) -> None:
-    platform = await Platform().start()
-    site = write_site(
-        tmp_path, {"patients": PLATFORM.format(port=platform.port)}, settings="secrets: {file: s.yaml}\n"
+@pytest.fixture
+async def party() -> AsyncIterator[Party]:
+    made = await Party().start()
+    yield made
+    await made.stop()
+
+
+def site(folder: Path, party: Party, soap: str = "", timeout: str = "10s") -> Path:
+    return write_site(folder, {"front": CHANNEL.format(port=party.port, soap=soap, timeout=timeout)})
+
+
+def envelope(number: str, code: str = "2131", name: str = "张三", filling: int = 0) -> bytes:
+    request = f"<HISTradeNo>{number}</HISTradeNo><PatientID>P1</PatientID><PatientName>{name}</PatientName>"
+    request = f'<?xml version="1.0" encoding="gb2312"?><Request>{request}<Content>{"x" * filling}</Content></Request>'
+    inside = f"<tradeCode>{code}</tradeCode><xml>{escape(request)}</xml>"
+    body = f'<Call xmlns="http://tempuri.org/">{inside}</Call>'
+    return f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>{body}</s:Body></s:Envelope>'.encode(
+        "gb18030"
     )
-    (site / "s.yaml").write_text("platform: invented-p4ss\n")
-    async with running(site, broker=broker) as engine:
-        url = f"http://127.0.0.1:{engine.web.port}/v1/patients"
-        async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
-            answer = await client.post(
-                url, content=b"<p>P0001</p>", headers={"content-type": "application/xml"}
+
+
+def url_of(engine: Engine) -> str:
+    return f"http://127.0.0.1:{engine.web.port}/soap/his"
+
+
+async def ask(engine: Engine, body: bytes) -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
+        return await client.post(
+            url_of(engine), content=body, headers={"content-type": "text/xml; charset=GBK"}
+        )
+
+
+def said(answer: httpx2.Response, name: str) -> str:
+    found = re.search(f"&lt;{name}&gt;(.*?)&lt;", answer.content.decode("gbk"))
+    return found[1] if found else ""
+
+
+async def test_a_call_goes_to_a_party_and_back_once_for_each_number(
+    tmp_path: Path, party: Party, broker: str
+) -> None:
+    async with running(site(tmp_path, party), broker=broker) as engine:
+        first, again, other = await asyncio.gather(
+            ask(engine, envelope("1")), ask(engine, envelope("1")), ask(engine, envelope("2", name="李四"))
+        )
+        nobody = await ask(engine, envelope("3", code="9"))
+        assert [said(one, "ResultCode") for one in (first, other, nobody)] == ["0000", "0000", "9999"]
+        assert (said(first, "Name"), said(other, "Name")) == ("张三", "李四")
+        assert said(again, "ResultCode") in ("0000", "9999")  # as the first, or while that is under way
+        assert len(party.got) == 2
+        await settled(engine, "accepted", 2)
+        found = engine.store.search(Query(index={"patient": "P1"}), 10).found
+        assert {one.channel for one in found} == {"front"}
+
+
+async def test_who_waits_too_long_hears_not_to_send_it_again(tmp_path: Path, party: Party) -> None:
+    party.open.clear()
+    async with running(site(tmp_path, party, timeout="200ms")) as engine:
+        answer = await ask(engine, envelope("1"))
+        assert (said(answer, "ResultCode"), answer.headers["jingluo-state"]) == ("0004", "pending")
+        party.open.set()
+
+
+async def test_a_large_call_is_kept_apart(tmp_path: Path, party: Party) -> None:
+    async with running(site(tmp_path, party)) as engine:
+        answer = await ask(engine, envelope("1", filling=3_000_000))
+        assert said(answer, "ResultCode") == "0000"
+    assert [len(body) > 3_000_000 for body in party.got] == [True]
+
+
+async def test_what_is_no_soap_is_found_in_the_journal(tmp_path: Path, party: Party) -> None:
+    async with running(site(tmp_path, party)) as engine:
+        answer = await ask(engine, b"<a/>")
+        assert answer.status_code == 500
+        await settled(engine, "refused", 1)
+        (found,) = engine.store.search(Query(state="refused"), 10).found
+        assert engine.store.show(found.id).body == b"<a/>"
+
+
+async def test_a_wsdl_that_changed_is_a_changed_door(tmp_path: Path, party: Party) -> None:
+    own = SourceOptions(convention="call").contract(tmp_path)
+    text = own.files[own.main]
+    made = site(tmp_path, party, soap=", wsdl: his.wsdl")
+    (made / "his.wsdl").write_bytes(text)
+    async with running(made) as engine:
+        assert said(await ask(engine, envelope("1")), "ResultCode") == "0000"
+        (made / "his.wsdl").write_bytes(text.replace(b"http://tempuri.org/", b"urn:new"))
+        await engine.reload.apply()
+        answer = await ask(engine, envelope("2"))
+        assert b'xmlns="urn:new"' in answer.content
+
+
+async def test_curl_asks_as_the_manual_says(tmp_path: Path, party: Party) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        missing("curl is not here")
+    (tmp_path / "call.xml").write_bytes(envelope("1"))
+    async with running(site(tmp_path, party)) as engine:
+        for arguments, wanted in (
+            ((f"{url_of(engine)}?wsdl",), url_of(engine).encode()),
+            (
+                (url_of(engine), "-H", "content-type: text/xml; charset=gbk", "--data-binary", "@call.xml"),
+                b"0000",
+            ),
+        ):
+            asked = await asyncio.create_subprocess_exec(
+                curl,
+                "-s",
+                "--noproxy",
+                "*",
+                "-m",
+                "20",
+                *arguments,
+                stdout=asyncio.subprocess.PIPE,
+                cwd=tmp_path,
             )
-        assert (answer.status_code, answer.headers["jingluo-state"]) == (200, "answered")
-        assert "EMPI 0001" in answer.text
-        await settled(engine)
-        (found,) = (await asyncio.to_thread(engine.store.search, Query())).found
-        story = await asyncio.to_thread(engine.store.show, found.id)
-    await platform.stop()
-    tries = [(one.outcome, one.code) for one in story.tries]
-    assert tries == [("retry", "JL-E422"), ("sent", "AA")]
-    assert b"EMPI 0001" in story.tries[1].answer
-    assert len(platform.got) == 2
-    assert all("&lt;p&gt;P0001&lt;/p&gt;" in one and "invented-p4ss" not in one for one in platform.got)
+            out, _ = await asked.communicate()
+            assert wanted in out
