@@ -105,6 +105,9 @@ def _stop(branch: Branch, text: ChannelText) -> Stop:
     )
 
 
+_SAY_WHERE = ("url", "method", "path", "host", "port", "bucket", "folder", "channel", "wsdl", "operation")
+
+
 def address(options: Any) -> str:
     """Where an endpoint is, by the options that say so: never one that could be a secret.
 
@@ -118,8 +121,10 @@ def address(options: Any) -> str:
     """
     said: Mapping[str, Any] = {
         name: getattr(options, name, "")
-        for name in ("url", "method", "path", "host", "port", "folder", "channel", "wsdl", "operation")
+        for name in _SAY_WHERE
     }
+    if said["bucket"]:
+        return f"{said['url']}/{said['bucket']}/{said['folder']}".rstrip("/")
     if said["url"]:
         url = urlsplit(str(said["url"]))
         return f"{said['method']} {url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}".strip()

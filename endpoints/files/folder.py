@@ -117,6 +117,10 @@ class Folder(abc.ABC):
         """Gives up a claim: who looks next may take it."""
         await self.move(entry.at, entry.name)
 
+    async def mark(self, entry: Entry) -> None:
+        """Leaves it where it is, and never shows it again; where that can be."""
+        raise OSError(errno.ENOTSUP, "nothing can be marked there")
+
     async def close(self) -> None:  # noqa: B027
         """Others may take from here now."""
 

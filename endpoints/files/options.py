@@ -57,6 +57,10 @@ class RemoteSourceOptions(SourceOptions):
     """The same from another machine, where each look costs something."""
 
     poll: Seconds = Field(10.0, gt=0, description="how often the folder is looked at")
+    claim: bool = Field(
+        True,
+        description="whether a file is claimed before it is read; false where we may not, and nobody else takes",
+    )
 
 
 class DestinationOptions(Options):

@@ -68,15 +68,7 @@ class SftpServer(Server):
         return self
 
     def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
-        """They are read again at each connection, and so decide nothing at a reload."""
-        named = {"known_hosts": self.known_hosts, "key": str(self.key)}
-        for name, file in named.items():
-            if not file or file == UNNEEDED or file.startswith(PEM):
-                continue
-            try:
-                (site / file).read_bytes()
-            except OSError as error:
-                problems.append(Problem((name,), "JL-C076", f"{name}: cannot be read: {error.strerror}"))
+        _readable(site, {"known_hosts": self.known_hosts, "key": str(self.key)}, problems)
         return ()
 
 
@@ -100,3 +92,49 @@ class FtpServer(Server):
         if self.secure == "none" and self.tls != ClientTls():
             raise ValueError("`secure: none` is without TLS; leave one of the two out")
         return self
+
+
+class S3Server(Options):
+    """Amazon's S3, or a server that speaks as it does."""
+
+    url: str = Field(description="of the server: https://s3.hospital.local:9000")
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    folder: str = Field("", description="what its keys begin with, without a / at either end")
+    region: str = Field("us-east-1", description="as the server calls it; many have this one alone")
+    style: Literal["path", "virtual"] = Field(
+        "path", description="where the bucket's name stands: in the path, or before the host's (Amazon)"
+    )
+    access_key: Secret = Field(description="by secret://name")
+    secret: Secret = Field(description="its secret, by secret://name")
+    ca: str = Field("", description="who may have signed the server's certificate; else the system's list")
+    timeout: Seconds = Field(30.0, gt=0, description="for each answer, and each piece of a file")
+    connect_within: Seconds = Field(10.0, gt=0, description="until there is a connection; tried twice")
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/@\s?#]+/?", url):
+            raise ValueError("a server is written https://host:port, without user and path")
+        return url.rstrip("/")
+
+    @field_validator("folder")
+    @classmethod
+    def _is_prefix(cls, folder: str) -> str:
+        if folder != folder.strip("/") or re.search(r"[\x00-\x1f\x7f]|//", folder):
+            raise ValueError("what keys begin with is written `lab/results`, without a / at either end")
+        return folder
+
+    def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
+        _readable(site, {"ca": self.ca}, problems)
+        return ()
+
+
+def _readable(site: Path, named: dict[str, str], problems: list[Problem]) -> None:
+    """Says which of these files cannot be read. They are read again when a connection is made: no reload needs them."""
+    for name, file in named.items():
+        if not file or file == UNNEEDED or file.startswith(PEM):
+            continue
+        try:
+            (site / file).read_bytes()
+        except OSError as error:
+            problems.append(Problem((name,), "JL-C076", f"{name}: cannot be read: {error.strerror}"))

@@ -16,7 +16,7 @@ from endpoints.base import HEAD_SIZE, Arrival, Deliver, Ground, Told, not_kept
 from endpoints.base import Options as AnyOptions
 from endpoints.files.folder import Entry, Folder, away, reason
 from endpoints.files.names import free_names
-from endpoints.files.options import SourceOptions
+from endpoints.files.options import RemoteSourceOptions, SourceOptions
 from endpoints.files.watcher import Watcher
 from schemas.message import Message, Once, Reply
 
@@ -39,6 +39,8 @@ class FolderSource:
         self.options: SourceOptions = options
         self.ground = ground
         self.folder = self.open_folder(options, ground)
+        if isinstance(options, RemoteSourceOptions):
+            self.folder.claims = options.claim
         self.watcher = Watcher(options, self.folder, secrets.token_hex(4), ground.name, ground.now)
         self._answered: dict[Entry, Reply] = {}  # the engine has it, the folder would not let it be moved
         self._mine: set[Entry] = set()  # claimed, and not given to the engine
@@ -215,8 +217,10 @@ class FolderSource:
             await self.folder.write(f"{above}/{last}", body, f"{above}/.{last}.part", over=True)
         elif self.options.done == "move":
             await self._move(seen, "done")
-        else:
+        elif self.options.done == "delete":
             await self.folder.remove(seen.at)
+        else:
+            await self.folder.mark(seen)
         if marker:
             await self.folder.remove(marker)
 

@@ -10,13 +10,14 @@ import pytest
 from endpoint_parts import FakeEngine, until
 from folder_parts import Place
 from ftpd import FtpPlace, FtpsPlace
+from s3d import S3Place
 from sshd import SftpPlace
 
 from config.errors import Refused
 from schemas.message import Message, Reply
 
 MESSAGE = Message(b"body", id="0199a", channel="lab", received_ms=1_767_571_200_000)
-PLACES = {"file": Place, "sftp": SftpPlace, "ftp": FtpPlace, "ftps": FtpsPlace}
+PLACES = {"file": Place, "sftp": SftpPlace, "ftp": FtpPlace, "ftps": FtpsPlace, "s3": S3Place}
 
 
 @pytest.fixture(params=PLACES)
@@ -154,7 +155,7 @@ async def test_two_engines_take_each_file_once(place: Place) -> None:
     await until(lambda: len(place.names("in/done")) == 20)
     taken = [message.body for message in (*first.got, *second.got)]
     assert sorted(taken) == sorted(str(number).encode() for number in range(20))
-    assert place.names() == []
+    await until(lambda: place.names() == [])
 
 
 # The destination
