@@ -197,7 +197,7 @@ def _ports(drafts: list[Draft], settings: Settings) -> None:
     for made in drafts:
         kind, options = made.source or _NO_SOURCE
         host, port = getattr(options, "host", ""), getattr(options, "port", 0)
-        if kind == "http" or not port:
+        if kind == "http" or not port or not options.listens:
             continue
         owner = next((who for h, p, who in taken if p == port and _same_host(h, host)), "")
         if owner:

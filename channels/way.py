@@ -119,10 +119,7 @@ def address(options: Any) -> str:
     >>> address(Options(wsdl="wsdl/lis.wsdl", operation="Send"))
     'Send (wsdl/lis.wsdl)'
     """
-    said: Mapping[str, Any] = {
-        name: getattr(options, name, "")
-        for name in _SAY_WHERE
-    }
+    said: Mapping[str, Any] = {name: getattr(options, name, "") for name in _SAY_WHERE}
     if said["bucket"]:
         return f"{said['url']}/{said['bucket']}/{said['folder']}".rstrip("/")
     if said["url"]:

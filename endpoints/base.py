@@ -37,6 +37,9 @@ class Options(BaseModel):
     # A source that may take the same thing again after a crash, and says so by `Message.once`.
     takes_again: ClassVar[bool] = False
 
+    # A source that waits at a `port` of this machine's, as against one that calls somebody else's.
+    listens: ClassVar[bool] = True
+
     def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
         """The site's files that decide what the endpoint does besides its YAML, all that they name included.
 

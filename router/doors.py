@@ -53,6 +53,8 @@ class Door:
     def address(self) -> tuple[Any, ...]:
         """What one door at a time can have."""
         options = self.channel.options
+        if not options.listens:
+            return (self.channel.kind, self.channel.name)
         return (self.channel.kind, *(getattr(options, key, None) for key in ("port", "path", "method")))
 
 

@@ -49,6 +49,8 @@ class FolderDestination:
             raise Unreachable(
                 error.code, f"{self.folder.place}: {error.strerror}", maybe_done=error.maybe_done
             ) from None
+        except UnicodeEncodeError:
+            raise Refused("JL-E311", "the file's name cannot be written in the charset of `names`") from None
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise Refused("JL-E311", "the file's name is too long") from None

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 
 PIECE = 262_144  # bytes that are read at once
+MOST_NAMES = 100_000  # of one level, in one look at a server
 _CLAIM = re.compile(r"\.taken\.([0-9a-f]{8})\.(.+)", re.DOTALL)
 _AWAY = frozenset(
     (

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from config.tls import refusal
-from endpoints.files.folder import PIECE, Away
+from endpoints.files.folder import MOST_NAMES, PIECE, Away
 from endpoints.files.servers import FtpServer
 
 _NOT_KNOWN = ("500", "501", "502", "504")  # a command that the server does not have
@@ -96,21 +96,15 @@ class Session(ftplib.FTP_TLS):
 
     def listed(self, path: str) -> list[Listed]:
         """What is in a folder. ftplib lists as text, a mode in which files would be changed on their way."""
-        try:
-            return list(self._listed(path))
-        finally:
-            self.voidcmd("TYPE I")
+        found = list(self._listed(path))
+        self.voidcmd("TYPE I")
+        return found
 
     def _listed(self, path: str) -> Iterator[Listed]:
         """Servers without MLSD (RFC 3659) are asked for each file."""
         if self._lists:
             try:
-                for name, facts in self.mlsd(path, ["type", "size", "modify"]):
-                    kind = facts.get("type", "").lower()
-                    if kind in ("file", "dir"):
-                        yield Listed(
-                            name, kind, int(facts.get("size", -1)), _time_ns(facts.get("modify", ""))
-                        )
+                yield from filter(None, map(_listed, self._lines(f"MLSD {path}")))
                 return
             except ftplib.error_perm as error:
                 if code_of(error) not in _NOT_KNOWN:
@@ -127,12 +121,24 @@ class Session(ftplib.FTP_TLS):
 
     def _names(self, path: str) -> list[str]:
         try:
-            return self.nlst(path)
+            return self._lines(f"NLST {path}")
         except ftplib.error_perm as error:
             if code_of(error) == "550":  # what some say of an empty folder
                 self.cwd(path)
                 return []
             raise
+
+    def _lines(self, command: str) -> list[str]:
+        """Not more than can be held: a server may never end."""
+        lines: list[str] = []
+
+        def take(line: str) -> None:
+            if len(lines) >= MOST_NAMES:
+                raise Away("JL-E320", f"more than {MOST_NAMES} names in one folder")
+            lines.append(line)
+
+        self.retrlines(command, take)
+        return lines
 
     def size_of(self, path: str) -> int | None:
         """None where there is no such file."""
@@ -203,8 +209,6 @@ def answered(maybe_done: bool = False) -> Iterator[None]:
         why = getattr(error, "strerror", None) or "no answer in time"
         text = "the connection broke" if isinstance(error, EOFError) else why
         raise Away("JL-E320", text, maybe_done) from None
-    except (ftplib.error_reply, ftplib.error_proto) as error:
-        raise Away("JL-E320", f"an answer that makes no sense ({type(error).__name__})", maybe_done) from None
     except (ftplib.error_perm, ftplib.error_temp) as error:
         code = code_of(error)
         if code in ("421", "425", "426", *_BAD_LOGIN):
@@ -214,8 +218,22 @@ def answered(maybe_done: bool = False) -> Iterator[None]:
         if code in ("550", "553"):
             raise PermissionError(errno.EACCES, f"the server does not allow it ({code})") from None
         raise OSError(0, f"the server refuses ({code})") from None
-    except ftplib.Error as error:
+    except UnicodeError:
+        raise  # a name of ours
+    except (ftplib.Error, ValueError) as error:
         raise Away("JL-E320", f"an answer that makes no sense ({type(error).__name__})", maybe_done) from None
+
+
+def _listed(line: str) -> Listed | None:
+    """A line of MLSD: `type=file;size=10;modify=20260105080000; a.hl7` (RFC 3659, 7.2)."""
+    said, _, name = line.partition(" ")
+    facts = dict(fact.lower().split("=", 1) for fact in said.split(";") if "=" in fact)
+    if facts.get("type") not in ("file", "dir"):
+        return None
+    size = facts.get("size", "")
+    return Listed(
+        name, facts["type"], int(size) if size.isdecimal() else -1, _time_ns(facts.get("modify", ""))
+    )
 
 
 def _time_ns(text: str) -> int:

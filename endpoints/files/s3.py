@@ -30,12 +30,11 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from endpoints.files.folder import PIECE, Away, Choose, Entry, Folder
+from endpoints.files.folder import MOST_NAMES, PIECE, Away, Choose, Entry, Folder
 from endpoints.files.servers import S3Server
 
 T = TypeVar("T")
 _PART = 8_000_000  # bytes: a body over it goes in parts of this size, of which there can be 10,000
-_MOST_PAGES = 100  # of 1,000 keys, in one look at one level
 _CLAIM = ".taken."
 _DONE = {"Key": "jingluo", "Value": "done"}
 _WHO = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed")
@@ -87,7 +86,7 @@ class S3Folder(Folder):
             Bucket=self._server.bucket, Prefix=prefix, Delimiter="/"
         )
         for number, page in enumerate(pages):
-            if number == _MOST_PAGES:
+            if number == MOST_NAMES // 1000:
                 return
             date = page["ResponseMetadata"]["HTTPHeaders"].get("date", "")
             now_s = email.utils.parsedate_to_datetime(date).timestamp() if date else 0.0

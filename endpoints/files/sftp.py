@@ -16,7 +16,7 @@ from typing import Any
 import asyncssh
 
 from config.tls import PEM
-from endpoints.files.folder import PIECE, Away, Choose, Entry, Folder
+from endpoints.files.folder import MOST_NAMES, PIECE, Away, Choose, Entry, Folder
 from endpoints.files.servers import SftpServer
 
 # What OpenSSH offers since 7.4 (2016) at the latest; nothing with SHA-1, CBC or 1,024 bits.
@@ -76,7 +76,7 @@ class SftpFolder(Folder):
         files: dict[str, asyncssh.SFTPAttrs] = {}
         folders: list[str] = []
         with self._said():
-            for one in await self._ask("readdir", self._path(sub)):
+            async for one in self._listed(self._path(sub)):
                 name = self._text(one.filename)
                 if one.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
                     files[name] = one.attrs
@@ -84,6 +84,15 @@ class SftpFolder(Folder):
                     folders.append(name)
         above = f"{sub}/" if sub else ""
         return [_entry(above + name, files[name]) for name in choose(files)], folders
+
+    async def _listed(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        """Not more than can be held: a server may never end."""
+        names = (await self._connected()).scandir(path)
+        for _ in range(MOST_NAMES):
+            try:
+                yield await self._within(anext(names))
+            except StopAsyncIteration:
+                return
 
     async def read(self, entry: Entry) -> AsyncIterator[bytes]:
         with self._said():
@@ -184,9 +193,11 @@ class SftpFolder(Folder):
     # The connection
 
     async def _ask(self, what: str, *given: Any, **more: Any) -> Any:
+        return await self._within(getattr(await self._connected(), what)(*given, **more))
+
+    async def _connected(self) -> asyncssh.SFTPClient:
         async with self._connecting:
-            client = self._client or await self._connect()
-        return await self._within(getattr(client, what)(*given, **more))
+            return self._client or await self._connect()
 
     async def _within(self, doing: Any) -> Any:
         try:

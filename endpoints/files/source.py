@@ -106,8 +106,11 @@ class FolderSource:
                 self._is_away("")
             except OSError as error:
                 self._is_away(reason(error))
-            except Exception:
-                log.exception("file.look_failed", channel=self.ground.name)
+            except Exception as error:
+                why = f"a fault of the engine's: {type(error).__name__}"
+                if why != self._away:
+                    log.exception("file.look_failed", channel=self.ground.name)
+                self._away = why
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self.options.poll)
 

@@ -16,7 +16,8 @@ from folder_parts import Place
 from ftpd import FtpPlace, FtpsPlace, ImplicitPlace
 from pydantic import ValidationError
 
-from config.errors import Unreachable
+from config.errors import Refused, Unreachable
+from endpoints.files.ftp_session import _listed
 from schemas.message import Message
 
 MESSAGE = Message(b"body", id="0199a", channel="lab")
@@ -192,3 +193,29 @@ async def test_answers_that_make_no_sense_are_an_end_of_the_session(
     port = server.sockets[0].getsockname()[1]
     await refused(place, text, port=port, timeout="2s")
     server.close()
+
+
+def test_lines_of_a_listing_are_read_as_they_come() -> None:
+    full = _listed("Type=file;Size=10;Modify=20260105080000.5;UNIX.mode=0644; a b.hl7")
+    assert full == ("a b.hl7", "file", 10, 1_767_600_000_500_000_000)
+    assert _listed("type=file;size=many;modify=when; a") == ("a", "file", -1, 0)
+    assert _listed("type=OS.unix=slink:/etc;; link") is None
+    assert _listed("what is this") is None
+
+
+async def test_a_listing_without_an_end_is_given_up(open: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.files.ftp_session.MOST_NAMES", 3)
+    place = open()
+    for number in range(5):
+        place.put(f"{number}.hl7")
+    source = await place.source(FakeEngine())
+    await until(lambda: "more than 3 names" in source.trouble)
+
+
+async def test_a_name_that_the_servers_charset_has_not_is_refused(open: Open) -> None:
+    with pytest.raises(Refused, match="JL-E311"):
+        await (
+            open()
+            .destination(names="latin-1", name="{channel}{id}")
+            .send(Message(b"b", id="1", channel="检验"))
+        )

@@ -284,3 +284,22 @@ def test_a_driver_that_is_not_installed_is_said_by_the_check_with_the_extra_that
     monkeypatch.setattr("channels.systems.find_spec", lambda name: None)
     (found,) = check_site(tmp_path, {})
     assert (found.code, found.line, found.hint) == ("JL-C075", 2, "pip install 'jingluo[sftp]'")
+
+
+async def test_a_listing_without_an_end_is_cut(place: SftpPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.files.sftp.MOST_NAMES", 5)
+    for number in range(9):
+        place.put(f"{number}.hl7")
+    engine = FakeEngine()
+    await place.source(engine, done="delete")
+    await engine.has(9)
+
+
+def test_two_channels_may_take_from_one_server(tmp_path: Path) -> None:
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "k").write_bytes(b"")
+    for name in ("a", "b"):
+        source = f"from: {{sftp: {{host: lis, user: u, key: k, known_hosts: k, folder: {name}}}}}"
+        text = f"channel: {name}\n{source}\nformat: hl7v2\nto:\n  b: {{send: {{file: {{folder: out}}}}}}\n"
+        (tmp_path / f"channels/{name}.yaml").write_text(text)
+    assert not check_site(tmp_path, {})
