@@ -7,7 +7,7 @@ where a channel names a WSDL: it takes half a second.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,15 @@ def _loaded(file: Path, folder: Path, text: bytes | None) -> Contract:
     return Contract(operations, frozenset(versions), tuple(addresses), reader.read, main, schema, doubt)
 
 
+def _ours(name: str) -> Callable[[], bytes]:
+    return (Path(__file__).parent / "known" / name).read_bytes
+
+
+# Schemas that everybody refers to, and nobody has beside the WSDL.
+_OURS = {
+    "http://schemas.xmlsoap.org/soap/encoding/": _ours("soap-encoding.xsd"),
+    "http://www.w3.org/2001/xml.xsd": _ours("xml.xsd"),
+}
 _KNOWN: dict[tuple[Path, Path, bytes | None], Contract] = {}
 
 
@@ -176,6 +185,8 @@ class _Files:
         self.read: dict[str, bytes] = {}
 
     def load(self, url: str) -> bytes:
+        if url in _OURS:
+            return _OURS[url]()
         if urlsplit(url).scheme in ("http", "https", "ftp"):
             hint = "save it beside the WSDL: `jingluo wsdl save URL` saves all of a service's files"
             raise BadWsdl("JL-C130", f"{url} is not fetched: a WSDL is files of the site", hint)
@@ -208,9 +219,15 @@ def _operation(one: Any) -> Operation:
         soap_action=one.soapaction or "",
         tag=_tag(request),
         arguments=_parts(request),
-        answer=_tag(answer) if answer is not None else "",
+        answer=_answer_tag(one),
         results=_parts(answer) if answer is not None else (),
     )
+
+
+def _answer_tag(one: Any) -> str:
+    """In rpc style the operation's name and `Response` (WS-I Basic Profile 1.1, R2729)."""
+    tag = _tag(one.output) if one.output is not None else ""
+    return f"{tag.rpartition('}')[0]}}}{one.name}Response" if one.style == "rpc" and tag[:1] == "{" else tag
 
 
 def _tag(message: Any) -> str:
@@ -223,7 +240,7 @@ def _parts(message: Any) -> tuple[Part, ...]:
         return ()
     elements = getattr(message.body.type, "elements", ())
     return tuple(
-        Part(element.name, element.qname.text, not hasattr(element.type, "elements"), element.min_occurs > 0)
+        Part(element.name, element.qname.text, _is_text(element.type), element.min_occurs > 0)
         for _, element in elements
         if getattr(element, "qname", None) is not None
     )
@@ -240,6 +257,14 @@ def links(root: Element) -> Iterator[tuple[Element, str]]:
         for element in root.iter(tag):
             if element.get(key):
                 yield element, key
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a type has no elements. A text with attributes is one too, which zeep calls `_value_1`."""
+    inside = getattr(kind, "elements", None)
+    if inside is None:
+        return True
+    return len(inside) == 1 and inside[0][0] == "_value_1" and type(inside[0][1]).__name__ != "Any"
 
 
 def _beside(name: str, place: str) -> str:
@@ -272,21 +297,30 @@ def _schema(files: Mapping[str, bytes]) -> tuple[Schema | None, str]:
             if not included:
                 homes.setdefault(schema.get("targetNamespace", ""), []).append(place)
             for element, key in links(schema):
-                element.set(key, f"jingluo:{_beside(name, element.get(key, ''))}#0")
+                target = element.get(key, "")
+                if target not in _OURS:
+                    element.set(key, f"jingluo:{_beside(name, target)}#0")
             waiting.append((place, schema))
     for place, schema in waiting:
         for element in schema.iter(f"{_XS}import"):
-            own = homes.get(element.get("namespace", ""))
-            if element.get("schemaLocation") is None and own:
-                element.set("schemaLocation", own[0])
+            namespace = element.get("namespace", "")
+            known = homes.get(namespace) or ([namespace] if namespace in _OURS else [])
+            if element.get("schemaLocation") is None and known:
+                element.set("schemaLocation", known[0])
+        namespace = schema.get("targetNamespace", "")
+        if (
+            homes.get(namespace, [""])[0] == place
+        ):  # those of one namespace are one: of several imports the first counts
+            for other in homes[namespace][1:]:
+                schema.insert(0, etree.Element(f"{_XS}include", schemaLocation=other))
         texts[place] = etree.tostring(schema)
     whole = etree.Element(f"{_XS}schema", nsmap={"xs": _XS[1:-1]})
     for namespace, places in homes.items():
-        for place in places:
-            made = etree.SubElement(whole, f"{_XS}import" if namespace else f"{_XS}include")
-            made.set("schemaLocation", place)
-            if namespace:
-                made.set("namespace", namespace)
+        made = etree.SubElement(whole, f"{_XS}import" if namespace else f"{_XS}include")
+        made.set("schemaLocation", places[0])
+        if namespace:
+            made.set("namespace", namespace)
+    texts |= {url: read() for url, read in _OURS.items()}
     parser = hardened()
     parser.resolvers.add(_Kept(texts))
     try:

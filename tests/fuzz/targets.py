@@ -28,6 +28,9 @@ from endpoints.fhir_r4.reading import question
 from endpoints.hl7.answers import Answers, control_id, head
 from endpoints.hl7.framing import Framer, framed
 from endpoints.limits import Limit, Unpacked
+from endpoints.webservice.address import Address
+from endpoints.webservice.answer import result
+from endpoints.webservice.envelope import NoEnvelope, write
 from endpoints.wire.cuts import FramingText, framing_of
 from schemas.choice import choose
 from schemas.hl7.ack import read_ack
@@ -76,6 +79,10 @@ SOAP = (
     _SOAP % b'<a xmlns="urn:hl7-org:v3"><acknowledgement typeCode="AA"/></a>',
     _SOAP.replace(b"R>", b"s:Fault>") % b"",
     b"--b\r\nContent-ID: <r>\r\n\r\n" + _SOAP % _INCLUDE + b"\r\n--b\r\nContent-ID: <d>\r\n\r\n1\r\n--b--",
+)
+SOAP_CALLS = (
+    _SOAP.replace(b"R>", b"Call>").replace(b"CallResult>", b"xml>") % b"<![CDATA[<Request/>]]>",
+    _SOAP.replace(b"R>", b"HIPMessageServer>").replace(b"CallResult>", b"message>") % b"&lt;a id='1'/&gt;",
 )
 FHIR_ANSWERS = (
     b'{"resourceType":"Bundle","type":"transaction-response","entry":[{"response":{"status":"201 Created"}}]}',
@@ -246,6 +253,25 @@ def _soap_answer(data: bytes) -> None:
                 _service(convention).receipt(200, "", {"content-type": kind}, data)
 
 
+@cache
+def _address(convention: str) -> Address:
+    """Where a web service is called."""
+    kind = registry.sources.get("soap")
+    options = kind.Options(convention=convention)
+    return Address(kind(options, Ground("fuzz", "xml")), options.contract(ROOT))
+
+
+def _soap_call(data: bytes) -> None:
+    """An envelope, or a package with one in it; what is understood is answered."""
+    for kind in ("text/xml", 'multipart/related; boundary="b"'):
+        for convention in ("hip", "call"):
+            with suppress(NoEnvelope):
+                called = _address(convention).understood(data, "gbk", kind)
+                reply = Reply("refused", code="JL-M030", text=called.action)
+                said = _address(convention).options.made.answer(called.asked, reply, 0.0)
+                write(called.version, result(called.operation, said.text))
+
+
 def _fhir_request(data: bytes) -> None:
     """What asks, after a blank the path: what is understood is understood as the same again."""
     method, _, target = data.decode("latin-1").partition(" ")
@@ -340,6 +366,7 @@ def targets() -> list[Target]:
             (),
             (*marks, b"--b", b"cid:", b"\r\n", b"Fault", b"xop:Include"),
         ),
+        Target("soap call", _soap_call, SOAP_CALLS, (), (*marks, b"--b", b"Body", b"tradeCode", b"message")),
         Target(
             "fhir request",
             _fhir_request,

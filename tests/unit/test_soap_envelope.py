@@ -91,3 +91,42 @@ def test_a_wsdl_is_read_again_when_one_of_its_files_changed(tmp_path):
     assert wsdl.load(tmp_path / "a.wsdl", tmp_path) is first
     (tmp_path / "a.wsdl").write_bytes(contract.files[contract.main].replace(b"HIPMessageServer", b"Other"))
     assert list(wsdl.load(tmp_path / "a.wsdl", tmp_path).operations) == ["Other"]
+
+
+OLD = """<w:definitions targetNamespace="urn:his" xmlns:t="urn:his" xmlns:e="http://schemas.xmlsoap.org/soap/encoding/"
+ xmlns:w="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/"
+ xmlns:x="http://www.w3.org/2001/XMLSchema">
+ <w:types>
+  <x:schema targetNamespace="urn:his"><x:import namespace="http://schemas.xmlsoap.org/soap/encoding/"/>
+   <x:complexType name="Texts"><x:complexContent><x:restriction base="e:Array">
+    <x:attribute ref="e:arrayType" w:arrayType="x:string[]"/></x:restriction></x:complexContent></x:complexType>
+  </x:schema>
+  <x:schema targetNamespace="urn:his"><x:element name="other" type="x:string"/></x:schema>
+ </w:types>
+ <w:message name="in"><w:part name="code" type="e:string"/><w:part name="texts" type="t:Texts"/></w:message>
+ <w:message name="out"><w:part name="said" type="e:string"/></w:message>
+ <w:portType name="P"><w:operation name="do"><w:input message="t:in"/><w:output message="t:out"/></w:operation>
+ </w:portType>
+ <w:binding name="B" type="t:P"><s:binding style="rpc" transport="http://schemas.xmlsoap.org/soap/http"/>
+  <w:operation name="do"><s:operation soapAction=""/>
+   <w:input><s:body use="encoded" namespace="urn:his" encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"/></w:input>
+   <w:output><s:body use="encoded" namespace="urn:his" encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"/></w:output>
+  </w:operation></w:binding>
+ <w:service name="S"><w:port name="S" binding="t:B"><s:address location="http://his/"/></w:port></w:service>
+</w:definitions>"""
+
+
+def test_an_old_wsdl_in_rpc_style_needs_nothing_from_the_network(tmp_path):
+    (tmp_path / "old.wsdl").write_text(OLD)
+    contract = wsdl.load(tmp_path / "old.wsdl", tmp_path)
+    (operation,) = contract.operations.values()
+    assert operation.rpc
+    assert [(part.name, part.text) for part in operation.arguments] == [("code", True), ("texts", False)]
+    assert (operation.tag, operation.answer, operation.results[0].text) == (
+        "{urn:his}do",
+        "{urn:his}doResponse",
+        True,
+    )
+    assert contract.doubt == ""
+    assert contract.schema is not None
+    assert contract.schema(etree.fromstring('<other xmlns="urn:his">a</other>')) == []  # of the second schema
