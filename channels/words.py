@@ -20,12 +20,14 @@ _FORMATS = {
     "delimited": ("delimited text", "分隔文本"),
     "fixed": ("fixed width", "定长文本"),
     "form": ("form data", "表单"),
+    "dicom": ("DICOM", "DICOM"),
 }
 _KINDS = {
     "mllp": ("MLLP", "MLLP"),
     "tcp": ("TCP", "TCP"),
     "mqtt": ("MQTT", "MQTT"),
     "mail": ("e-mail", "电子邮件"),
+    "dicom": ("DICOM", "DICOM"),
     "http": ("HTTP", "HTTP"),
     "soap": ("SOAP", "SOAP"),
     "fhir": ("FHIR", "FHIR"),

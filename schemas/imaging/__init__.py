@@ -1,0 +1,1 @@
+"""DICOM data sets as trees of keywords, and back."""
