@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from channels.alerts import alerts_of
 from channels.between import behind, between
 from channels.callers import callers_of
 from channels.compile import Draft
-from channels.loops import loops
+from channels.loops import folder_of, loops
 from channels.model import LONGEST_SEND_S, BranchText, ChannelText, Retry, RetryText
 from channels.services import services
 from config.callers import Callers
@@ -89,7 +90,9 @@ def across(
     _once(drafts, "JL-C021", ("channel",), "name", _name)
     _ports(drafts, settings)
     _once(drafts, "JL-C024", ("from", "http", "path"), "method and path", _route)
-    _once(drafts, "JL-C025", ("from", "file", "folder"), "folder", lambda made: _folder(made, settings.site))
+    for kind in ("file", "sftp", "ftp", "s3"):
+        folder = partial(_folder, kind=kind, site=settings.site)
+        _once(drafts, "JL-C025", ("from", kind, "folder"), "folder", folder)
     fhir_checks.claims(drafts)
     services(drafts, actions)
     loops(drafts, settings)
@@ -237,9 +240,10 @@ def _route(made: Draft) -> tuple[str, Any] | None:
     return f"{options.method} {options.path}", (options.method, re.sub(r"\{[^}]*\}", "{}", options.path))
 
 
-def _folder(made: Draft, site: Path) -> tuple[str, Any] | None:
-    """The same folder with another pattern is another claim."""
-    kind, options = made.source or _NO_SOURCE
-    if kind != "file":
+def _folder(made: Draft, kind: str, site: Path) -> tuple[str, Any] | None:
+    """With a lock, the folder is one channel's; else what it takes from there is."""
+    own, options = made.source or _NO_SOURCE
+    if own != kind:
         return None
-    return options.folder, ((site / options.folder).resolve(), options.pattern)
+    apart = () if options.claim == "lock" else options.pattern
+    return options.folder, (folder_of(kind, options, site), apart)

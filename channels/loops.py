@@ -84,9 +84,7 @@ def _door(channel: Channel, settings: Settings) -> Address | None:
         return ("port", options.port)
     if channel.kind == "http":
         return ("http", settings.http.port, options.path)
-    if channel.kind == "file":
-        return ("file", (settings.site / options.folder).resolve())
-    return None
+    return folder_of(channel.kind, options, settings.site)
 
 
 def _target(branch: Branch, settings: Settings) -> Address | None:
@@ -99,6 +97,15 @@ def _target(branch: Branch, settings: Settings) -> Address | None:
     if branch.kind == "http":
         url = urlsplit(str(options.url))
         return ("http", url.port or 80, url.path) if url.hostname in _HERE else None
-    if branch.kind == "file":
-        return ("file", (Path(settings.site) / options.folder).resolve())
+    return folder_of(branch.kind, options, settings.site)
+
+
+def folder_of(kind: str, options: Any, site: Path) -> Address | None:
+    """Which folder of files an endpoint names; None where it names none."""
+    if kind == "file":
+        return (kind, (site / options.folder).resolve())
+    if kind in ("sftp", "ftp"):
+        return (kind, options.host, options.port, options.user, options.folder)
+    if kind == "s3":
+        return (kind, options.url, options.bucket, options.folder)
     return None

@@ -18,6 +18,7 @@ class Place:
     """A folder of some kind, `in` for sources and `out` for destinations. Here a plain one."""
 
     kind = "file"
+    poll = "10ms"
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -36,7 +37,7 @@ class Place:
 
     async def source(self, engine: FakeEngine, start: bool = True, **options: Any) -> FolderSource:
         made = registry.sources.get(self.kind)
-        options = {"folder": self.at("in"), "poll": "10ms", "settle": "0s", **self.options(), **options}
+        options = {"folder": self.at("in"), "poll": self.poll, "settle": "0s", **self.options(), **options}
         source: FolderSource = made(made.Options(**options), self.ground("drop"))
         self.opened.append(source)
         if start:

@@ -36,6 +36,7 @@ class S3Place(Place):
     """A bucket for each test."""
 
     kind = "s3"
+    poll = "40ms"  # each look is a request to a server in this process
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
