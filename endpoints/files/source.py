@@ -29,7 +29,7 @@ class FolderSource:
     """Takes files in their order, one at a time.
 
     A file is moved only after the engine has it. After a crash between the two it is taken again, and the engine
-    knows it by name, size and time: it is not sent on again.
+    knows it by name, size, time and content: it is not sent on again.
     """
 
     Options: ClassVar[type[AnyOptions]] = SourceOptions
@@ -174,7 +174,7 @@ class FolderSource:
     async def _hand_over(self, seen: Entry) -> Reply:
         arrival = Arrival(self.ground.spool)
         try:
-            whole = await self._read(seen, arrival)
+            digest = await self._read(seen, arrival)
         except JingluoError as error:
             log.warning("file.large_not_kept", channel=self.ground.name, code=error.code, reason=error.text)
             return not_kept(error)
@@ -187,28 +187,29 @@ class FolderSource:
             {"file": name},
             charset=self.options.charset,
             blob=arrival.blob,
-            once=_once(seen),
+            once=Once(_known_by(seen, digest), b"") if digest else None,
         )
-        if not whole:  # the engine refuses it, and files its head
+        if digest is None:  # the engine refuses it, and files its head
             fault = f"larger than {self.options.max_size} bytes"
             message = replace(message, fault=fault, fault_code="JL-E301")
         return await self._deliver(message)
 
-    async def _read(self, seen: Entry, arrival: Arrival) -> bool:
-        """False where the file is larger than allowed: then there is only its head."""
-        size, head = 0, b""
+    async def _read(self, seen: Entry, arrival: Arrival) -> bytes | None:
+        """The content's digest; None where the file is larger than allowed: then there is only its head."""
+        size, head, content = 0, b"", hashlib.blake2b(digest_size=16)
         async with contextlib.aclosing(self.folder.read(seen)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 head = head or piece[:HEAD_SIZE]
                 size += len(piece)
                 if max(size, seen.size) > self.options.max_size:
                     arrival.body = head
-                    return False
+                    return None
+                content.update(piece)
                 await arrival.take(piece)
         if size != seen.size >= 0:
             raise OSError(0, "it changed while it was read")
         await arrival.end()
-        return True
+        return content.digest()
 
     async def _put_away(self, seen: Entry, reply: Reply) -> None:
         marker = self.watcher.markers.get(seen.name)
@@ -236,8 +237,8 @@ class FolderSource:
         raise OSError(0, "too many files of its name")
 
 
-def _once(seen: Entry) -> Once:
+def _known_by(seen: Entry, digest: bytes) -> bytes:
     """By what the engine knows a file again that was taken and could not be put away."""
     name = seen.name.encode("utf-8", "surrogateescape")
-    facts = f"\0{seen.size}\0{seen.changed_ns}\0{seen.tag}".encode()
-    return Once(hashlib.blake2b(name + facts, digest_size=16).digest(), b"")
+    facts = f"\0{seen.size}\0{seen.changed_ns}\0{seen.tag}\0".encode()
+    return hashlib.blake2b(name + facts + digest, digest_size=16).digest()

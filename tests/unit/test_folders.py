@@ -145,6 +145,15 @@ async def test_what_was_taken_and_not_put_away_before_a_crash_is_known_again(pla
     await until(lambda: place.names("in/done") == ["a.hl7"])
 
 
+async def test_another_content_of_the_same_name_and_size_is_another_file(place: Place) -> None:
+    engine = FakeEngine()
+    await place.source(engine)
+    for body in (b"one", b"two"):
+        place.put("a.hl7", body, at_s=1_767_600_000)
+        await until(lambda: place.names() == [])
+    assert len({message.once for message in engine.got}) == 2
+
+
 async def test_two_engines_take_each_file_once(place: Place) -> None:
     first, second = FakeEngine(), FakeEngine()
     options = {"claim": "rename"} if place.kind == "file" else {}
