@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 PIECE = 262_144  # bytes that are read at once
 MOST_NAMES = 100_000  # of one level, in one look at a server
-_CLAIM = re.compile(r"\.taken\.([0-9a-f]{8})\.(.+)", re.DOTALL)
+# Not hidden by a dot, for some servers do not list such names; with an end that others leave alone.
+_CLAIM = re.compile(r"(.+)\.taken-([0-9a-f]{8})\.part", re.DOTALL)
 _AWAY = frozenset(
     (
         errno.EIO,
@@ -109,8 +110,7 @@ class Folder(abc.ABC):
 
     async def claim(self, entry: Entry, owner: str) -> Entry:
         """Only one can rename a file away. FileNotFoundError: somebody else did."""
-        above, _, last = entry.name.rpartition("/")
-        taken = f"{above}/.taken.{owner}.{last}".removeprefix("/")
+        taken = f"{entry.name}.taken-{owner}.part"
         await self.move(entry.at, taken)
         return replace(entry, taken=taken)
 
@@ -129,12 +129,11 @@ class Folder(abc.ABC):
 def claimed(name: str) -> tuple[str, str]:
     """The owner of a claim and the file's own name; ('', name) where it is not claimed.
 
-    >>> claimed("lab/.taken.0a1b2c3d.a.hl7")
+    >>> claimed("lab/a.hl7.taken-0a1b2c3d.part")
     ('0a1b2c3d', 'lab/a.hl7')
     """
-    above, slash, last = name.rpartition("/")
-    found = _CLAIM.fullmatch(last)
-    return (found[1], f"{above}{slash}{found[2]}") if found else ("", name)
+    found = _CLAIM.fullmatch(name)
+    return (found[2], found[1]) if found else ("", name)
 
 
 def away(error: OSError) -> bool:

@@ -75,9 +75,9 @@ class Watcher:
             self._tell("file.too_many_folders", most=_MOST_FOLDERS)
         entries = [self._named(seen) for seen in found]
         if self._options.order == "time":
-            entries.sort(key=lambda seen: (seen.changed_ns, seen.name))
+            entries.sort(key=lambda seen: (not seen.taken, seen.changed_ns, seen.name))
         else:
-            entries.sort(key=lambda seen: seen.name)
+            entries.sort(key=lambda seen: (not seen.taken, seen.name))
         return entries[: _WATCHED * self._options.batch]
 
     def _named(self, seen: Entry) -> Entry:
@@ -94,9 +94,9 @@ class Watcher:
 
         def choose(names: Iterable[str]) -> list[str]:
             if not options.ready:
-                return heapq.nsmallest(most, filter(self._wanted, names))
+                return heapq.nsmallest(most, filter(self._wanted, names), _claims_first)
             there = set(names)
-            wanted = sorted(filter(self._wanted, there))
+            wanted = sorted(filter(self._wanted, there), key=_claims_first)
             chosen = []
             for name in wanted:
                 own = claimed(name)[1]
@@ -122,3 +122,9 @@ class Watcher:
         if event not in self._told:
             self._told.add(event)
             log.warning(event, channel=self._name, **facts)
+
+
+def _claims_first(name: str) -> tuple[bool, str]:
+    """What is under way is not lost sight of behind a thousand others."""
+    owner, own = claimed(name)
+    return not owner, own

@@ -120,8 +120,8 @@ async def test_a_file_that_was_moved_back_by_hand_is_another(place: Place) -> No
 
 
 async def test_a_claim_that_nobody_finishes_is_taken_over(place: Place) -> None:
-    place.put(".taken.0a1b2c3d.a.hl7", b"a")
-    place.put(".taken.0a1b2c3d.b.txt", b"not meant")
+    place.put("a.hl7.taken-0a1b2c3d.part", b"a")
+    place.put("b.txt.taken-0a1b2c3d.part", b"not meant")
     engine = FakeEngine()
     source = await place.source(engine, claim="rename", reclaim="1h", pattern="*.hl7")
     await until(lambda: len(source.watcher.settling) == 1)
@@ -143,7 +143,7 @@ async def test_a_share_without_locks_is_shared_by_claims(
     await place.source(engine)
     place.put("a.hl7")
     await engine.has(1)
-    assert [name[:7] for name in place.names()] == [".taken."]
+    assert [name[:12] for name in place.names()] == ["a.hl7.taken-"]
     engine.open[0].set_result(Reply("accepted"))
     await until(lambda: place.names("in/done") == ["a.hl7"])
 
@@ -207,3 +207,14 @@ def test_a_name_without_the_id_must_say_what_becomes_of_the_file_that_is_there(
     with pytest.raises(ValidationError, match="exists"):
         place.destination(name=name)
     place.destination("hl7v2", name=name, exists="number")
+
+
+async def test_what_is_claimed_is_not_lost_sight_of_behind_others(place: Place) -> None:
+    for number in range(30):
+        place.put(f"{number:02}.hl7")
+    place.put("z.hl7.taken-0a1b2c3d.part", b"z")
+    engine = FakeEngine()
+    await place.source(engine, claim="rename", reclaim="1ms", batch=1)
+    await engine.has(31)
+    names = [message.headers["file"] for message in engine.got]
+    assert names.index("z.hl7") < 10
