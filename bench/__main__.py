@@ -14,7 +14,7 @@ import structlog
 
 from bench.table import Table
 
-PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "soap", "journal")
+PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "soap", "calls", "journal")
 LONG = ("order", "steady", "restart", "sealing")  # only where they are named
 
 
@@ -98,6 +98,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
         from bench import soap
 
         return lambda: soap.run(chosen.seconds or soap.SECONDS)
+    if name == "calls":
+        from bench import calls
+
+        return calls.run
     if name == "journal":
         from bench import journal
 
