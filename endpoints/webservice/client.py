@@ -58,8 +58,14 @@ def problems_of(operation: Operation, arguments: Arguments) -> Iterator[Problem]
             names = [BODY, *(f"$@{part}" for part in ENVELOPE)]
             hint = did_you_mean(nearest(value, names), [*names, "$@header.NAME"])
             yield Problem(at, "JL-C141", f"{value!r} is nothing of a message", hint)
-    for part in operation.arguments if arguments else ():
-        if part.needed and part.name not in arguments:
+    for part in operation.arguments:
+        if not part.text and (arguments.get(part.name) == BODY or (not arguments and len(known) == 1)):
+            what = (
+                f"the argument {part.name!r} of {operation.name} has parts, and a message cannot be its text"
+            )
+            hint = "`arguments: $body`, where a map makes the operation's element with all that is in it"
+            yield Problem(("arguments",), "JL-C141", what, hint)
+        if arguments and part.needed and part.name not in arguments:
             what = f"the argument {part.name!r} of {operation.name} is missing"
             yield Problem(("arguments",), "JL-C141", what, f"it has {', '.join(known)}", on_key=True)
 

@@ -327,6 +327,26 @@ async def test_a_wsdl_that_went_away_keeps_no_engine_from_starting_and_is_read_w
     assert len(service.got) == 1
 
 
+@pytest.mark.parametrize("arguments", [{}, {"message": "$body"}])
+def test_an_argument_with_parts_of_its_own_is_no_place_for_a_text(tmp_path: Path, arguments: Any) -> None:
+    parts = '<x:element name="message"><x:complexType><x:sequence><x:element name="id" type="x:string"/>'
+    text = (
+        wsdl()
+        .replace('<x:element name="action" type="x:string"/>', "")
+        .replace(
+            '<x:element name="message" type="x:string" minOccurs="0"/>',
+            f"{parts}</x:sequence></x:complexType></x:element>",
+        )
+    )
+    site_with(tmp_path, text)
+    problems: list[Problem] = []
+    options = registry.destinations.get("soap").Options
+    options(wsdl="lis.wsdl", operation="Send", arguments=arguments).files(tmp_path, problems)
+    assert [(one.code, one.at) for one in problems] == [("JL-C141", ("arguments",))]
+    options(wsdl="lis.wsdl", operation="Send", arguments="$body").files(tmp_path, problems)
+    assert len(problems) == 1
+
+
 def test_options_that_cannot_be_are_refused() -> None:
     kind = registry.destinations.get("soap")
     for wrong in ({"charset": "klingon"}, {"url": "ftp://a"}, {"header": {"a b": 1}}, {"tls": {"ca": "x"}}):
