@@ -26,6 +26,7 @@ _KINDS = {
     "mllp": ("MLLP", "MLLP"),
     "tcp": ("TCP", "TCP"),
     "mqtt": ("MQTT", "MQTT"),
+    "amqp": ("AMQP", "AMQP"),
     "mail": ("e-mail", "电子邮件"),
     "dicom": ("DICOM", "DICOM"),
     "http": ("HTTP", "HTTP"),

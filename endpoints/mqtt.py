@@ -6,47 +6,24 @@ Nothing is acknowledged before it is durable here, so the broker keeps what a cr
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ssl
-from collections import deque
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from config import registry
 from config.errors import Refused, Unreachable
-from config.secrets import Secret
-from config.tls import ClientTls, refusal
 from config.units import Seconds, Size
-from endpoints.base import Deliver, Ground, Options, Told
+from endpoints.base import Ground, Options
 from endpoints.brokers.mqtt import Arrived, Link
-from endpoints.polling import Poller
-from schemas.message import Message, Receipt, Reply
+from endpoints.brokers.party import Party
+from endpoints.brokers.source import Subscribed
+from schemas.message import Message, Receipt
 
-_AGAIN_S = 1.0  # between two looks whether the turn is still ours
 
-
-class _Party(Options):
-    """What both sides say of the broker."""
-
-    host: str
-    port: int = Field(0, ge=0, le=65535, description="without it 8883, and without TLS 1883")
-    user: str = ""
-    password: Secret = Field(Secret(""), description="by secret://name")
-    tls: ClientTls | None = Field(None, description="without it, what is sent can be read on the way")
-    keepalive: Seconds = Field(30.0, ge=1, le=3600, description="a broker that is silent for longer is gone")
-    connect_within: Seconds = 10.0
-
-    @model_validator(mode="after")
-    def _keeps_its_password(self) -> _Party:
-        if self.password and not self.user:
-            raise ValueError("a password needs its user")
-        return self
-
-    @property
-    def real_port(self) -> int:
-        return self.port or (8883 if self.tls is not None else 1883)
+class _Broker(Party):
+    ports: ClassVar[tuple[int, int]] = (1883, 8883)
+    away: ClassVar[str] = "JL-E810"
 
 
 def _listed(value: object) -> object:
@@ -56,7 +33,7 @@ def _listed(value: object) -> object:
 Filters = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=list[str] | str)]
 
 
-class SourceOptions(_Party):
+class SourceOptions(_Broker):
     """`from: {mqtt: {host: iot, topics: "ward/+/vitals"}}`."""
 
     topics: Filters = Field(
@@ -86,7 +63,7 @@ class SourceOptions(_Party):
         return topics
 
 
-class DestinationOptions(_Party):
+class DestinationOptions(_Broker):
     """`send: {mqtt: {host: iot, topic: "ward/orders"}}`."""
 
     topic: str = Field(pattern=r"^[^+#\x00]{1,500}$")
@@ -94,95 +71,35 @@ class DestinationOptions(_Party):
     timeout: Seconds = Field(30.0, description="from the message to the broker's word that it has it")
 
 
-def _refusal(error: BaseException, options: _Party) -> Unreachable:
-    if isinstance(error, TimeoutError):
-        said = f"no connection within {options.connect_within:g} s"
-    else:
-        said = f"TLS: {refusal(error)}" if isinstance(error, ssl.SSLError) else refusal(error)
-    return Unreachable("JL-E810", f"{options.host}:{options.real_port}: {said}"[:300])
-
-
-Owed = deque[tuple[Arrived, asyncio.Future[Reply]]]
-
-
-def _settle(link: Link, owed: Owed) -> None:
-    """Acknowledges in the order of arrival (section 4.6). Raises Unreachable where one was not kept here."""
-    while owed and owed[0][1].done():
-        arrived, future = owed.popleft()
-        if future.cancelled() or future.exception() or future.result().state == "failed":
-            owed.clear()
-            raise Unreachable("JL-E812", "the engine did not keep a message; the broker sends it again")
-        link.acknowledge(arrived)
-
-
 @registry.source("mqtt")
-class MqttSource:
-    """One session that the broker keeps while we are away. Of several processes one has it."""
+class MqttSource(Subscribed[Arrived]):
+    """One session that the broker keeps while we are away. Of several processes one has it.
+
+    Acknowledged in the order of arrival, as section 4.6 wants it.
+    """
 
     Options: ClassVar[type[Options]] = SourceOptions
     driver = ("paho", "mqtt")
-    codes = frozenset(("acknowledged", "kept"))
+    kind, lost, not_kept = "mqtt", "JL-E811", "JL-E812"
 
     def __init__(self, options: SourceOptions, ground: Ground) -> None:
-        self.options = options
-        self.ground = ground
-        self._poller = Poller(f"mqtt {ground.name}", ground.turn(), self._session)
-        self.pause, self.resume = self._poller.pause, self._poller.resume
-        self.close, self.stop = self._poller.close, self._poller.stop
-        self._deliver: Deliver
+        super().__init__(options, ground, ground.turn())
 
-    async def start(self, deliver: Deliver) -> None:
-        self._deliver = deliver
-        await self._poller.start()
-
-    def told(self, message: Message, reply: Reply) -> Told:
-        return Told("kept" if reply.state == "failed" else "acknowledged")
-
-    async def _session(self) -> float:
-        """Until the connection is lost, or this process is to take nothing more. Raises Unreachable."""
+    async def subscribed(self) -> Link:
         client = self.options.client or f"jingluo-{self.ground.name}"
         link = Link(self.options, self.ground.base_dir, client)
         try:
             await link.open(self.options.topics)
         except (OSError, TimeoutError) as error:
-            raise _refusal(error, self.options) from None
-        owed: Owed = deque()
-        try:
-            while await self._poller.may():
-                arrived = await link.next(_AGAIN_S)
-                if arrived is not None:
-                    owed.append((arrived, self._taken(arrived)))
-                    owed[-1][1].add_done_callback(lambda _: link.nudge())
-                _settle(link, owed)
-        except ConnectionError as error:
-            raise Unreachable("JL-E811", str(error)) from None
-        finally:
-            with contextlib.suppress(Unreachable):
-                while owed:
-                    await asyncio.wait([owed[0][1]])
-                    _settle(link, owed)
-            await link.close()
-        return 0.0
+            raise self.options.refused_by(error) from None
+        return link
 
-    def _taken(self, arrived: Arrived) -> asyncio.Future[Reply]:
-        if not arrived.retained or self.options.retained:
-            return self._deliver(self._message(arrived))
-        passed_over: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        passed_over.set_result(Reply("accepted"))
-        return passed_over
-
-    def _message(self, arrived: Arrived) -> Message:
-        body, fault = arrived.body, ""
-        if len(body) > self.options.max_size:
-            body, fault = body[:4096], f"the message is larger than {self.options.max_size} bytes"
-        return Message(
-            body,
-            f"mqtt {arrived.topic}"[:200],
-            {"topic": arrived.topic},
-            redelivered=arrived.again,
-            fault=fault,
-            fault_code="JL-E813" if fault else "",
-        )
+    def message(self, came: Arrived) -> Message | None:
+        if came.retained and not self.options.retained:
+            return None
+        body, fault, code = self.limited(came.body, self.options.max_size, "JL-E813")
+        source, headers = f"mqtt {came.topic}"[:200], {"topic": came.topic}
+        return Message(body, source, headers, redelivered=came.again, fault=fault, fault_code=code)
 
 
 @registry.destination("mqtt")
@@ -234,5 +151,5 @@ class MqttDestination:
                 try:
                     await self._link.open()
                 except (OSError, TimeoutError) as error:
-                    raise _refusal(error, self.options) from None
+                    raise self.options.refused_by(error) from None
             return self._link

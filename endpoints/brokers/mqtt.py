@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from config.tls import ClientTls, client_context
+from config.tls import client_context
+from endpoints.brokers.party import Party
+from schemas.message import Reply
 
 _LOST = "the broker closed the connection"
 QOS = 1  # at least once (section 4.3.2)
-
-
-class Party(Protocol):
-    """Where a broker is, and how it knows us."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def real_port(self) -> int: ...
-    @property
-    def user(self) -> str: ...
-    @property
-    def password(self) -> str: ...
-    @property
-    def tls(self) -> ClientTls | None: ...
-    @property
-    def keepalive(self) -> float: ...
-    @property
-    def connect_within(self) -> float: ...
 
 
 class Arrived(NamedTuple):
@@ -104,8 +87,8 @@ class Link:
         """Whoever waits for the next looks up."""
         self._came.put_nowait(None)
 
-    def acknowledge(self, arrived: Arrived) -> None:
-        self._paho.ack(arrived.mid, arrived.qos)
+    def acknowledge(self, came: Arrived, reply: Reply) -> None:
+        self._paho.ack(came.mid, came.qos)
 
     async def publish(self, topic: str, body: bytes, retain: bool) -> None:
         """Returns once the broker has it. Raises ConnectionError, and ValueError where it is too large."""
