@@ -40,10 +40,12 @@ def _answered(made: Draft, options: Any) -> None:
 def claims(drafts: list[Draft]) -> None:
     """A finding for a channel that wants what an earlier one has. Transactions and batches come to one url."""
     taken: dict[tuple[str, str, str], Draft] = {}
+    bases: dict[str, Draft] = {}
     for made in drafts:
         kind, options = made.source or ("", None)
         if kind != "fhir" or options is None:
             continue
+        _apart(made, options.base, bases)
         at: At = ("from", "fhir", "accepts") if _says(made, "from", "fhir", "accepts") else ("from",)
         for name, interactions in options.accepts.items():
             for one in interactions:
@@ -54,6 +56,17 @@ def claims(drafts: list[Draft]) -> None:
                     place = (*at, name) if len(at) > 1 else at
                     made.problems.append(Problem(place, "JL-C024", what))
                     break
+
+
+def _apart(made: Draft, base: str, bases: dict[str, Draft]) -> None:
+    """One base does not lie in another: a resource type would be called like it."""
+    for other, owner in bases.items():
+        if base != other and (f"{base}/".startswith(f"{other}/") or f"{other}/".startswith(f"{base}/")):
+            what = f"the base {base} and {other} of {owner.document.file} lie in one another"
+            at: At = ("from", "fhir", "base") if _says(made, "from", "fhir", "base") else ("from",)
+            made.problems.append(Problem(at, "JL-C024", what, "give each a path of its own"))
+            return
+    bases.setdefault(base, made)
 
 
 def _says(made: Draft, *at: str) -> bool:

@@ -23,6 +23,7 @@ from endpoints.fhir_r4.interactions import ANY, BUNDLES, Asked, NotAsked, unders
 from endpoints.fhir_r4.negotiation import not_json
 from endpoints.fhir_r4.outcome import MEDIA, issue_of, outcome
 from endpoints.limits import Limit, limit_problem, problem
+from schemas.r4.types import TYPES
 
 Handler = Callable[[Request], Awaitable[Response]]
 Claim = tuple[str, str]  # a type, or `*`, and an interaction
@@ -116,6 +117,8 @@ class Base:
         return await door.later(request)
 
     def _door(self, asked: Asked, request: Request) -> Door:
+        if asked.type != ANY and asked.type not in TYPES:
+            raise NotAsked(404, "not-supported", "R4 has no resource type of this name")
         interactions = BUNDLES if asked.interaction == "bundle" else {asked.interaction}
         for kind in (asked.type, ANY):
             for door in self._doors.values():

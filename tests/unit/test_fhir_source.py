@@ -349,6 +349,7 @@ async def test_channels_share_a_base_by_type_and_interaction(fhir: Open, client:
     await client.post("/fhir", json=bundle("batch", CREATE))
     await client.get("/fhir/Observation/1")
     await client.get("/fhir?_type=Patient")
+    assert issues((await client.get("/fhir/Invented/1")).json()) == [("error", "not-supported")]
     assert [len(engine.got) for engine in (one, two, rest)] == [1, 2, 2]
     with pytest.raises(OSError, match="create of Patient is taken by one"):
         await fhir(FakeEngine(), {"Patient": "create"}, "three")
