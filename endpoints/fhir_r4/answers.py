@@ -7,6 +7,7 @@ pending   202: kept, no answer yet, do not send it again. A read or a search: 50
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from config.errors import BadMessage
 from endpoints.fhir_r4.interactions import ASKING, Asked
 from endpoints.fhir_r4.judge import BASE, STATUS
-from endpoints.fhir_r4.links import moved, rewritten
+from endpoints.fhir_r4.links import rewritten
 from endpoints.fhir_r4.outcome import MEDIA, Issue, issue, issue_of, issues_in, issues_of, outcome
 from endpoints.fhir_r4.reading import head_of
 from endpoints.rest.answers import REPEATED
@@ -39,6 +40,8 @@ _STATUS = {
     "JL-E224": 502,
     "JL-E225": 502,
 }
+# Of what was written, at the end of a Location: whatever the party calls itself.
+_PLACE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1,64})?$")
 _BROKEN_RULE = 422  # what validation finds; what cannot be read is 400
 
 
@@ -93,8 +96,8 @@ def _made(reply: Reply, to: For) -> Response:
 def _answered(reply: Reply, to: For) -> Response:
     status, theirs = int(reply.headers.get(STATUS, "200")), reply.headers.get(BASE, "")
     headers = {name: reply.headers[name] for name in ("etag", "last-modified") if name in reply.headers}
-    if theirs and "location" in reply.headers:
-        headers["location"] = _located(reply.headers["location"], theirs, to.base)
+    if theirs and (place := _PLACE.search(reply.headers.get("location", ""))):
+        headers["location"] = f"{to.base}/{place[0]}"
     if status == 304:
         return Response(status_code=304, headers=headers)
     single = to.asked.interaction in ("create", "update") and status < 300
@@ -106,7 +109,7 @@ def _answered(reply: Reply, to: For) -> Response:
             return Response(status_code=status, headers=headers)
         severe = status >= 400
         said = issue_of(status, "", "") if severe else issue("information", "informational", DONE)
-        return _said(status, said, headers=headers)
+        return _said(200 if status == 204 else status, said, headers=headers)
     return Response(body, status, headers, MEDIA)
 
 
@@ -118,15 +121,6 @@ def _body(reply: Reply, theirs: str, ours: str) -> bytes:
         return rewritten(reply.body, theirs, ours) if theirs else reply.body
     except BadMessage:  # JSON with a key that stands twice, or nested without end
         return b""
-
-
-def _located(location: str, theirs: str, ours: str) -> str:
-    """Absolute, as most clients want it; a place that is not the party's own is left as it is."""
-    return (
-        moved(location, theirs, ours)
-        if ":" in location.partition("/")[0]
-        else f"{ours}/{location.lstrip('/')}"
-    )
 
 
 def _refused(reply: Reply, to: For) -> Response:

@@ -29,8 +29,6 @@ Handler = Callable[[Request], Awaitable[Response]]
 Claim = tuple[str, str]  # a type, or `*`, and an interaction
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 LATER = "_async"  # below it a later answer is asked for: _async/<channel>/<id>
-
-
 _EVERYBODY = WebOptions.model_validate({"callers": ANYBODY})  # each door asks for itself
 _THIS_MACHINE = WebOptions.model_validate({})
 
@@ -106,7 +104,7 @@ class Base:
             return await self._later(request, path)
         asked = understood(request.method, path, request.scope["query_string"].decode("latin-1"))
         request.state.asked = asked  # where the door finds it
-        return await self._door(asked, request).handler(request)
+        return await self._door(asked).handler(request)
 
     async def _later(self, request: Request, path: str) -> Response:
         _, channel, id = [*path.split("/"), "", ""][:3]
@@ -116,7 +114,7 @@ class Base:
         request.scope["path_params"] = {"result_id": id}
         return await door.later(request)
 
-    def _door(self, asked: Asked, request: Request) -> Door:
+    def _door(self, asked: Asked) -> Door:
         if asked.type != ANY and asked.type not in TYPES:
             raise NotAsked(404, "not-supported", "R4 has no resource type of this name")
         interactions = BUNDLES if asked.interaction == "bundle" else {asked.interaction}

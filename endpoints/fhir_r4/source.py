@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -22,6 +23,7 @@ from endpoints.fhir_r4.interactions import (
     BUNDLES,
     Asked,
     Interaction,
+    NotAsked,
     criteria_of,
     understood,
 )
@@ -144,6 +146,8 @@ class FhirSource(WebDoor):
         reply = await asyncio.shield(self._deliver(message))
         if came.limit is not None:
             return limit_problem(came.limit, reply.id if reply.state == "refused" else "")
+        if len(reply.body) > _APART:
+            return await asyncio.to_thread(respond, reply, to)
         return respond(reply, to)
 
     async def _question(self, request: Request, asked: Asked) -> Came:
@@ -217,7 +221,10 @@ def _asked(message: Message) -> Asked:
     path, _, query = message.headers.get(URL, "").partition("?")
     head = head_of(message.body)
     if path or head is None:
-        return understood(message.headers.get("method", "POST"), path, query)
+        with contextlib.suppress(NotAsked):
+            return understood(message.headers.get("method", "POST"), path, query)
+    if head is None:
+        return Asked("create", "", "")
     if (found := questioned(head)) is not None:
         return found[0]
     if head.bundle in BUNDLES:

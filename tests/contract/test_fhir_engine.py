@@ -226,3 +226,31 @@ async def test_one_engine_hands_over_to_another_one(tmp_path: Path) -> None:
             assert (answer.status_code, issues(answer.json())) == (202, [("information", "informational")])
         await settled(other)
     assert len(list((tmp_path / "two" / "out").iterdir())) == 1
+
+
+async def test_a_channel_that_changes_turns_nobody_away(tmp_path: Path) -> None:
+    """Nor does the other one at the same base."""
+    text = "channel: {}\nfrom: {{fhir: {{accepts: {{Patient: {}}}, requests: {}}}}}\nformat: fhir\nto: {}\n"
+    to = "{out: {send: {file: {folder: out}}}}"
+    made = {"one": text.format("one", "create", 50, to), "two": text.format("two", "update", 50, to)}
+    folder = write_site(tmp_path, made)
+    async with running(folder) as engine, client(engine) as asking:
+        statuses: list[int] = []
+        going = True
+
+        async def send(method: str, path: str) -> None:
+            while going:
+                statuses.append((await asking.request(method, path, json={**PATIENT, "id": "1"})).status_code)
+
+        senders = [asyncio.create_task(send(*way)) for way in (("POST", "/Patient"), ("PUT", "/Patient/1"))]
+        for requests in (60, 70, 80):
+            (folder / "channels" / "one.yaml").write_text(text.format("one", "create", requests, to))
+            plan = await engine.reload.apply()
+            assert plan.applied, plan.findings
+            seen = len(statuses)
+            async with asyncio.timeout(30):
+                while len(statuses) < seen + 10:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        going = False
+        await asyncio.gather(*senders)
+    assert set(statuses) == {202}

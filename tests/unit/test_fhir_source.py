@@ -250,6 +250,27 @@ async def test_a_party_that_says_no_is_heard_in_its_own_words(fhir: Open, client
     assert (answer.status_code, answer.json()) == (412, own)
 
 
+async def test_a_place_is_under_our_base_whatever_the_party_calls_itself(
+    fhir: Open, client: httpx2.AsyncClient
+) -> None:
+    engine = FakeEngine()
+    await fhir(engine)
+    for said, heard in [
+        ("Patient/9", "Patient/9"),
+        ("/r4/Patient/9/_history/2", "Patient/9/_history/2"),
+        ("https://other.example/a/Patient/9", "Patient/9"),
+        ("https://other.example/login", None),
+    ]:
+        headers = {"status": "204", "fhir.base": "http://emr.local/r4", "location": said}
+        engine.reply = Reply("answered", id="7", headers=headers)
+        answer = await client.put("/fhir/Patient/9", json={**PATIENT, "id": "9"})
+        place = f"{client.base_url}/fhir/{heard}" if heard else None
+        assert (answer.status_code, answer.content, answer.headers.get("location")) == (204, b"", place)
+    wished = {"prefer": "return=OperationOutcome"}
+    outcome = await client.put("/fhir/Patient/9", json={**PATIENT, "id": "9"}, headers=wished)
+    assert (outcome.status_code, issues(outcome.json())) == (200, [("information", "informational")])
+
+
 PARTY = {
     "status": "201",
     "fhir.base": "http://emr.local/r4",
