@@ -89,7 +89,7 @@ class Folder(abc.ABC):
 
     @abc.abstractmethod
     def read(self, entry: Entry) -> AsyncIterator[bytes]:
-        """In pieces. What follows a link that came in its place is an error."""
+        """In pieces of `PIECE`; at least one, which may be empty."""
 
     @abc.abstractmethod
     async def write(self, name: str, body: Iterable[bytes], aside: str, over: bool) -> None:

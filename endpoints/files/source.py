@@ -43,7 +43,6 @@ class FolderSource:
             self.folder.claims = options.claim
         self.watcher = Watcher(options, self.folder, secrets.token_hex(4), ground.name, ground.now)
         self._answered: dict[Entry, Reply] = {}  # the engine has it, the folder would not let it be moved
-        self._mine: set[Entry] = set()  # claimed, and not given to the engine
         self._named: dict[tuple[str, int, int], str] = {}  # what could not be done with it: said once
         self._away = ""
         self._go = asyncio.Event()
@@ -94,8 +93,9 @@ class FolderSource:
                 self._looking.cancel()
                 await asyncio.gather(self._looking, return_exceptions=True)
         with contextlib.suppress(OSError):
-            for seen in self._mine if not self._away else ():
-                await self.folder.release(seen)
+            for seen in self.watcher.mine if not self._away else ():
+                with contextlib.suppress(FileNotFoundError, FileExistsError):
+                    await self.folder.release(seen)
         await self.folder.close()
 
     async def _look_again_and_again(self) -> None:
@@ -128,7 +128,6 @@ class FolderSource:
         self._answered = {seen: reply for seen, reply in self._answered.items() if seen in known}
         there = {seen.content for seen in known}
         self._named = {content: why for content, why in self._named.items() if content in there}
-        self._mine.intersection_update(known)
         for seen in due:
             await self._go.wait()
             if self._stopping.is_set():
@@ -155,12 +154,12 @@ class FolderSource:
             if self.folder.claims and not self.watcher.is_mine(seen):
                 seen = await self.folder.claim(seen, self.watcher.owner)
             if self.folder.claims:
-                self._mine.add(seen)
+                self.watcher.mine.add(seen)
             reply = await self._hand_over(seen)
         if reply.state == "failed":
             # Where the engine takes nothing just now, no file can be taken; a bug with this one holds only this one.
             return not reply.retry_after_s
-        self._mine.discard(seen)
+        self.watcher.mine.discard(seen)
         self._answered[seen] = reply
         try:
             await self._put_away(seen, reply)

@@ -34,6 +34,7 @@ class Watcher:
         self._now = now
         self._told: set[str] = set()  # what the log has been told already
         self.settling: dict[Entry, float] = {}  # since when it looks like this, loop time
+        self.mine: set[Entry] = set()  # claimed by us, and not given to the engine yet
         self.markers: dict[str, str] = {}  # file -> what says that it is whole
 
     async def due(self) -> list[Entry]:
@@ -43,17 +44,19 @@ class Watcher:
         now = asyncio.get_running_loop().time()
         known = self.settling
         self.settling = {seen: known.get(seen, now) for seen in found}
+        self.mine.intersection_update(self.settling)
         ready = [seen for seen in found if seen in known and self._ready(seen, now - known[seen])]
-        mine = [seen for seen in found if seen not in known and self.is_mine(seen)]
-        return [*mine, *ready][: self._options.batch]
+        return [*(seen for seen in found if seen in self.mine), *ready][: self._options.batch]
 
     def is_mine(self, seen: Entry) -> bool:
         return claimed(seen.taken)[0] == self.owner
 
     def _ready(self, seen: Entry, stood_s: float) -> bool:
         """`stood_s`: since when it looks the same."""
-        if seen.taken:
-            return self.is_mine(seen) or stood_s >= self._options.reclaim
+        if seen in self.mine:
+            return False  # it has been ready since it was claimed
+        if seen.taken and not self.is_mine(seen):
+            return stood_s >= self._options.reclaim
         if self._options.age and self._now() - seen.changed_ns / 1e9 < self._options.age:
             return False
         return stood_s >= self._options.settle

@@ -218,3 +218,17 @@ async def test_what_is_claimed_is_not_lost_sight_of_behind_others(place: Place) 
     await engine.has(31)
     names = [message.headers["file"] for message in engine.got]
     assert names.index("z.hl7") < 10
+
+
+async def test_a_file_that_grows_under_its_claim_settles_again(place: Place) -> None:
+    engine = FakeEngine(Reply("failed", code="JL-B001", retry_after_s=5))
+    source = await place.source(engine, claim="rename", settle="100ms")
+    place.put("a.hl7", b"half")
+    await engine.has(1)
+    (taken,) = place.names()
+    with (place.root / "in" / taken).open("ab") as sender:  # it has the file open, whatever it is called now
+        sender.write(b" and half")
+    await until(lambda: any(seen.size == 13 for seen in source.watcher.settling))
+    engine.reply = Reply("accepted")
+    await until(lambda: place.names("in/done") == ["a.hl7"])
+    assert engine.got[-1].body == b"half and half"

@@ -136,7 +136,7 @@ async def test_what_was_taken_and_not_put_away_before_a_crash_is_known_again(pla
     source._looking.cancel()  # as a crash would
     await asyncio.gather(source._looking, return_exceptions=True)
     await source.folder.close()
-    source._mine.clear()
+    source.watcher.mine.clear()
     place.opened.remove(source)
     again = FakeEngine()
     await place.source(again, reclaim="50ms")
