@@ -31,6 +31,7 @@ _AHEAD = 100  # deliveries beyond those that may be in hand: they wait for the j
 _TRY_AGAIN_S = 1.0
 _NEXT_ROUND_S = 0.01
 _LOOK_S = 0.05  # between two looks whether a queue has more
+BROKEN_S = 10.0  # a group of before that lacks a message is given up when nothing has come for so long
 HELD_S = 600.0  # RabbitMQ takes back what is not acknowledged within 30 minutes, and a group may take 10 to hand over
 
 
@@ -66,6 +67,7 @@ class Collector:
         self._ordered = bool(handling.channel.lanes) or self._hold
         self._prefetch = (collect.count if collect.by is None else HAND) + _AHEAD
         self._tries: dict[str, Tries] = {}  # by group
+        self._came_at = 0.0  # when the last of them came, by the loop's clock
         self._inbox: asyncio.Queue[Delivered | None] = asyncio.Queue()
 
     def look(self) -> None:
@@ -107,17 +109,22 @@ class Collector:
             if some and not taken:
                 await self._groups.take(self._queue)
                 taken = True
-            if some and (delay_s := await self._came(some, hand)):
-                return delay_s
+            self._came_at = loop.time() if some else self._came_at
+            delay_s = await self._came(some, hand) if some else 0.0
             if self._gate.shut:
                 return 0.0
-            if hand.crowded:
+            if delay_s:
+                hand.close_due(self._handling.now_ms())  # all that came before what failed is read
+            elif hand.crowded:
                 hand.close_eldest()
-            if not some:
-                await self._close(hand)
+            elif not some and not await self._close(hand):
+                return _NEXT_ROUND_S
             while groups := hand.full(_AT_ONCE):
-                if delay_s := await self._hand_over(groups):
-                    return delay_s
+                delay_s = max(await self._hand_over(groups), delay_s)
+                if delay_s:
+                    break
+            if delay_s:
+                return delay_s
         return _NEXT_ROUND_S
 
     def _wait_s(self, hand: Hand, left_s: float) -> float:
@@ -197,17 +204,23 @@ class Collector:
         self._handling.settle(envelope, delivered, outcome)
         return 0.0
 
-    async def _close(self, hand: Hand) -> None:
-        """The groups that go now although they are not full. First all that belongs to them is read."""
+    async def _close(self, hand: Hand) -> bool:
+        """The groups that go now although they are not full. First all that belongs to them is read.
+
+        False where what is in hand had better come again.
+        """
         now_ms = inf if self._at_once() else self._handling.now_ms()
-        if hand.due_ms > now_ms and not hand.broken():
-            return
-        if not hand.crowded and not await self._is_read():
-            return
-        if broken := hand.broken():
-            await self._groups.dissolve(self._queue, [known.id for known in broken])
-            raise Lost  # what came of them comes again, and finds its place
+        broken = hand.broken()
+        if hand.due_ms > now_ms and not broken:
+            return True
+        if not hand.exhausted and not await self._is_read():
+            return True
         hand.close_due(now_ms)
+        if not broken or asyncio.get_running_loop().time() - self._came_at < BROKEN_S:
+            return True
+        log.warning("collect.dissolved", queue=self._queue, groups=" ".join(known.id for known in broken))
+        await self._groups.dissolve(self._queue, [known.id for known in broken])
+        return False
 
     async def _is_read(self) -> bool:
         """Whether the queue holds nothing that is not in hand."""

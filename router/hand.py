@@ -101,10 +101,15 @@ class Hand:
         return next((group.due_ms for group in self._forming.values()), float("inf"))
 
     @property
-    def crowded(self) -> bool:
-        """Whether no more can be in hand: then the eldest group goes before its time."""
+    def exhausted(self) -> bool:
+        """Whether no more can be in hand."""
         limit = self._collect.count if self._collect.by is None else HAND
         return self.count >= limit or self._bytes >= MAX_BYTES
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the eldest group goes before its time, so that more can come."""
+        return self.exhausted and bool(self._forming)
 
     def close_due(self, now_ms: float) -> None:
         """Those whose time is over, once the queue holds nothing more of theirs."""

@@ -107,8 +107,8 @@ def print_story(story: Story, *, body: bool) -> None:
         **{f"found by {name}": value for name, value in m.index.items()},
         "filtered 过滤": " ".join(m.filtered),
         "made from 来源": " <- ".join(story.parents),
-        "made into 派生、重发": " ".join(story.children)
-        + (" ..." if len(story.children) == RELATIVES else ""),
+        "gathered of 汇集": _some(story.headers.get("collect.messages", "").split()),
+        "made into 派生、重发": _some(story.children),
     }
     for name, value in facts.items():
         if value:
@@ -117,6 +117,10 @@ def print_story(story: Story, *, body: bool) -> None:
     console.print(_ways(story))
     if body:
         print_body(console, story)
+
+
+def _some(ids: Sequence[str]) -> str:
+    return " ".join(ids[:RELATIVES]) + (" ..." if len(ids) >= RELATIVES else "")
 
 
 def print_body(console: Console, story: Story) -> None:

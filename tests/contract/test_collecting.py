@@ -133,6 +133,19 @@ async def test_a_pause_holds_it_and_a_drain_sends_what_there_is(tmp_path: Path, 
         await settled(engine)
 
 
+async def test_a_destination_that_goes_sends_first_what_there_is(tmp_path: Path, broker: str) -> None:
+    place = site(tmp_path, "{count: 100}")
+    async with running(place, broker=broker) as engine:
+        await post(engine, charge(0), charge(1))
+        await until(lambda: engine.outlets[0].known == 2)
+        text = (place / "channels" / "adt.yaml").read_text()
+        (place / "channels" / "adt.yaml").write_text(text.partition("to:")[0])
+        assert not (await engine.reload.apply()).applied
+        assert (await engine.reload.apply(drain=True)).applied
+        await until_came(tmp_path, [0, 1])
+        await until(lambda: ("adt", "lis") not in {outlet.way for outlet in engine.outlets})
+
+
 async def test_a_destination_that_begins_to_collect_delivers_first_what_waited_before(
     tmp_path: Path, broker: str
 ) -> None:
