@@ -20,7 +20,7 @@ from router.brokers.base import POISON_AFTER, BrokerDown, Delivered
 from router.gate import Gate
 from router.gathering import Gathering, Tries
 from router.groups import Groups, Lost
-from router.hand import HAND, Group, Hand, Item
+from router.hand import Group, Hand, Item
 from router.handling import Handling
 from router.suspects import Suspects
 
@@ -65,7 +65,6 @@ class Collector:
         self._at_once = at_once
         self._hold = handling.branch.retry.then == "hold"
         self._ordered = bool(handling.channel.lanes) or self._hold
-        self._prefetch = (collect.count if collect.by is None else HAND) + _AHEAD
         self._tries: dict[str, Tries] = {}  # by group
         self._came_at = 0.0  # when the last of them came, by the loop's clock
         self._inbox: asyncio.Queue[Delivered | None] = asyncio.Queue()
@@ -89,9 +88,10 @@ class Collector:
     async def _round(self) -> float:
         """For how many seconds to let go before the next."""
         self._inbox = asyncio.Queue()  # bounded by the consumer's prefetch
-        consumer = await self._handling.broker.consume(self._queue, self._inbox.put_nowait, self._prefetch)
+        hand, broker = Hand(self._collect), self._handling.broker
+        consumer = await broker.consume(self._queue, self._inbox.put_nowait, hand.most + _AHEAD)
         try:
-            delay_s = await self._until_let_go(Hand(self._collect))
+            delay_s = await self._until_let_go(hand)
             await self._handling.flush()  # or what was handed over comes back with the others
             return delay_s
         except Lost:
@@ -117,8 +117,10 @@ class Collector:
                 hand.close_due(self._handling.now_ms())  # all that came before what failed is read
             elif hand.crowded:
                 hand.close_eldest()
-            elif not some and not await self._close(hand):
+            if await self._dissolved(hand, some):
                 return _NEXT_ROUND_S
+            if not some:
+                await self._close(hand)
             while groups := hand.full(_AT_ONCE):
                 delay_s = max(await self._hand_over(groups), delay_s)
                 if delay_s:
@@ -204,23 +206,24 @@ class Collector:
         self._handling.settle(envelope, delivered, outcome)
         return 0.0
 
-    async def _close(self, hand: Hand) -> bool:
-        """The groups that go now although they are not full. First all that belongs to them is read.
-
-        False where what is in hand had better come again.
-        """
+    async def _close(self, hand: Hand) -> None:
+        """The groups that go now although they are not full. First all that belongs to them is read."""
         now_ms = inf if self._at_once() else self._handling.now_ms()
+        if hand.due_ms <= now_ms and (hand.exhausted or await self._is_read()):
+            hand.close_due(now_ms)
+
+    async def _dissolved(self, hand: Hand, some: Sequence[Delivered]) -> bool:
+        """Gives up groups that were formed before and lack a message: then what is there of them had better come again.
+
+        What was delivered before comes first. So with what is new all of it has come; or when nothing comes any more.
+        """
         broken = hand.broken()
-        if hand.due_ms > now_ms and not broken:
-            return True
-        if not hand.exhausted and not await self._is_read():
-            return True
-        hand.close_due(now_ms)
-        if not broken or asyncio.get_running_loop().time() - self._came_at < BROKEN_S:
-            return True
+        quiet = asyncio.get_running_loop().time() - self._came_at >= BROKEN_S
+        if not broken or not (quiet or any(not delivered.redelivered for delivered in some)):
+            return False
         log.warning("collect.dissolved", queue=self._queue, groups=" ".join(known.id for known in broken))
         await self._groups.dissolve(self._queue, [known.id for known in broken])
-        return False
+        return True
 
     async def _is_read(self) -> bool:
         """Whether the queue holds nothing that is not in hand."""

@@ -19,7 +19,7 @@ from router.ids import child_id
 from schemas.message import Message
 
 MAX_BYTES = 64_000_000  # of all that is in hand
-HAND = 10_000  # messages in hand, where there may be many keys at once
+_MANY = 10_000  # messages in hand, where there may be many keys at once
 
 
 class Item(Struct, frozen=True):
@@ -56,6 +56,8 @@ class Hand:
     def __init__(self, collect: Collect) -> None:
         self._collect = collect
         self._within_ms = float("inf") if collect.within_s is None else collect.within_s * 1000
+        # One group that forms, and as many messages of those that were formed before.
+        self.most = max(2 * collect.count, 0 if collect.by is None else _MANY)
         self._forming: dict[str, Group] = {}  # by key, the eldest first
         self._known: dict[str, Group] = {}  # by id
         self._full: deque[Group] = deque()
@@ -103,8 +105,7 @@ class Hand:
     @property
     def exhausted(self) -> bool:
         """Whether no more can be in hand."""
-        limit = self._collect.count if self._collect.by is None else HAND
-        return self.count >= limit or self._bytes >= MAX_BYTES
+        return self.count >= self.most or self._bytes >= MAX_BYTES
 
     @property
     def crowded(self) -> bool:

@@ -76,6 +76,17 @@ def test_a_group_that_was_formed_before_waits_for_all_of_it_and_takes_nothing_el
     assert not hand.has(f"{1:032x}")
 
 
+def test_what_is_left_of_a_group_of_before_makes_no_group_smaller() -> None:
+    plain = Collect(3, None, 1000, FORMAT, FORMAT.gathers(""))
+    hand, known = Hand(plain), Known("g", frozenset((b"1", b"2", b"3")))
+    for number in (1, 2):
+        hand.add_known(known, item(number))
+    for number in range(10, 13):
+        assert not hand.crowded
+        hand.add(item(number))
+    assert full(hand) == [[10, 11, 12]]
+
+
 def test_the_id_follows_from_what_is_in_a_group_and_from_where_it_goes() -> None:
     def made(*numbers: int) -> Any:
         hand = Hand(collect())
