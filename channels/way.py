@@ -135,4 +135,6 @@ def address(options: Any) -> str:
         return f"{where}{said['folder']}/{name}".rstrip("/")
     if said["port"]:
         return f"{said['host']}:{said['port']}"
+    if cron := getattr(options, "cron", ""):
+        return f"{cron} {options.zone}".strip()
     return f"{said['operation']} ({said['wsdl']})" if said["wsdl"] else str(said["channel"])

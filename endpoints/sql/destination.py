@@ -26,6 +26,7 @@ from schemas.message import Message, Receipt
 
 _JSON = Json()
 _GRACE_S = 10.0  # beyond all limits of the database's own
+_LONGEST_S = 1200.0  # RabbitMQ takes a delivery back after 30 minutes
 
 
 class DatabaseDestination:
@@ -56,6 +57,7 @@ class DatabaseDestination:
         assert self._threads is not None
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._run, items)
         within_s = self.options.timeout * (len(items) + 1) + self.options.connect_within + _GRACE_S
+        within_s = min(within_s, _LONGEST_S)
         try:
             async with asyncio.timeout(within_s):
                 return self._receipt(await work)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authority import Authority
 from database_parts import Server
 from pydantic import ValidationError
 
@@ -161,6 +162,18 @@ async def test_nobody_there_is_tried_again(made: Made, server: Server) -> None:
     assert isinstance(error, Unreachable)
     assert not error.maybe_done
     assert "u:p" not in error.text
+
+
+async def test_a_server_without_tls_is_told_nothing_where_tls_is_asked_for(
+    made: Made, server: Server, tmp_path: Path
+) -> None:
+    if server.kind == "sqlite":
+        pytest.skip("a file has no connection")
+    ca = Authority(tmp_path).file.name
+    one = await made(statement=INSERT, tls={"ca": ca})
+    error = await fails(one, {"id": 1, "name": "a"})  # one that has TLS is another authority's
+    assert isinstance(error, Unreachable)
+    assert rows(server) == []
 
 
 async def test_a_deadlock_is_tried_again(made: Made, server: Server) -> None:
