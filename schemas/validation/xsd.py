@@ -72,9 +72,10 @@ class Schema:
         faults: dict[tuple[str, str], Fault] = {}
         log: Any = schema.error_log  # whose types know nothing of its entries
         for error in log:
-            text, code = _words(error.type_name, error.message)
-            named = _ATTRIBUTE.match(error.message) if code != MISSING else None
-            path = _path(document, error.path or "", names) + (f"/@{_local(named[1])}" if named else "")
+            message = _said(error, "message")
+            text, code = _words(error.type_name, message)
+            named = _ATTRIBUTE.match(message) if code != MISSING else None
+            path = _path(document, _said(error, "path"), names) + (f"/@{_local(named[1])}" if named else "")
             # Of one value libxml2 says the facet and the type: the first says more.
             known = faults.get((path, "")) if code == TYPE else None
             if known is None:
@@ -144,6 +145,14 @@ def _read(path: Path, said: str) -> etree._ElementTree:
         raise BadKind("JL-C072", f"{said} cannot be read") from None
     except etree.XMLSyntaxError as error:
         raise BadKind("JL-C073", f"{path.name}:{error.position[0]}: not XML: {error.msg}") from None
+
+
+def _said(error: Any, what: str) -> str:
+    """libxml2 cuts what is long by bytes, perhaps in the midst of a letter: then lxml cannot say it."""
+    try:
+        return getattr(error, what) or ""
+    except UnicodeDecodeError:
+        return ""
 
 
 def _words(kind: str, message: str) -> tuple[str, str]:

@@ -186,3 +186,15 @@ async def test_all_services_of_the_platform_have_a_channel_each_at_one_address(
     assert [len(engine.got) for engine in engines.values()] == [1] * 81
     told = [etree.QName(etree.fromstring(engine.got[0].body)).localname for engine in engines.values()]
     assert told == [row["root"] for row in rows]
+
+
+async def test_names_that_libxml2_cuts_in_the_midst_of_a_letter_are_a_fault_too(
+    client: httpx2.AsyncClient, service: Service
+) -> None:
+    await service(FakeEngine(), convention="call")
+    for length in range(20, 60):
+        name = "p:" + "x" * (length % 3) + "张" * length
+        answer = await post(
+            client, "/soap", enveloped(f'<Call xmlns:p="urn:p"><{name}><{name}/></{name}></Call>')
+        )
+        assert (answer.status_code, code_of(answer)) == (500, "JL-E404")
