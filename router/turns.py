@@ -45,6 +45,7 @@ class TurnQueue:
         self._message: Delivered | None = None  # the one with `_best`
         self._mark, self._sure = "", False  # whether no better one is still to come
         self._came = asyncio.Event()
+        self._keeping = asyncio.Lock()  # two that are kept at once would have one number
         self._consumer: Consumer | None = None
         self._renewing = Chore(f"turn {name}", self._renew, _RENEW_S, _RENEW_S)
 
@@ -73,6 +74,10 @@ class TurnQueue:
 
     async def keep(self, value: str) -> None:
         """Raises BrokerDown, also where the turn has gone to another process meanwhile."""
+        async with self._keeping:
+            await self._keep(value)
+
+    async def _keep(self, value: str) -> None:
         if not self.held:
             raise BrokerDown("JL-B001", "another process has the turn")
         number = self._best.number + 1
@@ -120,5 +125,6 @@ class TurnQueue:
         self._came.set()
 
     async def _renew(self) -> None:
-        if self.held:
-            await self.keep(self.value)
+        async with self._keeping:
+            if self.held:
+                await self._keep(self.value)

@@ -41,6 +41,16 @@ async def test_the_second_waits_for_the_first_and_finds_what_it_kept(site: Site,
     await second.stop()
 
 
+async def test_of_what_is_kept_at_once_the_last_stays(site: Site, name: str) -> None:
+    broker = await site.broker()
+    turn = TurnQueue(broker, name)
+    await turn.start()
+    await has(turn)
+    await asyncio.gather(*(turn.keep(str(number)) for number in range(10)), turn._renew())
+    assert turn.value == "9"
+    await turn.stop()
+
+
 async def test_who_has_not_the_turn_keeps_nothing(site: Site, name: str) -> None:
     broker = await site.broker()
     first, second = TurnQueue(broker, name), TurnQueue(broker, name)
