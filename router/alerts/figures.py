@@ -21,6 +21,7 @@ from router.conservation import Conservation
 from router.ids import DAY_MS
 from router.intake import queues_of_branch
 from router.journal import Journal
+from router.queues import Queues
 from router.store import StoreError
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Figures:
         journal: Journal,
         broker: Broker,
         conservation: Conservation,
+        queues: Queues,
         oldest: Callable[[], Mapping[Way, int]],
         site: AlertSettings,
         started_ms: int,
@@ -54,6 +56,7 @@ class Figures:
         self._journal = journal
         self._broker = broker
         self._conservation = conservation
+        self._queues = queues
         self._oldest = oldest
         self._site = site
         self._started_ms = started_ms
@@ -61,13 +64,9 @@ class Figures:
     async def look(self, channels: Sequence[Channel], found: Findings, now_ms: int) -> None:
         """Adds to `found`."""
         wanted = [(channel, channel.alert.over(self._site)) for channel in channels]
-        for what, looking in (
-            ("silent", self._silent(wanted, found, now_ms)),
-            ("oldest", self._waiting(wanted, found, now_ms)),
-            ("dead", self._died(wanted, found, now_ms)),
-        ):
+        for what, look in (("silent", self._silent), ("oldest", self._waiting), ("dead", self._died)):
             try:
-                await looking
+                await look(wanted, found, now_ms)
             except (StoreError, BrokerDown):  # there are alerts of their own for that
                 found.unseen.add(what)
 
@@ -111,12 +110,14 @@ class Figures:
             return
         depths = await self._broker.depth([queue for _, queues in limits.values() for queue in queues])
         delayed = await self._broker.delayed()
-        mine, looked = self._oldest(), self._conservation
+        # What others have in hand is in no queue that anybody sees, and what was ours they may have delivered.
+        alone, looked = await self._queues.alone(), self._conservation
+        mine = self._oldest() if alone else {}
         for way, (limit_s, queues) in limits.items():
             waits = sum(depths[queue].total for queue in queues)
             since = [known[way] for known in (mine, looked.oldest) if way in known]
             name = Name("oldest", *way)
-            if not waits and not delayed:
+            if alone and not waits and not delayed:
                 continue
             if not since:
                 if waits or not looked.looked_lately(now_ms):

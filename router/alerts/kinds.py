@@ -10,6 +10,7 @@ from channels.words import duration
 
 # What is only a state could come and go by the second: it counts after a moment, and is over after a longer one.
 _LASTS_S, _CALM_S = 10.0, 60.0
+_MOVES_S = 15.0  # what just goes from a delay to its queue may be seen in neither: one look is no proof
 _FEW_S = 120.0
 
 
@@ -56,6 +57,7 @@ KINDS = {
         "warning",
         "{channel}: a message waits for {to} for {figure}, longer than {limit}",
         "{channel}：有报文等待发往 {to} 已 {figure}，超过 {limit}",
+        calm_s=_MOVES_S,
     ),
     "dead": Kind(
         "warning",

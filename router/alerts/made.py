@@ -30,6 +30,7 @@ def lookout_of(engine: Engine, now_ms: Callable[[], int]) -> Lookout:
         engine.journal,
         engine.broker,
         engine.conservation,
+        engine.queues,
         oldest,
         engine.settings.alerts,
         now_ms(),

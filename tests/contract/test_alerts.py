@@ -13,6 +13,7 @@ import pytest
 from engine_parts import Sink, adt, channel, port, running, send, settled, write_site
 from typer.testing import CliRunner
 
+from router import ids
 from router.alerts import lookout
 from router.alerts.teller import Teller
 from router.cli import app
@@ -38,6 +39,8 @@ class Clock:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookout, "EVERY_S", 0.05)
+    # Ids do not go back by less than an hour: no test's are of a time that another test went to.
+    monkeypatch.setattr(ids, "_ms", 0)
 
 
 DUTY = (
@@ -52,6 +55,16 @@ async def until(holds: Callable[[], object], within_s: float = 20) -> None:
             if holds():
                 return
             await asyncio.sleep(0.02)  # nobody tells a test of what was found
+
+
+async def until_over(clock: Clock, holds: Callable[[], object]) -> None:
+    """While time goes on: an end is believed after a moment."""
+
+    def looked() -> object:
+        clock.go(0.05)
+        return holds()
+
+    await until(looked)
 
 
 def told(site: Path) -> list[tuple[str, str, str, str]]:
@@ -103,7 +116,7 @@ async def test_a_receiver_that_hangs_makes_one_alert_whatever_comes_and_how_ofte
         await sink.wait_for(4)  # it was tried again meanwhile
         assert is_open(engine) == {"oldest adt/lis"}
         sink.answer = lambda message: "AA"
-        await until(lambda: len(told(site)) == 2)
+        await until_over(clock, lambda: len(told(site)) == 2)
         await settled(engine)
         assert not engine.alerts.open
     assert told(site) == [("opened", "oldest", "adt", "lis"), ("closed", "oldest", "adt", "lis")]
@@ -131,7 +144,7 @@ async def test_a_restart_opens_nothing_twice_and_closes_what_ended_meanwhile(
     sink.answer = lambda message: "AA"
     async with running(site, clock, broker=broker) as engine:
         await send(port(engine, "orders"), adt("O2"))
-        await until(lambda: len(told(site)) == 4)
+        await until_over(clock, lambda: len(told(site)) == 4)
         assert not engine.alerts.open
     assert sorted(told(site)) == sorted(
         (event, *name)
@@ -247,3 +260,28 @@ async def jingluo(engine: Engine, *words: str, code: int = 0) -> str:
     done = await asyncio.to_thread(CliRunner().invoke, app, ["alerts", *words], env=env)
     assert done.exit_code == code, done.output
     return done.stdout
+
+
+@pytest.mark.rabbitmq
+async def test_how_old_a_queue_is_knows_also_a_process_that_delivers_nothing(
+    tmp_path: Path, sink: Sink, amqp_vhost: str
+) -> None:
+    sink.answer = lambda message: "AE"
+    retry = "    retry: {first: 100ms, max: 200ms}\n"
+    site = write_site(tmp_path, channel(sink, "alert: {oldest: 2m}\n", retry) | {"duty": DUTY})
+    clock = Clock()
+    async with (
+        running(site, clock, broker=amqp_vhost, roles="journal") as watching,
+        running(site, clock, broker=amqp_vhost, roles="intake,delivery") as working,
+    ):
+        await send(port(working), adt("A1"))
+        await settled(watching, "accepted")
+        clock.go(5)
+        await watching.conservation.look()
+        await until(lambda: told(site))
+        assert is_open(working) == {"oldest adt/lis"}, "all know of it"
+        sink.answer = lambda message: "AA"
+        await settled(watching)
+        await watching.conservation.look()
+        await until_over(clock, lambda: len(told(site)) == 2)
+    assert told(site) == [("opened", "oldest", "adt", "lis"), ("closed", "oldest", "adt", "lis")]

@@ -95,9 +95,9 @@ def test_a_state_that_comes_and_goes_opens_one_alert() -> None:
 
 def test_what_nobody_knows_stays_as_it_is() -> None:
     judge = Judge()
-    assert judge.judge(Findings(unsure={OLDEST}), {OLDEST, SILENT}, 0) == ({}, [SILENT])
-    assert judge.judge(Findings(unseen={"oldest"}), {OLDEST}, 1) == ({}, [])
-    assert judge.judge(seen(), {OLDEST}, 2) == ({}, [OLDEST])
+    assert judge.judge(Findings(unsure={DEAD}), {DEAD, SILENT}, 0) == ({}, [SILENT])
+    assert judge.judge(Findings(unseen={"dead"}), {DEAD}, 1) == ({}, [])
+    assert judge.judge(seen(), {DEAD}, 2) == ({}, [DEAD])
 
 
 # Figures
@@ -113,13 +113,13 @@ class World:
         self.pace, self.waits, self.delayed_ = True, 0, 0
         self.mine: dict[tuple[str, str], int] = {}
         self.oldest: dict[tuple[str, str], int] = {}
-        self.looked = True
+        self.looked = self.alone_ = True
         self.branch = Such(name="lis", retry=Such(for_s=86_400.0), collect=None)
         self.channels: Any = [
             Such(name="adt", kind=kind, alert=own, branches=[self.branch], lanes_to=lambda name: 0)
         ]
         me: Any = self
-        self.figures = Figures(me, me, me, me, lambda: self.mine, site, NOON - 2 * HOUR)
+        self.figures = Figures(me, me, me, me, me, lambda: self.mine, site, NOON - 2 * HOUR)
 
     def latest(self, channels: Mapping[str, int]) -> dict[str, int]:
         if self.trouble:
@@ -133,6 +133,9 @@ class World:
 
     async def keeps_pace(self) -> bool:
         return self.pace
+
+    async def alone(self) -> bool:
+        return self.alone_
 
     async def depth(self, queues: list[str]) -> dict[str, Depth]:
         return {queue: Depth(self.waits) for queue in queues}
@@ -219,6 +222,10 @@ def test_the_oldest_is_known_from_the_journal_where_another_process_delivers() -
     assert world.look() == Findings({OLDEST: Fact(300.0, 120.0)})
     world.waits = 0
     assert world.look() == Findings(), "nothing waits any more, whatever the journal said a minute ago"
+    world.alone_ = False
+    assert world.look() == Findings({OLDEST: Fact(300.0, 120.0)}), "another process may have it in hand"
+    world.mine, world.oldest = world.oldest, {}
+    assert world.look() == Findings(), "another process may have delivered it"
 
 
 def test_what_waits_for_its_next_try_is_in_no_queue_of_its_own() -> None:

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from channels.model import Channel
+from router import ids
 from router.alerts.book import Book
 from router.alerts.judge import Findings
 from router.alerts.kinds import Fact, Name
@@ -75,7 +76,8 @@ class Watch:
 
 
 @pytest.fixture
-async def watch() -> Watch:
+async def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    monkeypatch.setattr(ids, "_ms", 0)  # no other test's are of this one's time
     made = Watch()
     await made.book.start()
     return made

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from itertools import count
 from types import SimpleNamespace as Such
 from typing import Any
 
@@ -16,12 +17,13 @@ from router.alerts.book import Alert, Book, Closed, Opened, Told
 from router.alerts.kinds import KINDS, Fact, Name, texts
 from router.alerts.teller import AT_ONCE, Teller, on_the_way
 from router.brokers.base import Broker
-from router.ids import new_id
+from router.ids import id_of
 from schemas.message import Message, Reply
 
 NOON = 1_795_924_800_000  # 2026-11-29 12:00 in Beijing
 MINUTE = 60_000
 SILENT = Name("silent", "adt")
+_numbers = count()
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +110,7 @@ async def channels(*untold: Alert) -> Channels:
 
 
 def one(name: Name = SILENT, closed_ms: int = 0) -> Alert:
-    return Alert(new_id(NOON), name, Fact(900, 900), NOON, closed_ms)
+    return Alert(id_of(NOON, next(_numbers)), name, Fact(900, 900), NOON, closed_ms)
 
 
 async def test_every_channel_of_alerts_is_told_once() -> None:
