@@ -82,9 +82,13 @@ class TurnQueue:
             raise BrokerDown("JL-B001", "another process has the turn")
         number = self._best.number + 1
         await self._say(_Kept(number, value))
-        while self.held and self._best.number < number:
-            self._came.clear()
-            await self._came.wait()
+        try:
+            async with asyncio.timeout(_HEARD_WITHIN_S):
+                while self._best.number < number:
+                    self._came.clear()
+                    await self._came.wait()
+        except TimeoutError:  # the connection is lost: the next in turn finds it
+            raise BrokerDown("JL-B001", "what was kept does not come back") from None
 
     async def stop(self) -> None:
         await self._renewing.stop()

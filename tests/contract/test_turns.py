@@ -6,9 +6,11 @@ import asyncio
 import uuid
 
 import pytest
+from amqp_proxy import way_through
 from broker_parts import Site
 
 from config.errors import JingluoError
+from router.brokers.rabbitmq import RabbitBroker
 from router.turns import TurnQueue, turn_queue
 
 
@@ -75,3 +77,29 @@ async def test_what_was_kept_outlives_a_restart(site: Site, name: str) -> None:
     assert (await has(again)).value == "100"
     await again.stop()
     await turn.stop()
+
+
+@pytest.mark.rabbitmq
+async def test_who_is_cut_off_loses_the_turn_and_may_have_it_again(amqp_url: str) -> None:
+    url, proxy = await way_through(amqp_url)
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cut, whole = RabbitBroker([url], prefix="test"), RabbitBroker([amqp_url], prefix="test")
+    first, second = TurnQueue(cut, name), TurnQueue(whole, name)
+    await cut.start()
+    await whole.start()
+    await first.start()
+    await (await has(first)).keep("7")
+    await second.start()
+    proxy.cut()
+    assert (await has(second)).value == "7"
+    assert not first.held
+    with pytest.raises(JingluoError, match="JL-B001"):
+        await first.keep("8")
+    await second.keep("9")
+    await second.stop()
+    assert (await has(first)).value == "9"
+    await first.stop()
+    await whole.delete([turn_queue(name)])
+    await cut.stop()
+    await whole.stop()
+    await proxy.stop()
