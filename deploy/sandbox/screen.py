@@ -95,6 +95,7 @@ def invite(engine: Engine, hospital: Hospital, doors: Doors) -> None:
 系统继续运行，按 Ctrl-C 结束。It stays up until Ctrl-C. In another terminal:
 
   curl {web}/v1/patients/{patient}   查询患者: a patient, answered from the record
+  curl "{web}/soap/his?wsdl"         分院老 HIS 的接口: what the branch's HIS calls
   curl {web}/health/ready            健康: health
   curl {web}/metrics                 指标: figures
   curl http://127.0.0.1:{hospital.emr.port}/fhir                    病历: what the record keeps

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from asked_parts import Asked
 from engine_parts import running, write_site
 
 from router.engine import Engine
@@ -40,36 +40,14 @@ MONEY = {"$defs": {"fen": {"type": "integer", "minimum": 1}}}
 RECEIPT = {"type": "object", "required": ["paid"], "properties": {"paid": {"type": "string"}}}
 
 
-class Bank:
-    """Answers what it is told, when it is told to."""
-
+class Bank(Asked):
     def __init__(self) -> None:
+        super().__init__()
         self.got: list[dict[str, Any]] = []
-        self.open = asyncio.Event()
-        self.open.set()
-        self.came = asyncio.Event()
 
-    async def start(self) -> Bank:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def stop(self) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                size = re.search(rb"content-length: (\d+)", head.lower())
-                assert size is not None
-                self.got.append(json.loads(await reader.readexactly(int(size[1]))))
-                self.came.set()
-                await self.open.wait()
-                body = json.dumps({"paid": self.got[-1]["bill"]}).encode()
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
-                writer.write(b"content-length: %d\r\n\r\n" % len(body) + body)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def answer(self, body: bytes) -> bytes:
+        self.got.append(json.loads(body))
+        return json.dumps({"paid": self.got[-1]["bill"]}).encode()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 import httpx2
 import pytest
+from asked_parts import Asked
 from engine_parts import running, settled, write_site
 from missing import missing
 
@@ -31,36 +32,20 @@ timeout: {timeout}
 """
 
 
-class Party:
-    """Answers with what it was asked, when it is told to."""
+class Party(Asked):
+    """Answers with the name that it was asked about."""
+
+    kind = "application/xml; charset=GB18030"
 
     def __init__(self) -> None:
+        super().__init__()
         self.got: list[bytes] = []
-        self.open = asyncio.Event()
-        self.open.set()
 
-    async def start(self) -> Party:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def stop(self) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                size = re.search(rb"content-length: (\d+)", head.lower())
-                assert size is not None
-                self.got.append(await reader.readexactly(int(size[1])))
-                await self.open.wait()
-                name = re.search("<PatientName>(.*?)<", self.got[-1].decode())
-                body = f"<Response><ResultCode>0000</ResultCode><Name>{name[1] if name else ''}</Name></Response>"
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/xml; charset=GB18030\r\n")
-                said = f'<?xml version="1.0" encoding="GB18030"?>{body}'.encode("gb18030")
-                writer.write(b"content-length: %d\r\n\r\n" % len(said) + said)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def answer(self, body: bytes) -> bytes:
+        self.got.append(body)
+        name = re.search("<PatientName>(.*?)<", body.decode())
+        said = f"<Response><ResultCode>0000</ResultCode><Name>{name[1] if name else ''}</Name></Response>"
+        return f'<?xml version="1.0" encoding="GB18030"?>{said}'.encode("gb18030")
 
 
 @pytest.fixture
@@ -130,6 +115,12 @@ async def test_a_large_call_is_kept_apart(tmp_path: Path, party: Party) -> None:
         answer = await ask(engine, envelope("1", filling=3_000_000))
         assert said(answer, "ResultCode") == "0000"
     assert [len(body) > 3_000_000 for body in party.got] == [True]
+
+
+async def test_the_interface_of_rest_says_nothing_of_web_services(tmp_path: Path, party: Party) -> None:
+    async with running(site(tmp_path, party)) as engine, httpx2.AsyncClient(trust_env=False) as client:
+        document = (await client.get(f"http://127.0.0.1:{engine.web.port}/openapi.json")).json()
+        assert "/soap/his" not in document["paths"]
 
 
 async def test_what_is_no_soap_is_found_in_the_journal(tmp_path: Path, party: Party) -> None:
