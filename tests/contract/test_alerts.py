@@ -99,14 +99,15 @@ async def test_a_silence_is_told_once_and_its_end_at_the_next_message(
     assert told(site) == [("opened", "silent", "adt", ""), ("closed", "silent", "adt", "")]
 
 
+@pytest.mark.rabbitmq
 async def test_a_receiver_that_hangs_makes_one_alert_whatever_comes_and_how_often_it_is_tried(
-    tmp_path: Path, sink: Sink, broker: str
+    tmp_path: Path, sink: Sink, amqp_vhost: str
 ) -> None:
     sink.answer = lambda message: None
     retry = "    retry: {first: 100ms, max: 200ms}\n"
     site = write_site(tmp_path, channel(sink, "alert: {oldest: 2m}\n", retry) | {"duty": DUTY})
     clock = Clock()
-    async with running(site, clock, broker=broker) as engine:
+    async with running(site, clock, broker=amqp_vhost) as engine:
         await send(port(engine), adt("A1"), adt("A2"))
         await sink.wait_for(2)
         assert not engine.alerts.open
@@ -154,11 +155,11 @@ async def test_a_restart_opens_nothing_twice_and_closes_what_ended_meanwhile(
 
 
 async def test_what_was_opened_in_the_moment_of_a_crash_is_told_at_the_next_start(
-    tmp_path: Path, sink: Sink, broker: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = write_site(tmp_path, channel(sink, SILENT) | {"duty": DUTY})
     clock = Clock()
-    async with running(site, clock, broker=broker) as engine:
+    async with running(site, clock) as engine:
         with monkeypatch.context() as crash:
             crash.setattr(Teller, "tell", lambda self, book, channels: asyncio.sleep(0))
             await send(port(engine), adt("A1"))
@@ -166,7 +167,7 @@ async def test_what_was_opened_in_the_moment_of_a_crash_is_told_at_the_next_star
             clock.go(16)
             await until(lambda: engine.alerts.untold)
     assert told(site) == []
-    async with running(site, clock, broker=broker) as engine:
+    async with running(site, clock) as engine:
         await until(lambda: told(site))
         await until(lambda: not engine.alerts.untold)
     assert told(site) == [("opened", "silent", "adt", "")]
