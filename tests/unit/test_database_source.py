@@ -12,7 +12,6 @@ import structlog
 from database_parts import Server
 from endpoint_parts import FakeEngine, until
 
-from config.errors import JingluoError
 from endpoints.base import Alone, Ground
 from endpoints.sql.options import SourceOptions
 from endpoints.sql.source import DatabaseSource
@@ -286,4 +285,3 @@ def test_what_a_test_of_a_channel_hears(tmp_path: Path) -> None:
     made = DatabaseSource(SourceOptions(url="sqlite:///x.db", **BY_MARK), Ground("his"))
     said = [made.told(Message(b""), Reply(state)).code for state in ("accepted", "refused", "failed")]  # type: ignore[arg-type]
     assert said == ["marked", "refused", "stays"]
-    assert JingluoError
