@@ -29,6 +29,7 @@ _KINDS = {
     "amqp": ("AMQP", "AMQP"),
     "mail": ("e-mail", "电子邮件"),
     "dicom": ("DICOM", "DICOM"),
+    "worklist": ("modality worklist", "检查工作列表"),
     "http": ("HTTP", "HTTP"),
     "soap": ("SOAP", "SOAP"),
     "fhir": ("FHIR", "FHIR"),

@@ -7,17 +7,22 @@ from typing import Any
 from pynetdicom import AE
 
 from config.errors import Refused, Unreachable
+from config.tls import ClientTls, client_context
 from endpoints.imaging.library import UNCOMPRESSED
 from endpoints.imaging.options import DestinationOptions
 
 
-def store(options: DestinationOptions, dataset: Any) -> int:
+def store(options: DestinationOptions, base_dir: str, dataset: Any) -> int:
     """The receiver's status. Raises Refused and Unreachable."""
     entity = _Caller(ae_title=options.calling)
     entity.connection_timeout = entity.acse_timeout = options.connect_within
     entity.dimse_timeout = entity.network_timeout = options.timeout
     _propose(entity, dataset)
-    link = entity.associate(options.host, options.port, ae_title=options.title)
+    if options.tls is not None:
+        entity.secure(options.tls, base_dir)
+    where = (options.tls and options.tls.name) or options.host
+    secured = (entity, where) if options.tls else None
+    link = entity.associate(options.host, options.port, ae_title=options.title, tls_args=secured)
     if not link.is_established:
         entity.connection.close()
         raise _no_association(link, f"{options.host}:{options.port}")
@@ -52,7 +57,19 @@ def _propose(entity: Any, dataset: Any) -> None:
 
 
 class _Caller(AE):  # type: ignore[misc]
-    """Knows its connection: the library leaves one open that was refused."""
+    """Knows its connection: the library leaves one open that was refused, or whose handshake failed."""
+
+    def secure(self, tls: ClientTls, base_dir: str) -> None:
+        """Raises Unreachable."""
+        try:
+            self._context = client_context(tls, base_dir)
+        except OSError as error:
+            raise Unreachable("JL-E833", f"TLS: {error.strerror}") from None
+
+    def wrap_socket(self, *args: Any, **named: Any) -> Any:
+        """What the library asks of a TLS context."""
+        self.connection = self._context.wrap_socket(*args, **named)
+        return self.connection
 
     def _create_socket(self, *args: Any, **named: Any) -> Any:
         made = super()._create_socket(*args, **named)

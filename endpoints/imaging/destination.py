@@ -24,6 +24,7 @@ class DicomDestination:
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:
         self.options = options
+        self.ground = ground
 
     async def start(self) -> None:
         """What speaks DICOM is here before the first message."""
@@ -42,7 +43,7 @@ class DicomDestination:
     def _send(self, body: bytes) -> Receipt:
         from endpoints.imaging.calling import store
 
-        return receipt_of(store(self.options, _file(body)))
+        return receipt_of(store(self.options, self.ground.base_dir, _file(body)))
 
 
 def _file(body: bytes) -> Any:

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 
 import structlog
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import ModalityPerformedProcedureStep, Verification
+from pynetdicom.sop_class import ModalityPerformedProcedureStep, ModalityWorklistInformationFind, Verification
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from config.tls import ServerTls, peer_of, refusal, server_context
+from endpoints.base import Ground
 from endpoints.imaging.library import DEFLATED, UNCOMPRESSED
 from endpoints.imaging.options import Network, SourceOptions
 
@@ -47,10 +49,11 @@ class Service(Protocol):
 class Door:
     """Opened when it is made. Raises OSError."""
 
-    def __init__(self, options: SourceOptions, service: Service, channel: str) -> None:
+    def __init__(self, options: SourceOptions, service: Service, ground: Ground) -> None:
         self.options = options
         self.service = service
-        self._log = log.bind(channel=channel)
+        self.tls = server_context(options.tls, ground.base_dir) if options.tls else None
+        self.log = log.bind(channel=ground.name)
         self._closing = False
         self._busy: set[Any] = set()  # associations that are owed an answer
         self.entity = _entity(options)
@@ -71,7 +74,7 @@ class Door:
         )
         self._server.door = self
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._accept, name=f"dicom {channel}", daemon=True)
+        self._thread = threading.Thread(target=self._accept, name=f"dicom {ground.name}", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -108,7 +111,7 @@ class Door:
         link = event.assoc
         title, address = link.requestor.primitive.calling_ae_title.strip(), link.requestor.address
         if not self._fits(address, title):
-            self._log.warning("dicom.caller_refused", code="JL-E830", address=address)
+            self.log.warning("dicom.caller_refused", code="JL-E830", address=address)
             self._turn_away(link, 0x01, 0x01, 0x03)  # for good: the calling title is not known
         elif self.service.paused:
             self._turn_away(link, 0x02, 0x03, 0x01)  # for now: congestion
@@ -126,7 +129,7 @@ class Door:
         held = message.data_set.tell()
         image = type(message).__name__ == "C_STORE_RQ"
         if message.encoded_command_set.tell() > _COMMAND or (held > _PIECE and not image):
-            self._log.warning("dicom.message_too_large", code="JL-E831")
+            self.log.warning("dicom.message_too_large", code="JL-E831")
             event.assoc.dul.socket.close()
         elif held >= _PIECE:
             data = message.data_set.getvalue()
@@ -158,6 +161,8 @@ def _entity(options: SourceOptions) -> Any:
             entity.add_supported_context(context.abstract_syntax, syntaxes)
     if "mpps" in options.accepts:
         entity.add_supported_context(ModalityPerformedProcedureStep, UNCOMPRESSED)
+    if "worklist" in options.accepts:
+        entity.add_supported_context(ModalityWorklistInformationFind, UNCOMPRESSED)
     return entity
 
 
@@ -187,18 +192,38 @@ class _Server(ThreadedAssociationServer):  # type: ignore[misc]
 class _Entrance(RequestHandler):  # type: ignore[misc]
     """A connection, before anything was said."""
 
+    request: Any
+
     def handle(self) -> None:
         door = self.server.door
         many = (
             len(door.entity.active_associations) >= 2 * door.options.associations
         )  # those that say nothing too
         if many or not door.known(self.client_address[0]):
-            door._log.warning(
+            door.log.warning(
                 "dicom.connection_refused", code="JL-E830", address=self.client_address[0], many=many
             )
             self.server.shutdown_request(self.request)
             return
-        super().handle()
+        if door.options.tls is None or self._secured(door, door.options.tls):
+            super().handle()
+
+    def _secured(self, door: Door, tls: ServerTls) -> bool:
+        """A handshake, in a thread of its own: nobody else waits for it."""
+        assert door.tls is not None, "made with the door"
+        try:
+            self.request.settimeout(tls.handshake_within)
+            self.request = door.tls.wrap_socket(self.request, server_side=True)
+        except OSError as error:
+            door.log.warning("tls.refused", reason=refusal(error), address=self.client_address[0])
+            self.server.shutdown_request(self.request)
+            return False
+        peer = peer_of(self.request)
+        if peer is not None and not peer.among(tls.names):
+            door.log.warning("tls.not_allowed", subject=peer.subject)
+            self.server.shutdown_request(self.request)
+            return False
+        return True
 
     def _create_association(self) -> Any:
         link = super()._create_association()

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from config.tls import ClientTls, ServerTls
 from config.units import Seconds, Size
 from endpoints.base import Listed, Options, listed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Service = Literal["store", "mpps"]
+Service = Literal["store", "mpps", "worklist"]
+STORE = "var/worklist.db"
 
 
 def _title(value: Any) -> Any:
@@ -37,12 +39,17 @@ class SourceOptions(Options):
         BeforeValidator(listed, json_schema_input_type=tuple[Service, ...] | Service),
     ] = Field(
         ("store",),
-        description="`store`: images; `mpps`: steps that devices report as performed",
+        description="`store`: images; `mpps`: performed steps; `worklist`: questions for steps to be done",
     )
     callers: dict[Title, Listed] = Field(
         {},
         description="AE titles that may call, each with its address, or a network; without it, this machine alone",
     )
+    store: str = Field(STORE, description="with `worklist`: the file that `send: {worklist: ...}` keeps")
+    charset: Literal["GB18030", "GBK", "ISO_IR 192"] = Field(
+        "GB18030", description="of the worklist, where the caller names none, or one that lacks a letter"
+    )
+    answers: int = Field(500, ge=1, le=10_000, description="to one question for the worklist")
     max_size: Size = Field(512_000_000, description="of a data set; of a larger one nothing is kept")
     max_pdu: Size = Field(
         131_072, ge=4096, le=1_000_000, description="of a piece on the wire, as we announce it"
@@ -54,6 +61,7 @@ class SourceOptions(Options):
     pdu_within: Seconds = Field(30.0, gt=0, description="from the first byte of a piece to its last")
     reply_within: Seconds = Field(60.0, gt=0, description="how long a sender waits for the engine, at most")
     stop_within: Seconds = Field(10.0, description="how long a stop waits for the answers still owed")
+    tls: ServerTls | None = Field(None, description="without it, what is sent can be read on the way")
 
     @model_validator(mode="after")
     def _are_addresses(self) -> SourceOptions:
@@ -75,3 +83,6 @@ class DestinationOptions(Options):
     calling: Title = Field("JINGLUO", description="ours, as the receiver knows it")
     timeout: Seconds = Field(60.0, gt=0, description="for the answer to an image")
     connect_within: Seconds = Field(10.0, gt=0, description="for the connection, and for the association")
+    tls: ClientTls | None = Field(
+        None, description="whom we trust, and what we show; without it, nothing is secret"
+    )

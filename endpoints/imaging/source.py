@@ -1,4 +1,5 @@
-"""What devices send: images (C-STORE, PS3.4 annex B) and performed steps (N-CREATE, N-SET, annex F).
+"""What devices send: images (C-STORE, PS3.4 annex B) and performed steps (N-CREATE, N-SET, annex F), and what they ask
+for (C-FIND, annex K), which is no message.
 
 The library's threads hand over to the event loop, and wait there for the engine's reply: success is said when the
 message is durable. A data set goes to the spool while it arrives.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Coroutine
 from io import BytesIO
 from typing import Any, ClassVar
@@ -15,9 +17,10 @@ from typing import Any, ClassVar
 import structlog
 
 from config.errors import JingluoError
+from config.tls import peer_of
 from endpoints.base import HEAD_SIZE, Arrival, Deliver, Ground, Options, Told, not_kept
 from endpoints.imaging.options import SourceOptions
-from endpoints.imaging.status import CODES, status_of
+from endpoints.imaging.status import CODES, NO_RESOURCES, NO_SUCH_INSTANCE, SUCCESS, status_of
 from schemas.message import Message, Reply
 
 log = structlog.get_logger()
@@ -81,13 +84,18 @@ class DicomSource:
         self._door: Any = None
         self._deliver: Deliver
         self._loop: asyncio.AbstractEventLoop
+        self._worklist: Any = None
         self._incoming: dict[Any, _Incoming] = {}
 
     async def start(self, deliver: Deliver) -> None:
         from endpoints.imaging.door import Door
 
         self._deliver, self._loop = deliver, asyncio.get_running_loop()
-        self._door = Door(self.options, self, self.ground.name)
+        if "worklist" in self.options.accepts:
+            from endpoints.imaging.answering import Worklist
+
+            self._worklist = Worklist(self.options, self.ground)
+        self._door = Door(self.options, self, self.ground)
         self.port = self._door.port
 
     def pause(self) -> None:
@@ -116,6 +124,7 @@ class DicomSource:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_CREATE, lambda event: (self._step(event, "mpps-create"), None)),
             (evt.EVT_N_SET, lambda event: (self._step(event, "mpps-set"), None)),
+            (evt.EVT_C_FIND, self._question),
         ]
 
     def piece(self, link: Any, message: Any, data: bytes) -> None:
@@ -139,13 +148,30 @@ class DicomSource:
         incoming = self._incoming.pop(event.assoc, None)
         return self._taken(event, facts, request.DataSet, incoming)
 
+    def _question(self, event: Any) -> Any:
+        if self.paused or self._worklist is None:
+            return iter([(NO_RESOURCES, None)])
+        return self._worklist.answers(event)
+
     def _step(self, event: Any, service: str) -> Any:
+        """Where we keep a worklist, we know which steps were begun, and what they were planned as."""
         request = event.request
         if service == "mpps-create":
-            instance, data = request.AffectedSOPInstanceUID, request.AttributeList
+            uid, data = str(request.AffectedSOPInstanceUID or ""), request.AttributeList
         else:
-            instance, data = request.RequestedSOPInstanceUID, request.ModificationList
-        return self._taken(event, _facts(event, service, _MPPS, instance or ""), data, None)
+            uid, data = str(request.RequestedSOPInstanceUID or ""), request.ModificationList
+        facts = _facts(event, service, _MPPS, uid)
+        if not uid:
+            return NO_SUCH_INSTANCE
+        if self._worklist is None:
+            return self._taken(event, facts, data, None)
+        status = self._worklist.refuses(event, service, uid)
+        if status:
+            return status
+        answer = self._taken(event, facts, data, None)
+        if answer.Status == SUCCESS:
+            self._worklist.note(event, service, uid)
+        return answer
 
     def _taken(
         self, event: Any, facts: dict[str, str], data: BytesIO | None, incoming: _Incoming | None
@@ -187,6 +213,8 @@ class DicomSource:
 
 
 def _facts(event: Any, service: str, sop_class: Any, instance: Any) -> dict[str, str]:
+    connection = event.assoc.dul.socket.socket
+    peer = peer_of(connection) if isinstance(connection, ssl.SSLSocket) else None
     return {
         "service": service,
         "calling": event.assoc.requestor.ae_title.strip(),
@@ -194,6 +222,7 @@ def _facts(event: Any, service: str, sop_class: Any, instance: Any) -> dict[str,
         "sop-class": str(sop_class),
         "sop-instance": str(instance),
         "transfer-syntax": str(event.context.transfer_syntax),
+        **({"tls.subject": peer.subject} if peer else {}),
     }
 
 

@@ -31,7 +31,10 @@ def write(tree: Any, charset: str = "") -> bytes:
 
 
 def dataset_of(tree: Any, charset: str = "") -> Dataset:
-    """With `file_meta`. Without SpecificCharacterSet, texts that are not ASCII are in `charset`, or UTF-8."""
+    """With `file_meta`. None is nothing, '' an element without a value.
+
+    Without SpecificCharacterSet, texts that are not ASCII are in `charset`, or UTF-8.
+    """
     if not isinstance(tree, Mapping):
         raise BadMessage("JL-M111", "an object of keywords is wanted")
     term, tree = _charset(tree, charset)
@@ -77,6 +80,8 @@ def _element(keyword: Any, value: Any, codec: str, at: str, depth: int) -> DataE
         if keyword == "PixelData":
             raise BadMessage("JL-M112", "pixels are not read: a map cannot make an image of them", at)
         raise BadMessage("JL-M111", f"{vr} are bytes, which a map does not make", at)
+    if value == "":
+        return DataElement(tag, vr.split(" or ")[0], None)
     values = [_scalar(one, vr, codec, at) for one in _list(value)]
     if len(values) > 1 and dictionary_VM(tag) == "1":
         raise BadMessage("JL-M111", "several values where there is one", at)

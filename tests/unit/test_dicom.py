@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authority import Authority, Pair
 from dicom_parts import CR, NAME, picture, tool, written
 from endpoint_parts import FakeEngine, until
 from pynetdicom import AE, evt
@@ -333,3 +334,25 @@ async def test_a_pause_and_a_stop(door: Open) -> None:
     await stopping
     again = await door(engine, port=source.port)
     assert again.port == source.port
+
+
+async def test_tls_with_certificates_on_both_sides(door: Open, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    ours, theirs, other = (
+        authority.issue(name, "127.0.0.1") for name in ("localhost", "ct1.local", "ct2.local")
+    )
+    shown = {"certificate": str(ours.certificate), "key": str(ours.key), "ca": str(authority.file)}
+    engine = FakeEngine()
+    source = await door(engine, tls={**shown, "client": "required", "names": ["ct1.local"]})
+
+    def out(pair: Pair) -> Any:
+        tls = {"certificate": str(pair.certificate), "key": str(pair.key), "ca": str(authority.file)}
+        return sender(source.port, tls=tls, connect_within="2s")
+
+    assert (await out(theirs).send(Message(picture(pixels=256_000)))).code == "0000"
+    assert "ct1.local" in engine.got[0].headers["tls.subject"]
+    with pytest.raises(Unreachable, match="JL-E833"):
+        await out(other).send(Message(picture()))
+    with pytest.raises(Unreachable, match="JL-E833"):
+        await sender(source.port, connect_within="1s").send(Message(picture()))
+    assert len(engine.got) == 1
