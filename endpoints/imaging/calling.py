@@ -7,24 +7,20 @@ from typing import Any
 from pynetdicom import AE
 
 from config.errors import Refused, Unreachable
-from config.tls import ClientTls, client_context
+from config.tls import client_context
 from endpoints.imaging.library import UNCOMPRESSED
 from endpoints.imaging.options import DestinationOptions
 
 
 def store(options: DestinationOptions, base_dir: str, dataset: Any) -> int:
     """The receiver's status. Raises Refused and Unreachable."""
-    entity = _Caller(ae_title=options.calling)
+    entity = AE(ae_title=options.calling)
     entity.connection_timeout = entity.acse_timeout = options.connect_within
     entity.dimse_timeout = entity.network_timeout = options.timeout
     _propose(entity, dataset)
-    if options.tls is not None:
-        entity.secure(options.tls, base_dir)
-    where = (options.tls and options.tls.name) or options.host
-    secured = (entity, where) if options.tls else None
+    secured = _tls(options, base_dir)
     link = entity.associate(options.host, options.port, ae_title=options.title, tls_args=secured)
     if not link.is_established:
-        entity.connection.close()
         raise _no_association(link, f"{options.host}:{options.port}")
     try:
         said = link.send_c_store(dataset)
@@ -38,6 +34,16 @@ def store(options: DestinationOptions, base_dir: str, dataset: Any) -> int:
     if "Status" not in said:
         raise Unreachable("JL-E838", f"no answer within {options.timeout:g} s", maybe_done=True)
     return int(said.Status)
+
+
+def _tls(options: DestinationOptions, base_dir: str) -> tuple[Any, str] | None:
+    """Raises Unreachable."""
+    if options.tls is None:
+        return None
+    try:
+        return client_context(options.tls, base_dir), options.tls.name or options.host
+    except OSError as error:
+        raise Unreachable("JL-E833", f"TLS: {error.strerror}") from None
 
 
 def _no_association(link: Any, address: str) -> Refused | Unreachable:
@@ -54,24 +60,3 @@ def _propose(entity: Any, dataset: Any) -> None:
     entity.add_requested_context(dataset.SOPClassUID, syntax)
     if syntax in UNCOMPRESSED:
         entity.add_requested_context(dataset.SOPClassUID, [one for one in UNCOMPRESSED if one != syntax])
-
-
-class _Caller(AE):  # type: ignore[misc]
-    """Knows its connection: the library leaves one open that was refused, or whose handshake failed."""
-
-    def secure(self, tls: ClientTls, base_dir: str) -> None:
-        """Raises Unreachable."""
-        try:
-            self._context = client_context(tls, base_dir)
-        except OSError as error:
-            raise Unreachable("JL-E833", f"TLS: {error.strerror}") from None
-
-    def wrap_socket(self, *args: Any, **named: Any) -> Any:
-        """What the library asks of a TLS context."""
-        self.connection = self._context.wrap_socket(*args, **named)
-        return self.connection
-
-    def _create_socket(self, *args: Any, **named: Any) -> Any:
-        made = super()._create_socket(*args, **named)
-        self.connection = made.socket
-        return made

@@ -9,6 +9,7 @@ from typing import Any
 
 from missing import missing
 
+from endpoints.imaging import library  # noqa: F401 - before any peer of pynetdicom
 from schemas.dicom import Dicom
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
