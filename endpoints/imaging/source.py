@@ -187,10 +187,18 @@ class DicomSource:
     def _in_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Waits for it. What does not end in time, or ends with the engine, is a Reply `failed`."""
         try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result(self.options.reply_within)
-        except Exception as error:
-            work.close()  # where it never began
-            log.warning("dicom.not_taken", channel=self.ground.name, error=type(error).__name__)
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # the engine has ended
+            work.close()
+            return _BUSY
+        try:
+            return future.result(self.options.reply_within)
+        except (
+            Exception
+        ) as error:  # what was handed over goes on: the device sends it again, under the same UID
+            log.warning(
+                "dicom.not_taken", channel=self.ground.name, code="JL-E832", error=type(error).__name__
+            )
             return _BUSY
 
     # In the event loop

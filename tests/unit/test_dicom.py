@@ -93,6 +93,16 @@ async def test_success_is_said_when_the_engine_has_replied(door: Open, tmp_path:
     assert "(Success)" in (await sending)[1]
 
 
+async def test_an_engine_that_does_not_reply_in_time(door: Open) -> None:
+    engine = FakeEngine(held=True)
+    source = await door(engine, reply_within="200ms")
+    with pytest.raises(Refused, match="A700"):
+        await sender(source.port).send(Message(picture()))
+    engine.open[0].set_result(Reply("accepted"))
+    engine.held = False
+    assert (await sender(source.port).send(Message(picture()))).code == "0000"
+
+
 async def test_only_callers_that_are_named_come_in(door: Open, tmp_path: Path) -> None:
     engine = FakeEngine()
     near = await door(engine, callers={"CT1": "127.0.0.0/8", "CT2": "10.0.0.7"})
