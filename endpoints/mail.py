@@ -23,6 +23,7 @@ from config.secrets import Secret
 from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
 from endpoints.base import Ground, Options
+from schemas import charsets
 from schemas.message import Message, Receipt
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$"
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _SUBJECT = 200  # characters
-_LINE_ENDS = re.compile(r"[\r\n\x00-\x1f\x7f]+")
+_LINE_ENDS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")  # all that str.splitlines knows
 
 Address = Annotated[str, Field(pattern=_ADDRESS)]
 Addresses = Annotated[
@@ -103,7 +104,8 @@ class MailDestination:
         except aiosmtplib.SMTPAuthenticationError as error:
             raise Unreachable("JL-E801", f"the server does not let us in: {error.code}") from None
         except aiosmtplib.SMTPRecipientsRefused as error:
-            raise self._no(max(one.code for one in error.recipients)) from None
+            # One that may come right by itself is worth another try, whatever was said of the others.
+            raise self._no(min(one.code for one in error.recipients)) from None
         except aiosmtplib.SMTPResponseException as error:
             raise self._no(error.code) from None
         except (aiosmtplib.SMTPException, OSError) as error:
@@ -160,15 +162,16 @@ class MailDestination:
 
     def _said(self, message: Message) -> tuple[str, str]:
         """Subject and text."""
-        text = message.body.decode(message.charset or "utf-8", "replace")
+        text = charsets.decode(message.body, hint=message.charset).text
         try:
             tree = json.loads(text) if text[:1] == "{" else None
-        except ValueError:
+        except (ValueError, RecursionError):
             tree = None
         if not isinstance(tree, dict) or not isinstance(tree.get("text"), str):
-            return self.options.subject, text
+            return self.options.subject, _letters(text)
         subject = tree.get("subject")
-        return (subject if isinstance(subject, str) and subject else self.options.subject), tree["text"]
+        named = subject if isinstance(subject, str) and subject else self.options.subject
+        return _letters(named), _letters(tree["text"])
 
     def _no(self, code: int) -> Refused | Unreachable:
         """4yz comes right by itself, 5yz does not (RFC 5321 section 4.2.1)."""
@@ -186,3 +189,8 @@ class MailDestination:
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
             why = (isinstance(cause, ssl.SSLError) and f"TLS: {refusal(cause)}") or refusal(cause)
         return Unreachable("JL-E800", f"{self.options.host}: {why}"[:300], maybe_done=maybe)
+
+
+def _letters(text: str) -> str:
+    """Without halves of characters, which JSON can say and no mail can."""
+    return text.encode("utf-8", "replace").decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from config import registry
@@ -15,6 +16,8 @@ from endpoints.wire.cuts import FramingText, Mark, framing_of
 from endpoints.wire.destination import WireDestination, WireTarget
 from endpoints.wire.source import WireOptions, WireSource
 from schemas.message import Message, Receipt, Reply
+
+log = structlog.get_logger()
 
 _LINES = FramingText(end="\n")
 _SHOWN = 40  # bytes of an answer that nobody knows, in a reason
@@ -68,11 +71,21 @@ class TcpSource(WireSource):
         super().__init__(options, ground, framing_of(options.framing))
 
     def written(self, head: bytes, reply: Reply) -> bytes:
-        if reply.state == "answered" and reply.body:
+        if reply.state == "answered" and reply.body and self._fits(reply):
             return reply.body
         answers: AnswersText = self.options.answers
         known = {"refused": answers.refused, "failed": answers.failed}
         return known.get(reply.state, answers.accepted).encode("latin-1")
+
+    def _fits(self, reply: Reply) -> bool:
+        """Whether an answer can be framed here. Who sent the message else hears that it is kept."""
+        try:
+            self.framing.check(reply.body)
+            self.framing.edges(len(reply.body))
+        except Refused as error:
+            log.error("tcp.answer_not_framed", channel=self.ground.name, message=reply.id, reason=error.text)
+            return False
+        return True
 
     def told(self, message: Message, reply: Reply) -> Told:
         body = self.answer(b"", reply)

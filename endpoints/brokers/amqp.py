@@ -68,6 +68,8 @@ class AmqpLink:
         """Raises ConnectionError where there is no such queue: it is not ours to make."""
         await self._call(self._channel.queue_declare, queue, passive=True)
         await self._call(self._channel.basic_qos, prefetch_count=prefetch)
+        # Of a queue that is deleted, or moves to another node, the broker says no more than this.
+        self._channel.add_on_cancel_callback(lambda _: self._lost(None, "the broker ended the subscription"))
         await self._call(self._channel.basic_consume, queue, self._arrived)
 
     async def confirm(self) -> None:

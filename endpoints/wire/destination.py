@@ -82,10 +82,11 @@ class Outbound(Line):
         return not poll.poll(0)
 
     def ask(self, body: bytes, within_s: float) -> asyncio.Future[bytes]:
-        """Sends a message; the Future ends in its answer or in Unreachable."""
+        """Sends a message; the Future ends in its answer or in Unreachable. Raises Refused where it has no frame."""
+        frame = framed(self._framing, body)
         self.asked = self.loop.create_future()
         self._wait(within_s)
-        self.transport.write(framed(self._framing, body))
+        self.transport.write(frame)
         return self.asked
 
     async def ask_large(self, blob: Blob, within_s: float, answered: bool) -> _Heard:

@@ -145,6 +145,18 @@ async def test_a_queue_that_is_not_there_or_a_wrong_password_is_tried_again(
         await destination(port=1).send(Message(b"{}"))
 
 
+async def test_a_queue_that_is_made_anew_is_subscribed_to_anew(theirs: Theirs, source: Source) -> None:
+    engine = FakeEngine()
+    theirs.put(b"before")
+    made = await source(engine)
+    await engine.has(1)
+    theirs.channel.queue_delete(theirs.queue)
+    theirs.channel.queue_declare(theirs.queue, durable=True)
+    theirs.put(b"behind")
+    await until(lambda: [message.body for message in engine.got] == [b"before", b"behind"])
+    await made.stop()
+
+
 async def test_what_is_sent_is_in_a_queue_before_it_counts_as_sent(
     theirs: Theirs, destination: Destination
 ) -> None:

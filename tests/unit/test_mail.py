@@ -32,13 +32,15 @@ class Post:
 
     def __init__(self) -> None:
         self.got: list[Mail] = []
-        self.answer, self.unknown, self.users = "250 OK", "", {"u": "p"}
+        self.answer, self.unknown, self.later, self.users = "250 OK", "", "", {"u": "p"}
 
     async def handle_RCPT(
         self, server: Any, session: Session, envelope: Envelope, to: str, _: list[str]
     ) -> str:
         if to == self.unknown or self.unknown == "*":
             return "550 no such user"
+        if to == self.later:
+            return "450 greylisted"
         envelope.rcpt_tos.append(to)
         return "250 OK"
 
@@ -150,6 +152,28 @@ async def test_who_is_unknown_keeps_nobody_else_from_it(open_mail: Open, post: P
     with pytest.raises(Refused) as nobody:
         await (await open_mail()).send(mail_of("a"))
     assert not nobody.value.retry
+
+
+async def test_who_may_be_let_in_later_is_worth_another_try(open_mail: Open, post: Post) -> None:
+    post.unknown, post.later = "second@hospital.example", "duty@hospital.example"
+    with pytest.raises(Unreachable, match="450"):
+        await (await open_mail()).send(mail_of("a"))
+
+
+@pytest.mark.parametrize(
+    ("body", "subject", "text"),
+    [
+        ('{"subject": "a\u2028b\x85c", "text": "t"}', "a b c", "t"),
+        ('{"subject": "half \\ud83d", "text": "half \\ud83d"}', "half ?", "half ?"),
+        ('{"a":' * 20_000, "Jingluo 经络", '{"a":' * 20_000),
+    ],
+)
+async def test_no_text_is_one_that_cannot_be_sent(
+    open_mail: Open, post: Post, body: str, subject: str, text: str
+) -> None:
+    await (await open_mail()).send(mail_of(body, charset="no-such-charset"))
+    assert post.got[0]["subject"] == subject
+    assert post.got[0].get_content().strip() == text  # type: ignore[attr-defined]
 
 
 async def test_silence_may_have_been_a_yes_and_no_server_is_none(open_mail: Open, post: Post) -> None:

@@ -66,6 +66,27 @@ async def test_answers_are_the_sites_own_and_framed_by_length(source: Open) -> N
     assert await asked(port, b"\0\2{}", b"OK") == b"\0\2OK"
 
 
+@pytest.mark.parametrize(
+    ("framing", "sent", "body", "kept"),
+    [
+        ({"end": "\n"}, b"a\n", b"one\ntwo", b"\x06\n"),
+        ({"length": 2, "kind": "digits"}, b"01a", b"x" * 100, b"01\x06"),
+    ],
+)
+async def test_an_answer_that_has_no_frame_is_not_taken_for_two_and_holds_nobody_up(
+    source: Open, framing: dict[str, Any], sent: bytes, body: bytes, kept: bytes
+) -> None:
+    engine = FakeEngine(lambda _: Reply("answered", body=body if len(engine.got) < 2 else b"ok"))
+    port = await source(engine, framing=framing)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent * 2)
+    writer.write_eof()
+    heard = await asyncio.wait_for(reader.read(), 10)
+    assert heard == kept + (b"ok\n" if "end" in framing else b"02ok")
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_what_is_too_large_or_no_frame_is_refused_and_the_others_go_on(source: Open) -> None:
     engine = FakeEngine()
     port = await source(engine, framing=STX, max_size="10B", max_stray="10B")
@@ -129,6 +150,13 @@ async def test_a_no_is_tried_again_and_what_is_neither_may_have_been_kept(receiv
     assert "Zhang" not in unknown.value.text
     with pytest.raises(Unreachable, match="no answer within"):
         await (await receiver(b"", timeout="100ms")).send(Message(b"{}", "t"))
+
+
+async def test_a_message_that_has_no_frame_leaves_a_connection_that_waits_for_nothing(receiver: Any) -> None:
+    one = await receiver(b"\x06\n", framing={"length": 1})
+    with pytest.raises(Refused, match="300 bytes"):
+        await one.send(Message(b"a" * 300, "t"))
+    assert [line.asked for line in one._free] == [None]
 
 
 async def test_a_message_that_would_be_two_is_refused(receiver: Any) -> None:
