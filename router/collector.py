@@ -19,7 +19,7 @@ from router.board import Board, Drained, Held
 from router.brokers.base import POISON_AFTER, BrokerDown, Delivered
 from router.gate import Gate
 from router.gathering import Gathering, Tries
-from router.groups import Groups, Lost
+from router.groups import Groups, Known, Lost
 from router.hand import Group, Hand, Item
 from router.handling import Handling
 from router.suspects import Suspects
@@ -180,8 +180,10 @@ class Collector:
         known = self._groups.find(self._queue, envelope.id)
         if known is not None and known.ended is not None:
             self._handling.settle(envelope, delivered, self._gathering.ended(envelope, known.id, known.ended))
-        elif hand.has(envelope.id):
-            self._handling.broker.ack(delivered)  # the same one came twice, and it is in hand
+        elif (own := hand.find(envelope.id)) is not None:
+            if not self._handling.broker.holds(own):
+                raise BrokerDown("JL-B007", "the connection was lost, and what was in hand comes again")
+            self._handling.broker.ack(delivered)  # the same one is in the queue twice
         elif isinstance(item, Outcome):
             return await self._failed(envelope, delivered, item)
         elif known is not None:
@@ -221,9 +223,13 @@ class Collector:
         quiet = asyncio.get_running_loop().time() - self._came_at >= BROKEN_S
         if not broken or not (quiet or any(not delivered.redelivered for delivered in some)):
             return False
-        log.warning("collect.dissolved", queue=self._queue, groups=" ".join(known.id for known in broken))
-        await self._groups.dissolve(self._queue, [known.id for known in broken])
+        await self._dissolve(broken)
         return True
+
+    async def _dissolve(self, broken: Sequence[Known]) -> None:
+        ids = [known.id for known in broken]
+        log.warning("collect.dissolved", queue=self._queue, groups=" ".join(ids))
+        await self._groups.dissolve(self._queue, ids)
 
     async def _is_read(self) -> bool:
         """Whether the queue holds nothing that is not in hand."""
@@ -320,6 +326,9 @@ class Collector:
         """What came before a fence goes, and then the next era may begin, as far as this queue is concerned."""
         delivered, fence = at
         assert isinstance(fence, wire.Fence)
+        if broken := hand.broken():
+            await self._dissolve(broken)
+            return _NEXT_ROUND_S
         hand.close_due(inf)
         while groups := hand.full(_AT_ONCE):
             if delay_s := await self._hand_over(groups):

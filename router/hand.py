@@ -61,7 +61,7 @@ class Hand:
         self._forming: dict[str, Group] = {}  # by key, the eldest first
         self._known: dict[str, Group] = {}  # by id
         self._full: deque[Group] = deque()
-        self._ids: set[str] = set()
+        self._ids: dict[str, Delivered] = {}
         self._bytes = 0
         self._latest_ms = 0  # the queue was read up to what came then
 
@@ -93,9 +93,9 @@ class Hand:
             del self._known[known.id]
             self._full.append(group)
 
-    def has(self, id: str) -> bool:
-        """Whether that message is in hand: the same one may have come twice."""
-        return id in self._ids
+    def find(self, id: str) -> Delivered | None:
+        """That message as it came, where it is in hand."""
+        return self._ids.get(id)
 
     @property
     def due_ms(self) -> float:
@@ -130,7 +130,8 @@ class Hand:
         taken: list[Group] = []
         while self._full and len(taken) < most:
             group = self._full.popleft()
-            self._ids.difference_update(group.ids)
+            for id in group.ids:
+                del self._ids[id]
             self._bytes -= group.bytes
             taken.append(group)
         return taken
@@ -143,7 +144,7 @@ class Hand:
         group.items.append(item)
         group.bytes += len(item.made.body)
         self._bytes += len(item.made.body)
-        self._ids.add(item.envelope.id)
+        self._ids[item.envelope.id] = item.delivered
 
     def _filled(self, key: str) -> None:
         self._full.append(self._forming.pop(key))

@@ -12,11 +12,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from amqp_proxy import way_through
 from collecting_parts import came, charge, post, site, until, until_came
 from engine_parts import running, settled
 from process_parts import Process, free_port
 
 from router import collector
+from router.board import Mode
 from router.gathering import Gathering
 from router.groups import Groups
 from router.handling import Handling
@@ -141,3 +143,33 @@ async def test_another_process_takes_over_and_halves_no_group(tmp_path: Path, am
             await post(front, *map(charge, range(7, 12)))
             await until_came(tmp_path, [0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11])
             await settled(front)
+
+
+@pytest.mark.rabbitmq
+async def test_what_waits_for_its_group_stays_in_the_queue_over_a_lost_connection(
+    tmp_path: Path, amqp_vhost: str
+) -> None:
+    url, proxy = await way_through(amqp_vhost)
+    async with running(site(tmp_path, "{count: 3}"), broker=url) as engine:
+        (outlet,) = (one for one in engine.outlets if one.way == ("adt", "lis"))
+
+        async def has_two() -> None:
+            async with asyncio.timeout(30):
+                while not engine.broker.open or await held() != 2:  # noqa: ASYNC110  # nobody tells a test
+                    await asyncio.sleep(0.05)
+
+        async def held() -> int:
+            (depth,) = (await engine.broker.depth(outlet.queues)).values()
+            return depth.held
+
+        await post(engine, charge(0), charge(1))
+        await has_two()
+        proxy.cut()
+        await until(lambda: not engine.broker.open)
+        await has_two()
+        for state in ("paused", "running"):  # whoever has them in memory alone has them no more
+            await engine.board.say(Mode("adt", "lis", state, 0))
+        await post(engine, charge(2))
+        await until_came(tmp_path, [0, 1, 2])
+        await settled(engine)
+    await proxy.stop()

@@ -72,8 +72,8 @@ def test_a_group_that_was_formed_before_waits_for_all_of_it_and_takes_nothing_el
     assert (full(hand), hand.broken()) == ([], [known])
     hand.add_known(known, item(2))
     assert (full(hand), hand.broken()) == ([[1, 2]], [])
-    assert hand.has(f"{7:032x}")
-    assert not hand.has(f"{1:032x}")
+    assert hand.find(f"{7:032x}") is not None
+    assert hand.find(f"{1:032x}") is None
 
 
 def test_what_is_left_of_a_group_of_before_makes_no_group_smaller() -> None:
