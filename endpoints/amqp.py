@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -13,6 +11,7 @@ from config.errors import Refused, Unreachable
 from config.units import Seconds, Size
 from endpoints.base import Alone, Ground, Options
 from endpoints.brokers.amqp import AmqpLink, Letter
+from endpoints.brokers.destination import Publishing
 from endpoints.brokers.party import Party
 from endpoints.brokers.source import Subscribed
 from endpoints.rest.media import media_type
@@ -76,28 +75,21 @@ class AmqpSource(Subscribed[Letter]):
 
 
 @registry.destination("amqp")
-class AmqpDestination:
+class AmqpDestination(Publishing[AmqpLink]):
     """Publishes persistent messages, confirmed: the yes is the broker's, once a queue has it."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
-    streams = False
-    codes = frozenset(("sent",))
+    lost = "JL-E821"
 
-    def __init__(self, options: DestinationOptions, ground: Ground) -> None:
-        self.options = options
-        self.ground = ground
-        self._link: AmqpLink | None = None
-        self._opening = asyncio.Lock()
+    def made(self) -> AmqpLink:
+        return AmqpLink(self.options, self.ground.base_dir, self.options.vhost)
 
-    async def start(self) -> None:
-        """A connection is made when there is something to send."""
-
-    async def stop(self) -> None:
-        if self._link is not None:
-            await self._link.close()
+    async def open(self, link: AmqpLink) -> None:
+        await link.open()
+        await link.confirm()
 
     async def send(self, message: Message) -> Receipt:
-        link = await self._opened()
+        link = await self.link()
         properties = {
             "delivery_mode": _PERSISTENT,
             "message_id": message.id or None,
@@ -105,31 +97,10 @@ class AmqpDestination:
             "headers": {"x-redelivered": True} if message.redelivered else None,
         }
         try:
-            async with asyncio.timeout(self.options.timeout):
-                await link.publish(self.options.exchange, self.options.key, message.body, properties)
-        except TimeoutError:
-            text = f"no word of the broker within {self.options.timeout:g} s"
-            raise Unreachable("JL-E821", text, maybe_done=True) from None
-        except ConnectionError as error:
-            raise Unreachable("JL-E821", str(error), maybe_done=True) from None
+            return await self.word(
+                link.publish(self.options.exchange, self.options.key, message.body, properties)
+            )
         except BlockingIOError as error:
             raise Unreachable("JL-E824", str(error)) from None
         except LookupError as error:
             raise Refused("JL-E825", f"no queue takes it: {error.args[0]}", retry=True) from None
-        return Receipt("sent")
-
-    def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
-        return Receipt("sent")
-
-    async def _opened(self) -> AmqpLink:
-        async with self._opening:
-            if self._link is None or not self._link.good:
-                if self._link is not None:
-                    await self._link.close()
-                self._link = AmqpLink(self.options, self.ground.base_dir, self.options.vhost)
-                try:
-                    await self._link.open()
-                    await self._link.confirm()
-                except (OSError, TimeoutError) as error:
-                    raise self.options.refused_by(error) from None
-            return self._link

@@ -5,16 +5,15 @@ Nothing is acknowledged before it is durable here, so the broker keeps what a cr
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from config import registry
-from config.errors import Refused, Unreachable
+from config.errors import Refused
 from config.units import Seconds, Size
 from endpoints.base import Ground, Options
+from endpoints.brokers.destination import Publishing
 from endpoints.brokers.mqtt import Arrived, Link
 from endpoints.brokers.party import Party
 from endpoints.brokers.source import Subscribed
@@ -103,53 +102,26 @@ class MqttSource(Subscribed[Arrived]):
 
 
 @registry.destination("mqtt")
-class MqttDestination:
-    """Publishes with QoS 1: the broker's word is the yes. One connection, opened when there is something to send."""
+class MqttDestination(Publishing[Link]):
+    """Publishes with QoS 1: the broker's word is the yes."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
     driver = ("paho", "mqtt")
-    streams = False
-    codes = frozenset(("sent",))
+    lost = "JL-E811"
 
-    def __init__(self, options: DestinationOptions, ground: Ground) -> None:
-        self.options = options
-        self.ground = ground
-        self._link: Link | None = None
-        self._opening = asyncio.Lock()
+    def made(self) -> Link:
+        return Link(self.options, self.ground.base_dir, "")
+
+    async def open(self, link: Link) -> None:
+        await link.open()
 
     async def start(self) -> None:
         """What speaks MQTT is here before the first message."""
         import paho.mqtt.client  # noqa: F401
 
-    async def stop(self) -> None:
-        if self._link is not None:
-            await self._link.close()
-
     async def send(self, message: Message) -> Receipt:
-        link = await self._opened()
+        link = await self.link()
         try:
-            async with asyncio.timeout(self.options.timeout):
-                await link.publish(self.options.topic, message.body, self.options.retain)
-        except TimeoutError:
-            text = f"no word of the broker within {self.options.timeout:g} s"
-            raise Unreachable("JL-E811", text, maybe_done=True) from None
-        except ConnectionError as error:
-            raise Unreachable("JL-E811", str(error), maybe_done=True) from None
+            return await self.word(link.publish(self.options.topic, message.body, self.options.retain))
         except ValueError as error:  # too large for MQTT
             raise Refused("JL-E814", str(error)) from None
-        return Receipt("sent")
-
-    def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
-        return Receipt("sent")
-
-    async def _opened(self) -> Link:
-        async with self._opening:
-            if self._link is None or not self._link.good:
-                if self._link is not None:
-                    await self._link.close()
-                self._link = Link(self.options, self.ground.base_dir, "")
-                try:
-                    await self._link.open()
-                except (OSError, TimeoutError) as error:
-                    raise self.options.refused_by(error) from None
-            return self._link

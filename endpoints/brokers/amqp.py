@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from config.tls import ClientTls, client_context
+from endpoints.brokers.inbox import LOST, Inbox
 from endpoints.brokers.party import Party
 from schemas.message import Reply
 
-_LOST = "the broker closed the connection"
 _FRAMES_S = 15.0  # for an answer to a method
 
 
@@ -25,14 +25,14 @@ class Letter(NamedTuple):
     again: bool
 
 
-class AmqpLink:
+class AmqpLink(Inbox[Letter]):
     """`rejects`: what is refused here is rejected there, and goes to the queue's dead letters where it has any."""
 
     def __init__(self, party: Party, base_dir: str, vhost: str, rejects: bool = False) -> None:
+        super().__init__()
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # it logs addresses and tracebacks; we raise
         self._party, self._base_dir, self._vhost, self._rejects = party, base_dir, vhost, rejects
         self._loop = asyncio.get_running_loop()
-        self._came: asyncio.Queue[Letter | None] = asyncio.Queue()
         self._waiting: set[asyncio.Future[Any]] = set()
         self._unconfirmed: dict[int, asyncio.Future[None]] = {}
         self._returned: dict[str, str] = {}  # message id -> why it came back
@@ -40,7 +40,6 @@ class AmqpLink:
         self._connection: Any = None
         self._channel: Any = None
         self._closed = self._loop.create_future()
-        self.good = False
 
     async def open(self) -> None:
         """A connection and a channel. Raises OSError and TimeoutError."""
@@ -77,19 +76,6 @@ class AmqpLink:
         self._channel.add_on_return_callback(self._came_back)
         await self._call(self._channel.confirm_delivery, self._answered)
 
-    async def next(self, within_s: float) -> Letter | None:
-        """None where nothing came, or after a nudge. Raises ConnectionError once the connection is lost."""
-        if not self.good and self._came.empty():
-            raise ConnectionResetError(_LOST)
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._came.get()
-        except TimeoutError:
-            return None
-
-    def nudge(self) -> None:
-        self._came.put_nowait(None)
-
     def acknowledge(self, came: Letter, reply: Reply) -> None:
         if not self.good:
             return
@@ -105,7 +91,7 @@ class AmqpLink:
         import pika
 
         if not self.good:
-            raise ConnectionResetError(_LOST)
+            raise ConnectionResetError(LOST)
         self._published += 1
         tag, word = self._published, self._awaited()
         self._unconfirmed[tag] = word
@@ -172,7 +158,7 @@ class AmqpLink:
         self.good = False
         for future in tuple(self._waiting):
             if not future.done():
-                future.set_exception(ConnectionResetError(_reason(reason) or _LOST))
+                future.set_exception(ConnectionResetError(_reason(reason) or LOST))
                 future.exception()  # who waits hears of it; nobody else need to
         self._came.put_nowait(None)
 

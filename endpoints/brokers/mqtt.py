@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from config.tls import client_context
+from endpoints.brokers.inbox import LOST, Inbox
 from endpoints.brokers.party import Party
 from schemas.message import Reply
 
-_LOST = "the broker closed the connection"
 QOS = 1  # at least once (section 4.3.2)
 
 
@@ -25,7 +25,7 @@ class Arrived(NamedTuple):
     qos: int
 
 
-class Link:
+class Link(Inbox[Arrived]):
     """A session named `client`, that the broker keeps; without a name one that it forgets."""
 
     def __init__(self, party: Party, base_dir: str, client: str) -> None:
@@ -34,12 +34,11 @@ class Link:
 
         self._party = party
         self._base_dir = base_dir
+        super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._came: asyncio.Queue[Arrived | None] = asyncio.Queue()
         self._sent: dict[int, asyncio.Future[None]] = {}
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
-        self.good = False
         self._paho = Client(
             CallbackAPIVersion.VERSION2,
             client_id=client,
@@ -73,27 +72,13 @@ class Link:
                 await self.close()
                 raise
 
-    async def next(self, within_s: float) -> Arrived | None:
-        """None where nothing came, or after a nudge. Raises ConnectionError once the connection is lost."""
-        if not self.good and self._came.empty():
-            raise ConnectionResetError(_LOST)
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._came.get()
-        except TimeoutError:
-            return None
-
-    def nudge(self) -> None:
-        """Whoever waits for the next looks up."""
-        self._came.put_nowait(None)
-
     def acknowledge(self, came: Arrived, reply: Reply) -> None:
         self._paho.ack(came.mid, came.qos)
 
     async def publish(self, topic: str, body: bytes, retain: bool) -> None:
         """Returns once the broker has it. Raises ConnectionError, and ValueError where it is too large."""
         if not self.good:
-            raise ConnectionResetError(_LOST)
+            raise ConnectionResetError(LOST)
         info = self._paho.publish(topic, body, QOS, retain)
         # The word may be on its way to the loop already, but not in it before this: nothing awaits in between.
         word = self._sent[info.mid] = self._loop.create_future()
@@ -138,7 +123,7 @@ class Link:
 
     def _on_disconnect(self, flags: Any, reason: Any, properties: Any) -> None:
         self.good = False
-        lost = ConnectionResetError(_LOST)
+        lost = ConnectionResetError(LOST)
         for waiting in (self._connected, self._subscribed, *self._sent.values()):
             if not waiting.done():
                 waiting.set_exception(lost)

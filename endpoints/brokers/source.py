@@ -9,16 +9,15 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol
 
 from config.errors import Unreachable
 from endpoints.base import HEAD_SIZE, Deliver, Ground, Told, Turn
+from endpoints.brokers.inbox import Came
 from endpoints.polling import Poller
 from schemas.message import Message, Reply
 
 _AGAIN_S = 1.0  # between two looks whether the turn is still ours
-
-Came = TypeVar("Came")
 
 
 class Subscription(Protocol[Came]):
