@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The servers that the tests talk to, on this machine's loopback only: RabbitMQ on 5672, PostgreSQL on 5432, MariaDB on
-# 3307. OpenSSH's is installed only: tests start their own.
+# 3307. OpenSSH, Mosquitto and dcmtk are installed only: tests start their own.
 # Usage: deploy/services.sh start|stop|status
 #
 # A server that already listens is used as it is. Otherwise, as root on a Debian machine, its package is installed

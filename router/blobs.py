@@ -154,8 +154,8 @@ class Blobs:
 
     def has_room(self) -> bool:
         """Whether a large body would find room. Blocks."""
-        place = next((place for place in (self.folder, *self.folder.parents) if place.exists()), self.folder)
         try:
+            place = next((one for one in (self.folder, *self.folder.parents) if one.exists()), self.folder)
             return shutil.disk_usage(place).free >= self.free
         except OSError:
             return False

@@ -30,7 +30,6 @@ class Upkeep:
         self._blobs = blobs
         self._callers = callers
         self._looking: asyncio.Future[dict[Name, Fact]] | None = None
-        self._last: dict[Name, Fact] | None = None
         self._ending: dict[Name, Fact] = {}
         self._channels: Sequence[Channel] = ()
         self._ending_ms: int | None = None  # when was looked at what will end
@@ -40,8 +39,8 @@ class Upkeep:
             self._looking = asyncio.ensure_future(asyncio.to_thread(self._look, channels, now_ms))
             await asyncio.wait([self._looking], timeout=_PATIENCE_S)
         if self._looking.done():
-            self._last, self._looking = self._looking.result(), None
-            found.raised.update(self._last)
+            looked, self._looking = self._looking, None  # whatever came of it, the next look is another one
+            found.raised.update(looked.result())
         else:
             found.unseen |= {"disk", "certificate", "key"}
 

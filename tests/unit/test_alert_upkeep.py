@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from authority import Authority
+from blob_parts import blobs_in
 
 from channels.loader import load_site
 from config.settings import load_settings
@@ -69,3 +70,32 @@ async def test_a_share_that_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: 
                 break
             await asyncio.sleep(0.01)
     assert found == Findings()
+
+
+async def test_a_look_that_fails_is_not_the_last_one(tmp_path: Path) -> None:
+    nobody: Any = Such(known={})
+    stale = [OSError(116, "Stale file handle")]
+
+    def has_room() -> bool:
+        if stale:
+            raise stale.pop()
+        return False
+
+    room: Any = Such(has_room=has_room)
+    upkeep = Upkeep(load_settings(tmp_path, {}), room, lambda: nobody)
+    with pytest.raises(OSError, match="Stale"):
+        await upkeep.look((), Findings(), 0)
+    found = Findings()
+    await upkeep.look((), found, 0)
+    assert found.raised == {Name("disk"): Fact()}
+
+
+def test_a_share_that_cannot_be_looked_at_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(place: Path) -> bool:
+        raise OSError(116, "Stale file handle")
+
+    blobs = blobs_in(tmp_path)
+    monkeypatch.setattr(Path, "exists", stale)
+    assert not blobs.has_room()
