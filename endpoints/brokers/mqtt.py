@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import structlog
+
 from config.tls import client_context
 from endpoints.brokers.inbox import LOST, Inbox
 from endpoints.brokers.party import Party
 from schemas.message import Reply
 
+log = structlog.get_logger()
+
 QOS = 1  # at least once (section 4.3.2)
+MOST_WAITING = 10_000  # messages that came and were not asked for yet
 
 
 class Arrived(NamedTuple):
@@ -39,6 +44,7 @@ class Link(Inbox[Arrived]):
         self._sent: dict[int, asyncio.Future[None]] = {}
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
+        self._drops = False  # said once for each connection
         self._paho = Client(
             CallbackAPIVersion.VERSION2,
             client_id=client,
@@ -136,6 +142,12 @@ class Link(Inbox[Arrived]):
             word.set_result(None)
 
     def _on_message(self, message: Any) -> None:
+        """Of QoS 1 and 2 the broker sends no more than a window; QoS 0 has no end, and no promise to be kept."""
+        if message.qos == 0 and self._came.qsize() >= MOST_WAITING:
+            if not self._drops:
+                log.warning("mqtt.messages_dropped", broker=self._party.host, waiting=MOST_WAITING)
+            self._drops = True
+            return
         self._came.put_nowait(
             Arrived(message.topic, message.payload, message.dup, message.retain, message.mid, message.qos)
         )

@@ -18,6 +18,7 @@ from endpoints.polling import Poller
 from schemas.message import Message, Reply
 
 _AGAIN_S = 1.0  # between two looks whether the turn is still ours
+_UNDER_WAY = 10_000  # messages that wait for their replies, until no more are taken
 
 
 class Subscription(Protocol[Came]):
@@ -76,8 +77,9 @@ class Subscribed(ABC, Generic[Came]):
         owed: deque[tuple[Came, asyncio.Future[Reply]]] = deque()
         try:
             while await self._poller.may():
-                came = await subscription.next(_AGAIN_S)
-                if came is not None:
+                if len(owed) >= _UNDER_WAY:
+                    await asyncio.wait([owed[0][1]], timeout=_AGAIN_S)
+                elif (came := await subscription.next(_AGAIN_S)) is not None:
                     owed.append((came, self._taken(came)))
                     owed[-1][1].add_done_callback(lambda _: subscription.nudge())
                 self._settle(subscription, owed)

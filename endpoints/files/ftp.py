@@ -59,6 +59,9 @@ class FtpFolder(Folder):
                 if not await asyncio.to_thread(self._has, session, entry.at):
                     raise FileNotFoundError(errno.ENOENT, "no such file") from None
                 raise
+            except Away:
+                session.torn = True  # an answer that comes late would be taken for that to another question
+                raise
             finally:
                 with contextlib.suppress(ValueError):  # cancelled while it is read in its thread
                     pieces.close()

@@ -235,7 +235,11 @@ class SftpFolder(Folder):
         try:
             async with asyncio.timeout(server.connect_within):
                 made = await self._greet()
-                self._client = await made.start_sftp_client(path_encoding=None)
+                try:
+                    self._client = await made.start_sftp_client(path_encoding=None)
+                except BaseException:
+                    made.abort()
+                    raise
         except asyncssh.HostKeyNotVerifiable:
             raise Away("JL-E321", self._stranger()) from None
         except asyncssh.PermissionDenied:
@@ -301,7 +305,8 @@ class SftpFolder(Folder):
         return f"{self._server.host} is not who it should be{shown}"
 
     def _path(self, name: str) -> bytes:
-        return f"{self._server.folder}/{name}".rstrip("/").encode(self._server.names, "surrogateescape")
+        path = f"{self._server.folder}/{name}".rstrip("/") or "/"
+        return path.encode(self._server.names, "surrogateescape")
 
     def _text(self, name: str | bytes) -> str:
         return name if isinstance(name, str) else name.decode(self._server.names, "surrogateescape")

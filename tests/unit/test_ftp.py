@@ -17,6 +17,7 @@ from ftpd import FtpPlace, FtpsPlace, ImplicitPlace
 from pydantic import ValidationError
 
 from config.errors import Refused, Unreachable
+from endpoints.files.folder import Away, Entry
 from endpoints.files.ftp_session import _listed
 from schemas.message import Message
 
@@ -192,6 +193,20 @@ async def test_answers_that_make_no_sense_are_an_end_of_the_session(
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     await refused(place, text, port=port, timeout="2s")
+    server.close()
+
+
+async def test_a_session_that_broke_as_a_file_was_asked_for_is_not_used_again(open: Open) -> None:
+    place = open()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _says({"PASV": "227 Entering (1,2)"}, reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    folder = place.destination(port=server.sockets[0].getsockname()[1], timeout="2s").folder
+    with pytest.raises(Away):
+        await anext(folder.read(Entry("a", 1, 0)))
+    assert folder._idle == []  # type: ignore[attr-defined]
     server.close()
 
 

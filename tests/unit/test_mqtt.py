@@ -15,11 +15,13 @@ import pytest
 from authority import Authority
 from endpoint_parts import FakeEngine, until
 from missing import missing
+from paho.mqtt import publish
 from pydantic import ValidationError
 
 from config import registry
 from config.errors import Unreachable
 from endpoints.base import Ground
+from endpoints.brokers.mqtt import Link
 from endpoints.mqtt import MqttDestination, MqttSource
 from schemas.message import Message, Reply
 
@@ -185,6 +187,44 @@ async def test_an_unanswered_message_is_not_acknowledged_when_the_door_is_paused
     assert not engine.got
     made.resume()
     await until(lambda: [m.body for m in engine.got] == [b"later"])
+
+
+async def test_of_what_has_no_promise_only_so_much_waits(
+    broker: Broker, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.brokers.mqtt.MOST_WAITING", 3)
+    made = registry.sources.get("mqtt")
+    link = Link(made.Options(host="127.0.0.1", port=broker.port, topics="ward/#"), ".", "t")
+    await link.open(["ward/#"])
+    sent: list[Any] = [("ward/1", b"%d" % number, 0, False) for number in range(9)]
+    place = {"hostname": "127.0.0.1", "port": broker.port}
+    await asyncio.to_thread(lambda: publish.multiple([*sent, ("ward/1", b"end", 1, False)], **place))
+    heard = []
+    await until(lambda: link._came.qsize() == 4)
+    while (came := await link.next(0.1)) is not None:
+        heard.append(came.body)
+    assert heard == [b"0", b"1", b"2", b"end"]
+    await link.close()
+
+
+async def test_so_many_are_under_way_and_no_more(
+    source: Source, destination: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, one = FakeEngine(), destination()
+    await source(engine)
+    await sent_until_heard(one, engine)
+    await asyncio.sleep(0.1)
+    monkeypatch.setattr("endpoints.brokers.source._UNDER_WAY", 3)
+    engine.held = True
+    engine.got.clear()
+    await asyncio.gather(*(one.send(Message(b"%d" % number)) for number in range(9)))
+    await engine.has(3)
+    await asyncio.sleep(0.2)
+    assert len(engine.got) == 3
+    engine.held = False
+    for future in engine.open:
+        future.set_result(Reply("accepted"))
+    await engine.has(9)
 
 
 async def test_what_a_topic_kept_is_taken_only_where_the_site_says_so(

@@ -238,6 +238,23 @@ async def test_a_server_that_knows_the_protocol_alone_and_a_password(odd: OddPla
     await refused_at(odd, "JL-E322", password="wrong")
 
 
+async def test_a_server_without_sftp_is_left_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = [], []
+    monkeypatch.setattr(_Door, "connection_made", lambda self, made: begun.append(made))
+    monkeypatch.setattr(_Door, "connection_lost", lambda self, error: ended.append(error))
+    monkeypatch.setattr(OddPlace, "files", None)
+    place = await OddPlace(tmp_path).open()
+    await refused_at(place, "JL-E320.*Session refused")
+    await until(lambda: len(ended) == len(begun) > 0)
+    await place.close()
+
+
+async def test_the_servers_root_is_a_folder_too(odd: OddPlace) -> None:
+    assert odd.destination(folder="/").folder._path("") == b"/"  # type: ignore[attr-defined]
+
+
 async def refused_at(place: Place, code: str, **options: Any) -> None:
     with pytest.raises(Unreachable, match=code):
         await place.destination(**options).send(MESSAGE)
