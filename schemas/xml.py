@@ -231,10 +231,18 @@ def items_at(text: str, namespaces: Mapping[str, str]) -> Callable[[Any], list[E
     return items
 
 
+_TEXT = etree.XPath("string()", smart_strings=False)
+
+
+def text_within(element: Element) -> str:
+    """All text in an element and in those within it, behind them too; of comments nothing (XPath 1.0, section 5.2)."""
+    return str(_TEXT(element)) if len(element) else element.text or ""
+
+
 def _scalar(found: Any) -> Any:
     """An element is its text without the white space around it; a number is int or Decimal."""
     if isinstance(found, Element):
-        found = "".join(map(str, found.itertext(with_tail=False)))
+        found = text_within(found)
     if isinstance(found, str):
         return found.strip() or None
     if isinstance(found, float):

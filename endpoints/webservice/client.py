@@ -21,7 +21,7 @@ from schemas.envelope import ENVELOPE
 from schemas.hl7.message import decode_text
 from schemas.json import Json
 from schemas.message import Message
-from schemas.xml import Element, Xml, text_of
+from schemas.xml import Element, Xml, text_of, text_within
 
 BODY = "$body"
 Value = str | bool | int | float
@@ -172,9 +172,7 @@ def result_of(
     if inner:
         alone = inner[0] if text and len(inner) == 1 else element
         return Result(_document(alone), "xml")
-    said = (
-        "".join(map(str, element.itertext(with_tail=False))) if element.get(_NIL) not in ("true", "1") else ""
-    )
+    said = text_within(element) if element.get(_NIL) not in ("true", "1") else ""
     if form == "base64":
         return Result(base64.b64decode("".join(said.split()), validate=True), "")
     return Result(of_text(said).body, format_of(said))

@@ -10,7 +10,7 @@ from lxml import etree
 
 from endpoints.webservice.wsdl import Operation, Part
 from schemas import charsets
-from schemas.xml import Element
+from schemas.xml import Element, text_within
 
 _MAX_ARGUMENT = 1_000  # characters of an argument that is no message
 _ENCODING = re.compile(r"""(<\?xml\s[^>]{0,200}?)\s+encoding\s*=\s*["'][^"']{0,40}["']""")
@@ -58,7 +58,7 @@ def payload(child: Element, name: str) -> Payload:
     if found is None:
         return Payload(b"", "")
     inside = next((one for one in found if isinstance(one.tag, str)), None)
-    return _of_element(inside) if inside is not None else of_text(found.text or "")
+    return _of_element(inside) if inside is not None else of_text(text_within(found))
 
 
 def without_elements(child: Element, part: Part) -> None:

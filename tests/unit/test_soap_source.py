@@ -67,6 +67,7 @@ PROLOG = '<?xml version="1.0" encoding="gb2312"?>'
         (f"<![CDATA[{PROLOG}{REQUEST}]]>", "gbk", "gbk"),
         (f"<![CDATA[{REQUEST}]]>", "gb18030", "utf-8"),  # a lie
         (f"<![CDATA[{REQUEST}]]>", "utf-8", "gb2312"),  # another
+        (f"<![CDATA[{REQUEST[:20]}]]><!-- a --><![CDATA[{REQUEST[20:]}]]>", "utf-8", "utf-8"),
         (REQUEST, "gbk", "GB2312"),  # XML as it stands
         (REQUEST.replace("<", "&amp;lt;"), "utf-8", ""),  # escaped twice
         (REQUEST.replace("<", "&lt;"), "utf-8", ""),

@@ -244,3 +244,17 @@ def test_documents_of_the_corpus_are_read_unless_they_have_a_dtd_or_are_fragment
             reasons[""] += 1
             assert XML.sniff(XML.decode(XML.encode(tree))) == XML.sniff(tree)
     assert reasons == {"Namespace prefix": 116, "document type": 2, "Premature end": 1, "": 163}
+
+
+@pytest.mark.parametrize(
+    ("inside", "text"),
+    [
+        ("Hb <b>13.2</b> g/dl", "Hb 13.2 g/dl"),
+        ("a<br/>b", "ab"),
+        ("13<!-- corrected -->.2", "13.2"),
+        ("<![CDATA[1]]><?x y?><![CDATA[2]]>", "12"),
+    ],
+)
+def test_the_text_of_an_element_is_all_of_it(inside: str, text: str) -> None:
+    tree = Xml().decode(f"<r><n>{inside}</n> behind</r>".encode())
+    assert str(Xml().path("//n").one(tree)) == text
