@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from schemas.fhir import validate
@@ -12,6 +13,7 @@ PATIENT: dict[str, Any] = {
     "identifier": [{"system": "urn:oid:1.2.3", "value": "P0001"}],
     "name": [{"text": "测试甲"}],
 }
+KEPT = json.dumps({**PATIENT, "id": "9"}).encode()
 
 
 def bundle(kind: str, *requests: dict[str, str], resource: dict[str, Any] = PATIENT) -> dict[str, Any]:

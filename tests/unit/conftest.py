@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 import typer
+from caller_parts import House
 from command_parts import Run, stored
 from database_parts import Server, mariadb_database, postgresql_schema, sqlite_file
 from endpoint_parts import Door, FakeEngine
@@ -20,6 +21,7 @@ from config import registry
 from config.errors import JingluoError
 from config.settings import LimitSettings, load_settings
 from endpoints.base import Described, Ground
+from endpoints.fhir_r4.source import FhirSource
 from endpoints.rest.source import HttpSource
 from endpoints.web import WebServer
 from endpoints.webservice.source import SoapSource
@@ -145,3 +147,34 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         yield from postgresql_schema(request.getfixturevalue("postgresql_url"))
     else:
         yield from mariadb_database(request.getfixturevalue("mariadb_url"))
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A web server whose callers and clock the test says."""
+    made = House(tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+FHIR_ALL = {"Patient": ["create", "update", "read", "vread", "history", "search"], "Bundle": ["transaction"]}
+
+
+@pytest.fixture
+async def fhir(web: WebServer) -> AsyncIterator[Callable[..., Awaitable[FhirSource]]]:
+    """Opens a channel's FHIR source on `web`."""
+    opened: list[FhirSource] = []
+
+    async def open(
+        engine: FakeEngine, accepts: Any = None, channel: str = "record", results: Any = None, **options: Any
+    ) -> FhirSource:
+        made = registry.sources.get("fhir")
+        ground = Ground(channel, "fhir", web=web, results=results)
+        opened.append(made(made.Options(accepts=accepts or FHIR_ALL, **options), ground))
+        await opened[-1].start(engine.deliver)
+        return opened[-1]
+
+    yield open
+    for one in opened:
+        await one.stop()
