@@ -26,6 +26,7 @@ from config.models import did_you_mean
 from config.registry import nearest
 from config.text import At
 from schemas.choice import as_bytes, spoken
+from schemas.dicom import Dicom
 from schemas.message import Message
 from transforms.compare import Difference
 from transforms.contents import Content, compile_content, read_sample
@@ -159,7 +160,7 @@ def named_twice(names: Iterable[tuple[str, At]], problems: list[Problem]) -> Non
 
 
 def given_of(spec: Any, format_name: str, samples: Samples, problems: list[Problem], at: At) -> Given:
-    """A text, `{file: name}`, or (of JSON) the message as YAML."""
+    """A text, `{file: name}`, or (of JSON, and of DICOM without pixels) the message as YAML."""
     if name := file_of(spec):
         body = read_sample(name, samples, problems, at)
         return Given(body or b"", "" if body is not None else f"{name} cannot be read")
@@ -167,9 +168,20 @@ def given_of(spec: Any, format_name: str, samples: Samples, problems: list[Probl
         return Given(spec.encode())
     if format_name in ("json", "fhir") and isinstance(spec, Mapping | list):
         return Given(json.dumps(spec, ensure_ascii=False).encode())
+    if format_name == "dicom" and isinstance(spec, Mapping):
+        return _dicom(spec, problems, at)
     what = "given is the message: a text, or {file: name}"
     problems.append(Problem(at, "JL-C012", what))
     return Given()
+
+
+def _dicom(tree: Mapping[str, Any], problems: list[Problem], at: At) -> Given:
+    """A file of keywords: what an image says, without its pixels."""
+    try:
+        return Given(Dicom().encode(tree))
+    except BadMessage as error:
+        problems.append(Problem(at, "JL-C083", f"given is no message: {error.text}"))
+        return Given()
 
 
 def envelope_of(spec: Any, known: Sequence[str], problems: list[Problem], at: At) -> dict[str, Any]:

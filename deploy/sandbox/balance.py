@@ -13,6 +13,8 @@ from deploy.sandbox.traffic import TO_EMR, TO_LIS, Day
 from router.search import Count, Query, State
 from router.store import Store
 
+# Media Storage SOP Instance UID (0002,0003), in Explicit VR Little Endian (PS3.10 section 7.1).
+_IMAGE = re.compile(rb"^\0{128}DICM.{,200}?\x02\0\x03\0UI..([0-9.]+)", re.DOTALL)
 _TRADE = re.compile(rb"<HISTradeNo>(\w+)</HISTradeNo>")
 
 
@@ -90,6 +92,15 @@ def _books(hospital: Hospital, day: Day) -> dict[tuple[str, str], tuple[Sequence
     yes = set(his.sent.accepted)
     adt = [letter for _, letter in day.adt if letter.control in yes]
     answered = set(hospital.asked.accepted)
+    imaging = hospital.imaging
+    images = (
+        {
+            ("imaging-orders", "worklist"): (hospital.ordered(day), imaging.modality.found),
+            ("images", "pacs"): (imaging.modality.sent.accepted, imaging.pacs.received),
+        }
+        if imaging
+        else {}
+    )
     return {
         ("his-adt", "lis"): ([x.control for x in adt if x.kind in TO_LIS], _of("A", lis.received)),
         ("his-adt", "emr"): ([x.control for x in adt if x.kind in TO_EMR], _of("A", emr.received)),
@@ -105,6 +116,7 @@ def _books(hospital: Hospital, day: Day) -> dict[tuple[str, str], tuple[Sequence
         ),
         ("branch-visits", "lis"): (hospital.branch.sent.accepted, _of("S", lis.received)),
         ("kiosk-checkin", "his"): (hospital.kiosks.sent.accepted, _of("K", his.received)),
+        **images,
         ("price-list", "cashier"): (hospital.folders.sent.accepted, hospital.folders.received),
     }
 
@@ -117,6 +129,7 @@ def _promised(hospital: Hospital) -> int:
         hospital.kiosks.sent,
         hospital.branch.sent,
         hospital.folders.sent,
+        *([hospital.imaging.modality.sent] if hospital.imaging else []),
     )
     return sum(len(book.accepted) for book in books)
 
@@ -139,10 +152,14 @@ def _kept(store: Store, channel: str, destination: str) -> Iterator[str]:
 
 
 def _key(body: bytes) -> str:
-    """By what the books know a message: MSH-10, HISTradeNo, the number of a patient, a list or a check-in."""
+    """By what the books know a message: MSH-10, HISTradeNo, the SOP Instance UID, the number of a patient, a list or a
+    check-in.
+    """
     if body.startswith(b"MSH"):
         return body.split(b"|", 10)[9].decode("ascii")
     if trade := _TRADE.search(body):
         return trade[1].decode("ascii")
+    if image := _IMAGE.search(body):
+        return image[1].decode("ascii")
     fields = json.loads(body)
     return str(fields.get("id") or fields.get("list") or fields.get("number"))

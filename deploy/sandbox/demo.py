@@ -19,26 +19,27 @@ from config.settings import load_settings
 from deploy.sandbox.balance import balance
 from deploy.sandbox.behaviour import orders
 from deploy.sandbox.hospital import PARTIES, Doors, Hospital
-from deploy.sandbox.screen import Bar, hint, invite, show
-from deploy.sandbox.traffic import Day, plan
+from deploy.sandbox.screen import Bar, hint, invite, leave_out, show
+from deploy.sandbox.traffic import FEWEST, Day, plan
 from router.api import mount
 from router.engine import Engine
 
 _STALLED_S = 20.0  # nothing has moved for so long: the day is over
 _LONGEST_S = 600.0
+IMAGING = ("imaging-orders", "images")  # the channels that need the extra `dicom`
 
 
 async def run_demo(count: int = 500, seed: int = 1, keep: bool = False, misbehave: Sequence[str] = ()) -> int:
-    """Plays `count` messages (at least 7) and prints the verdict. Exit code 0: nothing was lost."""
+    """Plays `count` messages (at least 11) and prints the verdict. Exit code 0: nothing was lost."""
     try:
         told = orders(tuple(misbehave), PARTIES)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     logs.setup("critical" if told else "warning")
-    day = plan(max(count, 7), seed)
     with TemporaryDirectory(prefix="jingluo-demo-") as name:
         hospital = Hospital(Path(name), seed)
+        day = plan(max(count, FEWEST), seed, imaging=hospital.imaging is not None)
         hospital.misbehave(told)
         await hospital.open()
         try:
@@ -48,12 +49,15 @@ async def run_demo(count: int = 500, seed: int = 1, keep: bool = False, misbehav
 
 
 async def _day(hospital: Hospital, day: Day, folder: Path, keep: bool) -> int:
-    engine = _engine(hospital.environment(), folder)
+    left_out = () if hospital.imaging else IMAGING
+    if left_out:
+        leave_out(left_out)
+    engine = _engine(hospital.environment(), folder, left_out)
     if engine is None:
         return 2
     await engine.start()
     try:
-        doors = _doors(engine)
+        doors = _doors(engine, left_out)
         with Bar(day.messages) as bar:
             await hospital.play(day, doors, bar.step)
             await _settle(engine, hospital, bar.say)
@@ -69,14 +73,16 @@ async def _day(hospital: Hospital, day: Day, folder: Path, keep: bool) -> int:
     return 0 if result.lost == 0 and result.accepted else 1
 
 
-def _engine(environment: dict[str, str], folder: Path) -> Engine | None:
-    """The example site, with its own broker, journal and ports. None, and why, where its files are wrong."""
+def _engine(environment: dict[str, str], folder: Path, left_out: Sequence[str]) -> Engine | None:
+    """The example site, with its own broker, journal and ports. None, and why, where its files are wrong, but for the
+    channels that are left out.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("JINGLUO_")}
     own = {"JINGLUO_VAR": str(folder / "var"), "JINGLUO_HTTP_PORT": "0", "JINGLUO_BROKER": "embedded"}
     env = {**inherited, **environment, **own}
     settings = load_settings(env=env)
     site = load_site(settings, env)
-    if site.refused:
+    if {Path(name).stem for name in site.refused}.difference(left_out):
         print(*site.findings, sep="\n", file=sys.stderr)
         return None
     engine = Engine(settings, site)
@@ -84,11 +90,13 @@ def _engine(environment: dict[str, str], folder: Path) -> Engine | None:
     return engine
 
 
-def _doors(engine: Engine) -> Doors:
-    adt, orders, results = (engine.doors.port(name) for name in ("his-adt", "his-orders", "lab-results"))
-    if engine.doors.closed or not (adt and orders and results):
+def _doors(engine: Engine, left_out: Sequence[str]) -> Doors:
+    names = ("his-adt", "his-orders", "lab-results", *IMAGING)
+    ports = {name: engine.doors.port(name) or 0 for name in names if name not in left_out}
+    if engine.doors.closed or not all(ports.values()):
         raise OSError(f"these doors did not open: {engine.doors.closed}")
-    return Doors(adt, orders, results, engine.web.port)
+    adt, orders, results, exams, images = (ports.get(name, 0) for name in names)
+    return Doors(adt, orders, results, engine.web.port, exams, images)
 
 
 async def _settle(engine: Engine, hospital: Hospital, say: Callable[[str], None]) -> None:

@@ -88,22 +88,42 @@ def adt(
 def orm(
     person: Person,
     visit: Visit,
-    order: str,
+    number: str,
     panel: Panel,
     control: str,
     at: datetime,
     charset: Charset = UTF8,
 ) -> Letter:
     """A laboratory order (ORM^O01)."""
+    asked = {
+        4: f"{panel.loinc}^{panel.name}^LN",
+        5: "R",
+        7: stamp(at),
+        11: "O",
+        15: "BLD^静脉血^HL70487",
+        27: "1^^^^^R",
+    }
+    return order(person, visit, number, control, at, asked, charset)
+
+
+def order(
+    person: Person,
+    visit: Visit,
+    number: str,
+    control: str,
+    at: datetime,
+    asked: Mapping[int, str],
+    charset: Charset = UTF8,
+) -> Letter:
+    """ORM^O01; `asked`: the fields of OBR that say what for."""
     doctor = f"{visit.doctor.number}^{visit.doctor.name}"
-    common = {1: "NW", 2: f"{order}^HIS", 4: f"G{order}^HIS", 5: "SC", 9: stamp(at), 12: doctor}
-    request = {1: "1", 2: f"{order}^HIS", 4: f"{panel.loinc}^{panel.name}^LN", 7: stamp(at), 16: doctor}
+    common = {1: "NW", 2: f"{number}^HIS", 4: f"G{number}^HIS", 5: "SC", 9: stamp(at), 12: doctor}
     lines = [
         header("ORM^O01^ORM_O01", control, at, "HIS", charset),
         _pid(person, charset),
         _pv1(visit, at),
         segment("ORC", common),
-        segment("OBR", {**request, 5: "R", 11: "O", 15: "BLD^静脉血^HL70487", 27: "1^^^^^R"}),
+        segment("OBR", {1: "1", 2: f"{number}^HIS", 16: doctor, **asked}),
     ]
     return _letter(control, "ORM^O01", lines, charset)
 

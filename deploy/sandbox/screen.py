@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 
@@ -76,6 +77,14 @@ def show(result: Balance, hospital: Hospital) -> None:
     )
     console.print(f"病历 The record keeps: {kept}")
     print(result.verdict, flush=True)
+
+
+def leave_out(channels: Sequence[str]) -> None:
+    print(
+        f"没有影像设备和 PACS：未装 dicom。No modality and no PACS ({', '.join(channels)}): "
+        "the extra `dicom` is not installed; pip install 'jingluo[dicom]'",
+        flush=True,
+    )
 
 
 def hint() -> None:

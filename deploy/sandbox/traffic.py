@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from deploy.sandbox.exams import EXAMS, exam_order
 from deploy.sandbox.labs import PANELS
 from deploy.sandbox.messages import GB18030, UTF8, Charset, Letter, adt, front_visit, orm, price_list
 from deploy.sandbox.people import People, Person, Visit
@@ -13,6 +14,9 @@ from deploy.sandbox.people import People, Person, Visit
 # Which comings and goings the example channel hands on to whom; a transfer (A02) interests nobody here.
 TO_LIS = ("ADT^A01", "ADT^A04", "ADT^A08")
 TO_EMR = ("ADT^A01", "ADT^A03", "ADT^A04", "ADT^A08")
+
+FEWEST = 9  # messages of a day: one for every channel
+_MOST_EXAMS = 20  # each image is an association of its own, which takes a while
 
 _STAY = ("A01", "A08", "A02", "A08", "A03")
 _CALL = ("A04", "A08")
@@ -24,6 +28,7 @@ class Day:
 
     adt: list[tuple[str, Letter]] = field(default_factory=list)
     orders: list[tuple[str, Letter]] = field(default_factory=list)
+    exams: list[tuple[str, Letter]] = field(default_factory=list)  # orders of examinations
     queries: list[str] = field(default_factory=list)  # patient numbers
     checkins: list[tuple[str, str]] = field(default_factory=list)  # at the kiosks: number and patient
     visits: list[tuple[str, str]] = field(default_factory=list)  # at the branch: number and Request
@@ -31,15 +36,15 @@ class Day:
 
     @property
     def messages(self) -> int:
-        """How many the engine will be handed: every order brings a result."""
+        """How many the engine will be handed: every order brings a result, or an image."""
         single = len(self.adt) + len(self.queries) + len(self.checkins) + len(self.visits) + len(self.files)
-        return single + 2 * len(self.orders)
+        return single + 2 * (len(self.orders) + len(self.exams))
 
 
-def plan(count: int, seed: int) -> Day:
-    """A day of exactly `count` messages over all seven channels (seven at the least)."""
-    if count < 7:
-        raise ValueError("a day has at least seven messages, one for every channel")
+def plan(count: int, seed: int, imaging: bool = True) -> Day:
+    """A day of exactly `count` messages over all nine channels (nine at the least); without `imaging`, over seven."""
+    if count < FEWEST:
+        raise ValueError(f"a day has at least {FEWEST} messages, one for every channel")
     day, people = Day(), People(seed)
     chance = people.random
     files = max(count // 50, 1)
@@ -47,9 +52,10 @@ def plan(count: int, seed: int) -> Day:
     orders = max(count // 5, 1)
     checkins = max(count // 25, 1)
     visits = max(count // 25, 1)
+    exams = min(max(count // 40, 1), _MOST_EXAMS) if imaging else 0
     seen: dict[str, tuple[Person, Visit]] = {}
     for number, (person, visit, trigger) in enumerate(
-        _stays(people, count - files - queries - checkins - visits - 2 * orders)
+        _stays(people, count - files - queries - checkins - visits - 2 * (orders + exams))
     ):
         seen[person.number] = person, visit
         letter = adt(trigger, person, visit, f"A{number:06d}", _at(number), _charset(person))
@@ -64,6 +70,11 @@ def plan(count: int, seed: int) -> Day:
     for number in range(visits):
         key = f"S{number:06d}"
         day.visits.append((key, front_visit(people.person(), people.visit(), key, _at(number))))
+    for number in range(exams):
+        person, visit = chance.choice(tuple(seen.values()))
+        exam = EXAMS[number % len(EXAMS)]
+        order = exam_order(person, visit, exam, f"I{number:06d}", _at(number), _charset(person))
+        day.exams.append((person.number, order))
     day.queries = chance.choices(tuple(seen), k=queries)
     for number in range(files):
         name = f"PL{number:05d}"

@@ -1,8 +1,10 @@
 """The demo proves from the parties' own books that nothing was lost, and would notice if something were."""
 
 import re
+from importlib.util import find_spec
 
 import pytest
+from msgspec.structs import replace
 
 from config.crypto import SiteKeys
 from deploy.sandbox.balance import balance
@@ -11,6 +13,7 @@ from deploy.sandbox.hospital import Hospital
 from deploy.sandbox.traffic import TO_LIS, plan
 from router.envelope import Attempt, Envelope
 from router.store import open_store
+from schemas.dicom import Dicom
 
 VERDICT = r"demo: accepted (\d+), delivered (\d+), filtered (\d+), dead (\d+), lost (\d+)"
 
@@ -40,15 +43,30 @@ async def test_a_slow_laboratory_and_a_record_that_refuses_some_lose_nothing(cap
         "patient-query",
         "kiosk-checkin",
         "branch-visits",
+        "imaging-orders",
+        "images",
     ):
         assert channel in said
 
 
 def expected_deliveries(count: int, seed: int) -> int:
-    """What the traffic itself asks for: ADT and results go two ways, the others one."""
+    """What the traffic itself asks for: ADT and results go two ways, the others one; an examination brings an image."""
     day = plan(count, seed)
     single = (day.queries, day.checkins, day.visits, day.files)
-    return 2 * len(day.adt) + 3 * len(day.orders) + sum(map(len, single))
+    return 2 * len(day.adt) + 3 * len(day.orders) + 2 * len(day.exams) + sum(map(len, single))
+
+
+async def test_without_the_extra_dicom_the_demo_says_so_and_plays_the_rest(capsys, monkeypatch):
+    def installed(module):
+        return None if module in ("pydicom", "pynetdicom") else find_spec(module)
+
+    for user in ("deploy.sandbox.hospital", "channels.systems"):
+        monkeypatch.setattr(f"{user}.find_spec", installed)
+    assert await run_demo(count=20) == 0
+    said = capsys.readouterr()
+    assert "pip install 'jingluo[dicom]'" in said.out
+    assert "worklist" not in said.out
+    assert verdict(said.out)[0] == 20
 
 
 async def test_a_word_that_nobody_understands_ends_the_demo_before_it_begins(capsys):
@@ -108,6 +126,17 @@ def test_what_the_journal_knows_as_dead_or_waiting_is_not_lost(store, one_admiss
     result = balance(store, hospital, day)
     assert losses(result) == {}
     assert result.verdict == "demo: accepted 1, delivered 0, filtered 0, dead 1, lost 0"
+
+
+def test_an_image_that_the_archive_does_not_have_is_known_by_its_uid(store, one_admission):
+    hospital, day, letter = one_admission
+    hospital.his.sent.answers.clear()
+    hospital.imaging.modality.sent.answers["2.25.17"] = "0000"
+    assert losses(balance(store, hospital, day)) == {("images", "pacs"): 1}
+    body = Dicom().encode({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "SOPInstanceUID": "2.25.17"})
+    image = replace(in_the_journal(letter), channel="images", body=body, destinations=("pacs",))
+    store.write([image], [Attempt(image.id, "images", "pacs", 1, 2, 1, "dead", "JL-E836", "no")])
+    assert losses(balance(store, hospital, day)) == {}
 
 
 def test_what_came_twice_is_counted_and_not_lost(store, one_admission):

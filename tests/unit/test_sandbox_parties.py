@@ -349,11 +349,16 @@ def test_a_dropped_list_counts_as_taken_once_its_file_is_gone(tmp_path):
 # --- the day -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [7, 8, 60, 500])
+@pytest.mark.parametrize("count", [11, 12, 60, 500])
 def test_a_day_has_as_many_messages_as_asked_for_and_something_for_every_channel(count):
     day = plan(count, seed=4)
     assert day.messages == count
-    assert all([day.adt, day.orders, day.queries, day.checkins, day.visits, day.files])
+    assert all([day.adt, day.orders, day.exams, day.queries, day.checkins, day.visits, day.files])
+
+
+def test_a_day_without_imaging_has_as_many_messages():
+    day = plan(60, seed=4, imaging=False)
+    assert (day.messages, day.exams) == (60, [])
 
 
 def test_the_same_seed_plays_the_same_day():
