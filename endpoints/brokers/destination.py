@@ -63,6 +63,7 @@ class Publishing(ABC, Generic[L]):
                 try:
                     await self.open(self._link)
                 except (OSError, TimeoutError) as error:
+                    await self.stop()  # it may stand, and not be what is published on
                     raise self.options.refused_by(error) from None
             return self._link
 

@@ -19,6 +19,7 @@ Match = Literal["", "identifier"]
 # What a source keeps of a request, by message headers.
 INTERACTION, URL = "fhir.interaction", "fhir.url"
 CONDITIONS = ("if-none-exist", "if-match", "if-none-match", "if-modified-since")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # no header can hold it
 _MARKS = re.compile(r"([\\,$|])")  # that a search's values have a backslash before (R4 search.html#escaping)
 
 
@@ -59,6 +60,8 @@ def _question(head: Head) -> Wanted:
     if asked is None:
         raise _unfit("a question is a Bundle of type batch with one entry, a GET")
     what, request = asked
+    if _CONTROL.search(request.if_none_match + request.if_modified_since):
+        raise _unfit("a condition of the question holds a control character")
     headers = {"accept": MEDIA}
     headers |= {"if-none-match": request.if_none_match} if request.if_none_match else {}
     headers |= {"if-modified-since": request.if_modified_since} if request.if_modified_since else {}

@@ -275,7 +275,8 @@ def _client(server: S3Server, site: Path) -> Any:
     config = Config(
         connect_timeout=server.connect_within,
         read_timeout=server.timeout,
-        retries={"total_max_attempts": 2, "mode": "standard"},
+        # Not again by itself: what was written and not answered is "there already" then, and refused.
+        retries={"total_max_attempts": 1, "mode": "standard"},
         signature_version="s3v4",
         s3={"addressing_style": server.style},
         proxies={},

@@ -110,7 +110,7 @@ class S3Server(Options):
     secret: Secret = Field(description="its secret, by secret://name")
     ca: str = Field("", description="who may have signed the server's certificate; else the system's list")
     timeout: Seconds = Field(30.0, gt=0, description="for each answer, and each piece of a file")
-    connect_within: Seconds = Field(10.0, gt=0, description="until there is a connection; tried twice")
+    connect_within: Seconds = Field(10.0, gt=0, description="until there is a connection")
 
     @field_validator("url")
     @classmethod

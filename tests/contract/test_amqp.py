@@ -17,6 +17,7 @@ from config import registry
 from config.errors import Refused, Unreachable
 from endpoints.amqp import AmqpDestination, AmqpSource
 from endpoints.base import Ground
+from endpoints.brokers.amqp import AmqpLink
 from schemas.message import Message, Reply
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
@@ -167,6 +168,21 @@ async def test_what_is_sent_is_in_a_queue_before_it_counts_as_sent(
     body, properties = theirs.got()
     assert (body, properties.content_type, properties.delivery_mode) == (b"{}", "application/json", 2)
     assert str(properties.message_id).startswith("m")
+
+
+async def test_a_connection_that_cannot_confirm_is_not_published_on(
+    theirs: Theirs, destination: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(self: AmqpLink) -> None:
+        raise TimeoutError
+
+    one = destination(timeout="5s")
+    with monkeypatch.context() as patched:
+        patched.setattr(AmqpLink, "confirm", silent)
+        with pytest.raises(Unreachable, match="JL-E820"):
+            await one.send(Message(b"{}"))
+    assert (await one.send(Message(b"{}"))).code == "sent"
+    assert theirs.waiting() == 1
 
 
 async def test_what_no_queue_takes_is_refused_and_tried_again(destination: Destination) -> None:

@@ -156,6 +156,7 @@ async def test_a_question_is_asked_by_get_and_its_answer_is_the_partys(server: S
         (json.dumps(bundle("batch", CREATE)).encode(), {"interaction": "question"}),
         (question("http://elsewhere.example/Patient"), {"interaction": "question"}),
         (question("Patient/../../admin"), {"interaction": "question"}),
+        (question("Patient/17", "a\r\nx: y"), {"interaction": "question"}),
     ],
 )
 def test_what_cannot_be_sent_so_is_refused_for_good(what: bytes, options: Any) -> None:

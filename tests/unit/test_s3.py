@@ -167,6 +167,22 @@ async def test_what_a_server_says_decides_what_is_said(
     server.close()
 
 
+async def test_what_was_written_and_not_answered_is_not_taken_for_anothers(place: S3Place) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[0])
+        if asked[-1] == b"HEAD" or asked.count(b"PUT") > 1:
+            status = b"404" if asked[-1] == b"HEAD" else b"412"
+            writer.write(b"HTTP/1.1 " + status + b" no\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await refused(place, "JL-E320.*no answer", maybe_done=True, url=url, exists="refuse")
+    server.close()
+
+
 async def test_a_server_whose_certificate_is_not_good_gets_nothing(place: S3Place) -> None:
     pair = Authority(place.root).issue("s3", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
