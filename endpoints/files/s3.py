@@ -87,6 +87,10 @@ class S3Folder(Folder):
         )
         for number, page in enumerate(pages):
             if number == MOST_NAMES // 1000:
+                if self._tags:  # what is done stays before what is new, which would never be seen
+                    raise Away(
+                        "JL-E320", f"more than {MOST_NAMES} objects in one folder, which tags leave there"
+                    )
                 return
             date = page["ResponseMetadata"]["HTTPHeaders"].get("date", "")
             now_s = email.utils.parsedate_to_datetime(date).timestamp() if date else 0.0

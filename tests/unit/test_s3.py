@@ -58,6 +58,14 @@ async def test_what_is_done_can_stay_where_it_is_with_a_tag(place: S3Place) -> N
     assert [message.headers["file"] for message in engine.got[2:]] == ["a.hl7", "c.hl7"]
 
 
+async def test_what_stays_with_a_tag_never_hides_what_is_new(
+    place: S3Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.files.s3.MOST_NAMES", 0)
+    source = await place.source(FakeEngine(), done="tag")
+    await until(lambda: "more than 0 objects" in source.trouble)
+
+
 async def test_a_claim_of_an_engine_that_died_is_taken_over_and_one_of_nothing_removed(
     place: S3Place,
 ) -> None:
