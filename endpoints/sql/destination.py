@@ -6,6 +6,7 @@ A message is one transaction, a list of objects too: all of it is there, or noth
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ class DatabaseDestination:
         self.options = options
         self.ground = ground
         self._engine: Engine | None = None
+        self._opening = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
     async def start(self) -> None:
@@ -97,9 +99,7 @@ class DatabaseDestination:
         """In a thread. Raises Refused and Unreachable."""
         at, ending = 0, False
         try:
-            engine = self._engine = self._engine or open_engine(
-                self.options, self.ground.base_dir, self.options.connections
-            )
+            engine = self._opened()
             with engine.connect() as connection, connection.begin() as transaction:
                 done = Done()
                 for at, item in enumerate(items):  # noqa: B007
@@ -116,6 +116,13 @@ class DatabaseDestination:
             raise Refused("JL-E365", str(error)) from None
         except OSError as error:
             raise Unreachable("JL-E360", error.strerror or type(error).__name__) from None
+
+    def _opened(self) -> Engine:
+        """One for all threads: another would have connections of its own, which nobody closes."""
+        with self._opening:
+            if self._engine is None:
+                self._engine = open_engine(self.options, self.ground.base_dir, self.options.connections)
+            return self._engine
 
     def _one(self, connection: Connection, item: dict[str, Any]) -> Done:
         return run(connection, self.options.statement, self.options.call, item, self.options.max_rows)

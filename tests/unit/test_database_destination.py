@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from pydantic import ValidationError
 from config.errors import Refused, Unreachable
 from endpoints.base import Ground
 from endpoints.sql.destination import DatabaseDestination
+from endpoints.sql.engine import open_engine
 from endpoints.sql.options import DestinationOptions
 from schemas.message import Message, Receipt
 
@@ -286,3 +290,24 @@ def test_what_a_test_of_a_channel_makes_of_an_answer() -> None:
 def test_a_call_is_a_name_and_parameters(call: str) -> None:
     with pytest.raises(ValidationError):
         DestinationOptions(url="sqlite:///x.db", call=call)
+
+
+async def test_messages_that_come_at_once_share_one_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as file:
+        file.execute("create table result (id integer primary key)")
+    opened: list[int] = []
+
+    def slowly(*given: Any) -> Any:
+        opened.append(1)
+        time.sleep(0.05)
+        return open_engine(*given)
+
+    monkeypatch.setattr("endpoints.sql.destination.open_engine", slowly)
+    options = DestinationOptions(url="sqlite:///x.db", statement="insert into result (id) values (:id)")
+    one = DatabaseDestination(options, Ground("lis", base_dir=str(tmp_path)))
+    await one.start()
+    await asyncio.gather(*(one.send(message({"id": number})) for number in range(4)))
+    await one.stop()
+    assert opened == [1]
