@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,16 +111,19 @@ class Address:
             return respond_fault(version, fault, 503, {"retry-after": "5"})
         self._open += 1
         try:
-            if _maybe_large(request):
-                async with self._large:
-                    return await self._answer(request, version, kind, charset)
-            return await self._answer(request, version, kind, charset)
+            async with contextlib.AsyncExitStack() as slot:
+                if _maybe_large(request):
+                    await slot.enter_async_context(self._large)
+                return await self._answer(request, version, charset, slot)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         finally:
             self._open -= 1
 
-    async def _answer(self, request: Request, version: Version, kind: str, charset: str) -> Response:
+    async def _answer(
+        self, request: Request, version: Version, charset: str, slot: contextlib.AsyncExitStack
+    ) -> Response:
+        """`slot` is given back as soon as the body turns out to be small."""
         arrival = Arrival(None)
         try:
             request = unpacked(request, self.options.max_size)
@@ -131,6 +135,8 @@ class Address:
             await self._file(request, arrival.body, Fault(limit.code, limit.detail))
             fault = Fault(limit.code, limit.detail)
             return respond_fault(version, fault, limit.status_code, limit.headers or {})
+        if len(arrival.body) <= LARGE:
+            await slot.aclose()
         try:
             come = arrival.body, charset, request.headers.get("content-type", "")
             if len(arrival.body) > LARGE:

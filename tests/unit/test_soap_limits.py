@@ -15,6 +15,7 @@ from lxml import etree
 from webservice_parts import Service, call, enveloped, found, post
 
 from endpoints.web import WebServer
+from endpoints.webservice import address
 from endpoints.webservice.envelope import SOAP12
 from schemas.message import Reply
 
@@ -59,6 +60,26 @@ async def test_a_body_that_does_not_end_is_a_fault(web: WebServer, service: Serv
     writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'code="JL-E203"' in answer
+
+
+async def test_small_calls_of_unknown_length_do_not_wait_for_one_another(
+    client: httpx2.AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "_LARGE_AT_ONCE", 1)
+    engine = FakeEngine(held=True)
+    await service(engine, convention="call")
+
+    async def chunked():
+        yield GOOD.encode()
+
+    calls = [
+        asyncio.create_task(client.post("/soap", content=chunked(), headers={"content-type": "text/xml"}))
+        for _ in range(3)
+    ]
+    await engine.has(3)
+    for one in engine.open:
+        one.set_result(Reply("accepted", id="1"))
+    assert {(await one).status_code for one in calls} == {200}
 
 
 async def test_too_many_at_once_are_told_to_come_back(client: httpx2.AsyncClient, service: Service) -> None:
