@@ -97,9 +97,15 @@ class Reading(Writer):
         """From one dict or list into the next."""
         into, tests = self.fresh(), list[str]()
         name, of = node.name, node.name  # the container, and how it is named where it is asked first
+        listed = ""
+        if len(steps) > 1 and isinstance(steps[0], str) and isinstance(steps[1], int):
+            listed = name = of = self.listed(node, steps[0])
         for number, step in enumerate(steps):
+            if number == 0 and listed:
+                continue
             if isinstance(step, int):
-                tests.append(f"{of}.__class__ is list")
+                if name != listed:
+                    tests.append(f"{of}.__class__ is list")
                 tests.append(f"len({name}) > {step}" if step >= 0 else f"len({name}) >= {-step}")
                 of = f"({into} := {name}[{step}])"
             elif number == 0:

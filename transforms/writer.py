@@ -33,6 +33,7 @@ class Node:
     rows: dict[str, Row] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)  # of the root: variables by attributes
     members: str = ""  # the variable of its members, where it is read as an object
+    lists: dict[str, str] = field(default_factory=dict)  # variables by the members that are read as lists
 
 
 class Writer:
@@ -94,7 +95,17 @@ class Writer:
             for node in nodes
             if node.members
         ]
-        self.lines[place:place] = ["    " * self.indent + line for line in [*marks, *members, *rows]]
+        lists = [
+            line
+            for node in nodes
+            for member, name in node.lists.items()
+            for line in (
+                f"{name} = {node.members}.get({self.give(member)})",
+                f"if {name}.__class__ is not list: {name} = ()",
+            )
+        ]
+        made = [*marks, *members, *lists, *rows]
+        self.lines[place:place] = ["    " * self.indent + line for line in made]
 
     def members(self, node: Node) -> str:
         """The variable of a node's members: there are none where it is no object."""
@@ -102,6 +113,14 @@ class Writer:
             self._rows += 1
             node.members = f"d{self._rows}"
         return node.members
+
+    def listed(self, node: Node, member: str) -> str:
+        """The variable of a member that is a list, and an empty one where it is none: several paths begin with it."""
+        self.members(node)
+        if member not in node.lists:
+            self._rows += 1
+            node.lists[member] = f"l{self._rows}"
+        return node.lists[member]
 
     def mark(self, cell: Cell) -> str:
         """The variable of a cell's mark in this function."""
