@@ -99,6 +99,7 @@ def invite(engine: Engine, hospital: Hospital, doors: Doors) -> None:
     """What to try while it stays up."""
     web = f"http://127.0.0.1:{engine.web.port}"
     patient = next(iter(hospital.lis.texts.values())).split("PID|1||", 1)[1].split("^", 1)[0]
+    imaging = f", imaging-orders {doors.exams}; DICOM: images {doors.images}" if hospital.imaging else ""
     print(
         f"""
 系统继续运行，按 Ctrl-C 结束。It stays up until Ctrl-C. In another terminal:
@@ -113,7 +114,7 @@ def invite(engine: Engine, hospital: Hospital, doors: Doors) -> None:
   .venv/bin/jingluo messages search --index patient={patient}   找消息: find messages
   .venv/bin/jingluo messages dead                                死信: dead letters
 
-MLLP: his-adt {doors.adt}, his-orders {doors.orders}, lab-results {doors.results}
+MLLP: his-adt {doors.adt}, his-orders {doors.orders}, lab-results {doors.results}{imaging}
 价格表 Drop price lists into {hospital.folders.drop_dir}""",
         flush=True,
     )
