@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
 from endpoint_parts import FakeEngine
 from signing import KEY
 
@@ -25,6 +28,16 @@ SECRETS = {"kiosk-key": KEY, "next-key": KEY[::-1], "token-key": "t" * 40, "shor
 def callers_of(folder: Path, text: str, now: float | None = None) -> Callers:
     (folder / "callers.yaml").write_text(text, encoding="utf-8")
     return read_callers(folder / "callers.yaml", "callers.yaml", folder, Secrets("a file", SECRETS), {}, now)
+
+
+def jwks(*keys: tuple[str, Any]) -> str:
+    """The public keys of an issuer, each with its id (RFC 7517)."""
+    made = []
+    for kid, key in keys:
+        curve = isinstance(key, ec.EllipticCurvePrivateKey)
+        form: Any = jwt.algorithms.ECAlgorithm if curve else jwt.algorithms.RSAAlgorithm
+        made.append({**json.loads(form.to_jwk(key.public_key())), "kid": kid, "use": "sig"})
+    return json.dumps({"keys": made})
 
 
 class Used:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from caller_parts import SECRETS, House
+from caller_parts import SECRETS, House, jwks
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -25,15 +24,6 @@ def token(key: Any, algorithm: str, kid: str | None = None, **claims: Any) -> st
     said = {"iss": "sso", "aud": "jingluo", "client_id": "app", "exp": time.time() + 60, **claims}
     said = {name: value for name, value in said.items() if value is not None}
     return "Bearer " + jwt.encode(said, key, algorithm, headers={"kid": kid} if kid else None)
-
-
-def jwks(*keys: tuple[str, Any]) -> str:
-    made = []
-    for kid, key in keys:
-        curve = isinstance(key, ec.EllipticCurvePrivateKey)
-        form: Any = jwt.algorithms.ECAlgorithm if curve else jwt.algorithms.RSAAlgorithm
-        made.append({**json.loads(form.to_jwk(key.public_key())), "kid": kid, "use": "sig"})
-    return json.dumps({"keys": made})
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from caller_parts import House
+from caller_parts import House, jwks
 from cryptography.hazmat.primitives.asymmetric import ec
 from signing import KEY, sm2_key
-from test_callers import jwks
 
 from channels.loader import check
 from config.settings import ROOT, load_settings
