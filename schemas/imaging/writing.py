@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -25,8 +26,14 @@ _LETTERS = {"PN", "LO", "SH", "ST", "LT", "UT", "UC"}  # those that Specific Cha
 def write(tree: Any, charset: str = "") -> bytes:
     """Raises BadMessage: JL-M111 what is no DICOM, JL-M112 pixels that were not read."""
     dataset = dataset_of(tree, charset)
+    if not dataset.file_meta.MediaStorageSOPClassUID:
+        raise BadMessage("JL-M111", "a file says what it holds", "$.SOPClassUID")
     made = BytesIO()
-    pydicom.dcmwrite(made, dataset, enforce_file_format=True)
+    try:
+        pydicom.dcmwrite(made, dataset, enforce_file_format=True)
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError, struct.error) as error:
+        # Its words may quote what the file holds.
+        raise BadMessage("JL-M111", f"cannot be written as DICOM ({type(error).__name__})") from None
     return made.getvalue()
 
 

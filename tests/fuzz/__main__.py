@@ -40,7 +40,7 @@ class Result:
 def main() -> int:
     """Exit code 1 when a target broke."""
     chosen = _arguments()
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     if chosen.child:
         return _fuzz(chosen.child, chosen.seconds)
     names = _names(chosen.targets)

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dicom_parts import picture
 from sites import callers_with_tokens, check_channel
 
 from config import registry
@@ -98,6 +99,10 @@ SPECS: dict[str, tuple[Any, tuple[bytes, ...]]] = {
     "delimited": ("delimited", (ROWS,)),
     "fixed": ({"fixed": LAYOUT}, (RECORDS,)),
     "form": ("form", (FORM, PARTS)),
+    "dicom": (
+        "dicom",
+        (picture(), picture(RequestAttributesSequence=[{"RequestedProcedureDescription": "胸部"}])),
+    ),
 }
 SIGNED = (
     b"app=kiosk, time=1767571200, nonce=9f2c51b0a4, digest="

@@ -76,6 +76,7 @@ def test_text_without_a_charset_is_written_in_the_channels_or_in_utf_8() -> None
     "tree",
     [
         [],
+        {"PatientName": "Zhang"},
         {"Patient": "x"},
         {"Rows": "many"},
         {"PatientName": {"Alphabetic": "x"}},
