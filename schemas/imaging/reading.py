@@ -60,7 +60,10 @@ def parsed(file: BytesIO, pixels: bool = False) -> Dataset:
 
 def tree_of(dataset: Dataset, charset: str = "") -> dict[str, Any]:
     """Raises BadMessage (JL-M110), at the keyword."""
-    codec = _codec(dataset, charset)
+    try:
+        codec = _codec(dataset, charset)
+    except Exception as error:  # the library has no end of them
+        raise BadMessage("JL-M110", f"no DICOM data set: {type(error).__name__}") from None
     try:
         meta = getattr(dataset, "file_meta", None)
         tree = _tree(_elements(meta, ""), "", 1, "$") if meta is not None else {}

@@ -109,3 +109,9 @@ def test_any_bytes_give_a_tree_or_a_bad_message(changes: list[tuple[int, int]], 
             body[place] = value
     with contextlib.suppress(BadMessage):
         FORMAT.decode(bytes(body[:length]))
+
+
+def test_a_kind_of_value_that_there_is_not_is_refused() -> None:
+    body = FORMAT.encode({"SOPClassUID": "1.2", "SOPInstanceUID": "1.2.3", "PatientName": "Zhang"})
+    with pytest.raises(BadMessage, match="JL-M110"):
+        FORMAT.decode(body + b"\x40\x00\x75\x14QS\x00\x00\x02\x00\x00\x00ab")
