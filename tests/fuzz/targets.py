@@ -1,4 +1,4 @@
-"""What is fuzzed: each door's reader, what it may raise, and good input to begin from.
+"""What is fuzzed: each door's reader, and what it may raise. `seeds.py` has good input to begin from.
 
 A target takes any bytes. It must return, or raise one of `refuses`: anything else that it raises is a bug, of ours or
 of a library that we let a stranger's bytes into.
@@ -10,12 +10,29 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dicom_parts import picture
+from seeds import (
+    BATCH,
+    BRACES,
+    CHANNEL,
+    FHIR,
+    FHIR_ANSWERS,
+    FIELDS,
+    FRAME,
+    HL7,
+    MARKS,
+    PACKED,
+    SEGMENTS,
+    SIGNED,
+    SOAP,
+    SOAP_CALLS,
+    SPECS,
+    TOKEN,
+)
 from sites import callers_with_tokens, check_channel
 
 from config import registry
@@ -44,88 +61,6 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = Library([SHIPPED_MAPS], [ROOT / "schemas" / "tables"])
 _DIGITS = FramingText(length=6, kind="digits")
 MOST = 1_000_000  # bytes that a packed body may become here
-
-HL7 = (
-    "MSH|^~\\&|HIS|A|LIS|B|20260105080000||ORU^R01^ORU_R01|1|P|2.5\r"
-    "PID|1||P0001^^^A^MR||张^三||19800101|F\r"
-    "OBR|1|7|8|GLU^血糖\rOBX|1|NM|GLU||5.2|mmol/L|3.9-6.1|N|||F\r"
-).encode()
-BATCH = b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + HL7 + HL7 + b"BTS|2\rFTS|1\r"
-XML = (
-    '<?xml version="1.0" encoding="UTF-8"?><Request xmlns="urn:his:1" id="1">'
-    "<Name>张三</Name><Item><![CDATA[<a/>]]></Item></Request>"
-).encode()
-FHIR = (
-    '{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient",'
-    '"identifier":[{"system":"urn:oid:1.2","value":"P0001"}],"name":[{"family":"张"}],"birthDate":"1980-01-01"},'
-    '"request":{"method":"PUT","url":"Patient?identifier=P0001"}}]}'
-).encode()
-JSON = '{"id":"P0001","amount":12.30,"items":[{"code":"GLU","name":"血糖"},null,true,-1e3]}'.encode()
-ROWS = 'id,name,amount\r\nP0001,张三,12.30\r\nP0002,"李, 四",0\r\n'.encode()
-RECORDS = "H20260105\r\nDP0001张三      0000012.30\r\n".encode("gb18030")
-FORM = b"id=P0001&name=%E5%BC%A0%E4%B8%89&item=1&item=2"
-PARTS = (
-    b'--x\r\nContent-Disposition: form-data; name="id"\r\n\r\nP0001\r\n'
-    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n'
-    b"Content-Type: application/pdf\r\n\r\n%PDF\r\n"
-    b"--x--\r\n"
-)
-_SOAP = (
-    b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><R><CallResult>%s</CallResult></R>'
-    b"</s:Body></s:Envelope>"
-)
-_INCLUDE = b'<x:Include xmlns:x="http://www.w3.org/2004/08/xop/include" href="cid:d"/>'
-SOAP = (
-    _SOAP % b"<![CDATA[<Response><ResultCode>0</ResultCode></Response>]]>",
-    _SOAP % b'<a xmlns="urn:hl7-org:v3"><acknowledgement typeCode="AA"/></a>',
-    _SOAP.replace(b"R>", b"s:Fault>") % b"",
-    b"--b\r\nContent-ID: <r>\r\n\r\n" + _SOAP % _INCLUDE + b"\r\n--b\r\nContent-ID: <d>\r\n\r\n1\r\n--b--",
-)
-SOAP_CALLS = (
-    _SOAP.replace(b"R>", b"Call>").replace(b"CallResult>", b"xml>") % b"<![CDATA[<Request/>]]>",
-    _SOAP.replace(b"R>", b"HIPMessageServer>").replace(b"CallResult>", b"message>") % b"&lt;a id='1'/&gt;",
-)
-FHIR_ANSWERS = (
-    b'{"resourceType":"Bundle","type":"transaction-response","entry":[{"response":{"status":"201 Created"}}]}',
-    b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid","expression":["a[0].b"]}]}',
-    b'{"resourceType":"Bundle","type":"searchset","total":0,"link":[{"relation":"self","url":"http://a/Patient"}]}',
-)
-LAYOUT = {"charset": "GB18030", "records": {"H": {"day": 8}, "D": {"id": 5, "name": 10, "amount": 10}}}
-SPECS: dict[str, tuple[Any, tuple[bytes, ...]]] = {
-    "hl7v2": ("hl7v2", (HL7,)),
-    "json": ("json", (JSON, FHIR)),
-    "xml": ({"xml": {"namespaces": {"h": "urn:his:1"}}}, (XML,)),
-    "fhir": ("fhir", (FHIR,)),
-    "delimited": ("delimited", (ROWS,)),
-    "fixed": ({"fixed": LAYOUT}, (RECORDS,)),
-    "form": ("form", (FORM, PARTS)),
-    "dicom": (
-        "dicom",
-        (picture(), picture(RequestAttributesSequence=[{"RequestedProcedureDescription": "胸部"}])),
-    ),
-}
-SIGNED = (
-    b"app=kiosk, time=1767571200, nonce=9f2c51b0a4, digest="
-    + b"0a" * 32
-    + b', signature="'
-    + b"1f" * 64
-    + b'"'
-)
-TOKEN = b"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIiwiZXhwIjoxNzY3NTcxMjAwfQ.c2lnbmF0dXJl"
-CHANNEL = b"""\
-channel: adt
-from: {mllp: {port: 2575, charset: GB18030}}
-format: hl7v2
-order: {by: $PID-3.1, lanes: 8}
-when: {$MSH-9.1: ADT, any: [{$PV1-2: I}, {$PID-7: {before: 2008-01-01}}]}
-to:
-  lis:
-    map: {make: {MSH: {9: $MSH-9}, PID: {each: $PID, make: {3: $-3.1 | upper}}}, start: $}
-    send: {mllp: {host: 127.0.0.1, port: 2576}}
-    retry: {first: 1s, factor: 2, max: 5m, for: 24h}
-reply: lis
-keep: {body: 30d, rows: 400d}
-"""
 
 
 @dataclass(frozen=True)
@@ -307,95 +242,67 @@ def _batch(data: bytes) -> None:
 
 def targets() -> list[Target]:
     """All of them, by name."""
-    segments = (
-        b"MSH",
-        b"PID",
-        b"OBX",
-        b"OBR",
-        b"PV1",
-        b"|",
-        b"^",
-        b"~",
-        b"\\",
-        b"&",
-        b"\r",
-        b"\\X0D\\",
-        b"\x1b",
+    return [*_of_formats(), *_of_doors(), *_of_parties(), *_of_validation(), *_of_callers()]
+
+
+def _of_formats() -> list[Target]:
+    words = {"hl7v2": SEGMENTS, "xml": MARKS, "json": BRACES, "fhir": BRACES, "form": FIELDS}
+    maps = ("adt-to-fhir-full", "oru-to-fhir", "order-to-fhir", "checkin-to-adt")
+    made = [
+        *((_format(name), words.get(name, ())) for name in SPECS),
+        *((_map(name), SEGMENTS) for name in maps),
+    ]
+    return [replace(target, words=said) for target, said in made]
+
+
+def _of_doors() -> list[Target]:
+    """What a sender's connection, request or call is read with."""
+    lines, fhir = (
+        (b"a\nb\n", b"\2a\3\2b\3", b"\0\2ab", b"000002ab"),
+        (b"/", b"?", b"&", b"=", b"%", b"..", b"_search"),
     )
-    frame = (b"\x0b", b"\x1c", b"\r", b"\x1c\r", b"MSH|^~\\&|")
-    marks = (
-        b"<",
-        b">",
-        b"&",
-        b"]]>",
-        b"<![CDATA[",
-        b"<!DOCTYPE a [",
-        b"<!ENTITY x 'y'>",
-        b"&x;",
-        b"xmlns=''",
-        b"</",
-    )
-    braces = (
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b'"',
-        b",",
-        b":",
-        b"1e999",
-        b"NaN",
-        b"\\ud800",
-        b"null",
-        b"\xef\xbb\xbf",
-    )
-    fields = (b"%", b"&", b"=", b"--x", b"\r\n")
-    words = {"hl7v2": segments, "xml": marks, "json": braces, "fhir": braces, "form": fields}
-    formats = [_format(name) for name in SPECS]
-    plain = [Target(t.name, t.reads, t.seeds, t.refuses, words.get(t.name, ())) for t in formats]
-    maps = [_map(name) for name in ("adt-to-fhir-full", "oru-to-fhir", "order-to-fhir", "checkin-to-adt")]
-    given = _of_maps("hl7v2")
+    asked = (b"GET Patient/17/_history/3?_count=5", b"PUT Patient?identifier=a|1", b"POST Patient")
     return [
-        *plain,
-        *[Target(t.name, t.reads, t.seeds, t.refuses, segments) for t in maps],
-        Target("mllp", _frames, (framed(HL7), framed(HL7) * 2), (), frame),
-        Target(
-            "tcp", _cuts, (b"a\nb\n", b"\2a\3\2b\3", b"\0\2ab", b"000002ab"), (), (b"\n", b"\2", b"\3", b"0")
-        ),
-        Target("hl7 batch", _batch, (BATCH, HL7), words=(*segments, b"FHS|", b"BHS|", b"BTS|", b"FTS|")),
-        Target("hl7 answer", read_ack, (b"MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|AA|1\r", HL7), (), segments),
+        Target("mllp", _frames, (framed(HL7), framed(HL7) * 2), (), FRAME),
+        Target("tcp", _cuts, lines, (), (b"\n", b"\2", b"\3", b"0")),
+        Target("hl7 batch", _batch, (BATCH, HL7), words=(*SEGMENTS, b"FHS|", b"BHS|", b"BTS|", b"FTS|")),
+        Target("soap call", _soap_call, SOAP_CALLS, (), (*MARKS, b"--b", b"Body", b"tradeCode", b"message")),
+        Target("fhir request", _fhir_request, asked, (NotAsked,), (*fhir, b"_history")),
+        Target("gzip", _unpacked, PACKED, (Limit,), (b"\x1f\x8b\x08",)),
+    ]
+
+
+def _of_parties() -> list[Target]:
+    """What a receiver's answer is read with."""
+    said = (b"MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|AA|1\r", HL7)
+    return [
+        Target("hl7 answer", read_ack, said, (), SEGMENTS),
         Target(
             "soap answer",
             _soap_answer,
             SOAP,
             (),
-            (*marks, b"--b", b"cid:", b"\r\n", b"Fault", b"xop:Include"),
+            (*MARKS, b"--b", b"cid:", b"\r\n", b"Fault", b"xop:Include"),
         ),
-        Target("soap call", _soap_call, SOAP_CALLS, (), (*marks, b"--b", b"Body", b"tradeCode", b"message")),
-        Target(
-            "fhir request",
-            _fhir_request,
-            (b"GET Patient/17/_history/3?_count=5", b"PUT Patient?identifier=a|1", b"POST Patient"),
-            (NotAsked,),
-            (b"/", b"?", b"&", b"=", b"%", b"..", b"_history", b"_search"),
-        ),
-        Target("fhir answer", _fhir_answer, FHIR_ANSWERS, words=(*braces, b"issue", b"entry", b"response")),
-        Target("gzip", _unpacked, _packed(), (Limit,), (b"\x1f\x8b\x08",)),
-        Target("validate hl7v2", _validated, given, words=segments),
-        Target("validate fhir", _validated_fhir, (FHIR,), words=braces),
-        Target("signature", _signed, (b"JINGLUO-SM2 " + SIGNED, b"JINGLUO-HMAC-SM3 " + SIGNED), ()),
-        Target("token", _token, (TOKEN,), (), (b".", b"=", b"e30", b"eyJhbGciOiJub25lIn0")),
-        Target(
-            "channel file",
-            check_channel,
-            (CHANNEL,),
-            (),
-            (b": ", b"{", b"}", b"- ", b"$", b"&a ", b"*a", b"|\n"),
-        ),
+        Target("fhir answer", _fhir_answer, FHIR_ANSWERS, words=(*BRACES, b"issue", b"entry", b"response")),
     ]
 
 
-def _packed() -> tuple[bytes, ...]:
-    import gzip
+def _of_validation() -> list[Target]:
+    return [
+        Target("validate hl7v2", _validated, _of_maps("hl7v2"), words=SEGMENTS),
+        Target("validate fhir", _validated_fhir, (FHIR,), words=BRACES),
+    ]
 
-    return gzip.compress(HL7, mtime=0), gzip.compress(b" " * 500_000, mtime=0)
+
+def _of_callers() -> list[Target]:
+    """What shows who somebody is, and what an integrator writes."""
+    schemes, yaml = (
+        (b"JINGLUO-SM2 ", b"JINGLUO-HMAC-SM3 "),
+        (b": ", b"{", b"}", b"- ", b"$", b"&a ", b"*a", b"|\n"),
+    )
+    return [
+        Target("signature", _signed, tuple(scheme + SIGNED for scheme in schemes), ()),
+        Target("token", _token, (TOKEN,), (), (b".", b"=", b"e30", b"eyJhbGciOiJub25lIn0")),
+        Target("channel file", check_channel, (CHANNEL,), (), yaml),
+    ]
