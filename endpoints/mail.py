@@ -22,7 +22,7 @@ from config.errors import Refused, Unreachable
 from config.secrets import Secret
 from config.tls import ClientTls, client_context, refusal
 from config.units import Seconds, Size
-from endpoints.base import Ground, Options
+from endpoints.base import Ground, Options, listed
 from schemas import charsets
 from schemas.message import Message, Receipt
 
@@ -37,9 +37,7 @@ _LINE_ENDS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")  # all that str.spl
 Address = Annotated[str, Field(pattern=_ADDRESS)]
 Addresses = Annotated[
     tuple[Address, ...],
-    BeforeValidator(
-        lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=list[str] | str
-    ),
+    BeforeValidator(listed, json_schema_input_type=tuple[str, ...] | str),
 ]
 
 

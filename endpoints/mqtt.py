@@ -5,14 +5,14 @@ Nothing is acknowledged before it is durable here, so the broker keeps what a cr
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from config import registry
 from config.errors import Refused
 from config.units import Seconds, Size
-from endpoints.base import Ground, Options
+from endpoints.base import Ground, Listed, Options
 from endpoints.brokers.destination import Publishing
 from endpoints.brokers.mqtt import Arrived, Link
 from endpoints.brokers.party import Party
@@ -25,17 +25,10 @@ class _Broker(Party):
     away: ClassVar[str] = "JL-E810"
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Filters = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=list[str] | str)]
-
-
 class SourceOptions(_Broker):
     """`from: {mqtt: {host: iot, topics: "ward/+/vitals"}}`."""
 
-    topics: Filters = Field(
+    topics: Listed = Field(
         min_length=1, max_length=100, description="filters; + stands for one level, # for all below"
     )
     client: str = Field(

@@ -21,7 +21,7 @@ from endpoints.brokers.amqp import AmqpLink
 from schemas.message import Message, Reply
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from endpoint_parts import FakeEngine, until
+from endpoint_parts import FakeEngine, opening, until
 
 Source = Callable[..., Awaitable[AmqpSource]]
 Destination = Callable[..., AmqpDestination]
@@ -68,17 +68,9 @@ def theirs(amqp_url: str) -> Iterator[Theirs]:
 
 @pytest.fixture
 async def source(theirs: Theirs) -> AsyncIterator[Source]:
-    opened: list[AmqpSource] = []
-
-    async def open(engine: FakeEngine, **options: Any) -> AmqpSource:
-        made = registry.sources.get("amqp")
-        opened.append(made(made.Options(**{**theirs.place, "queue": theirs.queue, **options}), Ground("esb")))
-        await opened[-1].start(engine.deliver)
-        return opened[-1]
-
-    yield open
-    for one in opened:
-        await one.stop()
+    async with opening("amqp", Ground("esb")) as opened:
+        place = {**theirs.place, "queue": theirs.queue}
+        yield lambda engine, **options: opened(engine, **(place | options))
 
 
 @pytest.fixture

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
+from config import registry
+from endpoints.base import Ground
 from endpoints.hl7.framing import Framer, framed
 from endpoints.rest.source import HttpSource
 from schemas.message import Message, Reply
@@ -49,6 +53,22 @@ class FakeEngine:
             self._changed.clear()
             await asyncio.wait_for(self._changed.wait(), 10)
         return self.got
+
+
+@asynccontextmanager
+async def opening(kind: str, ground: Ground) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """Opens sources of a kind for an engine, with these options; all are stopped in the end."""
+    opened: list[Any] = []
+
+    async def open(engine: FakeEngine, **options: Any) -> Any:
+        made = registry.sources.get(kind)
+        opened.append(made(made.Options(**options), ground))
+        await opened[-1].start(engine.deliver)
+        return opened[-1]
+
+    yield open
+    for one in opened:
+        await one.stop()
 
 
 class Peer:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from authority import Authority
-from endpoint_parts import FakeEngine, until
+from endpoint_parts import FakeEngine, opening, until
 from missing import missing
 from paho.mqtt import publish
 from pydantic import ValidationError
@@ -73,18 +73,9 @@ Destination = Callable[..., MqttDestination]
 
 @pytest.fixture
 async def source(broker: Broker) -> AsyncIterator[Source]:
-    opened: list[MqttSource] = []
-
-    async def open(engine: FakeEngine, **options: Any) -> MqttSource:
-        made = registry.sources.get("mqtt")
-        text = {"host": "127.0.0.1", "port": broker.port, "topics": "ward/+/vitals", **options}
-        opened.append(made(made.Options(**text), Ground("vitals")))
-        await opened[-1].start(engine.deliver)
-        return opened[-1]
-
-    yield open
-    for one in opened:
-        await one.stop()
+    async with opening("mqtt", Ground("vitals")) as opened:
+        place = {"host": "127.0.0.1", "port": broker.port, "topics": "ward/+/vitals"}
+        yield lambda engine, **options: opened(engine, **(place | options))
 
 
 @pytest.fixture
