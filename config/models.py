@@ -158,13 +158,20 @@ def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseMo
     """The model in whose YAML the last of `loc` stands."""
     for key in loc:
         field = next((f for name, f in model.model_fields.items() if key in (f.alias or name, name)), None)
-        if field is None:
-            continue  # the name of an entry in a mapping, an index, the arm of a union
+        if field is None:  # the name of an entry in a mapping, an index, the arm of a union
+            model = next((arm for arm in model.__subclasses__() if _kind(arm) == key), model)
+            continue
         inner = next(models_in(field.annotation), None)
         if inner is None:
             return None
         model = inner
     return model
+
+
+def _kind(model: type[BaseModel]) -> Any:
+    """The word by which a union chooses it."""
+    field = model.model_fields.get("kind")
+    return field.default if field else None
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
