@@ -58,7 +58,7 @@ class SignIn(Struct, frozen=True):
 
 
 class Records(Protocol):
-    """All methods raise `Unreachable` (JL-E85x, the request did not leave) while the database is away."""
+    """All methods raise `Unreachable` (the request did not leave) while the database is away."""
 
     async def begin(self, ask: Ask, msgid: Callable[[int], str], request: Callable[[str], bytes]) -> Exchange:
         """Commits a row of state 'sent' under the first free `msgid(serial)`, serial from 0 to 9999, unique over all
