@@ -29,6 +29,7 @@ from channels.model import (
 )
 from channels.parameters import unmade
 from channels.read import channel_text
+from channels.sending import systems_in
 from channels.splitting import Batch, compile_split
 from channels.systems import Systems, endpoint
 from channels.validation import Kinds, compile_validation
@@ -383,17 +384,8 @@ class _Compiler:
         """Over all that decides what the channel does, and not over its comments and tests."""
         data = {key: value for key, value in self.made.document.data.items() if key != "tests"}
         systems = {
-            name: self.systems.entries[name] for name in _systems_in(data) if name in self.systems.entries
+            name: self.systems.entries[name] for name in systems_in(data) if name in self.systems.entries
         }
         files = sorted(map(self.workshop.digest_of, self.files))
         whole = json.dumps([data, systems, files], sort_keys=True, ensure_ascii=False, default=str)
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
-
-
-def _systems_in(data: Any) -> set[str]:
-    if isinstance(data, list):
-        return {name for inner in data for name in _systems_in(inner)}
-    if not isinstance(data, dict):
-        return set()
-    own = {value for key, value in data.items() if key == "system" and isinstance(value, str)}
-    return own.union(*(_systems_in(inner) for inner in data.values()))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from channels.case_schema import TESTS
 from channels.collecting import MAX_COUNT, MAX_WITHIN_S, Collect
+from channels.sending import SendText
 from channels.splitting import Batch, Split
 from config.alert_settings import AlertSettings
 from config.units import Seconds, Size
@@ -134,7 +135,9 @@ class BranchText(_Text):
         default=None,
         description="where `send` is a channel: what is sent is gathered, and each group one message",
     )
-    send: dict[str, Any] = Field(description="`{kind: {options}}` or `{system: name, overrides}`")
+    send: SendText = Field(
+        description="`{kind: {options}}`, `{system: name, overrides}`, or `system.operation`"
+    )
     retry: RetryText = RetryText()
     parallel: int = Field(default=8, ge=1, le=256, description="deliveries at once, where there is no order")
     reply_map: str | None = Field(

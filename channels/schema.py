@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from channels.case_schema import MAP_TESTS
 from channels.model import RESERVED, ChannelText
+from channels.sending import PATTERN
 from config.callers import ANYBODY, CallersText
 from config.registry import Names, Unknown, destinations, formats, load_plugins, sources
 from config.settings import SettingsText
@@ -240,7 +241,11 @@ def _endpoint(name: str, names: Names) -> Schema:
         kinds[kind] = {"anyOf": [options["properties"][short], options]} if short else options
     one = {**_object(kinds), "minProperties": 1, "maxProperties": 1}
     named = _object({"system": system, **every}, required=["system"])
-    return {**definitions, name: {"type": "object", "anyOf": [one, named]}}
+    ways: list[Schema] = [one, named]
+    if any(getattr(names.get(kind).Options, "operation_field", "") for kind in kinds):
+        says = "a system and what is asked of it: `insurance.2207`"
+        ways.append({"type": "string", "pattern": PATTERN, "description": says})
+    return {**definitions, name: {"anyOf": ways}}
 
 
 def _kinds(names: Names) -> Iterator[tuple[str, Schema]]:

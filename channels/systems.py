@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from channels.sending import OPERATION
 from config.errors import ConfigError, Finding, Problem
 from config.models import did_you_mean, old_names, problems_of
 from config.registry import Names, Unknown, destinations, nearest, sources
@@ -91,7 +92,10 @@ def _enter(systems: Systems, name: str, entry: Any, kinds: list[str]) -> None:
 def endpoint(
     spec: dict[str, Any], names: Names, at: At, systems: Systems, problems: list[Problem]
 ) -> tuple[str, Any] | None:
-    """`{kind: {options}}` or `{system: name, overrides}` to the kind and its Options; None where wrong."""
+    """`{kind: {options}}` or `{system: name, overrides}` to the kind and its Options; None where wrong.
+
+    Where `channels.sending` made it of the short form, the key of the operation is still to be named.
+    """
     if "system" in spec:
         own, here = {key: value for key, value in spec.items() if key != "system"}, at
         system, kind = spec["system"], ""
@@ -118,9 +122,23 @@ def endpoint(
     found = _class(kind, names, here if system is None else (*here, "system"), problems)
     if found is None:
         return None
+    if OPERATION in own and not _operation(own, kind, found, here, problems):
+        return None
     secrets = systems.secrets if names.what in systems.here else Unneeded()
     made = _options(kind, found, own, system, here, systems, secrets, problems)
     return None if system is not None and systems.broken(system) else made
+
+
+def _operation(own: dict[str, Any], kind: str, found: Any, at: At, problems: list[Problem]) -> bool:
+    """Calls what is asked of a system what its kind calls it. False where the kind has no such option."""
+    name = getattr(found.Options, "operation_field", "")
+    asked = own.pop(OPERATION)
+    if name:
+        own[name] = asked
+        return True
+    what = f"the kind {kind!r} has no operations: {asked!r} cannot be asked of it"
+    problems.append(Problem(at, "JL-C014", what, "name the system alone: `{system: name}`"))
+    return False
 
 
 def _short(kind: str, names: Names) -> str:

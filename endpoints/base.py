@@ -41,6 +41,9 @@ class Options(BaseModel):
     # A source that waits at a `port` of this machine's, as against one that calls somebody else's.
     listens: ClassVar[bool] = True
 
+    # Of a destination the option that says what is asked of it: `send: system.operation` gives that one.
+    operation_field: ClassVar[str] = ""
+
     def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
         """The site's files that decide what the endpoint does besides its YAML, all that they name included.
 

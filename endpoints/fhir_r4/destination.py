@@ -21,6 +21,8 @@ _APART = 50_000  # bytes that are read in a thread
 class DestinationOptions(SendOptions):
     """`send: {fhir: {url: "https://emr.hospital.local/fhir", interaction: transaction}}`."""
 
+    operation_field: ClassVar[str] = "interaction"
+
     url: str = Field(pattern=r"^https?://[^/\s?#]+[^\s?#]*$", description="the base of the FHIR server")
     interaction: Sends = Field(
         "body", description="what is asked of it; `body`: what the message is, or how it came in"

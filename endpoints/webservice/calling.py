@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from lxml import etree
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -43,6 +43,8 @@ Values = Annotated[
 
 class DestinationOptions(SendOptions):
     """`send: {soap: {wsdl: wsdl/lis.wsdl, operation: SendResult}}`."""
+
+    operation_field: ClassVar[str] = "operation"
 
     wsdl: str = Field(
         "", description="a file of the site, as what it imports; `hip` and `call` have one of their own"
