@@ -36,15 +36,40 @@ class Field:
     )
     note: str = ""
     aliases: tuple[str, ...] = ()  # how some provinces or prints spell it
+    guessed: bool = False  # no source says the type: it is told, and not enforced
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An object, or with `many` a list of them. The root's name is ''."""
+    """An object, or with `many` a list of them. The root's name is ''; dots lead into a node: data.patient_dtos."""
 
     name: str
     many: bool
     fields: tuple[Field, ...]
+    required: bool = False  # as the project reads the tables, which do not say it of nodes
+
+
+@dataclass(frozen=True, slots=True)
+class CodeList:
+    """A dictionary (字典). A code of another kind is refused only where `closed`; most lists are a province's own."""
+
+    name: str
+    name_zh: str
+    sure: Sure | Literal["not found"]
+    closed: bool
+    values: Mapping[str, str]  # national: code to Chinese name
+    local: tuple[tuple[str, str, str], ...] = ()  # code (or what stands for several), name, where it is used
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Of a TXT file: tab between columns, no header, `null` for empty, read by position, later versions append."""
+
+    position: int  # from 0
+    name: str
+    name_zh: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +82,12 @@ class Undoing:
     reverse: str = ""  # the `oinfno` with which 2601 may reverse it; '' where it may not
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Transaction:
-    """`name` is what people and YAML call it (2207, MP-6201, D001), `code` what goes over the wire."""
+    """`name` is what people and YAML call it (2207, MP-6201, D001), `code` what goes over the wire.
+
+    There is one value of each, so it is equal only to itself.
+    """
 
     name: str
     code: str
@@ -78,6 +106,9 @@ class Transaction:
     notes: tuple[str, ...] = ()
     version: str = ""  # '' is the baseline list of 115
     sources: Mapping[str, str] = field(default_factory=dict)
+    institution: Literal["both", "hospital", "pharmacy"] = "both"
+    daily: bool = False  # 定时/每天: uploaded by a timer
+    needs: tuple[str, ...] = ()  # what comes before it
 
     @property
     def writes(self) -> bool:
