@@ -9,8 +9,8 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from config.sm2 import SIGNER, A, B, N, P
-from config.sm2 import G as BASE
+from config.sm2_curve import SIGNER, A, B, N, P
+from config.sm2_curve import G as BASE
 
 Point = tuple[int, int]
 
