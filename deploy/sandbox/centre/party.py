@@ -1,0 +1,157 @@
+"""The centre's door: HTTP on loopback, over kept connections; what comes in is answered as its behaviour says."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from deploy.sandbox.centre import (  # noqa: F401 - each module says what it serves
+    envelope,
+    outpatient,
+    persons,
+    reversal,
+    sessions,
+    settled,
+    wire,
+)
+from deploy.sandbox.centre.books import Account, Books
+from deploy.sandbox.centre.desk import ALL, Desk, No
+from deploy.sandbox.centre.insured import Insured, insured
+from deploy.sandbox.centre.misbehaviour import UNDONE, Act, Misbehaviour
+from deploy.sandbox.centre.settings import Settings
+from deploy.sandbox.centre.transports import Unlawful
+from deploy.sandbox.party import Party
+
+_INFNO = re.compile(r"\d{4}[A-Z]?")
+
+
+class Centre(Party):
+    """`Centre(port=0, seed=0, settings=Settings(), now=datetime.now)`: a centre on loopback.
+
+    `await centre.start()`, then `centre.url` is the base address; `await centre.stop()`. `centre.books` is all it
+    knows: `.persons`, `.accounts`, `.visits`, `.fees`, `.settlements`, `.msgids`, ... ; `centre.persons` are the
+    insured in their order (insured.py says who is who). `centre.behave("2207", "mute", times=1)` tells it how to
+    misbehave (misbehaviour.py), `centre.well()` ends that, `centre.expire()` ends sign-ins.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        seed: int = 0,
+        settings: Settings | None = None,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        super().__init__("centre", port, seed)
+        self.settings = settings or Settings()
+        self.persons: tuple[Insured, ...] = insured(seed)
+        self.books = Books(
+            {person.psn_no: person for person in self.persons},
+            {person.psn_no: Account(person.balance_fen, person.family_fen) for person in self.persons},
+        )
+        self.now = now
+        self.misbehaviour = Misbehaviour(seed)
+        self._reception = envelope.Reception(Desk(self.books, self.settings))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        await self.open()
+
+    async def stop(self) -> None:
+        await self.close()
+
+    def behave(
+        self,
+        infno: str,
+        kind: str,
+        *,
+        times: float = math.inf,
+        skip: int = 0,
+        share: float = 1,
+        seconds: float = 0,
+        code: str = "",
+        text: str = "",
+    ) -> None:
+        """From now on, for messages of `infno` ('*': all). Raises ValueError for a kind that there is not."""
+        lag = kind == "lag"
+        until = self.now().timestamp() + seconds if lag and seconds else math.inf
+        act = Act(kind, seconds, code, text, self.books.serial + 1 if lag else 0)
+        self.misbehaviour.add(infno, act, times=times, skip=skip, share=share, until=until)
+
+    def well(self) -> None:
+        """Behaves from now on."""
+        self.misbehaviour.well()
+
+    def expire(self, opter: str = "") -> None:
+        """Ends the sign-ins of an operator, or of all."""
+        sessions.expire(self.books, opter)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked = await wire.read(reader)
+            await self._served(reader, writer, asked)
+            if asked.headers.get("connection", "").lower() == "close":
+                return
+
+    async def _served(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: wire.Asked
+    ) -> None:
+        at = self.now()
+        try:
+            if asked.method != "POST":
+                raise Unlawful("只支持POST")
+            self.settings.transport.check(asked.headers, at.timestamp())
+        except Unlawful as error:
+            refusal = self._reception.refusal(at, str(error))
+            return await wire.say(writer, envelope.written(refusal), status=401)
+        try:
+            head = envelope.read(asked.body)
+        except No as no:
+            return await wire.say(writer, envelope.written(self._reception.refusal(at, str(no))))
+        infno = str(head.get("infno") or "")
+        await self._acted(
+            reader, writer, self.misbehaviour.next(infno, at.timestamp()), head, _of_path(asked.path)
+        )
+
+    async def _acted(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act, head: Any, path_infno: str
+    ) -> None:
+        if act.kind in UNDONE:
+            return await self._undone(reader, writer, act, head)
+        if act.kind == "delayed":
+            await asyncio.sleep(act.seconds)
+        answer = self._reception.answer(head, path_infno, self.now(), act.blind or ALL)
+        if act.kind == "repeat":
+            answer = self._reception.answer(head, path_infno, self.now())
+        if act.kind == "null":
+            answer["output"] = None
+        await wire.say_as(reader, writer, act, envelope.written(answer))
+
+    async def _undone(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act, head: Any
+    ) -> None:
+        if act.kind == "lose":
+            raise ConnectionAbortedError("told to lose it")
+        if act.kind == "deaf":
+            return await wire.silence(reader)
+        if act.kind == "status":
+            return await wire.say(writer, b"", status=int(act.code or 503))
+        text, code = act.text or "系统忙,请稍后再试", "-1"
+        if act.kind == "expired":
+            self.expire(str(head.get("opter") or ""))
+            text = sessions.OVER
+        elif act.kind == "code":
+            code = act.code
+        await wire.say(writer, envelope.written(self._reception.refusal(self.now(), text, code)))
+
+
+def _of_path(path: str) -> str:
+    """The transaction that an address names; '' where it names none."""
+    last = path.rstrip("/").rpartition("/")[2]
+    return last if _INFNO.fullmatch(last) else ""

@@ -1,0 +1,47 @@
+"""What differs between centres: each setting is something that two provinces do differently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploy.sandbox.centre.transports import Open, Transport
+
+HOSPITAL = "H99999900001"
+PHARMACY = "P99999900001"
+AREA = "999900"  # no area of China has it
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """A 定点医药机构. `level` is '1', '2' or '3' (一级, 二级, 三级); a pharmacy has ''."""
+
+    code: str
+    name: str
+    level: str
+    admvs: str = AREA
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    institutions: tuple[Institution, ...] = (
+        Institution(HOSPITAL, "示例医院", "3"),
+        Institution(PHARMACY, "示例药店", ""),
+    )
+    transport: Transport = field(default_factory=Open)
+    recer_sys_code: str = ""  # '' takes any word
+    infcode_as_text: bool = False
+    sign_in_required: bool = True
+    insured_place_required: bool = True  # insuplc_admdvs where the input has a psn_no
+    fund_includes_account: bool = False  # fund_pay_sumamt with acct_pay inside
+    family_inside_account: bool = True  # acct_mulaid_pay inside acct_pay, or beside it
+    discharge_first: bool = True  # 2304 wants 2402; else 2402 wants 2304
+    refund_flag_required: bool = False  # 3201 wants refd_setl_flag
+    input_nodes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # {"2207": "mdtrtinfo"}: another name of `data`
+    renamed: Mapping[str, str] = field(
+        default_factory=dict
+    )  # fields of answers: {"psn_part_amt": "psn_part_am"}
+    catalogue_rows: Mapping[str, int] = field(default_factory=dict)  # {"1301": 1_000_000}; else 50 a version
+    order_status: Mapping[str, str] = field(default_factory=dict)  # mobile payment: {"paid": "6"}
