@@ -280,6 +280,7 @@ def main() -> None:
     """Entry point of the command."""
     from router.commands.destinations import app as destinations
     from router.commands.docs import app as docs
+    from router.commands.insurance import app as insurance
     from router.commands.log import app as log
     from router.commands.maps import app as maps
     from router.commands.messages import app as messages
@@ -289,6 +290,7 @@ def main() -> None:
     app.add_typer(maps, name="map")
     app.add_typer(messages, name="messages")
     app.add_typer(log, name="log")
+    app.add_typer(insurance, name="insurance")
     app.add_typer(docs, name="docs")
     app.add_typer(wsdl, name="wsdl")
     try:

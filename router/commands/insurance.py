@@ -1,0 +1,10 @@
+"""`jingluo insurance`: the medical insurance platform (医保) on a terminal. Each part has a file of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from router.commands.insurance_files import catalogue
+
+app = typer.Typer(help="The medical insurance platform. 医保平台", no_args_is_help=True)
+app.add_typer(catalogue, name="catalogue")
