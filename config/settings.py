@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from config.alert_settings import AlertSettings
 from config.environment import laid_over
 from config.errors import ConfigError, Finding, JingluoError, Problem
+from config.insurance_settings import InsurancePlace, InsuranceSettings
 from config.models import old_names, problems_of, successor
 from config.replay_settings import ReplaySettings
 from config.secrets import NoSecret, Secret, Secrets, inline_secrets
@@ -139,6 +140,7 @@ class SettingsText(_Part):
     )
     var: str = Field(default="var", description="folder of what the engine writes, relative to the site")
     journal: JournalSettings = JournalSettings()
+    insurance: InsuranceSettings = InsuranceSettings()
     blobs: BlobSettings = BlobSettings()
     replay: ReplaySettings = ReplaySettings()
     alerts: AlertSettings = Field(
@@ -172,6 +174,7 @@ class Settings(_Part):
     database: Secret
     database_tls: Identity | None
     journal: JournalSettings
+    insurance: InsurancePlace
     blobs: BlobSettings
     replay: ReplaySettings
     alerts: AlertSettings
@@ -226,6 +229,7 @@ def load_settings(site: Path | None = None, env: Mapping[str, str] = os.environ)
         journal=_with_keys(text.journal, "journal", document, secrets)
         if "journal" in text.roles
         else JournalSettings(keep=text.journal.keep),
+        insurance=_insurance(text, base, var, document, secrets),
         blobs=_blobs(text.blobs, base, var, document, secrets),
         replay=text.replay,
         alerts=text.alerts,
@@ -327,6 +331,26 @@ def _with_keys(said: K, section: str, document: Document, secrets: Secrets) -> K
     )
     key = _filled(said.key, (section, "key"), document, secrets)
     return said.model_copy(update={"key": key, "old_keys": old_keys})
+
+
+def _insurance(
+    text: SettingsText, base: Path, var: Path, document: Document, secrets: Secrets
+) -> InsurancePlace:
+    """Every role may talk with a centre. One that has no secret of the database's runs without: it is said on use."""
+    tls = _Tls(base, document, secrets)
+    try:
+        database = _database(_filled(text.database, ("database",), document, secrets), base, var)
+        said = _with_keys(text.journal, "journal", document, secrets)
+        secured = tls.ready(text.database_tls, ("database_tls",)) if text.database_tls is not None else None
+    except ConfigError:
+        return InsurancePlace(keep=text.insurance.keep)
+    return InsurancePlace(
+        keep=text.insurance.keep,
+        database=Secret("") if tls.problems else database,
+        database_tls=secured,
+        key=said.key,
+        old_keys=said.old_keys,
+    )
 
 
 def _blobs(said: BlobSettings, site: Path, var: Path, document: Document, secrets: Secrets) -> BlobSettings:

@@ -16,6 +16,7 @@ import structlog
 from channels.model import Channel
 from config import registry
 from endpoints.base import Alone, Deliver, Ground, Source, Spool, Turn, Web
+from endpoints.insurance.records import Records
 from router.work import CannotWork, why
 from schemas.message import Message, Reply
 
@@ -70,6 +71,7 @@ class Doors:
         spool: Callable[[], Spool] | None = None,
         results: Callable[[str, str, str, float], Awaitable[Reply | None]] | None = None,
         turn: Callable[[str], Turn] | None = None,
+        insurance: Records | None = None,
     ) -> None:
         """`results`: channel, caller, message's id, and how long to wait for more than `pending` (seconds)."""
         self._web = web
@@ -78,6 +80,7 @@ class Doors:
         self._spool = spool
         self._results = results
         self._turn = turn
+        self._insurance = insurance
         self._paused: set[str] = set()
         self._changing = asyncio.Lock()
         self._doors = {channel.name: self._door(channel, deliver) for channel, deliver in ways_in}
@@ -212,6 +215,7 @@ class Doors:
             results=partial(self._results, channel.name) if self._results and channel.asks else None,
             described=channel.described,
             turn=partial(self._turn, channel.name) if self._turn else Alone,
+            insurance=self._insurance,
         )
         source = kind(channel.options, ground)
         if channel.name in self._paused:

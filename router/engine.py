@@ -36,7 +36,7 @@ from router.envelope import JOURNAL, Envelope, encode, queues_of
 from router.gauges import Gauges
 from router.intake import Intake
 from router.journal import Journal
-from router.keeping import Keeping, rules_of
+from router.keeping import InsuranceKeeping, Keeping, rules_of
 from router.metrics import Metrics, Snapshot
 from router.nonces import Nonces
 from router.orders import agreed, begin
@@ -93,6 +93,7 @@ class Engine:
             self._intake,
             lambda: self.pressure.paused,
         )
+        self._insurance = InsuranceKeeping(self.makers.insurance, settings.insurance.keep, now_ms)
         self.nonces = Nonces(self.makers.seen, self.broker, now_ms, alone=settings.broker == "embedded")
         self.admission = Admission(lambda: now_ms() / 1000, self.nonces, self.metrics.caller_refused)
         self.admission.callers = site.callers
@@ -106,9 +107,10 @@ class Engine:
         self.works = {channel.name: self.makers.work(channel) for channel in site.channels}
         taking = site.channels if "intake" in self.roles else ()
         ways_in = [(channel, self.works[channel.name].intake.deliver) for channel in taking]
-        base, makers = str(settings.site), self.makers
-        turn = partial(TurnQueue, self.broker)
-        self.doors = Doors(ways_in, self.web, base, now_ms, makers.blobs.spool, makers.results.wait, turn)
+        base, makers, turn = str(settings.site), self.makers, partial(TurnQueue, self.broker)
+        self.doors = Doors(
+            ways_in, self.web, base, now_ms, makers.blobs.spool, makers.results.wait, turn, makers.insurance
+        )
         self.unattended: dict[str, int] = {}  # queues that no channel has any more: what waits there
         self._held_back: set[str] = set()  # the channels whose doors were told to take nothing new
         self.pressure = Pressure(self.fed(site), self._taken)
@@ -204,6 +206,7 @@ class Engine:
                 await self.post(outlet.way).take_over(outlet)
         await self.tidy()
         self.gauges.start()
+        self._insurance.start()
         if self._sweep is not None:
             self._sweep.start()
         if self._conservation is not None:
@@ -256,6 +259,7 @@ class Engine:
         if self._conservation is not None:
             await self._step("conservation", self._conservation.stop())
         await self._step("keeping", self._keeping.stop())
+        await self._step("insurance", self._insurance.stop())
         if self._journal is not None:
             await self._step("journal", self._journal.stop())
         await self._step("scribe", self.scribe.stop())

@@ -1,13 +1,15 @@
-"""The hourly job that drops what is over: the process that writes the rows does it, between two batches."""
+"""The hourly jobs that drop what is over: of the journal's rows, the process that writes them, between two batches."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from channels.model import Channel
 from config.settings import Settings
 from router.chore import Chore
 from router.store import Keep, Rules, StoreError
+from router.store.insurance_records import InsuranceRecords
 
 EVERY_S = 3600.0
 _FIRST_S = 60.0  # a start has other things to do
@@ -41,3 +43,21 @@ class Keeping(Chore):
         except StoreError as error:
             if error.code != "JL-J003":  # nothing was ever written
                 raise
+
+
+class InsuranceKeeping(Chore):
+    """Once an hour, in a process that talked with an insurance centre; `stop` closes what is remembered of it."""
+
+    def __init__(self, records: InsuranceRecords, keep_s: float, now_ms: Callable[[], int]) -> None:
+        super().__init__("insurance", self._once, _FIRST_S, EVERY_S)
+        self._records = records
+        self._keep_ms = int(keep_s * 1000)
+        self._now_ms = now_ms
+
+    async def stop(self) -> None:
+        await super().stop()
+        await asyncio.to_thread(self._records.close)
+
+    async def _once(self) -> None:
+        if self._records.used:
+            await self._records.forget(self._now_ms() - self._keep_ms)

@@ -34,6 +34,7 @@ from router.recorder import Recorder
 from router.replies import Replies
 from router.resends import Resends
 from router.results import Results
+from router.store.insurance_records import open_insurance
 from router.suspects import Suspects
 
 Tries = Callable[[str, str], tuple[int, int]]
@@ -123,6 +124,7 @@ class Makers:
         self._tries = tries
         self._now_ms = now_ms
         self._full = full
+        self.insurance = open_insurance(settings, now_ms)
 
     async def remember(self) -> None:
         """From now on resends are known. Raises sqlite3.Error where the file cannot be used, and BrokerDown."""
@@ -161,6 +163,7 @@ class Makers:
             now=lambda: self._now_ms() / 1000,
             hand_over=self._hand_over,
             writes=branch.writes,
+            insurance=self.insurance,
         )
         destination = kind(branch.options, ground)
         handling = Handling(

@@ -1,0 +1,257 @@
+"""The database of the insurance records: opened at first use, one writer a process, many changes to a commit.
+
+On SQLite it is a file of its own beside the journal's, so that no writer of the journal keeps a payment waiting; a
+commit is on disk when it returns (synchronous FULL). On PostgreSQL its tables lie in the site's database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine, event, inspect, make_url, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from config.crypto import KEY_BYTES, KeyTrouble, SiteKeys, key_id
+from config.errors import Unreachable
+from config.private import make_file, make_folder
+from config.tls import Identity, libpq_options
+from router.store.insurance_rows import Key
+from router.store.insurance_tables import SCHEMA_VERSION, data_key, records, schema_version
+
+T = TypeVar("T")
+Change = Callable[[Connection, Key], Any]
+
+_AT_ONCE = 200  # changes in a commit
+_TRIES = 3  # of a commit that another process was in the way of
+_PAGES = 8  # readers at once
+_SQLITE = {"timeout": 10.0}  # seconds to wait for another writer
+_POSTGRESQL = {
+    "application_name": "jingluo",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
+class InsuranceDatabase:
+    """`url` is the journal's address, '' where this process was given none. Touches nothing before the first use."""
+
+    def __init__(self, url: str, keys: Callable[[], SiteKeys], tls: Identity | None = None) -> None:
+        """`keys` may raise KeyTrouble: it is asked at the first use."""
+        self._url, self._keys, self._tls = url, keys, tls
+        self._opening = threading.Lock()
+        self._opened: tuple[Any, Key] | None = None
+        self._writer: ThreadPoolExecutor | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._next: list[tuple[Change, asyncio.Future[Any]]] = []
+        self._writing = False
+
+    async def write(self, change: Change) -> Any:
+        """What `change` gives, once it is durable. It is done with others in one transaction, and may be done twice:
+        the first time is then undone. Raises Unreachable (JL-E850, JL-E851, JL-E852)."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        self._next.append((change, done))
+        if not self._writing:
+            self._writing = True
+            self._hand_over(loop)
+        # Who is cancelled leaves the commit alone: what it has become of is found in the rows.
+        return await asyncio.shield(done)
+
+    async def read(self, look: Callable[[Connection, Key], T]) -> T:
+        """Raises Unreachable as `write` does."""
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(_PAGES, "insurance-read")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._looked, look)
+
+    def rekey(self) -> int:
+        """Wraps the data key by the site's current key. Blocking. Returns 1 where an older one had wrapped it."""
+        engine, _ = self._open()
+        keys = self._keys()
+        with engine.begin() as connection:
+            wrapped = bytes(connection.execute(select(data_key.c.wrapped)).scalar_one())
+            if key_id(wrapped) == keys.id:
+                return 0
+            connection.execute(update(data_key).values(wrapped=keys.wrap(keys.unwrap(wrapped))))
+        return 1
+
+    @property
+    def used(self) -> bool:
+        return self._opened is not None
+
+    def close(self) -> None:
+        """Waits for what is being written."""
+        for pool in (self._writer, self._readers):
+            if pool is not None:
+                pool.shutdown()
+        self._writer = self._readers = None
+        if self._opened is not None:
+            self._opened[0].dispose()
+            self._opened = None
+
+    def insert(self, table: Any) -> Any:
+        """One that can say `on_conflict_do_nothing`."""
+        made = postgresql.insert if self._url.startswith("postgres") else sqlite.insert
+        return made(table)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What was gathered while the last commit was under way is the next one."""
+        batch, self._next = self._next[:_AT_ONCE], self._next[_AT_ONCE:]
+        if not batch:
+            self._writing = False
+            return
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "insurance-write")
+
+        def written(future: asyncio.Future[list[Any]]) -> None:
+            for at, (_, done) in enumerate(batch):
+                if done.done():
+                    continue
+                if (error := future.exception()) is not None:
+                    _fail(done, error)
+                elif isinstance(result := future.result()[at], Exception):
+                    _fail(done, result)
+                else:
+                    done.set_result(result)
+            self._hand_over(loop)
+
+        asked = loop.run_in_executor(self._writer, self._write, [change for change, _ in batch])
+        asked.add_done_callback(written)
+
+    def _write(self, changes: list[Change]) -> list[Any]:
+        engine, key = self._open()
+        for left in reversed(range(_TRIES)):
+            try:
+                with engine.begin() as connection:
+                    return [_done(change, connection, key) for change in changes]
+            except SQLAlchemyError as error:
+                if not left or not _in_the_way(error):
+                    raise self._down(error) from error
+        raise AssertionError
+
+    def _looked(self, look: Callable[[Connection, Key], T]) -> T:
+        engine, key = self._open()
+        try:
+            with engine.connect() as connection:
+                return look(connection, key)
+        except SQLAlchemyError as error:
+            raise self._down(error) from error
+
+    def _open(self) -> tuple[Any, Key]:
+        with self._opening:
+            if self._opened is None:
+                if not self._url:
+                    text = (
+                        "this process was given no database (`database`) for what it asks an insurance centre"
+                    )
+                    raise Unreachable("JL-E852", text)
+                self._opened = self._begun()
+            return self._opened
+
+    def _begun(self) -> tuple[Any, Key]:
+        engine = None
+        try:
+            engine = self._engine()
+            return engine, _prepared(engine, self._keys())
+        except (SQLAlchemyError, KeyTrouble, Unreachable) as error:
+            if engine is not None:
+                engine.dispose()
+            if isinstance(error, KeyTrouble):
+                text = f"the insurance records do not open: {error.text}"
+                raise Unreachable("JL-E851", text) from error
+            raise (error if isinstance(error, Unreachable) else self._down(error)) from error
+
+    def _engine(self) -> Any:
+        url = make_url(self._url)
+        if url.get_backend_name() == "postgresql":
+            secure = libpq_options(self._tls) if self._tls is not None else {}
+            url = url.set(drivername="postgresql+psycopg").difference_update_query(secure)
+            said = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+            return create_engine(url, connect_args=said | secure, pool_pre_ping=True)
+        file = insurance_file(Path(url.database or ""))
+        make_folder(file.parent)
+        make_file(file)
+        said = {name: value for name, value in _SQLITE.items() if name not in url.query}
+        engine = create_engine(url.set(database=str(file)), connect_args=said)
+        event.listen(engine, "connect", _sqlite_manners)
+        return engine
+
+    def _down(self, error: Exception) -> Unreachable:
+        """Its first line names no row's values."""
+        if isinstance(error, ArgumentError):
+            return Unreachable("JL-E852", "the database's address is no URL")
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        return Unreachable(
+            "JL-E850", f"the insurance records' database: {type(cause).__name__}: {first[:200]}"
+        )
+
+
+def _done(change: Change, connection: Connection, key: Key) -> Any:
+    """What it gives. One that raises before it has written anything fails alone."""
+    try:
+        return change(connection, key)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        return error
+
+
+def _fail(done: asyncio.Future[Any], error: BaseException) -> None:
+    done.set_exception(error)
+    done.exception()  # who asked may be gone
+
+
+def insurance_file(journal: Path) -> Path:
+    """Of SQLite: beside the journal's file."""
+    return journal.with_name(f"{journal.stem}.insurance.db")
+
+
+def _prepared(engine: Any, keys: SiteKeys) -> Key:
+    """The tables, made where they are not there yet, and their key. Raises KeyTrouble and Unreachable."""
+    for first in (True, False):
+        try:
+            with engine.begin() as connection:
+                return _made(connection, keys)
+        except DBAPIError:
+            if not first:  # another process was perhaps making the same at the same moment
+                raise
+    raise AssertionError
+
+
+def _made(connection: Connection, keys: SiteKeys) -> Key:
+    if not inspect(connection).has_table(schema_version.name):
+        records.create_all(connection)
+        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+    found = connection.execute(select(schema_version.c.version)).scalar()
+    if found is not None and found != SCHEMA_VERSION:
+        text = f"the insurance records are of version {found}; this engine knows {SCHEMA_VERSION}"
+        raise Unreachable("JL-E851", text)
+    wrapped = connection.execute(select(data_key.c.wrapped)).scalar()
+    if wrapped is None:
+        wrapped = keys.wrap(secrets.token_bytes(KEY_BYTES))
+        connection.execute(data_key.insert().values(id=1, wrapped=wrapped))
+    return Key(keys.unwrap(bytes(wrapped)))
+
+
+def _in_the_way(error: SQLAlchemyError) -> bool:
+    """Deadlock, or a file that another process had: PostgreSQL's class 40, SQLite's BUSY."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    state = getattr(cause, "sqlstate", "") or ""
+    return state.startswith("40") or "locked" in str(cause)
+
+
+def _sqlite_manners(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()

@@ -1,0 +1,77 @@
+"""Tables of the engine's talk with insurance centres (医保): the site's own, beside the journal's.
+
+In the clear stands what lists are made by: msgid, infno, times, states. Sealed is what may speak of a patient: what
+went over the wire, the centre's words, and the values that an exchange is found by, which are blind in their index.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+SCHEMA_VERSION = 1
+
+# Compared byte by byte on every database.
+_Key = Text().with_variant(Text(collation="C"), "postgresql")
+
+records = MetaData()
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, _Key, nullable=False)
+
+
+schema_version = Table("insurance_version", records, Column("version", Integer, primary_key=True))
+
+# One data key, wrapped by the site's key. Without it no row opens and no patient is found.
+data_key = Table(
+    "insurance_key",
+    records,
+    Column("id", Integer, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+exchange = Table(
+    "insurance_exchange",
+    records,
+    Column("msgid", _Key, primary_key=True),
+    _text("system"),  # whose: fixmedins_code, or appId
+    _text("infno"),
+    _text("key"),
+    Column("at_ms", BigInteger, nullable=False),
+    _text("opter"),
+    _text("state"),
+    _text("infcode"),
+    Column("ended_ms", BigInteger, nullable=False),  # 0 until then
+    _text("reversed_by"),
+    Column("facts", LargeBinary, nullable=False),  # sealed: links and the centre's words
+    Column("request", LargeBinary, nullable=False),  # sealed
+    Column("answer", LargeBinary, nullable=False),  # sealed
+    Index("insurance_exchange_key", "system", "key"),
+    Index("insurance_exchange_at", "at_ms"),
+    Index("insurance_exchange_ended", "system", "ended_ms"),
+    Index(
+        "insurance_exchange_open",
+        "at_ms",
+        sqlite_where=text("state IN ('sent', 'UNKNOWN', 'PROCESSING')"),
+        postgresql_where=text("state IN ('sent', 'UNKNOWN', 'PROCESSING')"),
+    ),
+)
+
+# HMAC-SM3 of name and value, 64 bits of it: found by who has the key, told to nobody else.
+link = Table(
+    "insurance_link",
+    records,
+    Column("tag", BigInteger, primary_key=True),
+    Column("msgid", _Key, primary_key=True),
+    Index("insurance_link_msgid", "msgid"),
+)
+
+sign_in = Table(
+    "insurance_sign_in",
+    records,
+    Column("system", _Key, primary_key=True),
+    Column("opter", _Key, primary_key=True),
+    Column("device", _Key, primary_key=True),
+    Column("day", _Key, primary_key=True),  # yyyy-MM-dd, China's
+    _text("sign_no"),
+)
