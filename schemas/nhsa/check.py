@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from schemas.nhsa.model import Field, Node, Transaction
-from schemas.nhsa.profile import Profile, profile
+from schemas.nhsa.overlay import Profile, Side
+from schemas.nhsa.profile import national
 from schemas.nhsa.rules import Rule, rule_of
 from schemas.validation.base import MANY, MAX_FAULTS, MISSING, TYPE, UNKNOWN, Fault
 from schemas.validation.words import pointer
@@ -54,15 +55,21 @@ class _Shape:
         self.shapes: dict[str, _Shape] = {}
         self.rules: dict[str, Rule] = {}
         self.demanded: list[_Spelled] = []
+        self.needed: list[_Spelled] = []  # of them, in what a centre says
+        self.ambiguous: list[_Spelled] = []
         self.open = False
         self._meant: dict[str, _Spelled | None] = {}
 
-    def add(self, spelled: _Spelled, demanded: bool) -> None:
+    def add(self, spelled: _Spelled) -> None:
         for spelling in spelled.spellings:
             self.fields.setdefault(spelling, spelled)
             self.rules.setdefault(spelling, spelled.rule)
-        if demanded:
+        if spelled.field.required and not spelled.field.status:
             self.demanded.append(spelled)
+            if _needed(spelled.field):
+                self.needed.append(spelled)
+        if len(spelled.spellings) > 1:
+            self.ambiguous.append(spelled)
 
     def put(self, shape: _Shape) -> None:
         for spelling in (shape.name, shape.wire):
@@ -88,10 +95,10 @@ class Checker:
     """Of one transaction in one province."""
 
     def __init__(self, transaction: Transaction, profile: Profile) -> None:
-        self.transaction = transaction
+        self.transaction = profile.applied(transaction)
         self.profile = profile
-        self._in = _compiled(transaction, profile, "in", transaction.input)
-        self._out = _compiled(transaction, profile, "out", transaction.output)
+        self._in = _compiled(self.transaction, profile, "in", self.transaction.input)
+        self._out = _compiled(self.transaction, profile, "out", self.transaction.output)
 
     def request(self, tree: Any) -> list[Fault]:
         """Of an `input`, in our names or the province's. Every fault, at most MAX_FAULTS; none lets it leave."""
@@ -105,13 +112,19 @@ class Checker:
         _look(self._out, {} if tree is None else tree, (), faults)
         return faults[:MAX_FAULTS]
 
-    def normalized(self, tree: Any) -> Any:
-        """A new tree as the wire wants it. What the tables do not know is passed as it is."""
-        return _written(self._in, tree)
+    def notice(self, tree: Any) -> list[Fault]:
+        """As `response`, of the `input` of a transaction that the centre calls."""
+        faults: list[Fault] = []
+        _look(self._in, {} if tree is None else tree, (), faults)
+        return faults[:MAX_FAULTS]
 
-    def canonical(self, tree: Any) -> Any:
-        """An output in our names, whatever the province calls them."""
-        return _renamed(self._out, tree)
+    def normalized(self, tree: Any, side: Side = "in") -> Any:
+        """A new tree as the wire wants it. What the tables do not know is passed as it is."""
+        return _written(self._in if side == "in" else self._out, tree)
+
+    def canonical(self, tree: Any, side: Side = "out") -> Any:
+        """A new tree in our names, whatever the province calls them; values stay as they are."""
+        return _renamed(self._in if side == "in" else self._out, tree)
 
     def _check(self, shape: _Shape, value: Any, at: tuple[str | int, ...], faults: list[Fault]) -> None:
         if shape.many:
@@ -143,6 +156,14 @@ class Checker:
             if value.get(spelled.field.name) in (None, "") and not _present(value, spelled):
                 path = pointer((*at, spelled.wire))
                 faults.append(Fault(path, f"{_words(spelled)}: is required 必填", MISSING))
+        for spelled in shape.ambiguous:
+            given = [name for name in spelled.spellings if name in value]
+            if len(given) > 1:
+                faults.append(
+                    Fault(
+                        pointer((*at, given[1])), f"{_words(spelled)}: stands twice 重复 ({given[0]})", MANY
+                    )
+                )
         if shape.shapes or strange:
             self._below(shape, value, strange, at, faults)
 
@@ -169,10 +190,10 @@ class Checker:
 
 @lru_cache(maxsize=1024)
 def checker(transaction: Transaction, of: Profile | None = None) -> Checker:
-    return Checker(transaction, of or profile("national"))
+    return Checker(transaction, of or national())
 
 
-def _compiled(transaction: Transaction, profile: Profile, side: str, nodes: tuple[Node, ...]) -> _Shape:
+def _compiled(transaction: Transaction, profile: Profile, side: Side, nodes: tuple[Node, ...]) -> _Shape:
     """Nodes stand after those that they are in, so that each finds its parent."""
     root = _Shape(next((node for node in nodes if not node.name), Node("", False, ())), "")
     shapes = {"": root}
@@ -182,9 +203,9 @@ def _compiled(transaction: Transaction, profile: Profile, side: str, nodes: tupl
             parent = node.name.rpartition(".")[0]
             shape = _Shape(node, profile.node_name(transaction.name, side, node.name).rpartition(".")[2])
         for field in node.fields:
-            wire = profile.field_name(transaction.name, field.name)
+            wire = profile.field_name(transaction.name, side, field.name)
             rule = rule_of(field, profile.allowed(field.codes))
-            shape.add(_Spelled(field, wire, rule), _demanded(field, side))
+            shape.add(_Spelled(field, wire, rule))
         if node.name:
             shapes[node.name] = shape
             shapes[parent].put(shape)
@@ -193,12 +214,9 @@ def _compiled(transaction: Transaction, profile: Profile, side: str, nodes: tupl
     return root
 
 
-def _demanded(field: Field, side: str) -> bool:
-    """Of an answer only what is needed: tables that differ on what is required would make noise of every one."""
-    if not field.required or field.status:
-        return False
-    amount = field.type == "number" and field.decimals == 2 and not field.guessed
-    return side == "in" or amount or field.name in _NEEDED
+def _needed(field: Field) -> bool:
+    """Tables differ on what is required: a warning of every field that one of them wants would be noise."""
+    return field.name in _NEEDED or (field.type == "number" and field.decimals == 2 and not field.guessed)
 
 
 def _present(value: Mapping[str, Any], spelled: _Spelled) -> bool:
@@ -225,7 +243,7 @@ def _look(shape: _Shape, value: Any, at: tuple[str | int, ...], faults: list[Fau
             if shape.required or item is not None:
                 faults.append(Fault(pointer(where), f"{_titled(where)}: must be an object 应为对象", TYPE))
             continue
-        for spelled in shape.demanded:
+        for spelled in shape.needed:
             given = next((item[name] for name in spelled.spellings if item.get(name) not in (None, "")), None)
             problem = ("is missing 缺失", MISSING) if given is None else spelled.rule(given)
             if problem is not None and problem[1] in (MISSING, TYPE):
@@ -277,7 +295,8 @@ def _renamed(shape: _Shape, value: Any) -> Any:
     for name, one in value.items():
         spelled, under = shape.fields.get(name), shape.shapes.get(name)
         if spelled is not None:
-            made[spelled.field.name] = one
+            if one not in (None, "") or spelled.field.name not in made:  # where it stands in two spellings
+                made[spelled.field.name] = one
         elif under is not None:
             made[under.name] = _renamed(under, one)
         else:

@@ -33,12 +33,14 @@ _NO_NODE = ("is neither object nor list 应为节点", TYPE)
 
 def rule_of(field: Field, codes: Sequence[str] = ()) -> Rule:
     """`codes` are those that it must be one of; none where its list is a province's own."""
+    if codes and field.type in ("text", "") and not field.guessed:
+        return _coded(codes)
     if field.guessed or not field.type:
         return _anything
     if field.type == "number":
         return _number(field.length, field.decimals)
     if field.type == "text":
-        return _coded(codes) if codes else _text(field.length)
+        return _text(field.length)
     if field.type == "date":
         return _date_or_time if takes_time(field) else _date
     return {"datetime": _time, "flag": _flag, "bytes": _bytes, "node": _node}[field.type]

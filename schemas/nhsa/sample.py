@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from schemas.nhsa.model import Field, Node, Transaction
-from schemas.nhsa.profile import Profile, profile
+from schemas.nhsa.overlay import Profile
+from schemas.nhsa.profile import national
 from schemas.nhsa.rules import takes_time
 
 PSN_NO = "99990000000000000000000001"
@@ -80,8 +81,9 @@ def sample(
 
     A list has one item; where the root is one (the output of 5204) a list comes back.
     """
-    chosen = of or profile("national")
-    nodes = transaction.input if side == "in" else transaction.output
+    chosen = of or national()
+    applied = chosen.applied(transaction)
+    nodes = applied.input if side == "in" else applied.output
     root: dict[str, Any] = {}
     places: dict[str, dict[str, Any]] = {"": root}
     result: Any = root
