@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from deploy.sandbox.centre import Centre
+from deploy.sandbox.centre import Centre, Settings
 from deploy.sandbox.centre.insured import Insured
 from deploy.sandbox.centre.settings import HOSPITAL
 from deploy.sandbox.http import ask
@@ -197,10 +198,8 @@ def bill(patient: Insured, mdtrt_id: str, total: str, **fields: Any) -> Tree:
 
 def agreed(setlinfo: Mapping[str, Any]) -> Tree:
     """The amounts of a preview that its settlement says again."""
-    return {
-        name: setlinfo[name]
-        for name in ("fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt")
-    } | {}
+    names = ("fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt")
+    return {name: str(setlinfo[name]) for name in names}
 
 
 async def visited(hospital: Hospital, number: str = "O1") -> str:
@@ -221,3 +220,80 @@ async def charged(hospital: Hospital, number: str = "O1") -> str:
     ]
     await hospital.done("2204", {"feedetail": lines})
     return mdtrt_id
+
+
+def key(hospital: Hospital, mdtrt_id: str, **fields: str) -> Tree:
+    """The input of what needs a visit and a little more."""
+    return {"data": {"psn_no": hospital.patient.psn_no, "mdtrt_id": mdtrt_id, **fields}}
+
+
+@asynccontextmanager
+async def signed_in(
+    settings: Settings | None = None, person: int = 0, code: str = HOSPITAL
+) -> AsyncIterator[Hospital]:
+    """A hospital at a centre of its own."""
+    centre = Centre(settings=settings)
+    await centre.start()
+    try:
+        made = Hospital(centre, centre.persons[person], code)
+        await made.sign_in()
+        yield made
+    finally:
+        await centre.stop()
+
+
+def admission(patient: Insured, **fields: Any) -> Tree:
+    told = {
+        "psn_no": patient.psn_no,
+        "insutype": patient.insutype,
+        "begntime": "2026-01-05 08:00:00",
+        **certificate(patient),
+        "med_type": "21",
+        "ipt_no": "I1",
+        "atddr_no": "D0001",
+        "chfpdr_name": "示例",
+        "adm_diag_dscr": "阑尾炎",
+        "adm_dept_codg": "D02",
+        "adm_dept_name": "外科",
+        "adm_bed": "01",
+        "dscg_maindiag_code": "K35.900",
+        "dscg_maindiag_name": "急性阑尾炎",
+        **fields,
+    }
+    return {"mdtrtinfo": told, "diseinfo": [diagnosis(psn_no=patient.psn_no)]}
+
+
+def departure(patient: Insured, mdtrt_id: str) -> Tree:
+    told = {
+        "mdtrt_id": mdtrt_id,
+        "psn_no": patient.psn_no,
+        "insutype": patient.insutype,
+        "endtime": "2026-01-09 10:00:00",
+        "dscg_dept_codg": "D02",
+        "dscg_dept_name": "外科",
+        "dscg_way": "1",
+    }
+    return {"dscginfo": told, "diseinfo": [diagnosis(psn_no=patient.psn_no)]}
+
+
+def stay(patient: Insured, mdtrt_id: str, total: str, **fields: Any) -> Tree:
+    """The input of 2303 and 2304."""
+    made = bill(patient, mdtrt_id, total, mid_setl_flag="0", med_type="21", **fields)
+    del made["data"]["chrg_bchno"]
+    return made
+
+
+def purchase(patient: Insured, total: str, lines: list[Tree], **fields: Any) -> Tree:
+    """The input of 2101 and 2102."""
+    told = {
+        "psn_no": patient.psn_no,
+        **certificate(patient),
+        "begntime": "2026-01-05 10:00:00",
+        "medfee_sumamt": total,
+        "invono": "",
+        "insutype": patient.insutype,
+        "acct_used_flag": "1",
+        "med_type": "41",
+        **fields,
+    }
+    return {"druginfo": told, "drugdetail": lines}

@@ -6,23 +6,13 @@ from collections.abc import AsyncIterator
 from decimal import Decimal as D
 
 import pytest
-from centre_parts import Hospital, bill, charged, line, registration, visited
-
-from deploy.sandbox.centre import Centre
+from centre_parts import Hospital, agreed, bill, charged, key, line, registration, signed_in, visited
 
 
 @pytest.fixture
 async def hospital() -> AsyncIterator[Hospital]:
-    centre = Centre()
-    await centre.start()
-    made = Hospital(centre)
-    await made.sign_in()
-    yield made
-    await centre.stop()
-
-
-def _key(hospital: Hospital, mdtrt_id: str, **fields: str) -> dict[str, dict[str, str]]:
-    return {"data": {"psn_no": hospital.patient.psn_no, "mdtrt_id": mdtrt_id, **fields}}
+    async with signed_in() as made:
+        yield made
 
 
 async def test_a_visit_goes_from_registration_to_settlement(hospital: Hospital) -> None:
@@ -40,9 +30,7 @@ async def test_a_visit_goes_from_registration_to_settlement(hospital: Hospital) 
         D("50.00"),
         D("18.90"),
     )
-    same = {k: seen[k] for k in ("fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt")}
-    agreed = {name: str(value) for name, value in same.items()}
-    made = await hospital.done("2207", bill(patient, mdtrt_id, "86.50", **agreed))
+    made = await hospital.done("2207", bill(patient, mdtrt_id, "86.50", **agreed(seen)))
     setl = made["setlinfo"]
     assert {**setl, "setl_id": 0, "setl_time": 0, "medins_setl_id": 0} == {
         **seen,
@@ -55,7 +43,7 @@ async def test_a_visit_goes_from_registration_to_settlement(hospital: Hospital) 
     assert setl["psn_cash_pay"] == 0
     assert books.accounts[patient.psn_no].balance_fen == 200_000 - 6760
     assert [row["fund_payamt"] for row in made["setldetail"]] == [D("18.90")]
-    asked = await hospital.done("5203", _key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
+    asked = await hospital.done("5203", key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
     assert asked["setlinfo"]["psn_pay"] == setl["psn_part_amt"]
     assert asked["setlinfo"]["medins_setl_id"] == setl["medins_setl_id"]
 
@@ -64,11 +52,11 @@ async def test_a_cancel_has_a_record_of_its_own_and_gives_everything_back(hospit
     patient, books = hospital.patient, hospital.centre.books
     mdtrt_id = await charged(hospital)
     setl = (await hospital.done("2207", bill(patient, mdtrt_id, "86.50")))["setlinfo"]
-    back = (await hospital.done("2208", _key(hospital, mdtrt_id, setl_id=setl["setl_id"])))["setlinfo"]
+    back = (await hospital.done("2208", key(hospital, mdtrt_id, setl_id=setl["setl_id"])))["setlinfo"]
     assert back["setl_id"] != setl["setl_id"]
     assert back["medfee_sumamt"] == setl["medfee_sumamt"]
     assert books.accounts[patient.psn_no].balance_fen == 200_000
-    text = await hospital.refused("2208", _key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
+    text = await hospital.refused("2208", key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
     assert "已撤销" in text
     again = (await hospital.done("2207", bill(patient, mdtrt_id, "86.50")))["setlinfo"]
     assert again["act_pay_dedc"] == D("50.00")
@@ -88,12 +76,12 @@ async def test_a_step_out_of_order_is_refused_and_books_nothing(hospital: Hospit
     await hospital.done("2204", {"feedetail": rows[:1]})
     assert "合计金额不一致" in await hospital.refused("2207", bill(patient, mdtrt_id, "1.01"))
     assert "预结算" in await hospital.refused("2207", bill(patient, mdtrt_id, "1.00", inscp_scp_amt="0.99"))
-    cancel = _key(hospital, mdtrt_id, ipt_otp_no="O1")
+    cancel = key(hospital, mdtrt_id, ipt_otp_no="O1")
     assert "存在费用明细" in await hospital.refused("2202", cancel)
     setl = (await hospital.done("2207", bill(patient, mdtrt_id, "1.00")))["setlinfo"]
-    assert "可撤销的费用" in await hospital.refused("2205", _key(hospital, mdtrt_id, chrg_bchno="0000"))
-    await hospital.done("2208", _key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
-    await hospital.done("2205", _key(hospital, mdtrt_id, chrg_bchno="0000"))
+    assert "可撤销的费用" in await hospital.refused("2205", key(hospital, mdtrt_id, chrg_bchno="0000"))
+    await hospital.done("2208", key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
+    await hospital.done("2205", key(hospital, mdtrt_id, chrg_bchno="0000"))
     await hospital.done("2202", cancel)
     assert books.visits[mdtrt_id].state == "void"
     assert "就诊登记" in await hospital.refused("2202", cancel)
@@ -152,7 +140,7 @@ async def test_a_lost_cancel_is_undone_and_the_settlement_holds_again(hospital: 
     mdtrt_id = await charged(hospital)
     setl = (await hospital.done("2207", bill(patient, mdtrt_id, "86.50")))["setlinfo"]
     centre.behave("2208", "mute", times=1)
-    lost = await hospital.unanswered("2208", _key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
+    lost = await hospital.unanswered("2208", key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
     assert centre.books.settlements[setl["setl_id"]].state == "cancelled"
     await hospital.done("2601", {"data": {"psn_no": patient.psn_no, "omsgid": lost, "oinfno": "2208"}})
     assert centre.books.settlements[setl["setl_id"]].state == "valid"

@@ -90,6 +90,9 @@ class Desk:
             raise No("就诊登记信息不属于本机构")
         return found
 
+    def institution(self, code: str) -> Institution:
+        return next(one for one in self.settings.institutions if one.code == code)
+
     def number(self, letter: str) -> str:
         """An id of the centre's own: area, a letter, 13 digits."""
         return f"{self.settings.institutions[0].admvs}{letter}{self.books.next():013d}"

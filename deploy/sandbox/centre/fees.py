@@ -12,14 +12,8 @@ from deploy.sandbox.centre.prices import Price, price_of
 from deploy.sandbox.centre.rules import Line, Setting, fen, split_line
 
 _MOST = 1000  # lines a message
-_NEEDED = (
-    "fee_ocur_time",
-    "medins_list_codg",
-    "bilg_dept_codg",
-    "bilg_dept_name",
-    "bilg_dr_codg",
-    "bilg_dr_name",
-)
+_NEEDED = ("fee_ocur_time", "medins_list_codg")
+_DEPARTMENT = ("bilg_dept_codg", "bilg_dept_name", "bilg_dr_codg", "bilg_dr_name")
 
 
 def book(desk: Desk, call: Call, rows: Sequence[Row], setting: Setting) -> list[dict[str, Any]]:
@@ -30,20 +24,25 @@ def book(desk: Desk, call: Call, rows: Sequence[Row], setting: Setting) -> list[
     for row in rows:
         desk.person(call, row)
         visit = desk.visit(call, row, setting)
-        fee = _fee(desk, visit, row, made)
-        key = (visit.mdtrt_id, fee.feedetl_sn)
-        if key in made or key in desk.books.fees:
-            raise No(f"费用明细流水号[{fee.feedetl_sn}]重复")
-        made[key] = fee
+        add(desk, visit, row, made)
     desk.books.fees |= made
     return [told(fee) for fee in made.values()]
+
+
+def add(desk: Desk, visit: Visit, row: Row, beside: dict[tuple[str, str], Fee]) -> None:
+    """Puts the line beside the others of its message."""
+    fee = _fee(desk, visit, row, beside)
+    key = (visit.mdtrt_id, fee.feedetl_sn)
+    if key in beside or key in desk.books.fees:
+        raise No(f"费用明细流水号[{fee.feedetl_sn}]重复")
+    beside[key] = fee
 
 
 def _fee(desk: Desk, visit: Visit, row: Row, beside: dict[tuple[str, str], Fee]) -> Fee:
     sn = need(row, "feedetl_sn")
     if visit.state == "discharged":
         raise No("该就诊已办理出院,不能上传费用明细")
-    for name in _NEEDED:
+    for name in _NEEDED if visit.setting == "pharmacy" else _NEEDED + _DEPARTMENT:
         need(row, name)
     batch = need(row, "chrg_bchno") if visit.setting == "otp" else ""
     if visit.setting == "otp":

@@ -1,15 +1,17 @@
 """The centre's insured: invented persons, the first seven of one kind each, so that a test can choose.
 
-0 a worker, 1 retired, 2 a civil servant, 3 a resident, 4 a resident with medical aid, 5 a worker insured in another
-place, 6 a worker with a family account and nothing on her own. The rest come as chance has it.
+0 a worker, who is the person of schemas/nhsa/sample.py, 1 retired, 2 a civil servant, 3 a resident, 4 a resident with
+medical aid, 5 a worker insured in another place, 6 a worker with a family account and nothing on her own. The rest
+come as chance has it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from deploy.sandbox.people import People
+from schemas.nhsa.sample import CERTNO
 
 AREA, ELSEWHERE = "999901", "999801"  # insuplc_admdvs: no areas of China
 _FEW = 40
@@ -59,7 +61,7 @@ def insured(seed: int, count: int = _FEW) -> tuple[Insured, ...]:
         place = str(kind.pop("insuplc_admdvs", AREA))
         made.append(
             Insured(
-                psn_no=f"{place}{number + 1:020d}",
+                psn_no=f"999900{number + 1:020d}",
                 psn_name=who.name,
                 gend="1" if who.sex == "M" else "2",
                 brdy=who.born,
@@ -71,4 +73,5 @@ def insured(seed: int, count: int = _FEW) -> tuple[Insured, ...]:
                 **kind,  # type: ignore[arg-type]
             )
         )
+    made[0] = replace(made[0], psn_name="测试患者", gend="1", brdy=date(1980, 1, 1), certno=CERTNO)
     return tuple(made)

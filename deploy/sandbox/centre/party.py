@@ -11,8 +11,12 @@ from typing import Any
 
 from deploy.sandbox.centre import (  # noqa: F401 - each module says what it serves
     envelope,
+    filings,
+    inpatient,
     outpatient,
     persons,
+    pharmacy,
+    queries,
     reversal,
     sessions,
     settled,

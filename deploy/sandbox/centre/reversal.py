@@ -54,9 +54,19 @@ def _cancel(desk: Desk, made: Settlement) -> None:
     fees = [books.fees.get((old.mdtrt_id, sn)) for sn in old.lines]
     if any(fee is None or fee.setl_id for fee in fees):
         raise No("原结算的费用明细已变更,不能冲正")
+    if not _enough(desk, old):
+        raise No("个人账户余额不足,不能冲正")
+    visit = books.visits[old.mdtrt_id]
+    if visit.state == "void":  # a pharmacy's, which the cancel ended
+        books.visits[visit.mdtrt_id] = replace(visit, state="open")
     charge(desk, old)
     books.settlements[old.setl_id] = replace(old, state="valid")
     books.settlements[made.setl_id] = replace(made, state="reversed")
+
+
+def _enough(desk: Desk, old: Settlement) -> bool:
+    account = desk.books.accounts[old.psn_no]
+    return account.balance_fen >= old.split.own_acct and account.family_fen >= old.split.family_acct
 
 
 def _admission(desk: Desk, mdtrt_id: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.sandbox.centre.books import Settlement
 from deploy.sandbox.centre.desk import Call, Desk, No, Output, need, serves
-from deploy.sandbox.centre.telling import detail_rows, setlinfo
+from deploy.sandbox.centre.telling import detail_rows, otherwise, setlinfo
 
 
 @serves("5203")
@@ -24,10 +24,8 @@ def settlement(desk: Desk, call: Call) -> Output:
 
 def _told(desk: Desk, found: Settlement) -> dict[str, Any]:
     visit, person = desk.books.visits[found.mdtrt_id], desk.books.persons[found.psn_no]
-    place = next(i for i in desk.settings.institutions if i.code == found.fixmedins_code)
-    told = setlinfo(desk, found)
-    told["psn_pay"], told["cash_payamt"] = told.pop("psn_part_amt"), told.pop("psn_cash_pay")
-    del told["hosp_part_amt"]
+    place = desk.institution(found.fixmedins_code)
+    told = otherwise(setlinfo(desk, found))
     return {
         **told,
         "insu_optins": person.insuplc_admdvs,

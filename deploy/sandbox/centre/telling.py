@@ -95,6 +95,14 @@ def setlinfo(desk: Desk, made: Settlement) -> dict[str, Any]:
     }
 
 
+def otherwise(told: dict[str, Any]) -> dict[str, Any]:
+    """The same in the words of 5203 and 2103."""
+    told = dict(told)
+    told["psn_pay"], told["cash_payamt"] = told.pop("psn_part_amt"), told.pop("psn_cash_pay")
+    del told["hosp_part_amt"]
+    return told
+
+
 def detail_rows(made: Settlement, with_account: bool) -> list[dict[str, Any]]:
     """A row for each fund that pays, and one for the account where the province counts it among them."""
     split = made.split
