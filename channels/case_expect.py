@@ -164,9 +164,10 @@ class Expected:
         if not isinstance(index, Mapping):
             self._say((*at, "index"), "JL-C012", "index must be a mapping (name: value)")
             return Wanted({})
+        known = self.channel.found_by
         for name in index:
-            if name not in self.channel.index:
-                hint = did_you_mean(nearest(str(name), self.channel.index), sorted(self.channel.index))
+            if name not in known:
+                hint = did_you_mean(nearest(str(name), known), known)
                 what = f"this channel has no index {str(name)!r}"
                 self._say((*at, "index", name), "JL-C085", what, hint, on_key=True)
         facts: dict[str, Any] = {key: str(value) for key, value in spec.items() if key != "index"}

@@ -7,9 +7,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from channels.answers import answered_in, compile_findable, name_problems
 from channels.case_text import compile_cases
 from channels.cases import Case
 from channels.collecting import Collect, compile_collect
@@ -17,7 +19,6 @@ from channels.describe import describe
 from channels.hl7_doubts import doubts, stated_version
 from channels.model import (
     BATCH,
-    RESERVED,
     Branch,
     BranchText,
     Channel,
@@ -52,7 +53,6 @@ from transforms.tables import Table
 T = TypeVar("T")
 
 _DESTINATION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_INDEX = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class _Compiler:
             self._batches(text)
         when = self._when(text.when, ("when",))
         validation = self._validation(text.validate_, self.format, ("validate",))
-        self._names()
+        self.problems += name_problems(text.index, ("index",))
         index = {name: self._read(compile_value, path, ("index", name)) for name, path in text.index.items()}
         order_by = self._read(compile_value, text.order.by, ("order", "by")) if text.order else None
         duplicates = text.duplicates
@@ -232,6 +232,11 @@ class _Compiler:
         if found is not None and sent is not None:
             self._check_paths(found[1].paths(), sent, (*at, "send"))
         self.problems += unmade(found, text, self.workshop.library, at)
+        findable = None
+        if text.index and found is not None:
+            answers = answered_in(found[0], reply_map.source if reply_map else None, sent)
+            read = partial(self._read_in, answers, compile_value)
+            findable = compile_findable(text.index, found[0], answers, read, self.problems, (*at, "index"))
         if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
             return None
         retry = text.retry
@@ -251,6 +256,7 @@ class _Compiler:
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,
             reply_format=reply_map.source if reply_map else None,
+            findable=findable,
         )
 
     def _collect(self, text: BranchText, sent: Format | None, at: At) -> Collect | None:
@@ -357,28 +363,23 @@ class _Compiler:
         return test
 
     def _read(self, compiled: Callable[..., T], spec: Any, at: At) -> T | None:
-        """A condition or an expression; where nobody knows the format, what all formats find wrong is wrong."""
+        """Of the channel's messages: a condition or an expression."""
+        if at not in self.made.absent and getattr(self.format, "name", "") == "hl7v2":
+            self.problems.extend(doubts(spec, at, stated_version(self.text)))
+        return self._read_in(self.format, compiled, spec, at)
+
+    def _read_in(self, format: Format | None, compiled: Callable[..., T], spec: Any, at: At) -> T | None:
+        """Where nobody knows the format, what all formats find wrong is wrong."""
         if at in self.made.absent:
             return None
-        if self.format is not None:
-            if self.format.name == "hl7v2":
-                self.problems.extend(doubts(spec, at, stated_version(self.text)))
-            return compiled(spec, self.format, self, self.problems, at)
+        if format is not None:
+            return compiled(spec, format, self, self.problems, at)
         said: list[list[Problem]] = []
         for name in formats.known():
             said.append([])
             compiled(spec, name, self, said[-1], at)
         self.problems += [problem for problem in said[0] if all(problem in other for other in said)]
         return None
-
-    def _names(self) -> None:
-        for name in self.text.index:
-            if name in RESERVED:
-                what = f"the journal has a column {name!r} of its own"
-                self.problems.append(Problem(("index", name), "JL-C035", what, on_key=True))
-            elif not _INDEX.fullmatch(name):
-                what = f"{name!r} cannot name an index: small letters, digits and _"
-                self.problems.append(Problem(("index", name), "JL-C035", what, on_key=True))
 
     def _digest(self) -> str:
         """Over all that decides what the channel does, and not over its comments and tests."""

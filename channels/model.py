@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from channels.answers import Findable, Read
 from channels.case_schema import TESTS
 from channels.collecting import MAX_COUNT, MAX_WITHIN_S, Collect
 from channels.sending import SendText
@@ -143,6 +144,9 @@ class BranchText(_Text):
     reply_map: str | None = Field(
         default=None, description="the map that makes the sender's reply of the answer"
     )
+    index: dict[str, str] = Field(
+        default={}, description="what the journal finds a message by in the answer: name to expression"
+    )
 
 
 class ChannelText(_Text):
@@ -187,28 +191,12 @@ class ChannelText(_Text):
 BATCH = "batch"
 
 
-# Columns that the journal has of every message.
-RESERVED = (
-    "id",
-    "channel",
-    "state",
-    "kind",
-    "source",
-    "format",
-    "received",
-    "code",
-    "reason",
-    "parent",
-    "body",
-)
-
 # RabbitMQ takes a delivery back that is not acknowledged within 30 minutes: one send must be well below.
 LONGEST_SEND_S = 1200.0
 
 Tree = Any
-# Both take the tree, and the message or envelope that it is of: `$@header.action` is read there.
+# It and `Read` take the tree, and the message or envelope that it is of: `$@header.action` is read there.
 Test = Callable[..., bool]
-Read = Callable[..., str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +243,7 @@ class Branch:
     parallel: int = 8
     reply_map: Callable[[Tree], bytes] | None = None
     reply_format: Any = None  # of that answer: a schemas.base.Format
+    findable: Findable | None = None  # what the journal finds the message by in the answer
 
     @property
     def target(self) -> str:
@@ -307,6 +296,12 @@ class Channel:
     def ways(self) -> tuple[Branch, ...]:
         """The destinations that its messages go to."""
         return tuple(b for b in self.branches if b.name != BATCH) if self.batch else self.branches
+
+    @property
+    def found_by(self) -> list[str]:
+        """The names of what the journal finds its messages by: their own, and those of answers to them."""
+        answers = {name for branch in self.branches if branch.findable for name in branch.findable.reads}
+        return sorted(answers.union(self.index))
 
     def lanes_to(self, destination: str) -> int:
         """How many lanes a destination has; one that collects has one for all keys, so that nobody halves a group."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from channels.answers import RESERVED
 from channels.case_schema import MAP_TESTS
-from channels.model import RESERVED, ChannelText
+from channels.model import ChannelText
 from channels.sending import PATTERN
 from config.callers import ANYBODY, CallersText
 from config.registry import Names, Unknown, destinations, formats, load_plugins, sources
@@ -37,6 +38,7 @@ _PLACES = {
     ("ChannelText", "index"): "index",
     ("BranchText", "when"): "condition",
     ("BranchText", "send"): "destination",
+    ("BranchText", "index"): "index",
     ("OrderText", "by"): "expression",
     ("DuplicatesText", "by"): "expression",
 }

@@ -31,6 +31,7 @@ class Stop:
     validation: Validation | None = None
     split: str = ""  # the path of the items that it is divided into
     collect: Collect | None = None
+    index: tuple[str, ...] = ()  # what the message is found by in the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def _stop(branch: Branch, text: ChannelText) -> Stop:
         validation=branch.validation,
         split=branch.split.text if branch.split else "",
         collect=branch.collect,
+        index=tuple(said.index),
     )
 
 

@@ -217,6 +217,8 @@ def _english_stop(way: Way, stop: Stop) -> str:
     if stop.name == way.reply:
         mapped = f", made by the map {stop.reply_map}" if stop.reply_map else ""
         back = f"; its answer is the reply{mapped}"
+    if stop.index:
+        back += f"; the journal finds the message by {', '.join(stop.index)} of its answer"
     by = "to the" if stop.kind == "channel" else "by"
     return f"- To {stop.name}: {where}{made}{by} {_place(stop, 'en')}{back}."
 
@@ -264,6 +266,8 @@ def _chinese_stop(way: Way, stop: Stop) -> str:
     if stop.name == way.reply:
         mapped = f"，由映射 {stop.reply_map} 转换" if stop.reply_map else ""
         back = f"；其应答即回复{mapped}"
+    if stop.index:
+        back += f"；日志可按应答中的 {'、'.join(stop.index)} 检索"
     by = "交给" if stop.kind == "channel" else "经"
     sent = "" if stop.kind == "channel" else " 发送"
     return f"- 至 {stop.name}：{where}{made}{by} {_place(stop, 'zh')}{sent}{back}。"

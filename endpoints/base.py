@@ -292,6 +292,9 @@ class Destination(Protocol):
     One that also has `heard(message, code, answer, headers) -> Receipt` says for `jingluo test` what `send` would make
     of that answer to this message (`code` '': its yes), and raises as `send` does; `codes` are all that it knows.
 
+    `answers_in` is the format of what its receivers answer, '' where they answer nothing that could be read. Without
+    it answers are read as what was sent.
+
     `send` is called concurrently, at most `parallel` times at once. It returns when the receiver has
     said yes, and raises `Refused` or `Unreachable` (config.errors) otherwise.
     """

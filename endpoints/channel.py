@@ -41,6 +41,7 @@ class ChannelDestination:
     """Hands messages to another channel. It is sent when that channel has it in all of its queues."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    answers_in = ""
     codes = frozenset(("accepted", "refused", "failed"))
     streams = True
 

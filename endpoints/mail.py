@@ -74,6 +74,7 @@ class MailDestination:
     """One connection a message: mails are few. Every try has the same Message-ID, by which a copy is known."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    answers_in = ""
     driver = ("aiosmtplib", "mail")
     streams = False
     codes = frozenset(("250", "450", "451", "452", "550", "552", "554"))

@@ -44,6 +44,7 @@ class WorklistDestination:
     """The last order of an accession number is what counts: sent twice, it is the same."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    answers_in = ""
     driver = ("pydicom", "dicom")
     streams = False
     codes = frozenset(("kept", "cancelled"))

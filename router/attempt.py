@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from channels.model import LONGEST_SEND_S, Branch, Channel
 from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
-from router.envelope import Attempt, BlobRef, Envelope
+from router.envelope import ANSWER_KEPT, Attempt, BlobRef, Envelope
 from router.items import Handed, Items, Letter
 from router.large import APART, Large
 from router.lineage import handed_on
@@ -23,7 +23,7 @@ from schemas.validation.base import Fault, told
 log = structlog.get_logger()
 
 _LONGEST_DELAY_S = 86_400.0  # what a broker's delay can hold
-_ANSWER_KEPT = 65_536  # bytes of a receiver's answer that the journal keeps
+_NOT_FOUND_BY = "its answer cannot be read, so nothing is found by it 应答无法读取，不能据此检索"
 
 
 T = TypeVar("T")
@@ -83,8 +83,9 @@ class Attempter:
         trying = self._try(envelope, number, redelivered, began_ms)
         done = await self.judged(envelope, number, began_ms, trying)
         if isinstance(done, Outcome):
-            return done
-        return self.sent(envelope, number, began_ms, *done, await self._answer(envelope, done[0]))
+            return await self._findable(envelope, done)
+        outcome = self.sent(envelope, number, began_ms, *done, await self._answer(envelope, done[0]))
+        return await self._findable(envelope, outcome)
 
     async def judged(
         self, envelope: Envelope, number: int, began_ms: int, doing: Awaitable[T]
@@ -233,6 +234,27 @@ class Attempter:
         except Exception as error:
             return Answer(error=self._bug(envelope, error))
 
+    async def _findable(self, envelope: Envelope, outcome: Outcome) -> Outcome:
+        """With what the message is found by in the whole answer; also in one that said no for good.
+
+        An answer that cannot be read for it changes nothing else: the record says so.
+        """
+        read, error = self._branch.findable, outcome.error
+        if read is None or outcome.record.outcome == "retry":
+            return outcome
+        said = outcome.receipt.answer if outcome.receipt else getattr(error, "answer", b"") or b""
+        record = outcome.record
+        try:
+            apart = len(said) >= APART
+            found = await asyncio.to_thread(read, said, envelope) if apart else read(said, envelope)
+        except BadMessage as bad:
+            reason = "; ".join(filter(None, (record.reason, f"{_NOT_FOUND_BY} ({bad.code})")))
+            return replace(outcome, record=replace(record, reason=reason))
+        except Exception as bug:
+            self._bug(envelope, bug)
+            return outcome
+        return replace(outcome, record=replace(record, index=found)) if found else outcome
+
     def _reply(self, answer: bytes) -> bytes:
         """Raises BadMessage."""
         assert self._branch.reply_map is not None
@@ -279,7 +301,7 @@ class Attempter:
             outcome=outcome,
             code=receipt.code if receipt else error.code if error else "",
             reason=error.text if error else "",
-            answer=(receipt.answer if receipt else answer)[:_ANSWER_KEPT],
+            answer=(receipt.answer if receipt else answer)[: ANSWER_KEPT + 1],
         )
         return Outcome(record, receipt, body, format, error, delay_s)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 JOURNAL = "jl.journal"
+ANSWER_KEPT = 262_144  # bytes of a receiver's answer that the journal keeps: a bill of 400 lines and more
 ENGINES = (
     "jl.engines"  # nothing is ever in it; every engine that runs consumes from it, and so they are counted
 )
@@ -61,6 +62,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     code: str = ""
     reason: str = ""
     answer: bytes = b""
+    index: dict[str, str] = {}  # what the message is found by besides, of the answer
 
 
 class Attempts(msgspec.Struct, frozen=True, tag="a", array_like=True):

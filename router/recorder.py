@@ -18,6 +18,7 @@ from router.envelope import JOURNAL, Attempt, Attempts, encode
 log = structlog.get_logger()
 
 _BATCH = 200  # attempts in one publish
+_BATCH_BYTES = 4_000_000  # of their answers: RabbitMQ takes messages of up to 16 MB
 _GATHER_S = 0.02  # a publish to the broker costs as much for one outcome as for many
 _TRY_AGAIN_S = 1.0
 
@@ -34,13 +35,15 @@ class Recorder:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._gathered: list[_Outcome] = []
+        self._size = 0  # of their answers
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight: set[asyncio.Future[None]] = set()
 
     def record(self, attempt: Attempt, delivered: Delivered, then: Callable[[], None]) -> None:
         """An outcome is dropped only where its work has gone back to its queue: then it comes again."""
         self._gathered.append(_Outcome(attempt, delivered, then))
-        if len(self._gathered) >= _BATCH:
+        self._size += len(attempt.answer)
+        if len(self._gathered) >= _BATCH or self._size >= _BATCH_BYTES:
             self._publish()
         else:
             self._soon(_GATHER_S)
@@ -59,9 +62,13 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._gathered:
-            return
-        batch, self._gathered = self._gathered, []
+        gathered, self._gathered, self._size = self._gathered, [], 0
+        while gathered:
+            count = _fitting(gathered)
+            batch, gathered = gathered[:count], gathered[count:]
+            self._publish_batch(batch)
+
+    def _publish_batch(self, batch: list[_Outcome]) -> None:
         body = encode(Attempts(tuple(outcome.attempt for outcome in batch)))
         published = self._broker.publish((JOURNAL,), body)
         self._in_flight.add(published)
@@ -79,3 +86,13 @@ class Recorder:
         if ours:
             self._gathered = ours + self._gathered
             self._soon(_TRY_AGAIN_S)
+
+
+def _fitting(gathered: list[_Outcome]) -> int:
+    """How many go in one publish: one at least. Those whose publish failed may have come back all at once."""
+    size = 0
+    for number, outcome in enumerate(gathered[:_BATCH]):
+        size += len(outcome.attempt.answer)
+        if size > _BATCH_BYTES and number:
+            return number
+    return min(len(gathered), _BATCH)

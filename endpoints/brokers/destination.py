@@ -29,6 +29,7 @@ class Publishing(ABC, Generic[L]):
     lost: ClassVar[str]
     streams: ClassVar[bool] = False
     codes: ClassVar[frozenset[str]] = frozenset(("sent",))
+    answers_in: ClassVar[str] = ""
 
     def __init__(self, options: Any, ground: Ground) -> None:
         self.options = options

@@ -48,6 +48,7 @@ class FhirDestination:
     """Sends each message as one request, always with the same `Idempotency-Key`: the message's id."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    answers_in = "fhir"
     codes = frozenset(map(str, range(200, 600)))
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:

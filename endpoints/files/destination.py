@@ -22,6 +22,7 @@ class FolderDestination:
     """Writes each message to a file of its own. With the id in its name, the same message is the same file again."""
 
     Options: ClassVar[type[AnyOptions]] = DestinationOptions
+    answers_in = ""
     codes = frozenset(("written", "full", "exists"))
 
     def __init__(self, options: Any, ground: Ground) -> None:

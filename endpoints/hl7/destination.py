@@ -22,6 +22,7 @@ class MllpDestination(WireDestination):
     """Sends over a few connections that stay open, one message at a time on each."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    answers_in = "hl7v2"
     codes = CODES
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:

@@ -18,6 +18,7 @@ class DicomDestination:
     """A second copy is known by its SOP Instance UID, which is the file's."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    answers_in = ""
     driver = ("pynetdicom", "dicom")
     streams = False
     codes = CODES

@@ -34,6 +34,7 @@ class DatabaseDestination:
     """Runs the statement once for each object, and answers with what came out."""
 
     Options: ClassVar[type[Options]] = DestinationOptions
+    answers_in = "json"
     codes = frozenset(("done", "refused", "wrong", "again", "gone", "lost"))
 
     def __init__(self, options: DestinationOptions, ground: Ground) -> None:

@@ -77,7 +77,7 @@ def _facts(case: Case, played: Played) -> Iterator[tuple[str, Any, Any]]:
     if case.journal is not None:
         envelope = played.envelope
         got = {name: getattr(envelope, name) for name in ("state", "kind", "code", "parent")}
-        got |= {key: envelope.index.get(key[6:]) for key in case.journal.facts if key.startswith("index.")}
+        got |= {key: played.index.get(key[6:]) for key in case.journal.facts if key.startswith("index.")}
         explained = (
             f"{envelope.state} ({envelope.code} {envelope.reason})" if envelope.reason else envelope.state
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from channels.cases import MAX_TRIES, SILENCE, UNREACHABLE, Answer, World
@@ -36,6 +37,7 @@ class Way:
     reason: str = ""
     body: bytes | None = None
     handed: list[Handed] = field(default_factory=list)
+    found_by: Mapping[str, str] = field(default_factory=dict)  # in the answer
 
 
 @dataclass(slots=True)
@@ -60,6 +62,13 @@ class Played:
     envelope: Envelope  # what the journal has of it
     ways: dict[str, Way]
     order: str | None
+
+    @property
+    def index(self) -> dict[str, str]:
+        """What the journal finds it by: in the answers, and in the message itself."""
+        return {
+            name: value for way in self.ways.values() for name, value in way.found_by.items()
+        } | self.envelope.index
 
 
 @dataclass(slots=True)

@@ -242,7 +242,7 @@ class _Scene:
         record = outcome.record
         state = state_of(branch, outcome)
         handed = _numbered(self.handed, outcome.letters)
-        return Way(state, number, record.code, record.reason, receiver.body, handed)
+        return Way(state, number, record.code, record.reason, receiver.body, handed, record.index)
 
     def _receiver(self, branch: Branch) -> tuple[Receiver, Attempter]:
         answers = self.world.answers.get(branch.name, (Answer(),))

@@ -5,7 +5,8 @@ What does not open any more was changed: a list says so in that line, and shows 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, select
@@ -54,15 +55,19 @@ def found_of(rows: Connection, listed: Sequence[Row[Any]], key: DayKey) -> list[
     if not listed:
         return []
     deliveries: dict[tuple[str, str], Delivery] = {}
+    answers: dict[str, dict[str, str]] = defaultdict(dict)
     for t in rows.execute(_DECISIVE, {"ids": [row.id for row in listed]}):
-        state = "retrying" if t.outcome == "retry" else t.outcome
+        state, said = "retrying" if t.outcome == "retry" else t.outcome, answer_of(key, t)
         deliveries[t.message_id, t.destination] = Delivery(
-            t.destination, state, t.tries, t.code, answer_of(key, t).reason, t.at_ms
+            t.destination, state, t.tries, t.code, said.reason, t.at_ms
         )
-    return [_found(row, key, deliveries) for row in listed]
+        answers[t.message_id] |= said.found_by
+    return [_found(row, key, deliveries, answers[row.id]) for row in listed]
 
 
-def _found(row: Row[Any], key: DayKey, deliveries: dict[tuple[str, str], Delivery]) -> Found:
+def _found(
+    row: Row[Any], key: DayKey, deliveries: Mapping[tuple[str, str], Delivery], answers: Mapping[str, str]
+) -> Found:
     facts = facts_of(key, row)
     return Found(
         id=row.id,
@@ -74,7 +79,7 @@ def _found(row: Row[Any], key: DayKey, deliveries: dict[tuple[str, str], Deliver
         reason=facts.reason,
         parent=row.parent,
         size=row.size,
-        index=facts.found_by,
+        index={**answers, **facts.found_by},
         filtered=names(row.filtered),
         deliveries=tuple(
             deliveries.get((row.id, name)) or Delivery(name, "waiting") for name in names(row.destinations)

@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from config.crypto import TAG_BYTES, Sealer
-from router.envelope import Attempt, BlobRef, Envelope
+from router.envelope import ANSWER_KEPT, Attempt, BlobRef, Envelope
 from router.store.days import DayKey
 from router.store.packing import pack, unpack
+from schemas.message import NOTHING
 
 MAX_VALUE = 200  # characters of an index value
 MAX_CODE = 100  # characters: it stands in an index
 MAX_TEXT = 2_000  # characters of a reason, a source, a kind
 MAX_HEADERS = 16_000  # characters of all headers as JSON
-MAX_ANSWER = 65_536  # bytes of a receiver's answer
 CUT = "…"  # ends what was cut
 CUT_BYTES = b"...(cut)"
 
@@ -44,6 +44,7 @@ class Answer(NamedTuple):
 
     reason: str = ""
     answer: bytes = b""
+    found_by: Mapping[str, str] = NOTHING  # the searchable values in the answer
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -89,7 +90,7 @@ def tag_of(sealed: bytes) -> bytes:
 
 def message_rows(e: Envelope, key: DayKey, body_tag: bytes) -> tuple[Row, list[Row]]:
     """Its row, in the order of `tables.message` without its place in the chain, and those of `tables.message_index`."""
-    found_by = {clean_value(name): clean_value(value) for name, value in e.index.items() if value}
+    found_by = _found_by(e.index)
     facts = (clean(e.source), clean(e.reason), found_by, _headers(e.headers), e.item)
     row = (
         e.id,
@@ -108,7 +109,15 @@ def message_rows(e: Envelope, key: DayKey, body_tag: bytes) -> tuple[Row, list[R
         key.rows.seal(pack(_encode(facts)), b"message " + e.id.encode()),
         body_tag,
     )
-    return row, [(key.tag(value), name, e.id) for name, value in found_by.items()]
+    return row, _index_rows(found_by, key, e.id)
+
+
+def _found_by(index: Mapping[str, str]) -> dict[str, str]:
+    return {clean_value(name): clean_value(value) for name, value in index.items() if value}
+
+
+def _index_rows(found_by: Mapping[str, str], key: DayKey, id: str) -> list[Row]:
+    return [(key.tag(value), name, id) for name, value in found_by.items()]
 
 
 def open_facts(key: DayKey, id: str, sealed: bytes) -> Facts:
@@ -116,15 +125,16 @@ def open_facts(key: DayKey, id: str, sealed: bytes) -> Facts:
     return _decode_facts(unpack(key.rows.open(sealed, b"message " + id.encode())))
 
 
-def attempt_row(a: Attempt, key: DayKey) -> Row:
-    """In the order of `tables.attempt`, without its place in the chain."""
-    answer = a.answer
-    if len(answer) > MAX_ANSWER:
-        answer = answer[: MAX_ANSWER - len(CUT_BYTES)] + CUT_BYTES
+def attempt_rows(a: Attempt, key: DayKey) -> tuple[Row, list[Row]]:
+    """In the order of `tables.attempt`, without its place in the chain; and those of `tables.message_index`."""
+    answer, found_by = a.answer, _found_by(a.index)
+    if len(answer) > ANSWER_KEPT:
+        answer = answer[: ANSWER_KEPT - len(CUT_BYTES)] + CUT_BYTES
     sealed = b""
-    if answer or a.reason:
-        sealed = key.rows.seal(pack(_encode((clean(a.reason), answer))), b"attempt " + a.id.encode())
-    return (
+    if answer or a.reason or found_by:
+        facts = (clean(a.reason), answer, found_by) if found_by else (clean(a.reason), answer)
+        sealed = key.rows.seal(pack(_encode(facts)), b"attempt " + a.id.encode())
+    row = (
         a.id,
         a.destination,
         a.attempt,
@@ -135,6 +145,7 @@ def attempt_row(a: Attempt, key: DayKey) -> Row:
         clean(a.code, MAX_CODE),
         sealed,
     )
+    return row, _index_rows(found_by, key, a.id)
 
 
 def open_answer(key: DayKey, message_id: str, sealed: bytes) -> Answer:

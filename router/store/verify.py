@@ -8,7 +8,7 @@ what it has left behind (its body, its searchable values).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from router.store.chain import MAC, START, length_mac, row_mac, writer_name
 from router.store.database import CATALOGUE, Reading
 from router.store.days import Day, Days
 from router.store.keep import BODIES_OVER, DAY_OVER
-from router.store.rows import clean_value, open_body, open_facts, open_parked, tag_of
+from router.store.rows import clean_value, open_answer, open_body, open_facts, open_parked, tag_of
 from router.store.tables import CHAINED, label, named
 from router.store.write import CHAIN_SEEN
 
@@ -31,6 +31,7 @@ _TOLD = 1_000  # of the rows that are missing
 
 m, x, b, k, n = tables.message.c, tables.message_index.c, tables.body.c, tables.day_key.c, tables.note.c
 Progress = Callable[[int], None]
+_Values = set[tuple[int, str]]  # tag and name
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class DayProof:
                 ((w, seq + step) for w, seq in holes[:_TOLD] for step in (-1, 1)), "an end"
             )
             yield from self._messages(rows, over)
-            for table in CHAINED[1:]:
+            for table in CHAINED[2:]:
                 for row in _pages(rows, table):
                     yield from self._row(table, row)
                     if table is tables.parked:
@@ -169,16 +170,34 @@ class DayProof:
         bodies = self._reading.bodies(self._day.name)
         for after, last in _slices(rows):
             values = _values(rows, after, last)
+            answers = yield from self._answers(rows, after, last)
             for page in _batches(_pages(rows, tables.message, after=after, last=last)):
                 upto = page[-1].id if page else last
                 there = _bodies(bodies, after, upto)
                 for row in page:
                     yield from self._row(tables.message, row)
-                    yield from self._index(row, values.pop(row.id, set()))
+                    yield from self._index(row, answers.get(row.id, set()), values.pop(row.id, set()))
                     yield from self._body(row, there.pop(row.id, None), over)
                 self._orphans |= dict.fromkeys(there, "body")
                 after = upto
             self._orphans = dict.fromkeys(values, "message_index") | self._orphans
+
+    def _answers(
+        self, rows: Connection, after: str, last: str
+    ) -> Generator[Oddity, None, dict[str, _Values | None]]:
+        """The tries of these messages. Returns what answers say each is found by; None where one does not open."""
+        found: dict[str, _Values | None] = {}
+        for row in _pages(rows, tables.attempt, after=after, last=last):
+            yield from self._row(tables.attempt, row)
+            try:
+                found_by = open_answer(self._day.key, row.message_id, row.sealed).found_by
+            except KeyTrouble:
+                found[row.message_id] = None
+                continue
+            known = found.setdefault(row.message_id, set()) if found_by else None
+            if known is not None:
+                known |= self._tags(found_by)
+        return found
 
     def _row(self, table: Table, row: Row[Any]) -> Iterator[Oddity]:
         self._tell(1)
@@ -211,16 +230,20 @@ class DayProof:
                     continue
             yield self._odd(label(wrong.table), _name(wrong.table, wrong.row), "changed")
 
-    def _index(self, row: Row[Any], there: set[tuple[int, str]]) -> Iterator[Oddity]:
+    def _index(self, row: Row[Any], answers: _Values | None, there: _Values) -> Iterator[Oddity]:
         try:
             found_by = open_facts(self._day.key, row.id, row.sealed).found_by
         except KeyTrouble:
             return  # the row's own mac tells
-        wanted = {(self._day.key.tag(clean_value(value)), name) for name, value in found_by.items()}
+        wanted = self._tags(found_by) | (answers or set())
         for _, name in wanted - there:
             yield self._odd("message_index", f"{row.id} {name}", "missing")
-        for _, name in there - wanted:
+        for _, name in there - wanted if answers is not None else ():
             yield self._odd("message_index", f"{row.id} {name}", "strange: the message has no such value")
+
+    def _tags(self, found_by: Mapping[str, str]) -> _Values:
+        """As the index has them."""
+        return {(self._day.key.tag(clean_value(value)), name) for name, value in found_by.items()}
 
     def _body(self, row: Row[Any], sealed: bytes | None, over: set[str]) -> Iterator[Oddity]:
         if row.channel not in self._sealers:
@@ -335,9 +358,9 @@ def _slices(rows: Connection) -> Iterator[tuple[str, str]]:
         after = last
 
 
-def _values(rows: Connection, after: str, last: str) -> dict[str, set[tuple[int, str]]]:
+def _values(rows: Connection, after: str, last: str) -> dict[str, _Values]:
     """The searchable values of these messages, as the index has them."""
-    found: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    found: dict[str, _Values] = defaultdict(set)
     asked = select(x.message_id, x.tag, x.name).where(x.message_id > after, x.message_id <= last)
     for id, tag, name in rows.execute(asked):
         found[id].add((tag, name))

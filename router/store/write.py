@@ -12,7 +12,7 @@ import hashlib
 import os
 import pwd
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -43,7 +43,7 @@ from router.store.database import Database, Place, StoreError
 from router.store.days import Days, WrittenDay
 from router.store.rows import (
     Row,
-    attempt_row,
+    attempt_rows,
     message_rows,
     seal_body,
     seal_parked,
@@ -132,7 +132,7 @@ class Writer:
         """Writes down what is done with the journal itself, and by whom. Raises StoreError."""
         row = _note(what, about)
         try:
-            self._add(self._days.written(day_at(row[1]), ()), [(tables.note, [row])], [])
+            self._add(self._days.written(day_at(row[1]), ()), [(tables.note, [row])])
         except Exception as error:
             raise self._down(error) from error
 
@@ -153,7 +153,7 @@ class Writer:
             for round in range(_ROUNDS):
                 if round:
                     self._forget_known(day, work)
-                if not work or self._all(day, work):
+                if not work or self._all(day, work, again=round > 0):
                     return 0
         except Exception as error:
             self._raise_unless_own(error)
@@ -164,7 +164,7 @@ class Writer:
         """Returns 1 where it had to be parked."""
         body = work.encoded()
         try:
-            if self._all(day, work):
+            if self._all(day, work, again=True):
                 return 0
             self._forget_known(day, work)
             if not work:
@@ -175,19 +175,26 @@ class Writer:
             self._park(body, error)
             return 1
 
-    def _all(self, day: str, work: _Work) -> bool:
-        """Two transactions: bodies, rows. False where a row was there already."""
+    def _all(self, day: str, work: _Work, again: bool) -> bool:
+        """Two transactions: bodies, rows. False where a row was there already: then it is tried `again`.
+
+        Answers may be found by what their message is found by: only the second time that is looked for, where the
+        answer's row, which another process wrote, may have come first.
+        """
         messages = work.messages.values()
         written = self._days.written(day, {e.channel for e in messages})
         key = written.key
         try:
             tags = self._bodies(written, work.messages)
             made = [message_rows(e, key, tags[e.id]) for e in messages]
+            tried = [attempt_rows(a, key) for a in work.tries.values()]
             chained = [
                 (tables.message, [row for row, _ in made]),
-                (tables.attempt, [attempt_row(a, key) for a in work.tries.values()]),
+                (tables.attempt, [row for row, _ in tried]),
             ]
-            self._add(written, chained, [(tables.message_index, [row for _, index in made for row in index])])
+            own = {row for _, index in made for row in index}
+            answers = {row for _, index in tried for row in index}
+            self._add(written, chained, *((set(), own | answers) if again else (own, answers - own)))
         except Exception as error:
             if self._database.means_doubled(error):
                 return False
@@ -223,8 +230,13 @@ class Writer:
                     raise
         return tags
 
-    def _add(self, written: WrittenDay, chained: _Rows, others: _Rows) -> None:
-        """One transaction: rows with their places in this writer's chain, and others."""
+    def _add(
+        self, written: WrittenDay, chained: _Rows, index: Collection[Row] = (), known: Collection[Row] = ()
+    ) -> None:
+        """One transaction: rows with their places in this writer's chain, and rows of the index.
+
+        Of the `known` some may be there: another try had the same value.
+        """
         day = written.name
         if day in self._days.begun:
             chained = [*chained, (tables.note, [_note("day begun", self._days.begun[day])])]
@@ -234,7 +246,8 @@ class Writer:
             seen = [_note(CHAIN_SEEN, other) for other in _not_noted(connection, chain)]
             chained = [*chained, (tables.note, seen)]
             placed = [(table, [batch.add(label(table), row) for row in rows]) for table, rows in chained]
-            for table, rows in (*placed, *others):
+            new = [*index, *(known and _not_there(connection, known))]
+            for table, rows in (*placed, (tables.message_index, new)):
                 if rows:
                     self._insert(connection, day, table, rows)
             self._lengthen(connection, chain, batch)
@@ -273,7 +286,7 @@ class Writer:
         try:
             written = self._days.written(day_at(at_ms), ())
             row = (digest, at_ms, type(error).__name__, seal_parked(written.key, digest, body))
-            self._add(written, [(tables.parked, [row])], [])
+            self._add(written, [(tables.parked, [row])])
         except Exception as problem:
             if not self._database.means_doubled(problem):
                 raise self._down(problem) from problem
@@ -290,6 +303,18 @@ class Writer:
         self._days.forget()
         self._chains.clear()
         return error if isinstance(error, StoreError) else self._database.down(error)
+
+
+def _not_there(connection: Connection, rows: Collection[Row]) -> list[Row]:
+    """Those that the day's index does not have."""
+    x, left = tables.message_index.c, iter(sorted(rows))
+    new: list[Row] = []
+    while some := list(islice(left, _KEYS_AT_ONCE)):
+        ids, tags = {row[2] for row in some}, {row[0] for row in some}
+        asked = select(x.tag, x.name, x.message_id).where(x.message_id.in_(ids), x.tag.in_(tags))
+        there = set(map(tuple, connection.execute(asked)))
+        new += (row for row in some if row not in there)
+    return new
 
 
 def _not_noted(connection: Connection, chain: Chain) -> list[str]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from journal_parts import KEYS, found, message, tried
 
-from router.envelope import Attempts, encode
+from router.envelope import ANSWER_KEPT, Attempts, encode
 from router.store import NotFound, Store, StoreDown, open_store
 
 
@@ -105,7 +105,7 @@ def test_what_is_too_long_is_cut_with_a_mark(store: Store) -> None:
     assert all(
         text.endswith("…") for text in (story.message.index["name"], story.message.reason, last.reason)
     )
-    assert len(last.answer) == 65_536
+    assert len(last.answer) == ANSWER_KEPT
     assert last.answer.endswith(b"...(cut)")
     assert sum(map(len, story.headers.values())) < 20_000
     assert found(store, index={"name": long}) == found(store, text=long) == [e.id], (
