@@ -169,6 +169,10 @@ def _entry(
     return entry
 
 
+# What other engines call a kind of ours.
+_ELSEWHERE = {"rest": "http", "socket": "tcp"}
+
+
 def _class(kind: str, names: Names, at: At, problems: list[Problem]) -> Any:
     code = "JL-C015" if names is sources else "JL-C016"
     try:
@@ -179,7 +183,7 @@ def _class(kind: str, names: Names, at: At, problems: list[Problem]) -> Any:
         what = f"the kind {kind!r} needs {module}, which is not installed"
         problems.append(Problem(at, "JL-C075", what, f"pip install 'jingluo[{extra}]'", on_key=True))
     except Unknown as error:
-        hint = did_you_mean(error.nearest, error.known)
+        hint = did_you_mean(_ELSEWHERE.get(kind, error.nearest), error.known)
         problems.append(Problem(at, code, f"no {names.what} is called {kind!r}", hint, on_key=True))
     except ImportError as error:
         problems.append(

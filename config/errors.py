@@ -106,7 +106,8 @@ class Problem:
     """A mistake inside YAML data, before it has a file: `at` is the way of keys and indexes to it.
 
     `on_key` puts the finding on the key itself rather than on its value. Compilers append problems to a list
-    and go on, so that a check shows all of them at once; `config.text` turns them into findings.
+    and go on, so that a check shows all of them at once; `config.text` turns them into findings. `elsewhere` is the
+    finding where the mistake stands in a file that this one names.
     """
 
     at: tuple[str | int, ...]
@@ -115,3 +116,4 @@ class Problem:
     hint: str = ""
     severity: str = "error"
     on_key: bool = False
+    elsewhere: Finding | None = None

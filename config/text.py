@@ -78,6 +78,8 @@ class Document:
         return self._values.get(at, (1, 1))
 
     def finding(self, problem: Problem) -> Finding:
+        if problem.elsewhere is not None:
+            return problem.elsewhere
         line, column = self.place(problem.at, problem.on_key)
         return Finding(self.file, line, column, problem.code, problem.message, problem.hint, problem.severity)
 

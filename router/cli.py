@@ -284,6 +284,7 @@ def main() -> None:
     from router.commands.log import app as log
     from router.commands.maps import app as maps
     from router.commands.messages import app as messages
+    from router.commands.rules import app as rules
     from router.commands.wsdl import app as wsdl
 
     app.add_typer(destinations, name="destination")
@@ -292,6 +293,7 @@ def main() -> None:
     app.add_typer(log, name="log")
     app.add_typer(insurance, name="insurance")
     app.add_typer(docs, name="docs")
+    app.add_typer(rules, name="rules")
     app.add_typer(wsdl, name="wsdl")
     try:
         app()
