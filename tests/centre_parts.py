@@ -56,6 +56,11 @@ class Hospital:
         self.sign_no = str(told["signinoutb"]["sign_no"])
         return self.sign_no
 
+    def written(self, infno: str, tree: Mapping[str, Any], **fields: Any) -> bytes:
+        envelope = self.envelope(infno, tree, **fields)
+        self.msgid = envelope["msgid"]
+        return json.dumps(envelope, ensure_ascii=False).encode()
+
     async def raw(self, body: bytes, path: str, timeout_s: float = PATIENCE_S) -> tuple[int, bytes]:
         return await ask(self.centre.port, "POST", path, self.headers, body, timeout_s)
 
@@ -68,9 +73,7 @@ class Hospital:
         **fields: Any,
     ) -> Tree:
         """The whole answer."""
-        envelope = self.envelope(infno, tree, **fields)
-        self.msgid = envelope["msgid"]
-        body = json.dumps(envelope, ensure_ascii=False).encode()
+        body = self.written(infno, tree, **fields)
         _, said = await self.raw(body, path or f"/{infno}", timeout_s)
         return read(said)
 

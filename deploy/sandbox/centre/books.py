@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from threading import RLock
 from typing import Any, Literal
 
@@ -126,6 +127,18 @@ class Done:
     state: Literal["done", "reversed"] = "done"
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file. `data` is the zip, or makes it at a path; under one `key` it is made once."""
+
+    number: str
+    filename: str
+    owner: str
+    until: datetime
+    data: bytes | Callable[[Path], None]
+    key: str
+
+
 @dataclass
 class Books:
     """All of it. Keys are said beside."""
@@ -143,6 +156,7 @@ class Books:
     done: dict[str, Done] = field(default_factory=dict)  # msgid
     # Filings (2501..2505), departments, mappings, stock, lists, records: by kind, then by their own key.
     kept: dict[str, dict[str, Row]] = field(default_factory=dict)
+    files: dict[str, Stored] = field(default_factory=dict)  # file_qury_no
     serial: int = 0
 
     def next(self) -> int:

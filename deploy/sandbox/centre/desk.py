@@ -8,11 +8,20 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from deploy.sandbox.centre.books import Books, Row, Visit
+from deploy.sandbox.centre.books import Books, Row, Stored, Visit
+from deploy.sandbox.centre.catalogue import Catalogues
 from deploy.sandbox.centre.insured import Insured
 from deploy.sandbox.centre.settings import Institution, Settings
 
-Output = dict[str, Any] | list[Any] | None
+
+@dataclass(frozen=True, slots=True)
+class FileOut:
+    """The answer is the file itself, without an envelope."""
+
+    file: Stored
+
+
+Output = dict[str, Any] | list[Any] | FileOut | None
 ALL = 1 << 62
 
 
@@ -49,6 +58,7 @@ class Call:
 class Desk:
     books: Books
     settings: Settings
+    catalogues: Catalogues
 
     def node(self, call: Call, name: str = "data") -> Row:
         """An object of the input, under the name that the province gives it."""

@@ -13,7 +13,7 @@ import msgspec
 
 from deploy.sandbox.centre import sessions
 from deploy.sandbox.centre.books import Arrived, Row
-from deploy.sandbox.centre.desk import ALL, HANDLERS, Call, Desk, No, Output
+from deploy.sandbox.centre.desk import ALL, HANDLERS, Call, Desk, FileOut, No, Output
 
 _REQUIRED = (
     *("msgid", "infno", "mdtrtarea_admvs", "recer_sys_code", "infver", "opter_type", "opter"),
@@ -54,13 +54,15 @@ class Reception:
         self.desk = desk
         self._serial = 0
 
-    def answer(self, head: Row, path_infno: str, at: datetime, blind: int = ALL) -> dict[str, Any]:
-        """The answer's envelope. Whatever goes wrong in here is in it: -1 and a text."""
+    def answer(self, head: Row, path_infno: str, at: datetime, blind: int = ALL) -> dict[str, Any] | FileOut:
+        """The answer's envelope, or a file. Whatever goes wrong in here is in it: -1 and a text."""
         try:
             with self.desk.books.lock:
                 output = self._done(head, path_infno, at, blind)
         except No as no:
             return self.refusal(at, str(no), no.infcode)
+        if isinstance(output, FileOut):
+            return output
         return self._envelope(at, "0", "", _renamed(output, self.desk.settings.renamed))
 
     def refusal(self, at: datetime, text: str, infcode: str = "-1") -> dict[str, Any]:

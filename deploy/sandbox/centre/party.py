@@ -6,11 +6,13 @@ import asyncio
 import math
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.sandbox.centre import (  # noqa: F401 - each module says what it serves
+    catalogues,
     envelope,
+    files,
     filings,
     inpatient,
     outpatient,
@@ -20,13 +22,16 @@ from deploy.sandbox.centre import (  # noqa: F401 - each module says what it ser
     reversal,
     sessions,
     settled,
+    statements,
     wire,
 )
 from deploy.sandbox.centre.books import Account, Books
-from deploy.sandbox.centre.desk import ALL, Desk, No
+from deploy.sandbox.centre.catalogue import Catalogues
+from deploy.sandbox.centre.desk import ALL, Desk, FileOut, No
 from deploy.sandbox.centre.insured import Insured, insured
 from deploy.sandbox.centre.misbehaviour import UNDONE, Act, Misbehaviour
 from deploy.sandbox.centre.settings import Settings
+from deploy.sandbox.centre.shelf import Shelf
 from deploy.sandbox.centre.transports import Unlawful
 from deploy.sandbox.party import Party
 
@@ -39,7 +44,8 @@ class Centre(Party):
     `await centre.start()`, then `centre.url` is the base address; `await centre.stop()`. `centre.books` is all it
     knows: `.persons`, `.accounts`, `.visits`, `.fees`, `.settlements`, `.msgids`, ... ; `centre.persons` are the
     insured in their order (insured.py says who is who). `centre.behave("2207", "mute", times=1)` tells it how to
-    misbehave (misbehaviour.py), `centre.well()` ends that, `centre.expire()` ends sign-ins.
+    misbehave (misbehaviour.py), `centre.well()` ends that, `centre.expire()` ends sign-ins,
+    `centre.catalogues.publish("1301")` makes a newer version.
     """
 
     def __init__(
@@ -56,9 +62,18 @@ class Centre(Party):
             {person.psn_no: person for person in self.persons},
             {person.psn_no: Account(person.balance_fen, person.family_fen) for person in self.persons},
         )
-        self.now = now
+        self._now, self._passed = now, timedelta()
         self.misbehaviour = Misbehaviour(seed)
-        self._reception = envelope.Reception(Desk(self.books, self.settings))
+        self.catalogues = Catalogues(self.settings.catalogue_rows)
+        self._reception = envelope.Reception(Desk(self.books, self.settings, self.catalogues))
+        self._shelf = Shelf()
+
+    def now(self) -> datetime:
+        return self._now() + self._passed
+
+    def let_pass(self, days: float = 0, seconds: float = 0) -> None:
+        """Its clock goes forward, so that files and sign-ins are over."""
+        self._passed += timedelta(days=days, seconds=seconds)
 
     @property
     def url(self) -> str:
@@ -69,6 +84,7 @@ class Centre(Party):
 
     async def stop(self) -> None:
         await self.close()
+        await asyncio.to_thread(self._shelf.clear)
 
     def behave(
         self,
@@ -133,6 +149,9 @@ class Centre(Party):
         answer = self._reception.answer(head, path_infno, self.now(), act.blind or ALL)
         if act.kind == "repeat":
             answer = self._reception.answer(head, path_infno, self.now())
+        if isinstance(answer, FileOut):
+            path = await self._shelf.path(answer.file)
+            return await wire.say_file(reader, writer, act, path)
         if act.kind == "null":
             answer["output"] = None
         await wire.say_as(reader, writer, act, envelope.written(answer))

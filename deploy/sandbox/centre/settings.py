@@ -10,6 +10,11 @@ from deploy.sandbox.centre.transports import Open, Transport
 HOSPITAL = "H99999900001"
 PHARMACY = "P99999900001"
 AREA = "999900"  # no area of China has it
+UPLOAD = ("setl_id", "mdtrt_id", "psn_no", "medfee_sumamt", "fund_pay_sumamt", "acct_pay", "refd_setl_flag")
+RESULT = (
+    *("psn_no", "mdtrt_id", "setl_id", "msgid", "stmt_rslt", "refd_setl_flag", "memo"),
+    *("medfee_sumamt", "fund_pay_sumamt", "acct_pay"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +49,8 @@ class Settings:
         default_factory=dict
     )  # fields of answers: {"psn_part_amt": "psn_part_am"}
     catalogue_rows: Mapping[str, int] = field(default_factory=dict)  # {"1301": 1_000_000}; else 50 a version
+    nothing_newer_is_refused: bool = False  # a catalogue; else an answer without a file
+    statement_upload: tuple[str, ...] = UPLOAD  # columns of the file for 3202
+    statement_result: tuple[str, ...] = RESULT
+    statement_lists_equal: bool = False  # rows of 3202 that are right are in the result too
     order_status: Mapping[str, str] = field(default_factory=dict)  # mobile payment: {"paid": "6"}

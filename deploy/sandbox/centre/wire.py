@@ -47,10 +47,19 @@ async def say(writer: asyncio.StreamWriter, body: bytes, status: int = 200, kind
     await writer.drain()
 
 
-async def say_file(writer: asyncio.StreamWriter, path: Path) -> None:
-    """Piece by piece, whatever its size."""
+async def say_file(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act, path: Path) -> None:
+    """Piece by piece, whatever its size; `cut` after half of it."""
+    if act.kind not in ("well", "cut", "late", "delayed"):
+        return await say_as(reader, writer, act, path.name.encode())
+    if act.kind == "late":
+        await asyncio.sleep(act.seconds)
     with path.open("rb") as file:
-        writer.write(_head(os.fstat(file.fileno()).st_size, 200, "application/octet-stream"))
+        left = os.fstat(file.fileno()).st_size
+        writer.write(_head(left, 200, "application/octet-stream"))
+        if act.kind == "cut":
+            writer.write(file.read(left // 2))
+            await writer.drain()
+            raise ConnectionAbortedError("told to hang up")
         while piece := await asyncio.to_thread(file.read, _PIECE):
             writer.write(piece)
             await writer.drain()
