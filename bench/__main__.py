@@ -15,7 +15,7 @@ import structlog
 from bench.table import Table
 
 PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "soap", "calls", "journal")
-LONG = ("order", "steady", "restart", "sealing")  # only where they are named
+LONG = ("order", "steady", "restart", "sealing", "catalogue")  # only where they are named
 
 
 def main() -> int:
@@ -50,11 +50,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--messages", type=_count, help="journal: how many (10000); restart: how many wait (100000)"
     )
+    parser.add_argument("--rows", type=_count, help="catalogue: of the file (1000000)")
     parser.add_argument("--pairs", type=_count, help="sealing: how many, each of a sealed and a bare run (5)")
     parser.add_argument(
         "--only",
         default="",
-        help="flow, journal, order, restart, sealing: only stacks whose name holds this",
+        help="flow, journal, order, restart, sealing, catalogue: only stacks whose name holds this",
     )
     parser.add_argument("--profile", action="store_true", help="flow: the engine under cProfile, into var/")
     chosen = parser.parse_args()
@@ -112,8 +113,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
 
 
 def _long(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]]:
-    from bench import order, restart, sealing, steady
+    from bench import catalogue, order, restart, sealing, steady
 
+    if name == "catalogue":
+        return lambda: catalogue.run(chosen.rows or catalogue.ROWS, chosen.only)
     if name == "order":
         return lambda: order.run(chosen.only)
     if name == "restart":

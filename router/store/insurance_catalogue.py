@@ -21,6 +21,7 @@ from router.store import insurance_catalogue_tables as tables
 from router.store.database import StoreDown
 from router.store.insurance_catalogue_publish import publish
 from router.store.insurance_catalogue_rows import add
+from router.store.insurance_mapping import MappingStore
 
 _SILENT_MS = 5 * 60_000  # an import that says nothing for so long is nobody's
 _ASKED = 500  # codes in one question
@@ -32,6 +33,7 @@ class CatalogueStore:
     def __init__(self, url: str, tls: Identity | None = None, now: Callable[[], int] = now_ms) -> None:
         self._engine: Engine = tables.opened(url, tls)
         self._now = now
+        self.mappings = MappingStore(self._reading, self._writing)
 
     def close(self) -> None:
         self._engine.dispose()
