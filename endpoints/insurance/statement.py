@@ -7,16 +7,19 @@ What is said is kept after each step: a run that broke off goes on where it was.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
-import msgspec
+from msgspec.structs import replace as replaced
 
 from config.errors import BadMessage, Refused
+from endpoints.insurance.files import Answer, Centre, FileNumber, download, file_number, settled, upload
 from endpoints.insurance.records import Exchange, Records
-from endpoints.insurance.statement_kept import Account, Kept, Statement, Unread
+from endpoints.insurance.statement_kept import Account, Detail, Kept, State, Statement, Unread
+from endpoints.insurance.zipped import text_of, zipped
 from schemas.json import Json
 from schemas.nhsa.statement import (
     CANCELLED_BY,
@@ -41,20 +44,8 @@ _EARLY_MS = 3_600_000  # our clock and the centre's are not one: so much before 
 _LATE_MS = 3 * 86_400_000  # an answer that was lost may have been found days later
 _json = Json()
 
-# infno, input, key: the answer as `schemas.nhsa` has it: outcome, infcode, err_msg, output ...
-Call = Callable[[str, Mapping[str, Any], str], Awaitable[Mapping[str, Any]]]
-# What is being done, for people: group, step.
+# What is being done, for people: the account, and the step.
 Told = Callable[[Account, str], None]
-
-
-class Files(Protocol):
-    """9101 and 9102. Both raise Refused and Unreachable."""
-
-    async def upload(self, name: str, text: bytes) -> str:
-        """Puts the text into a zip as `name`; the centre's file_qury_no."""
-
-    async def download(self, file_qury_no: str, filename: str) -> bytes:
-        """The one text file in the zip that the centre has under this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +72,21 @@ class Day:
 
 
 class Statements:
-    """Of one party. Nothing here knows the protocol: `call` and `files` do."""
+    """Of one party. `folder` is where result files lie while they are read: they name patients, and go."""
 
     def __init__(
         self,
         system: str,
-        call: Call,
-        files: Files,
+        centre: Centre,
         records: Records,
         form: Form,
         kept: Kept,
         now: Callable[[], float],
+        folder: Path,
         told: Told = lambda account, step: None,
     ) -> None:
         self.system, self.form = system, form
-        self._call, self._files, self._records, self._kept = call, files, records, kept
+        self._centre, self._records, self._kept, self._folder = centre, records, kept, folder
         self._now, self._told = now, told
 
     async def run(self, wanted: Wanted) -> Statement:
@@ -103,113 +94,111 @@ class Statements:
         what was said until then is kept; BadMessage where the HIS's list cannot be read (JL-N200, N203)."""
         day = await self.day(wanted)
         before = self._kept.load(self.system, wanted.begin, wanted.end)
-        flag = _flag(self.form)
-        local = unkeyed(day.declared, day.ours, flag)
+        local = unkeyed(day.declared, day.ours, _flag(self.form))
         if day.his is not None:
-            local = [*between(day.ours, day.his, flag), *local]
+            local = [*between(day.ours, day.his, _flag(self.form)), *local]
+        complete = [row for row in day.declared if _complete(row)]
         asked = [
             group
-            for group in groups([r for r in day.declared if _complete(r)], self.form, day.always)
+            for group in groups(complete, self.form, day.always)
             if wanted.insutype in ("", group.key.insutype)
         ]
-        known = {account.key: account for account in before.accounts} if before else {}
         made = Statement(
             system=self.system,
             begin=wanted.begin,
             end=wanted.end,
             begun_ms=int(self._now() * 1000),
             his=day.his is not None,
-            accounts=tuple(self._opened(group, known.get(group.key), wanted.again) for group in asked),
+            accounts=tuple(_opened(group, before, wanted.again) for group in asked),
+            details=before.details if before and not wanted.again else (),
             differences=tuple(local),
             unread=tuple(day.unread),
         )
         self._kept.save(made)
         for number, group in enumerate(asked):
-            async for account in self._asked(made.accounts[number], group, wanted, day):
-                accounts = (*made.accounts[:number], account, *made.accounts[number + 1 :])
-                made = msgspec.structs.replace(made, accounts=accounts)
-                self._kept.save(made)
-        made = msgspec.structs.replace(made, ended_ms=int(self._now() * 1000))
+            account = await self._total(made.accounts[number], group, wanted)
+            made = replaced(made, accounts=_put(made.accounts, number, account))
+            self._kept.save(made)
+        made = await self._details(made, complete, wanted, day)
+        made = replaced(made, ended_ms=int(self._now() * 1000))
         self._kept.save(made)
         return made
 
-    def _opened(self, group: Group, before: Account | None, again: bool) -> Account:
-        digest = hashlib.sha256(repr(group).encode()).hexdigest()[:16]
-        if before is not None and before.digest == digest and not again:
-            return before
-        return Account(
-            key=group.key,
-            digest=digest,
-            medfee_fen=group.medfee_fen,
-            fund_fen=group.fund_fen,
-            account_fen=group.account_fen,
-            cash_fen=group.cash_fen,
-            count=group.count,
+    async def _total(self, account: Account, group: Group, wanted: Wanted) -> Account:
+        if account.state in ("equal", "unequal"):
+            self._told(account, "asked before")
+            return account
+        self._told(account, "3201")
+        form = self.form
+        answer = await self._centre.call("3201", total_input(group, wanted.begin, wanted.end, form))
+        said = _member(answer.output, "stmtinfo")
+        rslt = str(said.get("stmt_rslt") or "")
+        return replaced(
+            account,
+            state=_state(answer, form.results.get(rslt, rslt)),
+            at_ms=int(self._now() * 1000),
+            rslt=rslt,
+            text=str(said.get("stmt_rslt_dscr") or answer.text),
         )
 
-    async def _asked(
-        self, account: Account, group: Group, wanted: Wanted, day: Day
-    ) -> AsyncIterator[Account]:
-        """The account after each step that is not to be done again."""
-        if account.state == "equal":
-            self._told(account, "equal before")
-            return
-        text = await self._result(account) if account.state == "listed" else None
-        if text is None:
-            async for step in self._totals(account, group, wanted):
-                account = step
-                yield account
-            if account.state != "listed":
-                return
-            self._told(account, "9102")
-            text = await self._files.download(account.result_no, account.result_name)
-        found = results(text, self.form)
-        asked = await self._requests([row.msgid for row in found if row.msgid and row.rslt != "0"])
-        differences = tuple(judge(found, account.key, Books(day.ours, day.his, asked.get)))
-        yield msgspec.structs.replace(account, state="unequal", differences=differences, listed=len(found))
+    async def _details(self, made: Statement, rows: Sequence[Row], wanted: Wanted, day: Day) -> Statement:
+        """3202 for what is unequal. It asks about no insurance: all rows of the office and the type are listed."""
+        unequal = {replace(one.key, insutype="") for one in made.accounts if one.state == "unequal"}
+        known = {detail.key: detail for detail in made.details}
+        made = replaced(made, details=())
+        for key in sorted(unequal):
+            group = Group(key, tuple(row for row in rows if _in(row, key)))
+            detail, digest = known.get(key), _digest(group)
+            if detail is None or detail.done or detail.digest != digest:
+                detail = Detail(key, digest)
+            account = next(one for one in made.accounts if replace(one.key, insutype="") == key)
+            text = await self._result(account, detail) if detail.result_no else None
+            if text is None:
+                detail = await self._listed(account, detail, group, wanted)
+                made = replaced(made, details=(*made.details, detail))
+                self._kept.save(made)
+                text = await self._download(account, detail)
+                made = replaced(made, details=made.details[:-1])
+            found = results(text, self.form)
+            asked = await self._requests([row.msgid for row in found if row.msgid and row.rslt != "0"])
+            differences = tuple(judge(found, key, Books(day.ours, day.his, asked.get)))
+            detail = replaced(detail, done=True, listed=len(found), differences=differences)
+            made = replaced(made, details=(*made.details, detail))
+            self._kept.save(made)
+        return made
 
-    async def _result(self, account: Account) -> bytes | None:
+    async def _listed(self, account: Account, detail: Detail, group: Group, wanted: Wanted) -> Detail:
+        """The file up, and 3202."""
+        self._told(account, "9101")
+        name = "_".join(("stmt", wanted.begin, wanted.end, *_parts(detail.key)))
+        packed = zipped(f"{name}.txt", [detail_file(group.rows, self.form)])
+        sent = await upload(self._centre, f"{name}.zip", packed)
+        self._told(account, "3202")
+        asked = detail_input(group, wanted.begin, wanted.end, self.form, sent.number)
+        file = file_number(settled(await self._centre.call("3202", asked), "3202"))
+        if file is None:
+            raise Refused("JL-N105", "3202: the centre named no file_qury_no 未返回文件查询号")
+        return replaced(detail, result_no=file.number, result_name=file.name, result_until=file.until)
+
+    async def _result(self, account: Account, detail: Detail) -> bytes | None:
         """The file that a run which broke off did not fetch; None where the centre has it no more."""
-        self._told(account, "9102")
         try:
-            return await self._files.download(account.result_no, account.result_name)
+            return await self._download(account, detail)
         except Refused:
             return None
 
-    async def _totals(self, account: Account, group: Group, wanted: Wanted) -> AsyncIterator[Account]:
-        self._told(account, "3201")
-        begin, end, form = wanted.begin, wanted.end, self.form
-        key = "/".join(("statement", begin, end, *_parts(account.key)))
-        answer = await self._call("3201", total_input(group, begin, end, form), f"{key}/3201")
-        said = _member(answer.get("output"), "stmtinfo")
-        rslt = str(said.get("stmt_rslt", ""))
-        account = msgspec.structs.replace(
-            account,
-            at_ms=int(self._now() * 1000),
-            rslt=rslt,
-            text=str(said.get("stmt_rslt_dscr") or answer.get("err_msg") or ""),
-            differences=(),
-        )
-        state = _state(answer, form.results.get(rslt, rslt))
-        account = msgspec.structs.replace(account, state=state)
-        yield account
-        if state != "unequal":
-            return
-        self._told(account, "9101")
-        name = f"{'_'.join(('stmt', begin, end, *_parts(account.key)))}.txt"
-        number = await self._files.upload(name, detail_file(group.rows, form))
-        self._told(account, "3202")
-        answer = await self._call("3202", detail_input(group, begin, end, form, number), f"{key}/3202")
-        info = _member(answer.get("output"), "fileinfo")
-        if answer.get("outcome") != "OK" or not info.get("file_qury_no"):
-            yield msgspec.structs.replace(account, text=str(answer.get("err_msg") or "3202: no file"))
-            return
-        yield msgspec.structs.replace(
-            account,
-            state="listed",
-            result_no=str(info["file_qury_no"]),
-            result_name=str(info.get("filename") or ""),
-        )
+    async def _download(self, account: Account, detail: Detail) -> bytes:
+        self._told(account, "9102")
+        file = FileNumber(detail.result_no, detail.result_name, detail.result_until)
+        path = self._folder / f"statement-{detail.digest}.zip"
+        try:
+            await download(self._centre, file, path, self._now())
+            with text_of(path) as text:
+                return text.read()
+        except BadMessage as error:
+            raise Refused(error.code, error.text) from None
+        finally:
+            path.unlink(missing_ok=True)
 
     async def day(self, wanted: Wanted) -> Day:
         """The institution's books of the days, and the keys that must be asked for."""
@@ -250,8 +239,9 @@ class Statements:
         if not setl_id:
             return None
         for exchange in await self._records.search(self.system, links={"setl_id": setl_id}):
-            if exchange.infno in CANCELS and exchange.answer:
-                row = await self._row(exchange, {})
+            whole = await self._records.find(exchange.msgid) if exchange.infno in CANCELS else None
+            if whole is not None and whole.answer:
+                row = await self._row(whole, {})
                 if row.setl_id == setl_id:
                     return row
         return None
@@ -264,8 +254,9 @@ class Statements:
             for one in await self._records.search(
                 self.system, state=state, since_ms=since, until_ms=until, limit=1000
             ):
-                insutype = str(_member(_tree(one.request).get("input"), *_NODES).get("insutype") or "")
-                if one.infno in CLR_TYPE_OF and insutype:
+                whole = await self._records.find(one.msgid) if one.infno in CLR_TYPE_OF else None
+                put = _member(_tree(whole.request).get("input"), *_NODES) if whole is not None else {}
+                if insutype := str(put.get("insutype") or ""):
                     keys |= {Key(office, insutype, CLR_TYPE_OF[one.infno]) for office in offices}
         return sorted(keys)
 
@@ -282,10 +273,42 @@ class Statements:
 _NODES = ("data", "druginfo", "mdtrtinfo")
 
 
-def _state(answer: Mapping[str, Any], rslt: str) -> str:
-    if answer.get("outcome") == "REJECTED":
+def _opened(group: Group, before: Statement | None, again: bool) -> Account:
+    """What was said before of the same rows stays said: that they are equal, or all of it where a run broke off."""
+    digest = _digest(group)
+    broke_off = before is not None and not before.ended_ms
+    for known in before.accounts if before is not None and not again else ():
+        holds = known.state == "equal" or (known.state == "unequal" and broke_off)
+        if holds and known.key == group.key and known.digest == digest:
+            return known
+    return Account(
+        key=group.key,
+        digest=digest,
+        medfee_fen=group.medfee_fen,
+        fund_fen=group.fund_fen,
+        account_fen=group.account_fen,
+        cash_fen=group.cash_fen,
+        count=group.count,
+    )
+
+
+def _digest(group: Group) -> str:
+    return hashlib.sha256(repr(group).encode()).hexdigest()[:16]
+
+
+def _put(accounts: tuple[Account, ...], number: int, account: Account) -> tuple[Account, ...]:
+    return (*accounts[:number], account, *accounts[number + 1 :])
+
+
+def _in(row: Row, key: Key) -> bool:
+    flag = key.flag in ("", str(int(row.cancel)))
+    return flag and (row.setl_optins, row.clr_type) == (key.setl_optins, key.clr_type)
+
+
+def _state(answer: Answer, rslt: str) -> State:
+    if answer.outcome == "REJECTED":
         return "refused"
-    if answer.get("outcome") != "OK" or not rslt:
+    if answer.outcome != "OK" or not rslt:
         return "unknown"
     return "equal" if rslt == "0" else "unequal"
 

@@ -18,9 +18,8 @@ from config.private import make_file, make_folder
 from schemas.nhsa.statement import Key
 from schemas.nhsa.statement_judge import Difference
 
-# open: not asked yet. listed: unequal, and the centre has a result file that is not fetched yet. refused: the centre
-# said no to the question itself. unknown: no answer that says anything.
-State = Literal["open", "equal", "listed", "unequal", "refused", "unknown"]
+# open: not asked yet. refused: the centre said no to the question itself. unknown: no answer that says anything.
+State = Literal["open", "equal", "unequal", "refused", "unknown"]
 
 
 class Account(Struct, frozen=True):
@@ -37,9 +36,18 @@ class Account(Struct, frozen=True):
     rslt: str = ""  # stmt_rslt as the centre wrote it
     text: str = ""  # the centre's words
     at_ms: int = 0
-    result_no: str = ""  # 3202's file_qury_no
+
+
+class Detail(Struct, frozen=True):
+    """One 3202: all rows of an office and a clearing type, whatever their insurance, which 3202 does not ask about."""
+
+    key: Key  # without insutype
+    digest: str
+    result_no: str = ""  # file_qury_no of the result, '' before there is one
     result_name: str = ""
-    listed: int = 0  # rows of the result file
+    result_until: str = ""  # when the centre lets go of it
+    done: bool = False  # the result was read
+    listed: int = 0  # its rows
     differences: tuple[Difference, ...] = ()
 
 
@@ -62,6 +70,7 @@ class Statement(Struct, frozen=True):
     ended_ms: int = 0
     his: bool = False  # a list of the HIS's was given
     accounts: tuple[Account, ...] = ()
+    details: tuple[Detail, ...] = ()
     differences: tuple[Difference, ...] = ()
     unread: tuple[Unread, ...] = ()
 
@@ -75,7 +84,7 @@ class Statement(Struct, frozen=True):
 _decode = msgspec.json.Decoder(Statement).decode
 _encode = msgspec.json.Encoder().encode
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_NAME = re.compile(r"[\w.-]{1,64}")
+_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 class Kept:

@@ -8,7 +8,7 @@ lost; where the hospital has more, the HIS is corrected, or it is settled again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from schemas.nhsa.statement import CANCELLED_BY, CANCELS, Amounts, Key, Row
@@ -135,7 +135,7 @@ def _difference(
     some = own or his
     return Difference(
         kind=kind,
-        key=key,
+        key=replace(key, insutype=some.insutype) if some else key,
         setl_id=row.setl_id,
         mdtrt_id=row.mdtrt_id or (some.mdtrt_id if some else ""),
         psn_no=psn_no or row.psn_no or (some.psn_no if some else ""),
