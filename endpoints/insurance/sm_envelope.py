@@ -20,6 +20,7 @@ from config.secrets import Secret
 from config.sm4 import BLOCK, Sm4Ecb
 from endpoints.insurance.sm_text import json_text, read_json, shortened, sign_text
 from schemas.json import Json
+from schemas.message import NOTHING
 
 CHINA_S = 8 * 3600  # the platform's clock has no zone
 
@@ -67,12 +68,20 @@ class BadEnvelope(ValueError):
         self.code, self.text = code, text
 
 
+class Sealed(NamedTuple):
+    """What goes over the wire, and the same with `data` in plain form: what the signature is held against."""
+
+    wire: bytes
+    plain: bytes
+
+
 class Opened(NamedTuple):
     """What came in an envelope. `data` is a tree with Decimal, None where there is none."""
 
     data: Any
     head: Mapping[str, str]  # what stood beside it, as text: code, message, success, type, transType ...
     signed: bool
+    plain: bytes  # the whole with `data` in plain form, digit for digit
 
 
 class Envelope:
@@ -89,7 +98,7 @@ class Envelope:
         self._platform = sm2.point_of(options.platform_key)
         self._cipher = Sm4Ecb(derived_key(options.app_id, options.app_secret))
 
-    def request(self, data: Any, now_s: float, more: Mapping[str, str]) -> bytes:
+    def request(self, data: Any, now_s: float, more: Mapping[str, str] = NOTHING) -> Sealed:
         """`more` are further fields of the envelope: transType, orgId. Raises ValueError where `data` is no JSON."""
         head = {
             self._app: self._options.app_id,
@@ -101,7 +110,7 @@ class Envelope:
         }
         return self._sealed(head, data)
 
-    def answer(self, data: Any, now_s: float, *, code: int = 0, message: str = "") -> bytes:
+    def answer(self, data: Any, now_s: float, *, code: int = 0, message: str = "") -> Sealed:
         """What the platform reads after its notice."""
         head = {
             self._app: self._options.app_id,
@@ -131,16 +140,18 @@ class Envelope:
         head = {name: _text(value) for name, value in tree.items() if not isinstance(value, dict | list)}
         for name in ("signData", "encData", "data"):
             head.pop(name, None)
-        return Opened(None if plain is None else _tree(plain), head, signed)
+        kept = {name: value for name, value in said.items() if name != "encData"}
+        return Opened(None if plain is None else _tree(plain), head, signed, json_text(kept).encode())
 
-    def _sealed(self, head: Mapping[str, Any], data: Any) -> bytes:
+    def _sealed(self, head: Mapping[str, Any], data: Any) -> Sealed:
         told = sign_text({**head, "data": data}, self._options.app_secret)
         signature = base64.b64encode(self._keys.sign(told.encode())).decode()
         made = {**head, "signData": signature}
         if data is not None:
             text = json_text(data, escaped=self._escaped)
             made[self._field] = self._cipher.encrypt(text.encode()).hex().upper()
-        return json_text(made).encode()
+        plain = json_text({**head, "data": data, "signData": signature}).encode()
+        return Sealed(json_text(made).encode(), plain)
 
     def _decrypted(self, tree: Mapping[str, Any]) -> str | None:
         """The JSON of `data`. In clear where it is an object: errors sometimes are."""

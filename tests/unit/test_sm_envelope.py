@@ -89,7 +89,7 @@ def test_the_sign_text_is_that_of_the_worked_example() -> None:
 
 
 def test_a_request_is_that_of_the_worked_example_and_its_signature_is_good() -> None:
-    sent = json.loads(Envelope(options()).request(DATA, AT_S, {}))
+    sent = json.loads(Envelope(options()).request(DATA, AT_S).wire)
     signature = base64.b64decode(sent.pop("signData"))
     assert sent == {
         "appId": APP, "version": "2.0.1", "encType": "SM4", "signType": "SM2", "timestamp": "20240115103000",
@@ -111,7 +111,7 @@ def test_the_openssl_command_decrypts_what_is_sent(tmp_path: Path) -> None:
 
 
 def test_the_portal_has_its_own_names_and_escapes_what_is_not_ascii() -> None:
-    sent = json.loads(Envelope(options(variant="portal")).request({"drName": "张三"}, AT_S, {}))
+    sent = json.loads(Envelope(options(variant="portal")).request({"drName": "张三"}, AT_S).wire)
     assert sent["appCode"] == APP
     assert sent["version"] == "1.0.0"
     assert "encData" not in sent
@@ -125,12 +125,27 @@ def test_the_portal_has_its_own_names_and_escapes_what_is_not_ascii() -> None:
 
 @pytest.mark.parametrize("variant", ["payment", "portal"])
 def test_what_the_platform_answers_is_read_with_its_amounts(variant: str) -> None:
-    answer = platform(variant=variant).answer({"ordStas": "6", "fundPay": Decimal("50.4"), "空": "张"}, AT_S)
+    answer = (
+        platform(variant=variant).answer({"ordStas": "6", "fundPay": Decimal("50.4"), "空": "张"}, AT_S).wire
+    )
     opened = Envelope(options(variant=variant)).opened(answer)
     assert opened.signed
     assert opened.data == {"ordStas": "6", "fundPay": Decimal("50.4"), "空": "张"}
     assert opened.head["code"] == "0"
     assert opened.head["success"] == "true"
+
+
+def test_what_is_kept_of_both_ways_is_in_plain_form_and_proves_the_signature() -> None:
+    ours, theirs = Envelope(options()), platform()
+    sent = ours.request(DATA, AT_S)
+    kept = json.loads(sent.plain, parse_float=Decimal)
+    assert kept["data"] == DATA
+    assert sign_text(kept, SECRET) == SIGNED
+    assert kept["signData"] == json.loads(sent.wire)["signData"]
+    heard = ours.opened(theirs.answer({"fundPay": Decimal("50.4")}, AT_S).wire)
+    kept = json.loads(heard.plain, parse_float=Decimal)
+    signature = base64.b64decode(kept["signData"])
+    assert sm2.verify(bytes.fromhex(_point(THEIRS)), sign_text(kept, SECRET).encode(), signature)
 
 
 def answered(data: str, told: str, **changed: Any) -> bytes:
@@ -230,10 +245,9 @@ def test_wrong_keys_are_refused_before_anything_is_sent_and_not_shown() -> None:
 
 def test_the_time_is_chinas_or_unix_time() -> None:
     def told(way: str) -> str:
-        made: str = json.loads(Envelope(options(timestamp=way)).request({}, AT_S, {"transType": "ec.query"}))[
-            "timestamp"
-        ]
-        return made
+        sent = json.loads(Envelope(options(timestamp=way)).request({}, AT_S, {"transType": "ec.query"}).wire)
+        assert sent["transType"] == "ec.query"
+        return str(sent["timestamp"])
 
     assert told("compact") == "20240115103000"
     assert told("seconds") == "1705285800"

@@ -1,0 +1,177 @@
+"""The destination `nhsa_mobile`: each message is one call of a centre of the SM2/SM4 envelope.
+
+A row is durable before a request leaves. A call that changes something leaves once for one message: when the message
+comes again, what became of it is answered from its row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import Any, ClassVar, NamedTuple
+
+import structlog
+
+from config.errors import Refused, Unreachable
+from endpoints.base import Ground, Options
+from endpoints.insurance.mobile.asked import Asked, asked_of, is_probe, links_of
+from endpoints.insurance.mobile.options import MobileOptions
+from endpoints.insurance.mobile.probing import Probe
+from endpoints.insurance.mobile.rules import Verdict, verdict
+from endpoints.insurance.mobile.told import again, receipt
+from endpoints.insurance.records import Ask, Exchange, Records
+from endpoints.insurance.sm_envelope import CHINA_S, BadEnvelope, Envelope, Opened, Sealed
+from endpoints.insurance.transports.base import opened as transport_of
+from endpoints.rest.sending import Answer, Sending
+from schemas.json import Json
+from schemas.message import Message, Receipt
+from schemas.nhsa.model import Transaction
+
+log = structlog.get_logger()
+
+UNSENT = "unsent"  # infcode of a row whose request never left
+_OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN")
+_TAIL = 12  # characters of the appId in our own numbers
+_JSON = Json()
+
+
+class Heard(NamedTuple):
+    """What became of one request. `data` and `plain` are None and b"" where no envelope came."""
+
+    said: Verdict
+    data: Any = None
+    plain: bytes = b""
+
+
+class NhsaMobile:
+    Options: ClassVar[type[Options]] = MobileOptions
+    codes = frozenset(_OUTCOMES)
+
+    def __init__(self, options: MobileOptions, ground: Ground) -> None:
+        self.options = options
+        self.ground = ground
+        self._envelope = Envelope(options.envelope)
+        self._transport = transport_of(options.transport, options.url)
+        self._way = Sending(options, ground)
+
+    async def start(self) -> None:
+        await self._way.prepare()
+
+    async def stop(self) -> None:
+        await self._way.close()
+
+    async def send(self, message: Message) -> Receipt:
+        if is_probe(message, self.options):
+            return await Probe(self, self._records()).answer(message)
+        asked = asked_of(message, self.options)
+        key = f"{message.id} {self.ground.name}" if message.id else secrets.token_hex(16)
+        if asked.transaction.writes and (message.redelivered or message.attempt > 1):
+            before = await self.before(asked.transaction, key)
+            if before is not None:
+                return again(asked.transaction, before, self.options)
+        exchange, heard = await self.call(asked, key)
+        return receipt(asked.transaction, exchange.msgid, heard.said, heard.data, self.options)
+
+    async def before(self, transaction: Transaction, key: str) -> Exchange | None:
+        """The last call under this key that left, or may have left."""
+        found = await self._records().of_key(self.system, key)
+        left = [one for one in found if one.infno == transaction.name and one.infcode != UNSENT]
+        return left[-1] if left else None
+
+    async def call(self, asked: Asked, key: str) -> tuple[Exchange, Heard]:
+        """One exchange, durable before it leaves. Raises Unreachable where it did not."""
+        records, now_s = self._records(), self.ground.now()
+        sealed = await asyncio.to_thread(self._sealed, asked, now_s)
+        ask = Ask(
+            self.system,
+            asked.transaction.name,
+            key,
+            int(now_s * 1000),
+            asked.opter,
+            links_of(asked.data),
+        )
+        exchange = await records.begin(ask, self._number(now_s), lambda _: sealed.plain)
+        try:
+            heard = await self._exchanged(asked.transaction, sealed.wire, now_s)
+        except Unreachable as error:
+            if not error.maybe_done:
+                await self._ended(exchange, Heard(Verdict("REJECTED", UNSENT, error.text)))
+                raise
+            heard = Heard(Verdict("UNKNOWN", "", error.text))
+        return await self._ended(exchange, heard), heard
+
+    @property
+    def system(self) -> str:
+        return self.options.envelope.app_id
+
+    def heard(self, message: Message, code: str, answer: bytes, headers: Any) -> Receipt:
+        """A test says what the centre answers, in plain form: `{code, message, data}`, signed; or the outcome alone."""
+        if is_probe(message, self.options):
+            return Receipt(code or "OK", answer, "json")
+        asked = asked_of(message, self.options)
+        tree = _JSON.decode(answer) if answer else {}
+        head = {"code": "0", **{name: str(tree[name]) for name in ("code", "message") if name in tree}}
+        said = verdict(asked.transaction.name, Opened(tree.get("data"), head, True, b""), self.options)
+        if code or not answer:
+            said = said._replace(outcome=code or "OK")  # type: ignore[arg-type]  # one of `codes`
+        return receipt(asked.transaction, "", said, tree.get("data"), self.options)
+
+    def _sealed(self, asked: Asked, now_s: float) -> Sealed:
+        more = {}
+        if asked.transaction.centre == "voucher":
+            more = {"transType": asked.transaction.code}
+            if self.options.org_id:
+                more["orgId"] = self.options.org_id
+        try:
+            return self._envelope.request(asked.data, now_s, more)
+        except ValueError as error:
+            raise Refused("JL-N310", f"the data cannot be written: {error}", retry=False) from None
+
+    async def _exchanged(self, transaction: Transaction, wire: bytes, now_s: float) -> Heard:
+        path = self.options.addresses.get(transaction.name, transaction.path)
+        if transaction.centre == "voucher" and not path:
+            path = "/"
+        call = self._transport.request(transaction.code, path, wire, now_s, secrets.token_hex(16))
+        headers = {**call.headers, "content-type": "application/json; charset=utf-8"}
+        try:
+            answer = await self._way.ask("POST", call.url, headers, wire)
+        except Refused as error:  # an answer that is too large has been given to something
+            return Heard(Verdict("UNKNOWN", "", error.text))
+        return await asyncio.to_thread(self._read, transaction, answer)
+
+    def _read(self, transaction: Transaction, answer: Answer) -> Heard:
+        try:
+            opened = self._envelope.opened(answer.body)
+        except BadEnvelope as error:
+            text = f"status {answer.status}: {error.code}: {error.text}"
+            if (
+                400 <= answer.status < 500
+                and error.code == "JL-N301"
+                and answer.status not in (408, 409, 425)
+            ):
+                return Heard(Verdict("REJECTED", f"http-{answer.status}", text))
+            return Heard(Verdict("UNKNOWN", "", text))
+        return Heard(verdict(transaction.name, opened, self.options), opened.data, opened.plain)
+
+    async def _ended(self, exchange: Exchange, heard: Heard) -> Exchange:
+        """With the records away the answer is still the caller's: its row stays as sent, for a probe to end."""
+        said, links = heard.said, links_of(heard.data)
+        try:
+            return await self._records().end(exchange, said.outcome, said.code, said.text, heard.plain, links)
+        except Unreachable as error:
+            log.warning(
+                "insurance.end_not_kept", party=self.ground.name, msgid=exchange.msgid, reason=error.text
+            )
+            return exchange
+
+    def _records(self) -> Records:
+        if self.ground.insurance is None:
+            raise Unreachable("JL-N314", "this process keeps no record of what is asked of a centre")
+        return self.ground.insurance
+
+    def _number(self, now_s: float) -> Any:
+        """Our own number of a request: the appId's end, China's time, a serial."""
+        at = time.strftime("%Y%m%d%H%M%S", time.gmtime(now_s + CHINA_S))
+        tail = self.system[-_TAIL:]
+        return lambda serial: f"{tail}{at}{serial:04d}"
