@@ -111,7 +111,7 @@ class Catalogues(Protocol):
     def abandon(self, layout: Layout, load: Load) -> None:
         """The load is over, its rows are gone."""
 
-    def of_code(self, layout: Layout, code: str) -> Sequence[Mapping[str, Value]]:
+    def of_code(self, layout: Layout, code: str, limit: int = 1_000) -> Sequence[Mapping[str, Value]]:
         """All records of an item, the newest first; what a file had more of is `extra`."""
 
     def search(self, layout: Layout, text: str, limit: int) -> Sequence[Mapping[str, Value]]:

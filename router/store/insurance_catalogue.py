@@ -97,10 +97,13 @@ class CatalogueStore:
             tables.coming(layout).drop(connection, checkfirst=True)
             connection.execute(tables.load.delete().where(tables.load.c.kind == layout.kind))
 
-    def of_code(self, layout: Layout, code: str) -> Sequence[Mapping[str, Value]]:
+    def of_code(self, layout: Layout, code: str, limit: int = 1_000) -> Sequence[Mapping[str, Value]]:
         table = tables.seen(layout)
         asked = (
-            select(table).where(table.c[layout.code] == code).order_by(table.c[tables.ROW].desc()).limit(1000)
+            select(table)
+            .where(table.c[layout.code] == code)
+            .order_by(table.c[tables.ROW].desc())
+            .limit(limit)
         )
         return self._items(layout, asked)
 
