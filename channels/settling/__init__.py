@@ -1,0 +1,1 @@
+"""Settlements: what a pipeline's YAML says, compiled."""

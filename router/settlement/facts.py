@@ -1,0 +1,48 @@
+"""What a settlement knows: its request, and what its steps kept of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from channels.settling.model import MAX_ITEMS, Definition, Step
+from router.settlement.progress import Progress
+from router.settlement.rows import Place, Rows
+
+
+class TooMany(ValueError):
+    """A step's `each` has more items than a settlement may have."""
+
+
+class Known:
+    """The facts as they grow, step by step, while a pipeline is gone through."""
+
+    def __init__(self, definition: Definition, rows: Rows, progress: Mapping[Place, Progress]) -> None:
+        self.definition = definition
+        self.progress = progress
+        self.facts: dict[str, Any] = dict(rows.request)
+
+    def of(self, place: Place) -> Progress:
+        return self.progress.get(place) or Progress(place)
+
+    def places(self, step: Step) -> Iterator[tuple[Place, dict[str, Any]]]:
+        """The times of a step, each with the facts as it sees them: `item` and `items` where it has `each`."""
+        if step.each is None:
+            yield Place(step.name), self.facts
+            return
+        items = step.each(self.facts) or []
+        if len(items) > MAX_ITEMS:
+            raise TooMany(f"{step.name}: {len(items)} items, more than {MAX_ITEMS}")
+        for number, at in enumerate(range(0, len(items), step.at_once)):
+            some = items[at : at + step.at_once]
+            yield Place(step.name, number), {**self.facts, "items": some, "item": some[0]}
+
+    def learn(self, step: Step, place: Place) -> None:
+        """What it keeps of the answer, now that it is done. Of several times: what the last kept, and all in a list."""
+        reply = self.of(place).do.reply
+        for name, read in step.keep.items():
+            value = read(reply)
+            if step.each is None:
+                self.facts[name] = value
+            else:
+                self.facts[name] = [*(self.facts.get(name, []) if place.item else []), value]

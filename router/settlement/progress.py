@@ -1,0 +1,139 @@
+"""How far one time of one step is, by its attempts alone. Pure: the same rows give the same progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from channels.settling.model import Step
+from router.settlement.rows import Attempt, Decision, Notice, Place, Rows
+
+# READY nothing was tried. OPEN nobody knows whether it was done. LATER it was not done, and may be tried again.
+# OK, REJECTED as the party said; UNDONE it was done, and is no more.
+Standing = Literal["READY", "OPEN", "LATER", "OK", "REJECTED", "UNDONE"]
+
+
+class Way(Struct, frozen=True):
+    """One of the two ways, do or undo: the calls themselves, and what was asked about the last of them."""
+
+    calls: tuple[Attempt, ...] = ()
+    probes: tuple[Attempt, ...] = ()  # since the last call
+    reverses: tuple[Attempt, ...] = ()  # since the last call
+    told: Notice | Decision | None = None  # what somebody else said, later than the last call
+
+    @property
+    def last(self) -> Attempt | None:
+        return self.calls[-1] if self.calls else None
+
+    @property
+    def reply(self) -> Any:
+        """What is known of it once it is done: of a call without an answer, what was found out."""
+        if self.told is not None and self.told.reply is not None:
+            return self.told.reply
+        found = next((one for one in reversed(self.probes) if one.outcome == "OK"), None)
+        if found is not None:
+            return found.reply
+        return self.last.reply if self.last is not None else None
+
+
+class Progress(Struct, frozen=True):
+    """Of one place."""
+
+    place: Place
+    do: Way = Way()
+    undo: Way = Way()
+
+    def standing(self, step: Step) -> Standing:
+        done = _standing(self.do, step, step.unknowable)
+        if done != "OK" or self.undo.last is None:
+            return done
+        return "UNDONE" if self.undoing(step) == "OK" else "OK"
+
+    def undoing(self, step: Step) -> Standing:
+        """How far its undoing is: READY before it began."""
+        return _standing(self.undo, step, unknowable=True)
+
+
+def progress_of(rows: Rows) -> dict[Place, Progress]:
+    """By place, of all that was tried."""
+    made: dict[Place, list[Attempt]] = {}
+    for attempt in rows.attempts:
+        made.setdefault(attempt.place, []).append(attempt)
+    told: dict[Place, list[Notice | Decision]] = {}
+    for notice in rows.notices:
+        told.setdefault(notice.place, []).append(notice)
+    for decision in rows.decisions:
+        if decision.place is not None and decision.what in ("done", "not done"):
+            told.setdefault(decision.place, []).append(decision)
+    return {place: _progress(place, made.get(place, ()), told.get(place, ())) for place in {*made, *told}}
+
+
+def _progress(place: Place, attempts: Iterable[Attempt], told: Iterable[Notice | Decision]) -> Progress:
+    do, undo = Way(), Way()
+    for attempt in attempts:
+        if attempt.direction == "do":
+            do = Way((*do.calls, attempt))
+        elif attempt.direction == "undo":
+            undo = Way((*undo.calls, attempt))
+        elif undo.last is not None:
+            undo = _asked(undo, attempt)
+        else:
+            do = _asked(do, attempt)
+    for one in told:
+        way = undo if undo.last is not None and isinstance(one, Decision) else do
+        if isinstance(one, Decision) and one.after < len(way.calls):
+            continue  # it was tried again since
+        if way is undo:
+            undo = Way(undo.calls, undo.probes, undo.reverses, one)
+        else:
+            do = Way(do.calls, do.probes, do.reverses, one)
+    return Progress(place, do, undo)
+
+
+def _asked(way: Way, attempt: Attempt) -> Way:
+    if attempt.direction == "probe":
+        return Way(way.calls, (*way.probes, attempt), way.reverses, way.told)
+    return Way(way.calls, way.probes, (*way.reverses, attempt), way.told)
+
+
+def _standing(way: Way, step: Step, unknowable: bool) -> Standing:
+    if way.told is not None:
+        return _as_told(way.told)
+    last = way.last
+    if last is None:
+        return "READY"
+    if last.outcome == "OK":
+        return "OK"
+    if last.outcome in ("REJECTED", "ABSENT"):
+        return "REJECTED"
+    if last.outcome == "UNSENT" or not unknowable:
+        return "LATER"
+    return _found_out(way, last, step)
+
+
+def _as_told(told: Notice | Decision) -> Standing:
+    if isinstance(told, Decision):
+        return "OK" if told.what == "done" else "LATER"
+    return "OK" if told.outcome == "OK" else "REJECTED" if told.outcome == "REJECTED" else "OPEN"
+
+
+def _found_out(way: Way, last: Attempt, step: Step) -> Standing:
+    """Of a call that was not answered for good: what probes and reverses said since."""
+    if any(one.outcome in ("OK", "ABSENT") for one in way.reverses):
+        return "LATER"  # whatever it did is no more
+    reversible = step.reverse is not None and last.direction == "do"
+    for one in reversed(way.probes):
+        if one.outcome == "OK":
+            return "OK"
+        if one.outcome == "REJECTED":
+            return "REJECTED"
+        if one.outcome == "ABSENT" and (one.final or (not reversible and is_late(one, last, step))):
+            return "LATER"
+    return "OPEN"
+
+
+def is_late(probe: Attempt, of: Attempt, step: Step) -> bool:
+    """Whether a party that did it would have shown it by then, however much its queries lag."""
+    return probe.began_ms > (of.ended_ms or of.began_ms) + step.probing.lag_s * 1000

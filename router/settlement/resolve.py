@@ -1,0 +1,88 @@
+"""How a call whose effect nobody knows is found out: asked about, reversed, or handed to a person. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.settling.model import Step
+from router.settlement.commands import Call, Command, End, Wait
+from router.settlement.progress import Way, is_late
+from router.settlement.rows import Attempt, Direction, Place, Rows
+
+_REVERSES = 10  # of one call; then a person
+
+
+def key_of(place: Place, renewed: int) -> str:
+    """What a party knows a call by, within its settlement. It is renewed only once the old one was reversed."""
+    item = f".{place.item}" if place.item else ""
+    return f"{place.step}{item}" + (f"~{renewed}" if renewed else "")
+
+
+def found_out(rows: Rows, step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms: int) -> Command:
+    """The next thing to do about the last call of a way that is open."""
+    last = way.last
+    assert last is not None
+    since_ms = last.ended_ms or last.began_ms
+    if way.reverses and way.reverses[-1].outcome not in ("REJECTED",):
+        return _reverse(step, place, way, last, facts, now_ms)
+    if step.ask is None:
+        return _policy(step, place, way, last, facts, now_ms)
+    over = now_ms - since_ms > step.probing.give_up_s * 1000
+    latest = way.probes[-1] if way.probes else None
+    if over or (latest is not None and latest.outcome == "ABSENT" and is_late(latest, last, step)):
+        return _policy(step, place, way, last, facts, now_ms)
+    asked_ms = (way.probes[-1].ended_ms or way.probes[-1].began_ms) if way.probes else since_ms
+    due_ms = asked_ms + round(step.probing.wait_s(len(way.probes)) * 1000)
+    if now_ms < due_ms:
+        return Wait(due_ms)
+    return Call(place, "probe", str(step.ask), last.key, facts)
+
+
+def _policy(step: Step, place: Place, way: Way, last: Attempt, facts: dict[str, Any], now_ms: int) -> Command:
+    """Nobody can say: what was asked for is reversed where that can be, so that it is not done for certain."""
+    if step.reverse is not None and last.direction == "do":
+        return _reverse(step, place, way, last, facts, now_ms)
+    return _nobody_knows(step, place)
+
+
+def _reverse(
+    step: Step, place: Place, way: Way, last: Attempt, facts: dict[str, Any], now_ms: int
+) -> Command:
+    """Once more where it was not answered: a reverse may be repeated."""
+    if len(way.reverses) >= _REVERSES or (way.reverses and way.reverses[-1].outcome == "REJECTED"):
+        return _nobody_knows(step, place)
+    if way.reverses:
+        before = way.reverses[-1]
+        due_ms = (before.ended_ms or before.began_ms) + round(step.probing.wait_s(len(way.reverses)) * 1000)
+        if now_ms < due_ms:
+            return Wait(due_ms)
+    return Call(place, "reverse", str(step.reverse), last.key, facts)
+
+
+def _nobody_knows(step: Step, place: Place) -> End:
+    text = f"{step.name}: nobody can say whether it was done 结果不明，需人工核实"
+    return End("SUSPENDED", place, "JL-T005", text)
+
+
+def again(
+    rows: Rows, step: Step, place: Place, way: Way, direction: Direction, facts: dict[str, Any], now_ms: int
+) -> Command | None:
+    """The same once more, under the same key unless it was reversed; None where it was tried often enough."""
+    last = way.last
+    if last is None or len(way.calls) >= step.trying.times:
+        return None
+    due_ms = (last.ended_ms or last.began_ms) + round(step.trying.wait_s(len(way.calls)) * 1000)
+    if now_ms < due_ms:
+        return Wait(due_ms)
+    operation = step.do if direction == "do" else step.undo
+    key = last.key
+    if direction == "do" and any(one.outcome in ("OK", "ABSENT") for one in way.reverses):
+        key = key_of(place, _reversed(rows, place))
+    body = step.make(facts) if step.make is not None else facts
+    return Call(place, direction, str(operation), key, body)
+
+
+def _reversed(rows: Rows, place: Place) -> int:
+    """How many of its calls were reversed: what a party reversed it does not do again under the same key."""
+    reverses = (one for one in rows.attempts if one.place == place and one.direction == "reverse")
+    return len({one.key for one in reverses if one.outcome in ("OK", "ABSENT")})

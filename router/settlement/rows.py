@@ -1,0 +1,83 @@
+"""What is known of a settlement: its row, every attempt on its behalf, and what people decided. Only ever added to.
+
+All times are Unix milliseconds. Nothing here knows where rows are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+# Active: RUNNING forward, WAITING for somebody, COMPENSATING backward, CANCELLING because somebody wished it.
+# Ended without or with effect: COMPLETED, COMPENSATED, REJECTED. SUSPENDED: a person must look.
+State = Literal[
+    "RUNNING", "WAITING", "COMPENSATING", "CANCELLING", "COMPLETED", "COMPENSATED", "REJECTED", "SUSPENDED"
+]
+ENDED = ("COMPLETED", "COMPENSATED", "REJECTED")
+
+# do a step, undo it, probe what became of either, reverse one whose effect nobody knows.
+Direction = Literal["do", "undo", "probe", "reverse"]
+
+# OK done. REJECTED no, and nothing was done. PROCESSING it is under way at the party's. UNKNOWN nobody can say.
+# UNSENT it never left. ABSENT (of a probe and a reverse): the party knows nothing of it.
+Outcome = Literal["OK", "REJECTED", "PROCESSING", "UNKNOWN", "UNSENT", "ABSENT"]
+
+
+class Place(Struct, frozen=True, order=True):
+    """Which time of which step: `item` counts through `each`, from 0."""
+
+    step: str
+    item: int = 0
+
+
+class Attempt(Struct, frozen=True):
+    """One call, written before it leaves. Without an `outcome` it may have left, or not."""
+
+    number: int  # within its settlement, from 1
+    place: Place
+    direction: Direction
+    operation: str  # insurance.2207
+    key: str  # what the party knows it by: of a probe or a reverse, that of the call it asks about
+    began_ms: int
+    outcome: Outcome | None = None
+    ended_ms: int = 0
+    final: bool = False  # of ABSENT: the party guarantees that it will not be found later either
+    reply: Any = None  # the party's answer as a tree
+    code: str = ""
+    text: str = ""
+
+
+class Decision(Struct, frozen=True):
+    """What a person said: `what` of a place, or of the whole. `who` and `second` are two people where it needs two."""
+
+    what: Literal["done", "not done", "retry", "compensate", "forward", "cancel"]
+    who: str
+    at_ms: int
+    place: Place | None = None
+    second: str = ""
+    reason: str = ""
+    evidence: str = ""
+    reply: Any = None  # of `done`: what is known of it
+    after: int = 0  # how many attempts there were: what was tried later outweighs it
+
+
+class Notice(Struct, frozen=True):
+    """What a party said by itself (a payment's callback), verified and stored before it was answered."""
+
+    place: Place
+    at_ms: int
+    outcome: Outcome
+    reply: Any = None
+
+
+class Rows(Struct, frozen=True):
+    """All of one settlement."""
+
+    number: str  # settle_no
+    request: Mapping[str, Any]
+    began_ms: int
+    attempts: tuple[Attempt, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    notices: tuple[Notice, ...] = ()
