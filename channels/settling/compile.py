@@ -1,0 +1,215 @@
+"""A settlement's text to the `Definition` that `decide` reads. Mistakes are gathered, never raised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from channels.settling.checking import compile_check
+from channels.settling.model import (
+    Check,
+    Definition,
+    Operation,
+    Posting,
+    Probing,
+    Read,
+    Step,
+    Test,
+    Trying,
+    Until,
+)
+from channels.settling.text import SettlementText, StepText
+from config.errors import Problem
+from config.models import problems_of
+from config.text import At, Document
+from transforms.conditions import compile_when
+from transforms.expression import begin, compile_expression, is_expression, literal, open_scope
+from transforms.library import Library
+from transforms.mapping import Compiler
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_FACT = re.compile(r"^\$([a-z][a-z0-9_]*)(?=[.\[\s|]|$)")
+_FACT_PATH = re.compile(r"^\$([a-z][a-z0-9_]*(?:[.\[][^\s|]*)?)(?=[\s|]|$)")
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_TAKEN = frozenset(("item", "items", "settle_no"))  # what the engine itself puts among the facts
+
+
+def compile_settlement(document: Document, library: Library, problems: list[Problem]) -> Definition | None:
+    """None where any part is wrong, and the problems say what."""
+    try:
+        text = SettlementText.model_validate(document.data)
+    except ValidationError as error:
+        problems += problems_of(error, SettlementText)
+        return None
+    before = len(problems)
+    made = _Compiler(text, library, problems).definition(_digest(document.data))
+    wrong = any(problem.severity == "error" for problem in problems[before:])
+    return None if wrong else made
+
+
+def _digest(data: Any) -> str:
+    """Of what the file says, not how: 16 hex digits."""
+    said = {key: value for key, value in data.items() if key not in ("tests", "title")}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+class _Compiler:
+    def __init__(self, text: SettlementText, library: Library, problems: list[Problem]) -> None:
+        self.text, self.library, self.problems = text, library, problems
+        self.names: set[str] = set()  # of steps
+        self.kept: set[str] = set(_TAKEN)  # of facts, as far as it is read
+
+    def definition(self, digest: str) -> Definition:
+        text = self.text
+        key = self.value(text.key, ("key",)) or (lambda facts: None)
+        lock = {name: self.values(said, ("lock", name)) for name, said in text.lock.items()}
+        steps = [step for number, one in enumerate(text.steps) for step in self.step(one, ("steps", number))]
+        if sum(step.pivot for step in steps) > 1:
+            self.problem(("steps",), "JL-C201", "two pivots: only one step can be where it turns")
+        return Definition(text.settlement, text.version, digest, text.title, key, tuple(steps), lock)
+
+    def step(self, one: Mapping[str, StepText], at: At) -> list[Step]:
+        """None or one: a step is a mapping of its name to what it does."""
+        if len(one) != 1:
+            self.problem(at, "JL-C202", "a step is one name and what it does", "- pay: {do: payment.create}")
+            return []
+        ((name, text),) = one.items()
+        here = (*at, name)
+        if not _NAME.fullmatch(name) or name in self.names:
+            what = "twice" if name in self.names else "no name for a step"
+            self.problem(here, "JL-C203", f"{name!r}: {what}", "small letters, digits, _", on_key=True)
+        self.names.add(name)
+        keep = self.keep(text, here)
+        return [
+            Step(
+                name,
+                _operation(text.do),
+                self.shape(text.with_, (*here, "with")) if text.with_ is not None else None,
+                _operation(text.ask or (text.wait.ask if text.wait else None)),
+                _operation(text.undo),
+                _operation(text.reverse),
+                self.test(text.when, (*here, "when")) if text.when is not None else None,
+                self.values(text.each, (*here, "each")) if text.each is not None else None,
+                text.in_,
+                keep,
+                tuple(self.checks(text.check, (*here, "check"))),
+                tuple(self.posts(text, here)),
+                Until(text.wait.until, text.wait.else_) if text.wait else None,
+                text.pivot,
+                text.forward,
+                text.emit,
+                _probing(text),
+                Trying(text.retry.first, text.retry.factor, text.retry.max, text.retry.times),
+            )
+        ]
+
+    def keep(self, text: StepText, at: At) -> dict[str, Callable[[Any], Any]]:
+        made = {}
+        for name, said in text.keep.items():
+            place = (*at, "keep", name)
+            if not _NAME.fullmatch(name) or name in _TAKEN:
+                self.problem(place, "JL-C204", f"{name!r} cannot be a fact's name", "", on_key=True)
+            made[name] = self.raw(said, place) or (lambda reply: None)
+            self.kept.add(name)
+        return made
+
+    def posts(self, text: StepText, at: At) -> list[Posting]:
+        return [
+            Posting(
+                self.account(one.debit, (*at, "post", n, "debit")),
+                self.account(one.credit, (*at, "post", n, "credit")),
+                self.value(one.amount, (*at, "post", n, "amount")) or (lambda facts: None),
+            )
+            for n, one in enumerate(text.post)
+        ]
+
+    def account(self, said: str, at: At) -> Read:
+        """`transit:{settle_no}`: what stands in braces is a fact, or a field of the request."""
+        if not re.fullmatch(r"[a-z]+(:([a-z0-9_-]+|\{[a-z][a-z0-9_]*\}))*", said):
+            self.problem(at, "JL-C205", f"{said!r} is no account", "kind:name, `{fact}` for a name")
+        return lambda facts: _HOLE.sub(lambda hole: str(facts.get(hole[1]) or "none"), said)
+
+    def checks(self, said: list[Any], at: At) -> list[Check]:
+        made = []
+        for number, one in enumerate(said):
+            check = compile_check(self.renamed(one), self, (*at, number))
+            if check is not None:
+                made.append(check)
+        return made
+
+    def test(self, said: Any, at: At) -> Test | None:
+        return compile_when(self.renamed(said), "json", self.library, self.problems, at, ())
+
+    def shape(self, said: Any, at: At) -> Read | None:
+        """As a map's `make`. What steps kept is named first: inside an `each` a path is the item's."""
+        named: dict[str, str] = {}
+        make = _named(said, named)
+        spec = {
+            "from": "json",
+            "to": "json",
+            "let": {name: path for path, name in named.items()},
+            "make": make,
+        }
+        made = Compiler(self.library).map(spec, self.problems, at[:-1], None)
+        return None if made is None else made.tree
+
+    def value(self, said: Any, at: At) -> Read | None:
+        """An expression on the facts, or a literal."""
+        return self.raw(self.renamed(said), at)
+
+    def values(self, said: str, at: At) -> Read:
+        """All that an expression finds, as a list."""
+        return self.raw(self.renamed(said), at, every=True) or (lambda facts: [])
+
+    def raw(self, said: Any, at: At, every: bool = False) -> Read | None:
+        if not is_expression(said):
+            fixed = literal(said)
+            return lambda tree: fixed
+        scope = open_scope("json", self.library, self.problems, at)
+        expression = compile_expression(said, scope, at, every) if scope else None
+        if expression is None:
+            return None
+        call = expression.closure()
+        return lambda tree: call(tree, begin(tree))
+
+    def renamed(self, said: Any) -> Any:
+        """`$preset.x`, a fact that a step kept, is `$.preset.x` in the tree of all facts."""
+        if isinstance(said, Mapping):
+            return {self.renamed(key): self.renamed(value) for key, value in said.items()}
+        if isinstance(said, list):
+            return [self.renamed(one) for one in said]
+        if not isinstance(said, str):
+            return said
+        found = _FACT.match(said)
+        return said if found is None else f"$.{said[1:]}"
+
+    def problem(self, at: At, code: str, message: str, hint: str = "", on_key: bool = False) -> None:
+        self.problems.append(Problem(at, code, message, hint, on_key=on_key))
+
+
+def _named(said: Any, named: dict[str, str]) -> Any:
+    """A shape in which `$preset.fund` is one name; `named` has the path of each."""
+    if isinstance(said, Mapping):
+        return {key: _named(value, named) for key, value in said.items()}
+    if isinstance(said, list):
+        return [_named(one, named) for one in said]
+    found = _FACT_PATH.match(said) if isinstance(said, str) else None
+    if found is None:
+        return said
+    name = named.setdefault(f"$.{found[1]}", f"fact_{len(named)}")
+    return f"${name}{said[found.end() :]}"
+
+
+def _operation(said: str | None) -> Operation | None:
+    return Operation(*said.rpartition(".")[::2]) if said else None
+
+
+def _probing(text: StepText) -> Probing:
+    if text.wait is not None:
+        return Probing(text.wait.every)
+    return Probing(text.probe.every, text.probe.lag, text.probe.give_up)

@@ -1,0 +1,131 @@
+"""A settlement's YAML, as it stands in `channels/settlements/*.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from channels.case_schema import TESTS
+from channels.model import TestsText
+from config.units import Seconds
+
+__all__ = ["TESTS", "PostText", "SettlementText", "StepText", "TryText", "WaitText"]
+
+OPERATION = r"^[a-z0-9][a-z0-9-]{0,63}\.[A-Za-z0-9_-]{1,64}$"
+OperationText = Annotated[str, Field(pattern=OPERATION, description="`system.operation`: `insurance.2207`")]
+Waits = Annotated[
+    tuple[Seconds, ...],
+    BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value]),
+]
+
+
+class _Text(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class WaitText(_Text):
+    """The step ends when a party says so (`for`), or when a query shows it (`ask`)."""
+
+    for_: OperationText | None = Field(
+        default=None, alias="for", description="the notice that ends it: `payment.notice`"
+    )
+    ask: OperationText | None = Field(default=None, description="what shows it meanwhile: `payment.query`")
+    every: Waits = Field(
+        default=(3.0, 5.0, 5.0, 10.0, 30.0), description="when it is asked; then the last again"
+    )
+    until: Seconds = Field(description="how long it waits")
+    else_: Literal["cancel", "suspend", "go on"] = Field(
+        default="cancel",
+        alias="else",
+        description="when the time is over: what is done is undone, a person looks, or it goes on without",
+    )
+
+
+class PostText(_Text):
+    """A line of the ledger, once the step is done. `{name}` in an account is a fact: `clearing:{channel}`."""
+
+    debit: str = Field(description="the account that gets it: `receivable:fund`")
+    credit: str = Field(description="the account that gives it: `transit:{settle_no}`")
+    amount: str = Field(description="an expression, in yuan: `$preset.fund_pay_sumamt`")
+
+
+class TryText(_Text):
+    """How a call is tried again that did not leave, or was found not to have been done."""
+
+    first: Seconds = 1.0
+    factor: float = Field(default=2.0, ge=1, le=10)
+    max: Seconds = 300.0
+    times: int = Field(default=8, ge=1, le=1000, description="how often in all")
+
+
+class ProbeText(_Text):
+    """How it is found out whether a call without an answer was done."""
+
+    every: Waits = Field(
+        default=(1.0, 3.0, 10.0, 30.0, 120.0, 600.0), description="when it is asked; then the last again"
+    )
+    lag: Seconds = Field(default=120.0, description="for so long after the call, not found proves nothing")
+    give_up: Seconds = Field(
+        default=3600.0, description="then it is reversed, or where that cannot be, a person looks"
+    )
+
+
+class StepText(_Text):
+    """One step. A step with `ask`, `undo` or `reverse` has an effect that may be unknown, and is then found out."""
+
+    do: OperationText | None = Field(default=None, description="what is asked of a party")
+    with_: Any = Field(
+        default=None, alias="with", description="what is sent, as a map's `make`; without it the facts"
+    )
+    ask: OperationText | None = Field(default=None, description="what shows whether it was done")
+    undo: OperationText | None = Field(
+        default=None, description="what undoes it, once it is known to be done"
+    )
+    reverse: OperationText | None = Field(
+        default=None, description="what makes sure that it is not done, where nobody knows whether it was"
+    )
+    when: Any = Field(default=None, description="a condition on the facts; without one, always")
+    each: str | None = Field(default=None, description="a list: the step is done for each of it, as `$item`")
+    in_: int = Field(
+        default=1, alias="in", ge=1, le=10_000, description="or for so many at once, as `$items`"
+    )
+    keep: dict[str, str] = Field(default={}, description="facts from the answer: name to expression")
+    check: list[Any] = Field(default=[], description="what must hold when it is done; else a person looks")
+    post: list[PostText] = Field(default=[], description="what the ledger has of it")
+    wait: WaitText | None = Field(default=None, description="it ends when a party or a query says so")
+    pivot: bool = Field(default=False, description="before it what is done is undone, after it only forward")
+    forward: bool = Field(
+        default=False, description="tried until it is done; nothing is undone because of it"
+    )
+    emit: str = Field(
+        default="", pattern=r"^([a-z][a-z0-9_.]{0,63})?$", description="an event: `settlement.done`"
+    )
+    retry: TryText = TryText()
+    probe: ProbeText = ProbeText()
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> StepText:
+        if self.wait is not None and self.do is not None:
+            raise ValueError("a step does something or waits for something; make two of it")
+        if self.do is None and (self.ask or self.undo or self.reverse or self.with_ is not None):
+            raise ValueError("ask, undo, reverse and with belong to `do`")
+        if self.pivot and self.do is None:
+            raise ValueError("a pivot does something")
+        return self
+
+
+class SettlementText(_Text):
+    """A settlement file: steps in their order, each `- name: {...}`."""
+
+    settlement: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="the name; the file is called so too"
+    )
+    version: int = Field(default=1, ge=1)
+    title: str = Field(default="", description="for people")
+    key: str = Field(description="what the caller calls it by: an expression on the request, `$.settle_no`")
+    lock: dict[str, str] = Field(
+        default={}, description="one settlement at a time of each of these: `{bill: $.bills[].bill_no}`"
+    )
+    steps: list[dict[str, StepText]] = Field(min_length=1, max_length=100)
+    tests: TestsText = Field(default=[], description="cases for `jingluo test`")
