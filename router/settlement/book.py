@@ -1,0 +1,88 @@
+"""What a settlement's runner needs of the database: everything that happens is one commit, under a fence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from config.errors import JingluoError
+from router.settlement.posting import Journal
+from router.settlement.rows import Attempt, Decision, Notice, Rows, State
+
+
+class Fenced(Exception):
+    """Somebody else has it by now: what was to be written is not."""
+
+
+class Locked(JingluoError):
+    """JL-T010: another settlement of the same thing is under way."""
+
+
+class Differs(JingluoError):
+    """JL-T011: the same key came before, with another request."""
+
+
+class New(Struct, frozen=True):
+    """A settlement that begins. `locks` are what it has for itself while it is active: `bill:B1`."""
+
+    number: str
+    name: str  # of the pipeline
+    digest: str  # of its definition
+    request: Mapping[str, Any]
+    began_ms: int
+    locks: tuple[str, ...] = ()
+    caller: str = ""
+
+
+class Settlement(Struct, frozen=True):
+    """One as it stands."""
+
+    number: str
+    name: str
+    digest: str
+    state: State
+    rows: Rows
+    due_ms: int = 0  # when it is to be looked at next
+    code: str = ""  # why it is SUSPENDED
+    text: str = ""
+
+
+class Change(Struct, frozen=True):
+    """What is written together. `ended` is an attempt that was there, with its outcome."""
+
+    begun: Attempt | None = None
+    ended: Attempt | None = None
+    decision: Decision | None = None
+    state: State | None = None
+    code: str = ""
+    text: str = ""
+    due_ms: int | None = None
+    journals: tuple[Journal, ...] = ()  # those that are there already are left as they are
+    events: tuple[str, ...] = ()
+    release: bool = False  # the lease, and with an end the locks
+
+
+class Book(Protocol):
+    """All methods raise StoreDown while the database is away: nothing is sent then."""
+
+    async def begin(self, new: New) -> Settlement:
+        """Commits it with its locks; the same number and request again is the one that is there.
+
+        Raises Locked and Differs.
+        """
+
+    async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
+        """A fence, higher than any before; None where another has it and is not late."""
+
+    async def load(self, number: str) -> Settlement: ...
+
+    async def write(self, number: str, fence: int, change: Change) -> None:
+        """One commit. Raises Fenced."""
+
+    async def tell(self, number: str, notice: Notice | Decision) -> None:
+        """What came from outside: without a fence, and due at once."""
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
+        """Active settlements whose time has come and that nobody has, or whose holder is late."""

@@ -1,0 +1,87 @@
+"""What the ledger has of a settlement: a journal for each step that is done, and its reverse once it is undone. Pure.
+
+Amounts are integer fen. A journal's id follows from settlement, step and kind: written twice it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from channels.settling.checking import number
+from channels.settling.model import Definition, Facts, Step
+from router.settlement.facts import Known
+from router.settlement.progress import progress_of
+from router.settlement.rows import Place, Rows
+
+
+class NoAmount(ValueError):
+    """A posting whose amount is no number of fen: nothing of it is written."""
+
+
+class Entry(Struct, frozen=True):
+    """`fen` above 0 on the side of `debit`, the same below 0 on that of `credit`: a journal's sum is 0."""
+
+    account: str
+    fen: int
+
+
+class Journal(Struct, frozen=True):
+    """Balanced entries of one event."""
+
+    id: str  # S1/settle/done, S1/fees.3/undone
+    settlement: str
+    entries: tuple[Entry, ...]
+
+
+def journals(definition: Definition, rows: Rows) -> Iterator[Journal]:
+    """All that must be in the books by now, in the order of the steps. Raises NoAmount and TooMany."""
+    known = Known(definition, rows, progress_of(rows))
+    for step in definition.steps:
+        if step.when is not None and not step.when(known.facts):
+            continue
+        for place, facts in known.places(step):
+            progress = known.of(place)
+            standing = progress.standing(step)
+            done = standing in ("OK", "UNDONE") or (
+                step.do is None and standing == "READY" and step.wait is None
+            )
+            if not done:
+                return
+            known.learn(step, place)
+            entries = tuple(_entries(step, {**facts, **known.facts}))
+            if not entries:
+                continue
+            yield Journal(_id(rows, place, "done"), rows.number, entries)
+            if standing == "UNDONE":
+                back = tuple(Entry(one.account, -one.fen) for one in entries)
+                yield Journal(_id(rows, place, "undone"), rows.number, back)
+
+
+def _entries(step: Step, facts: Facts) -> Iterator[Entry]:
+    for posting in step.post:
+        amount = fen(posting.amount(facts), step.name)
+        if amount:
+            yield Entry(posting.debit(facts), amount)
+            yield Entry(posting.credit(facts), -amount)
+
+
+def fen(yuan: Any, where: str = "") -> int:
+    """Yuan to fen, exactly. Raises NoAmount where it is none, or has parts of a fen.
+
+    >>> fen("36.50"), fen(Decimal("0.1")), fen(None)
+    (3650, 10, 0)
+    """
+    if yuan is None:
+        return 0
+    amount = number(yuan)
+    if amount is None or amount * 100 != (amount * 100).to_integral_value():
+        raise NoAmount(f"{where}: an amount is no number of fen 金额无效")
+    return int(amount * 100)
+
+
+def _id(rows: Rows, place: Place, what: str) -> str:
+    item = f".{place.item}" if place.item else ""
+    return f"{rows.number}/{place.step}{item}/{what}"

@@ -1,0 +1,115 @@
+"""A book in memory that keeps what a database keeps, and can end the process before or after any commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.posting import Journal
+from router.settlement.rows import ENDED, Decision, Notice, Rows
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+def never() -> None:
+    """Nothing ends the process."""
+
+
+class MemoryBook:
+    """`maybe_crash` is asked before and after each commit."""
+
+    def __init__(self, maybe_crash: Callable[[], None] = never) -> None:
+        self.maybe_crash = maybe_crash
+        self.settlements: dict[str, Settlement] = {}
+        self.requests: dict[str, New] = {}
+        self.locks: dict[str, str] = {}
+        self.journals: dict[str, Journal] = {}
+        self.events: list[tuple[str, str]] = []
+        self._leases: dict[str, tuple[int, str, int]] = {}  # fence, owner, until
+
+    async def begin(self, new: New) -> Settlement:
+        self.maybe_crash()
+        there = self.requests.get(new.number)
+        if there is not None:
+            if there.request != new.request:
+                raise Differs("JL-T011", "the same number with another request")
+            return self.settlements[new.number]
+        if any(lock in self.locks for lock in new.locks):
+            raise Locked("JL-T010", "another settlement of the same thing is under way")
+        self.locks |= dict.fromkeys(new.locks, new.number)
+        self.requests[new.number] = new
+        rows = Rows(new.number, new.request, new.began_ms)
+        made = Settlement(new.number, new.name, new.digest, "RUNNING", rows, new.began_ms)
+        self.settlements[new.number] = made
+        self.maybe_crash()
+        return made
+
+    async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
+        fence, holder, until = self._leases.get(number, (0, "", 0))
+        if holder and until > now_ms:
+            return None
+        self._leases[number] = (fence + 1, owner, until_ms)
+        return fence + 1
+
+    async def load(self, number: str) -> Settlement:
+        return self.settlements[number]
+
+    async def write(self, number: str, fence: int, change: Change) -> None:
+        self.maybe_crash()
+        held = self._leases[number][0]
+        if held != fence:
+            raise Fenced
+        was = self.settlements[number]
+        rows = was.rows
+        if change.begun is not None:
+            rows = replace(rows, attempts=(*rows.attempts, change.begun))
+        if change.ended is not None:
+            at = change.ended.number - 1
+            assert rows.attempts[at].outcome is None, "an outcome is written once"
+            rows = replace(rows, attempts=(*rows.attempts[:at], change.ended, *rows.attempts[at + 1 :]))
+        if change.decision is not None:
+            rows = replace(rows, decisions=(*rows.decisions, change.decision))
+        self._post(change.journals)
+        self.events += [(number, event) for event in change.events if (number, event) not in self.events]
+        state = change.state or was.state
+        due_ms = was.due_ms if change.due_ms is None else change.due_ms
+        self.settlements[number] = replace(
+            was, rows=rows, state=state, due_ms=due_ms, code=change.code, text=change.text
+        )
+        if change.release:
+            self._leases[number] = (held, "", 0)
+            if state in ENDED:
+                self.locks = {lock: of for lock, of in self.locks.items() if of != number}
+        self.maybe_crash()
+
+    def _post(self, journals: Sequence[Journal]) -> None:
+        for journal in journals:
+            there = self.journals.setdefault(journal.id, journal)
+            assert there == journal, "a journal is never another"
+            assert sum(entry.fen for entry in journal.entries) == 0, "M6: every journal balances"
+
+    async def tell(self, number: str, notice: Notice | Decision) -> None:
+        was = self.settlements[number]
+        rows = was.rows
+        if isinstance(notice, Notice):
+            rows = replace(rows, notices=(*rows.notices, notice))
+        else:
+            rows = replace(rows, decisions=(*rows.decisions, notice))
+        state = "RUNNING" if was.state == "SUSPENDED" else was.state
+        self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
+        active = (one for one in self.settlements.values() if one.state not in (*ENDED, "SUSPENDED"))
+        return [one.number for one in active if one.due_ms <= now_ms][:limit]
+
+    def balance(self, account: str) -> int:
+        return sum(
+            entry.fen
+            for journal in self.journals.values()
+            for entry in journal.entries
+            if entry.account == account
+        )
