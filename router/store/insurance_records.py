@@ -19,10 +19,10 @@ from config.errors import Unreachable
 from config.settings import Settings
 from endpoints.insurance.records import Ask, Exchange, Outcome, SignIn
 from router.store import KEY_FILE
-from router.store.insurance_database import InsuranceDatabase
+from router.store.grouped import GroupedDatabase
 from router.store.insurance_rows import BLIND, Key
+from router.store.insurance_tables import INSURANCE, link, sign_in
 from router.store.insurance_tables import exchange as table
-from router.store.insurance_tables import link, sign_in
 from schemas.message import NOTHING
 
 SERIALS = 10_000  # msgids a second
@@ -43,7 +43,7 @@ _HEAD = [column for column in table.c if column.name not in ("request", "answer"
 class InsuranceRecords:
     """Meets `Records`. Opened at first use."""
 
-    def __init__(self, database: InsuranceDatabase, now_ms: Callable[[], int]) -> None:
+    def __init__(self, database: GroupedDatabase[Key], now_ms: Callable[[], int]) -> None:
         self._database = database
         self._now_ms = now_ms
         self._serials: dict[str, int] = {}  # msgid without its serial -> the next one to try
@@ -228,7 +228,7 @@ class InsuranceRecords:
         return total
 
     def rekey(self) -> int:
-        """Blocking. See InsuranceDatabase."""
+        """Blocking. See GroupedDatabase."""
         return self._database.rekey()
 
     @property
@@ -338,4 +338,4 @@ def open_insurance(settings: Settings, now_ms: Callable[[], int]) -> InsuranceRe
     def keys() -> SiteKeys:
         return site_keys(said.key, said.old_keys, settings.var / KEY_FILE)
 
-    return InsuranceRecords(InsuranceDatabase(said.database, keys, said.database_tls), now_ms)
+    return InsuranceRecords(GroupedDatabase(INSURANCE, Key, said.database, keys, said.database_tls), now_ms)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-SCHEMA_VERSION = 1
+from router.store.grouped import Schema
+
+_VERSION = 1
 
 # Compared byte by byte on every database.
 _Key = Text().with_variant(Text(collation="C"), "postgresql")
@@ -74,4 +76,14 @@ sign_in = Table(
     Column("device", _Key, primary_key=True),
     Column("day", _Key, primary_key=True),  # yyyy-MM-dd, China's
     _text("sign_no"),
+)
+
+INSURANCE = Schema(
+    "insurance",
+    "the insurance records",
+    records,
+    schema_version,
+    _VERSION,
+    data_key,
+    ("JL-E850", "JL-E851", "JL-E852"),
 )

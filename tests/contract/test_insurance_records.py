@@ -17,8 +17,10 @@ from journal_parts import KEYS, NOW
 from config.crypto import SiteKeys
 from config.errors import Unreachable
 from endpoints.insurance.records import Ask, Exchange, SignIn
-from router.store.insurance_database import InsuranceDatabase, insurance_file
+from router.store.grouped import GroupedDatabase, file_beside
 from router.store.insurance_records import InsuranceRecords
+from router.store.insurance_rows import Key
+from router.store.insurance_tables import INSURANCE
 
 CODE = "H99999900001"
 _TABLES = ("insurance_exchange", "insurance_link", "insurance_key", "insurance_sign_in")
@@ -27,7 +29,7 @@ _TABLES = ("insurance_exchange", "insurance_link", "insurance_key", "insurance_s
 def records(
     url: str, keys: SiteKeys = KEYS, now_ms: Callable[[], int] = lambda: NOW + 500
 ) -> InsuranceRecords:
-    return InsuranceRecords(InsuranceDatabase(url, lambda: keys), now_ms)
+    return InsuranceRecords(GroupedDatabase(INSURANCE, Key, url, lambda: keys), now_ms)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ async def ended(kept: InsuranceRecords, one: Exchange, outcome: Any = "OK", **li
 def rows(url: str, table: str) -> list[tuple[Any, ...]]:
     """What lies in the database, as somebody without the key sees it."""
     if url.startswith("sqlite"):
-        file = insurance_file(Path(url.removeprefix("sqlite:///")))
+        file = file_beside(Path(url.removeprefix("sqlite:///")), "insurance")
         with sqlite3.connect(file) as connection:
             found = connection.execute(f"SELECT * FROM {table}").fetchall()
         connection.close()
@@ -246,7 +248,7 @@ async def test_a_row_that_was_changed_says_so_and_hides_no_other(
 
 def _run(url: str, statement: str) -> None:
     if url.startswith("sqlite"):
-        connection = sqlite3.connect(insurance_file(Path(url.removeprefix("sqlite:///"))))
+        connection = sqlite3.connect(file_beside(Path(url.removeprefix("sqlite:///")), "insurance"))
         with connection:
             connection.execute(statement)
         connection.close()

@@ -1,4 +1,4 @@
-"""The database of the insurance records: opened at first use, one writer a process, many changes to a commit.
+"""A database of rows that must be durable before something leaves: opened at first use, many changes to a commit.
 
 On SQLite it is a file of its own beside the journal's, so that no writer of the journal keeps a payment waiting; a
 commit is on disk when it returns (synchronous FULL). On PostgreSQL its tables lie in the site's database.
@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, inspect, make_url, select, update
+from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -22,11 +22,9 @@ from config.crypto import KEY_BYTES, KeyTrouble, SiteKeys, key_id
 from config.errors import Unreachable
 from config.private import make_file, make_folder
 from config.tls import Identity, libpq_options
-from router.store.insurance_rows import Key
-from router.store.insurance_tables import SCHEMA_VERSION, data_key, records, schema_version
 
 T = TypeVar("T")
-Change = Callable[[Connection, Key], Any]
+Key = TypeVar("Key")
 
 _AT_ONCE = 200  # changes in a commit
 _TRIES = 3  # of a commit that another process was in the way of
@@ -42,24 +40,45 @@ _POSTGRESQL = {
 }
 
 
-class InsuranceDatabase:
+class Schema(NamedTuple):
+    """What lies in it. `key` has one row, the data key; `codes`: it is away, it cannot be used, none was given."""
+
+    name: str  # of the file of SQLite, beside the journal's: jingluo.<name>.db
+    title: str  # for people: "the insurance records"
+    tables: MetaData
+    version_table: Table
+    version: int
+    key: Table
+    codes: tuple[str, str, str]
+
+
+class GroupedDatabase(Generic[Key]):
     """`url` is the journal's address, '' where this process was given none. Touches nothing before the first use."""
 
-    def __init__(self, url: str, keys: Callable[[], SiteKeys], tls: Identity | None = None) -> None:
-        """`keys` may raise KeyTrouble: it is asked at the first use."""
+    def __init__(
+        self,
+        schema: Schema,
+        opened: Callable[[bytes], Key],
+        url: str,
+        keys: Callable[[], SiteKeys],
+        tls: Identity | None = None,
+    ) -> None:
+        """`opened` makes of the data key what rows are sealed with. `keys` may raise KeyTrouble: it is asked at the
+        first use."""
+        self._schema, self._key = schema, opened
         self._url, self._keys, self._tls = url, keys, tls
         self._opening = threading.Lock()
         self._opened: tuple[Any, Key] | None = None
         self._writer: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
-        self._next: list[tuple[Change, asyncio.Future[Any]]] = []
+        self._next: list[tuple[Callable[[Connection, Key], Any], asyncio.Future[Any]]] = []
         self._writing = False
 
-    async def write(self, change: Change) -> Any:
+    async def write(self, change: Callable[[Connection, Key], T]) -> T:
         """What `change` gives, once it is durable. It is done with others in one transaction, and may be done twice:
-        the first time is then undone. Raises Unreachable (JL-E850, JL-E851, JL-E852)."""
+        the first time is then undone. Raises Unreachable."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
+        done: asyncio.Future[T] = loop.create_future()
         self._next.append((change, done))
         if not self._writing:
             self._writing = True
@@ -70,7 +89,7 @@ class InsuranceDatabase:
     async def read(self, look: Callable[[Connection, Key], T]) -> T:
         """Raises Unreachable as `write` does."""
         if self._readers is None:
-            self._readers = ThreadPoolExecutor(_PAGES, "insurance-read")
+            self._readers = ThreadPoolExecutor(_PAGES, f"{self._schema.name}-read")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._looked, look)
 
     def rekey(self) -> int:
@@ -78,10 +97,10 @@ class InsuranceDatabase:
         engine, _ = self._open()
         keys = self._keys()
         with engine.begin() as connection:
-            wrapped = bytes(connection.execute(select(data_key.c.wrapped)).scalar_one())
+            wrapped = bytes(connection.execute(select(self._schema.key.c.wrapped)).scalar_one())
             if key_id(wrapped) == keys.id:
                 return 0
-            connection.execute(update(data_key).values(wrapped=keys.wrap(keys.unwrap(wrapped))))
+            connection.execute(update(self._schema.key).values(wrapped=keys.wrap(keys.unwrap(wrapped))))
         return 1
 
     @property
@@ -110,7 +129,7 @@ class InsuranceDatabase:
             self._writing = False
             return
         if self._writer is None:
-            self._writer = ThreadPoolExecutor(1, "insurance-write")
+            self._writer = ThreadPoolExecutor(1, f"{self._schema.name}-write")
 
         def written(future: asyncio.Future[list[Any]]) -> None:
             for at, (_, done) in enumerate(batch):
@@ -127,7 +146,7 @@ class InsuranceDatabase:
         asked = loop.run_in_executor(self._writer, self._write, [change for change, _ in batch])
         asked.add_done_callback(written)
 
-    def _write(self, changes: list[Change]) -> list[Any]:
+    def _write(self, changes: list[Callable[[Connection, Key], Any]]) -> list[Any]:
         engine, key = self._open()
         for left in reversed(range(_TRIES)):
             try:
@@ -150,10 +169,8 @@ class InsuranceDatabase:
         with self._opening:
             if self._opened is None:
                 if not self._url:
-                    text = (
-                        "this process was given no database (`database`) for what it asks an insurance centre"
-                    )
-                    raise Unreachable("JL-E852", text)
+                    text = f"this process was given no database (`database`) for {self._schema.title}"
+                    raise Unreachable(self._schema.codes[2], text)
                 self._opened = self._begun()
             return self._opened
 
@@ -161,13 +178,13 @@ class InsuranceDatabase:
         engine = None
         try:
             engine = self._engine()
-            return engine, _prepared(engine, self._keys())
+            return engine, self._prepared(engine, self._keys())
         except (SQLAlchemyError, KeyTrouble, Unreachable) as error:
             if engine is not None:
                 engine.dispose()
             if isinstance(error, KeyTrouble):
-                text = f"the insurance records do not open: {error.text}"
-                raise Unreachable("JL-E851", text) from error
+                text = f"{self._schema.title} do not open: {error.text}"
+                raise Unreachable(self._schema.codes[1], text) from error
             raise (error if isinstance(error, Unreachable) else self._down(error)) from error
 
     def _engine(self) -> Any:
@@ -177,7 +194,7 @@ class InsuranceDatabase:
             url = url.set(drivername="postgresql+psycopg").difference_update_query(secure)
             said = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
             return create_engine(url, connect_args=said | secure, pool_pre_ping=True)
-        file = insurance_file(Path(url.database or ""))
+        file = file_beside(Path(url.database or ""), self._schema.name)
         make_folder(file.parent)
         make_file(file)
         said = {name: value for name, value in _SQLITE.items() if name not in url.query}
@@ -188,15 +205,40 @@ class InsuranceDatabase:
     def _down(self, error: Exception) -> Unreachable:
         """Its first line names no row's values."""
         if isinstance(error, ArgumentError):
-            return Unreachable("JL-E852", "the database's address is no URL")
+            return Unreachable(self._schema.codes[2], "the database's address is no URL")
         cause = error.orig if isinstance(error, DBAPIError) else error
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        return Unreachable(
-            "JL-E850", f"the insurance records' database: {type(cause).__name__}: {first[:200]}"
-        )
+        text = f"the database of {self._schema.title}: {type(cause).__name__}: {first[:200]}"
+        return Unreachable(self._schema.codes[0], text)
+
+    def _prepared(self, engine: Any, keys: SiteKeys) -> Key:
+        """The tables, made where they are not there yet, and their key. Raises KeyTrouble and Unreachable."""
+        for first in (True, False):
+            try:
+                with engine.begin() as connection:
+                    return self._key(self._made(connection, keys))
+            except DBAPIError:
+                if not first:  # another process was perhaps making the same at the same moment
+                    raise
+        raise AssertionError
+
+    def _made(self, connection: Connection, keys: SiteKeys) -> bytes:
+        schema = self._schema
+        if not inspect(connection).has_table(schema.version_table.name):
+            schema.tables.create_all(connection)
+            connection.execute(schema.version_table.insert().values(version=schema.version))
+        found = connection.execute(select(schema.version_table.c.version)).scalar()
+        if found is not None and found != schema.version:
+            text = f"{schema.title} are of version {found}; this engine knows {schema.version}"
+            raise Unreachable(schema.codes[1], text)
+        wrapped = connection.execute(select(schema.key.c.wrapped)).scalar()
+        if wrapped is None:
+            wrapped = keys.wrap(secrets.token_bytes(KEY_BYTES))
+            connection.execute(schema.key.insert().values(id=1, wrapped=wrapped))
+        return keys.unwrap(bytes(wrapped))
 
 
-def _done(change: Change, connection: Connection, key: Key) -> Any:
+def _done(change: Callable[[Connection, Key], Any], connection: Connection, key: Key) -> Any:
     """What it gives. One that raises before it has written anything fails alone."""
     try:
         return change(connection, key)
@@ -211,36 +253,9 @@ def _fail(done: asyncio.Future[Any], error: BaseException) -> None:
     done.exception()  # who asked may be gone
 
 
-def insurance_file(journal: Path) -> Path:
+def file_beside(journal: Path, name: str) -> Path:
     """Of SQLite: beside the journal's file."""
-    return journal.with_name(f"{journal.stem}.insurance.db")
-
-
-def _prepared(engine: Any, keys: SiteKeys) -> Key:
-    """The tables, made where they are not there yet, and their key. Raises KeyTrouble and Unreachable."""
-    for first in (True, False):
-        try:
-            with engine.begin() as connection:
-                return _made(connection, keys)
-        except DBAPIError:
-            if not first:  # another process was perhaps making the same at the same moment
-                raise
-    raise AssertionError
-
-
-def _made(connection: Connection, keys: SiteKeys) -> Key:
-    if not inspect(connection).has_table(schema_version.name):
-        records.create_all(connection)
-        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
-    found = connection.execute(select(schema_version.c.version)).scalar()
-    if found is not None and found != SCHEMA_VERSION:
-        text = f"the insurance records are of version {found}; this engine knows {SCHEMA_VERSION}"
-        raise Unreachable("JL-E851", text)
-    wrapped = connection.execute(select(data_key.c.wrapped)).scalar()
-    if wrapped is None:
-        wrapped = keys.wrap(secrets.token_bytes(KEY_BYTES))
-        connection.execute(data_key.insert().values(id=1, wrapped=wrapped))
-    return Key(keys.unwrap(bytes(wrapped)))
+    return journal.with_name(f"{journal.stem}.{name}.db")
 
 
 def _in_the_way(error: SQLAlchemyError) -> bool:
