@@ -224,6 +224,8 @@ class GroupedDatabase(Generic[Key]):
 
     def _made(self, connection: Connection, keys: SiteKeys) -> bytes:
         schema = self._schema
+        if connection.dialect.name == "sqlite":  # else each table is there by itself, before the others
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         if not inspect(connection).has_table(schema.version_table.name):
             schema.tables.create_all(connection)
             connection.execute(schema.version_table.insert().values(version=schema.version))
