@@ -16,8 +16,10 @@ from config.errors import Refused, Unreachable
 from endpoints.insurance.files import Answer
 from endpoints.insurance.statement import Statements, Wanted
 from endpoints.insurance.statement_kept import Kept, Statement
-from router.store.insurance_database import InsuranceDatabase
+from router.store.grouped import GroupedDatabase
 from router.store.insurance_records import InsuranceRecords
+from router.store.insurance_rows import Key
+from router.store.insurance_tables import INSURANCE
 from schemas.nhsa.statement import FORMS, Amounts, Form, Key, Row
 
 DAY = Wanted("2026-01-15", "2026-01-15")
@@ -39,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def records(tmp_path: Path, clock: Clock) -> AsyncIterator[InsuranceRecords]:
-    database = InsuranceDatabase(f"sqlite:///{tmp_path}/records.db", lambda: KEYS)
+    database = GroupedDatabase(INSURANCE, Key, f"sqlite:///{tmp_path}/records.db", lambda: KEYS)
     opened = InsuranceRecords(database, clock)
     yield opened
     opened.close()
