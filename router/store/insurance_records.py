@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Select, and_, delete, or_, select, update
 from config.crypto import SiteKeys, site_keys
 from config.errors import Unreachable
 from config.settings import Settings
+from config.tls import Identity
 from endpoints.insurance.records import Ask, Exchange, Outcome, SignIn
 from router.store import KEY_FILE
 from router.store.grouped import GroupedDatabase
@@ -331,11 +332,18 @@ def _signed(connection: Connection, system: str, opter: str, device: str, day: s
     return SignIn(system, opter, device, day, sign_no) if sign_no is not None else None
 
 
+def insurance_records(
+    url: str, keys: Callable[[], SiteKeys], now_ms: Callable[[], int], tls: Identity | None = None
+) -> InsuranceRecords:
+    """Those of a database. Touches nothing before its first use."""
+    return InsuranceRecords(GroupedDatabase(INSURANCE, Key, url, keys, tls), now_ms)
+
+
 def open_insurance(settings: Settings, now_ms: Callable[[], int]) -> InsuranceRecords:
-    """The site's. Touches nothing before its first use."""
+    """The site's."""
     said = settings.insurance
 
     def keys() -> SiteKeys:
         return site_keys(said.key, said.old_keys, settings.var / KEY_FILE)
 
-    return InsuranceRecords(GroupedDatabase(INSURANCE, Key, said.database, keys, said.database_tls), now_ms)
+    return insurance_records(said.database, keys, now_ms, said.database_tls)

@@ -17,10 +17,7 @@ from config.errors import Refused, Unreachable
 from deploy.sandbox.centre.misbehaviour import Act
 from endpoints.base import Ground
 from endpoints.insurance.mobile.destination import NhsaMobile
-from router.store.grouped import GroupedDatabase
-from router.store.insurance_records import InsuranceRecords
-from router.store.insurance_rows import Key
-from router.store.insurance_tables import INSURANCE
+from router.store.insurance_records import InsuranceRecords, insurance_records
 from schemas.json import Json
 from schemas.message import Message
 from schemas.nhsa.catalogue import transaction
@@ -46,8 +43,7 @@ async def centre() -> AsyncIterator[PaymentCentre]:
 
 @pytest.fixture
 async def records(tmp_path: Path) -> AsyncIterator[InsuranceRecords]:
-    database = GroupedDatabase(INSURANCE, Key, f"sqlite:///{tmp_path}/journal.db", lambda: KEYS)
-    made = InsuranceRecords(database, lambda: NOW + 500)
+    made = insurance_records(f"sqlite:///{tmp_path}/journal.db", lambda: KEYS, lambda: NOW + 500)
     yield made
     made.close()
 

@@ -17,10 +17,8 @@ from journal_parts import KEYS, NOW
 from config.crypto import SiteKeys
 from config.errors import Unreachable
 from endpoints.insurance.records import Ask, Exchange, SignIn
-from router.store.grouped import GroupedDatabase, file_beside
-from router.store.insurance_records import InsuranceRecords
-from router.store.insurance_rows import Key
-from router.store.insurance_tables import INSURANCE
+from router.store.grouped import file_beside
+from router.store.insurance_records import InsuranceRecords, insurance_records
 
 CODE = "H99999900001"
 _TABLES = ("insurance_exchange", "insurance_link", "insurance_key", "insurance_sign_in")
@@ -29,7 +27,7 @@ _TABLES = ("insurance_exchange", "insurance_link", "insurance_key", "insurance_s
 def records(
     url: str, keys: SiteKeys = KEYS, now_ms: Callable[[], int] = lambda: NOW + 500
 ) -> InsuranceRecords:
-    return InsuranceRecords(GroupedDatabase(INSURANCE, Key, url, lambda: keys), now_ms)
+    return insurance_records(url, lambda: keys, now_ms)
 
 
 @pytest.fixture
