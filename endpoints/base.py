@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from config.callers import ANYBODY
 from config.errors import JingluoError, Problem
 from config.tls import ClientCertificates
+from endpoints.insurance.catalogues import Tables
 from endpoints.insurance.records import Records
 from schemas.base import Format
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
@@ -191,6 +192,8 @@ class Ground:
     turn: Callable[[], Turn] = Alone  # for a source that one process at a time may take from
     # The engine's rows of its talk with an insurance centre. Opened at first use; None in `jingluo test`.
     insurance: Records | None = None
+    # Its tables of catalogues, dictionaries and mappings, for a destination. Opened at first use, too.
+    insurance_tables: Tables | None = None
     writes: Format | None = None  # what a destination is sent, to be read
 
 

@@ -265,6 +265,7 @@ class Engine:
         await self._step("scribe", self.scribe.stop())
         await self._step("broker", self.broker.stop())
         await self._step("web", self.web.stop())
+        self.makers.insurance_tables.close()
         if self._store is not None:
             self._store.close()
         log.info("engine.stopped")

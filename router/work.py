@@ -34,6 +34,7 @@ from router.recorder import Recorder
 from router.replies import Replies
 from router.resends import Resends
 from router.results import Results
+from router.store.insurance_catalogue import open_catalogues
 from router.store.insurance_records import open_insurance
 from router.suspects import Suspects
 
@@ -125,6 +126,7 @@ class Makers:
         self._now_ms = now_ms
         self._full = full
         self.insurance = open_insurance(settings, now_ms)
+        self.insurance_tables = open_catalogues(settings, now_ms)
 
     async def remember(self) -> None:
         """From now on resends are known. Raises sqlite3.Error where the file cannot be used, and BrokerDown."""
@@ -164,6 +166,7 @@ class Makers:
             hand_over=self._hand_over,
             writes=branch.writes,
             insurance=self.insurance,
+            insurance_tables=self.insurance_tables,
         )
         destination = kind(branch.options, ground)
         handling = Handling(

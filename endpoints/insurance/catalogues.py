@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
 from endpoints.insurance.lines import Value
+
+if TYPE_CHECKING:
+    from endpoints.insurance.mapping import Mappings
 
 What = Literal["new", "changed", "ended"]
 NOTHING_YET = "0"  # the version that an empty store asks for
@@ -122,6 +126,17 @@ class Catalogues(Protocol):
 
     def changes(self, layout: Layout, since_ms: int, limit: int) -> Iterator[Change]:
         """Newest first. Of a first import nothing is said: all of it is new."""
+
+
+class Tables(Catalogues, Protocol):
+    """All that the router lends of these."""
+
+    @property
+    def mappings(self) -> Mappings: ...
+
+    @property
+    def folder(self) -> Path:
+        """Where a file lies while it is read: the engine's own."""
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, Engine, func, insert, inspect, or_, select, update
@@ -30,7 +31,15 @@ _ASKED = 500  # codes in one question
 class CatalogueStore:
     """`endpoints.insurance.catalogues.Catalogues`. Blocking; any number of threads."""
 
-    def __init__(self, url: str, tls: Identity | None = None, now: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        url: str,
+        tls: Identity | None = None,
+        now: Callable[[], int] = now_ms,
+        folder: Path = Path(),
+    ) -> None:
+        """`folder`: where the files of an update lie."""
+        self.folder = folder
         self._engine: Engine = tables.opened(url, tls)
         self._now = now
         self.mappings = MappingStore(self._reading, self._writing)
@@ -179,9 +188,9 @@ class CatalogueStore:
             raise _down(error) from error
 
 
-def open_catalogues(settings: Settings) -> CatalogueStore:
+def open_catalogues(settings: Settings, now: Callable[[], int] = now_ms) -> CatalogueStore:
     """The site's. Touches nothing yet."""
-    return CatalogueStore(settings.database, settings.database_tls)
+    return CatalogueStore(settings.database, settings.database_tls, now, settings.var / "insurance")
 
 
 def _bytes(load: Load) -> bytes:
