@@ -20,6 +20,7 @@ from schemas.validation.base import MANY, MAX_FAULTS, MISSING, TYPE, UNKNOWN, Fa
 from schemas.validation.words import pointer
 
 _ALIKE = 0.87  # of two names, one letter of eight being another
+NOTHING_IN_IT: tuple[Any, ...] = (None, "", {}, [])  # a node that stands there for nothing
 _LOOKED_AT = 20  # unknown names of an object
 # The extension field, which provinces spell in two ways and put into any node.
 _ANYWHERE = frozenset(("expContent", "exp_content"))
@@ -72,10 +73,14 @@ class _Shape:
             self.ambiguous.append(spelled)
 
     def put(self, shape: _Shape) -> None:
+        """A field of type node says no more than that there is one: its own table says what is in it."""
         for spelling in (shape.name, shape.wire):
             self.shapes.setdefault(spelling, shape)
-            self.rules.pop(spelling, None)  # a field of type node says no more than its table does
-            self.fields.pop(spelling, None)
+            self.rules.pop(spelling, None)
+            field = self.fields.pop(spelling, None)
+            if field in self.demanded:
+                self.demanded.remove(field)
+                shape.required = True
 
     def known(self, name: str) -> bool:
         return name in self.fields or name in self.shapes or name in _ANYWHERE
@@ -176,7 +181,11 @@ class Checker:
         faults: list[Fault],
     ) -> None:
         for under in dict.fromkeys(shape.shapes.values()):
-            given = [name for name in dict.fromkeys((under.name, under.wire)) if value.get(name)]
+            given = [
+                name
+                for name in dict.fromkeys((under.name, under.wire))
+                if value.get(name) not in NOTHING_IN_IT
+            ]
             if not given and under.required:
                 path = pointer((*at, under.wire))
                 faults.append(Fault(path, f"{under.wire}: is required 必填", MISSING))

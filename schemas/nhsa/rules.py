@@ -7,7 +7,6 @@ number, because a HIS keeps its codes so; it leaves as text. A float is refused:
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Callable, Container, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,11 +18,14 @@ from schemas.validation.base import CODE, SIZE, TYPE, listed
 Problem = tuple[str, str]  # what is wrong, and its code
 Rule = Callable[[Any], Problem | None]
 
-_DIGITS = 40  # of a number whose length no source says
+MAX_DIGITS = 40  # of a number whose length no source says
+MAX_NUMBER = 80  # characters of one that is text
+EXACT = 15  # digits that a JSON number keeps everywhere: a longer one is an identifier, and those are texts
 _NUMBER = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
 _NO_NUMBER = ("is no number 应为数值", TYPE)
 _FLOAT = ("is a binary float, which has no cents: JSON is read with Decimal", TYPE)
 _NO_TEXT = ("is no text 应为字符", TYPE)
+_NO_ID = (f"has more than {EXACT} digits and must be text 应为字符", TYPE)
 _NO_DATE = ("is no date yyyy-MM-dd 日期格式", TYPE)
 _NO_TIME = ("is no time yyyy-MM-dd HH:mm:ss 日期时间格式", TYPE)
 _NO_BYTES = ("is no array of byte values 应为字节数组", TYPE)
@@ -62,6 +64,8 @@ def _text(length: int) -> Rule:
         if type(value) is not str:
             if type(value) is not int:
                 return _NO_TEXT
+            if not -(10**EXACT) < value < 10**EXACT:
+                return _NO_ID
             value = str(value)
         return too_long if length and len(value) > length else None
 
@@ -81,18 +85,18 @@ def _coded(codes: Sequence[str]) -> Rule:
 
 
 def _number(length: int, decimals: int) -> Rule:
-    whole = (length or _DIGITS) - decimals
+    whole = (length or MAX_DIGITS) - decimals
     limit = 10**whole
     too_large = (f"has more than {whole} digits before the point 整数位超长", SIZE)
     too_fine = (f"has more than {decimals} decimals 小数位超长", SIZE)
-    finest = -decimals if length else -_DIGITS
+    finest = -decimals if length else -MAX_DIGITS
 
     def number(value: Any) -> Problem | None:
         kind = type(value)
         if kind is int:
             return None if -limit < value < limit else too_large
         if kind is str:
-            if len(value) > 2 * _DIGITS or not _NUMBER.fullmatch(value):
+            if len(value) > MAX_NUMBER or not _NUMBER.fullmatch(value):
                 return _NO_NUMBER
             value = Decimal(value)
         elif kind is not Decimal:
@@ -146,13 +150,9 @@ def _bytes(value: Any) -> Problem | None:
     """Java has signed bytes, others have not; our own side may leave them as they are."""
     if isinstance(value, bytes | bytearray | memoryview):
         return None
-    try:
-        values = array("h", value) if isinstance(value, list) else None
-    except (TypeError, OverflowError):
+    if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         return _NO_BYTES
-    if values is None or (values and not (min(values) >= -128 and max(values) <= 255)):
-        return _NO_BYTES
-    return None
+    return _NO_BYTES if value and (min(value) < -128 or max(value) > 255) else None
 
 
 def _node(value: Any) -> Problem | None:
