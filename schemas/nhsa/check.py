@@ -181,10 +181,12 @@ class Checker:
         faults: list[Fault],
     ) -> None:
         for under in dict.fromkeys(shape.shapes.values()):
+            # An empty object that must be one is looked into, so that its fields are named.
+            looks = under.required and not under.many
             given = [
                 name
                 for name in dict.fromkeys((under.name, under.wire))
-                if value.get(name) not in NOTHING_IN_IT
+                if value.get(name) not in NOTHING_IN_IT or (looks and value.get(name) == {})
             ]
             if not given and under.required:
                 path = pointer((*at, under.wire))
