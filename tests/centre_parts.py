@@ -59,7 +59,7 @@ class Hospital:
     def written(self, infno: str, tree: Mapping[str, Any], **fields: Any) -> bytes:
         envelope = self.envelope(infno, tree, **fields)
         self.msgid = envelope["msgid"]
-        return json.dumps(envelope, ensure_ascii=False).encode()
+        return json.dumps(envelope, ensure_ascii=False, default=str).encode()
 
     async def raw(self, body: bytes, path: str, timeout_s: float = PATIENCE_S) -> tuple[int, bytes]:
         return await ask(self.centre.port, "POST", path, self.headers, body, timeout_s)

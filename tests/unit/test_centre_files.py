@@ -95,12 +95,20 @@ async def test_a_file_is_its_owners_and_expires() -> None:
         assert "已过期" in await hospital.refused("9102", _wanted(number, HOSPITAL))
 
 
-@pytest.mark.parametrize("data", [[1, 2, 3], [80, 75, 3, 4], ["x"], [300], [], [True]])
-async def test_what_is_no_zip_is_refused(data: list[Any]) -> None:
+@pytest.mark.parametrize("data", [["x"], [300], [], [True], "504b"])
+async def test_what_is_no_list_of_bytes_is_refused(data: Any) -> None:
     async with signed_in() as hospital:
         tree = {"fsUploadIn": {"in": data, "filename": "x.zip", "fixmedins_code": HOSPITAL}}
         assert await hospital.refused("9101", tree)
         assert not hospital.centre.books.files
+
+
+@pytest.mark.parametrize("data", [[80, 75, 3, 4], _zip("a\tb\n"), _zip("a\n" * 3)[:-9]])
+async def test_a_statement_that_is_no_list_is_refused_when_it_is_compared(data: list[int]) -> None:
+    async with signed_in() as hospital:
+        number = await _uploaded(hospital, data)
+        text = await hospital.refused("3202", _total(hospital, "0", "0", "0", 1, file_qury_no=number))
+        assert "文件" in text
 
 
 async def test_bytes_may_be_signed_as_java_writes_them() -> None:
@@ -135,7 +143,7 @@ async def test_a_dictionary_is_a_code_list() -> None:
         asked = {"type": "insutype", "parentValue": "", "admdvs": "", "date": "2026-01-01", "valiFlag": "1"}
         told = await hospital.done("1901", {"data": asked})
         assert {"310", "390"} <= {row["value"] for row in told["list"]}
-        assert "不存在" in await hospital.refused("1901", {"data": {**asked, "type": "nothing"}})
+        assert (await hospital.done("1901", {"data": {**asked, "type": "nothing"}}))["list"] == []
 
 
 def _today(hospital: Hospital) -> str:

@@ -128,6 +128,20 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Prescription:
+    """`tree` is what the hospital said, `trace` its name before it is uploaded (D001), `sold` what the shop did."""
+
+    hi_rxno: str
+    hospital: str
+    hosp_rxno: str
+    psn_no: str
+    tree: Row
+    state: Literal["checked", "valid", "used", "undone"] = "checked"
+    trace: str = ""
+    sold: Row | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A file. `data` is the zip, or makes it at a path; under one `key` it is made once."""
 
@@ -157,6 +171,7 @@ class Books:
     # Filings (2501..2505), departments, mappings, stock, lists, records: by kind, then by their own key.
     kept: dict[str, dict[str, Row]] = field(default_factory=dict)
     files: dict[str, Stored] = field(default_factory=dict)  # file_qury_no
+    prescriptions: dict[str, Prescription] = field(default_factory=dict)  # hi_rxno
     serial: int = 0
 
     def next(self) -> int:

@@ -64,10 +64,10 @@ def page_of_rows(desk: Desk, call: Call) -> Output:
 
 @serves("1901")
 def dictionary(desk: Desk, call: Call) -> Output:
-    """A code list by its name."""
+    """A code list by its name; of a list that there is not nothing."""
     kind = need(desk.node(call), "type")
     if kind not in {known.name for known in code_lists()}:
-        raise No("字典类型不存在")
+        return {"list": []}
     told = []
     for order, (value, label) in enumerate(code_list(kind).values.items(), 1):
         row = {"type": kind, "label": label, "value": value, "parent_value": "", "sort": order}

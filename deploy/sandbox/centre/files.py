@@ -39,7 +39,6 @@ def upload(desk: Desk, call: Call) -> Output:
     if not all(type(value) is int and -128 <= value < _SIGNED for value in given):
         raise No("文件内容[in]不是字节数组")
     data = bytes(value % _SIGNED for value in given)
-    text_of(data)
     kept = keep(desk, call, filename, owner, data)
     return {
         "file_qury_no": kept.number,

@@ -66,7 +66,8 @@ def discharge(desk: Desk, call: Call) -> Output:
 def change(desk: Desk, call: Call) -> Output:
     row = desk.node(call, "adminfo")
     visit = _open(desk, call, "adminfo")
-    diagnoses = tuple({"inout_diag_type": "1", **one} for one in desk.rows(call, "diseinfo"))
+    told = desk.rows(call, "diseinfo") if call.input.get("diseinfo") else desk.books.diagnoses[visit.mdtrt_id]
+    diagnoses = tuple({"inout_diag_type": "1", **one} for one in told)
     desk.books.visits[visit.mdtrt_id] = replace(
         visit,
         med_type=need(row, "med_type"),

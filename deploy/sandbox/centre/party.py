@@ -10,19 +10,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.sandbox.centre import (  # noqa: F401 - each module says what it serves
+    audit,
     catalogues,
+    clearing,
     envelope,
     files,
     filings,
     inpatient,
+    institutions,
+    lists,
     outpatient,
     persons,
     pharmacy,
+    prescriptions,
     queries,
+    records,
     reversal,
     sessions,
     settled,
     statements,
+    stock,
     wire,
 )
 from deploy.sandbox.centre.books import Account, Books
@@ -30,7 +37,8 @@ from deploy.sandbox.centre.catalogue import Catalogues
 from deploy.sandbox.centre.desk import ALL, Desk, FileOut, No
 from deploy.sandbox.centre.insured import Insured, insured
 from deploy.sandbox.centre.misbehaviour import UNDONE, Act, Misbehaviour
-from deploy.sandbox.centre.settings import Settings
+from deploy.sandbox.centre.prepare import institution_of, prepare
+from deploy.sandbox.centre.settings import Institution, Settings
 from deploy.sandbox.centre.shelf import Shelf
 from deploy.sandbox.centre.transports import Unlawful
 from deploy.sandbox.party import Party
@@ -70,6 +78,13 @@ class Centre(Party):
 
     def now(self) -> datetime:
         return self._now() + self._passed
+
+    def prepare(self, name: str) -> Institution:
+        """Puts the books so that the sample of a transaction (schemas.nhsa.sample) is answered; who sends it."""
+        desk = self._reception.desk
+        with self.books.lock:
+            prepare(desk, name, self.now())
+        return institution_of(desk, name)
 
     def let_pass(self, days: float = 0, seconds: float = 0) -> None:
         """Its clock goes forward, so that files and sign-ins are over."""

@@ -54,6 +54,19 @@ def _found(desk: Desk, row: Any) -> Insured:
     raise No("未查询到参保人员信息")
 
 
+@serves("1162")
+def decode_voucher(desk: Desk, call: Call) -> Output:
+    """The code on the telephone is the token itself."""
+    row = desk.node(call)
+    code = str(row.get("ecQrCode") or "")
+    for person in desk.books.persons.values():
+        if code in ("", person.token):
+            return {
+                "data": {"cardno": person.card_no[-6:], "card_sn": person.card_no, "ecToken": person.token}
+            }
+    raise No("电子凭证二维码无效")
+
+
 @serves("2001")
 def entitled(desk: Desk, call: Call) -> Output:
     row = desk.node(call)

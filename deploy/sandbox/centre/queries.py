@@ -99,7 +99,8 @@ def fee_lines(desk: Desk, call: Call) -> Output:
 def chronic_drugs(desk: Desk, call: Call) -> Output:
     row = desk.node(call)
     person = desk.person(call, row)
-    begin, end = _from(row), _till(row)
+    begin = _from(row)
+    end = _till(row) if row.get("endtime") else when(call.at)
     told = []
     for visit in _seen(desk, call, person.psn_no):
         if str(visit.row.get("dise_codg") or "") not in person.chronic:
@@ -143,7 +144,10 @@ def chronic_filings(desk: Desk, call: Call) -> Output:
 
 @serves("5302")
 def chosen_places(desk: Desk, call: Call) -> Output:
-    person = desk.person(call, desk.node(call))
+    row = call.input.get("data") or {}
+    if not row.get("psn_no"):
+        return {"psnfixmedin": []}
+    person = desk.person(call, row)
     names = ("psn_no", "fix_srt_no", "fixmedins_code", "fixmedins_name", "begndate", "enddate", "memo")
     filed = [r for r in desk.books.rows("2505") if r["psn_no"] == person.psn_no and r["state"] == "1"]
     told = [{name: r.get(name) or "" for name in names} | {"insutype": person.insutype} for r in filed]
