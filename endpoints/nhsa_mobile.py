@@ -7,5 +7,7 @@ from __future__ import annotations
 
 from config import registry
 from endpoints.insurance.mobile.destination import NhsaMobile
+from endpoints.insurance.mobile.source import NoticeSource
 
+registry.source("nhsa_mobile")(NoticeSource)
 registry.destination("nhsa_mobile")(NhsaMobile)
