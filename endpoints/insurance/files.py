@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
-import msgspec
 from msgspec import Struct
 
 from config.errors import BadMessage, Refused, Unreachable
@@ -24,11 +23,13 @@ from endpoints.insurance.zipped import LIMITS, Limits, text_of
 
 CATALOGUE_FILES = "plc"  # the `fixmedins_code` of 9102 for files of 1301 to 1319
 MAX_UPLOAD = 20_000_000  # bytes of a zip: as numbers in JSON they are four times as many
-_MAX_ENVELOPE = 1_000_000
 # Common practice: no table says how it is told.
 _NOTHING = re.compile(
     r"无(新增|更新|最新)?数据|没有.{0,12}(数据|更新)|已是最新|未查询到|no (newer )?data", re.IGNORECASE
 )
+
+
+Take = Callable[[bytes], Awaitable[None]]
 
 
 class Answer(Struct, frozen=True):
@@ -49,8 +50,10 @@ class Centre(Protocol):
     async def call(self, infno: str, input: Mapping[str, Any]) -> Answer:
         """Raises Unreachable where nothing left, and Refused where the input is not as the interface says."""
 
-    def stream(self, infno: str, input: Mapping[str, Any]) -> AsyncIterator[bytes]:
-        """The body of the answer, whatever it is. Raises Unreachable and Refused, in the midst too."""
+    async def fetch(self, infno: str, input: Mapping[str, Any], take: Take) -> Answer:
+        """The same, where the answer is a zip: OK, and `take` has had all its pieces in their order. An answer that is
+        an envelope gives `take` nothing. Raises Unreachable in the midst, too, and what `take` raises.
+        """
 
 
 class FileNumber(Struct, frozen=True):
@@ -167,43 +170,31 @@ async def download(
     part.unlink(missing_ok=True)
     make_file(part)
     try:
-        await _receive(centre.stream("9102", {"fsDownloadIn": asked}), part, limits)
+        with part.open("wb") as opened:
+            taking = _Taking(opened, limits.packed)
+            settled(await centre.fetch("9102", {"fsDownloadIn": asked}, taking), "9102")
+            if not taking.size:
+                raise Refused("JL-N105", "9102: the centre answered without a file 中心未返回文件")
+            opened.flush()
+            await asyncio.to_thread(os.fsync, opened.fileno())
         await asyncio.to_thread(_look, part, limits)
         part.replace(to)
     finally:
         part.unlink(missing_ok=True)
 
 
-async def _receive(pieces: AsyncIterator[bytes], part: Path, limits: Limits) -> None:
-    head, size = b"", 0
-    with part.open("wb") as opened:
-        async for piece in pieces:
-            size += len(piece)
-            if len(head) < 2 or not head.startswith(b"PK"):
-                head += piece  # short: an envelope, or what is no answer of this transaction
-                if len(head) > _MAX_ENVELOPE and not head.startswith(b"PK"):
-                    break
-            if size > limits.packed:
-                raise Refused("JL-N101", f"9102: the file is larger than {limits.packed:,} bytes 文件过大")
-            await asyncio.to_thread(opened.write, piece)
-        opened.flush()
-        await asyncio.to_thread(os.fsync, opened.fileno())
-    if not head.startswith(b"PK"):
-        raise _no_file(head)
+class _Taking:
+    """Pieces of a file onto the disk, up to a limit."""
 
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file, self._most = file, most
+        self.size = 0
 
-def _no_file(head: bytes) -> Refused | Unreachable:
-    """Why there came no zip. Says nothing of the bytes: a gateway's page may hold anything."""
-    try:
-        said = msgspec.json.decode(head)
-        code, text = _text(said.get("infcode")), _text(said.get("err_msg"))
-    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError):
-        return Unreachable(
-            "JL-N109", f"9102: {len(head):,} bytes that are neither a zip nor an envelope 应答无法识别"
-        )
-    if code in ("", "0"):
-        return Refused("JL-N105", "9102: the centre answered without a file 中心未返回文件")
-    return Refused("JL-N105", f"9102: the centre refused 中心拒绝: {code} {text[:300]}")
+    async def __call__(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size > self._most:
+            raise Refused("JL-N101", f"9102: the file is larger than {self._most:,} bytes 文件过大")
+        await asyncio.to_thread(self._file.write, piece)
 
 
 def _look(part: Path, limits: Limits) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Table,
     and_,
+    case,
     delete,
     exists,
     func,
@@ -93,35 +95,37 @@ def _merge(connection: Connection, old: Table, new: Table) -> None:
 
 
 def _differences(connection: Connection, layout: Layout, load: Load, at_ms: int) -> dict[str, int]:
-    """How many, and a row each in `nhsa_catalogue_change`."""
+    """How many, and a row each in `nhsa_catalogue_change`. Rows that say the same are looked at once."""
     old, new = seen(layout), coming(layout)
-    code = layout.code
-    known = exists().where(old.c[code] == new.c[code])
+    last = select(func.max(change.c.at_ms)).where(change.c.kind == layout.kind)
+    at_ms = max(at_ms, (connection.execute(last).scalar() or 0) + 1)  # what is of this publishing alone
+    known = exists().where(old.c[layout.code] == new.c[layout.code])
     alike = and_(*(old.c[one].is_not_distinct_from(new.c[one]) for one in (*layout.columns, "extra")))
     same = exists().where(old.c.rid == new.c.rid, alike)
-    over = func.coalesce(new.c.vali_flag, "") == "0"
-    was_valid = exists().where(old.c[code] == new.c[code], func.coalesce(old.c.vali_flag, "") != "0")
-    ended = and_(over, was_valid)
-    found = {
-        "new": _note(connection, layout, new, "new", ~known, at_ms),
-        "ended": _note(connection, layout, new, "ended", and_(known, ~same, ended), at_ms),
-        "changed": _note(connection, layout, new, "changed", and_(known, ~same, ~ended), at_ms),
-    }
+    ended = and_(~_valid(new), exists().where(old.c[layout.code] == new.c[layout.code], _valid(old)))
+    what = case((~known, literal("new")), (ended, literal("ended")), else_=literal("changed"))
+    _note(connection, layout, new, what, ~same, at_ms)
+    counted = select(change.c.what, func.count()).where(change.c.kind == layout.kind, change.c.at_ms == at_ms)
+    found = {"new": 0, "changed": 0, "ended": 0}
+    found |= {row[0]: row[1] for row in connection.execute(counted.group_by(change.c.what))}
     if load.full:
-        gone = and_(func.coalesce(old.c.vali_flag, "") != "0", ~exists().where(new.c[code] == old.c[code]))
-        found["gone"] = _note(connection, layout, old, "ended", gone, at_ms)
-    connection.execute(
-        delete(change).where(change.c.at_ms < at_ms - _CHANGES_MS, change.c.kind == layout.kind)
-    )
+        gone = and_(_valid(old), ~exists().where(new.c[layout.code] == old.c[layout.code]))
+        found["gone"] = _note(connection, layout, old, literal("ended"), gone, at_ms)
+    over = change.c.at_ms < at_ms - _CHANGES_MS
+    connection.execute(delete(change).where(change.c.kind == layout.kind, over))
     return found
 
 
-def _note(connection: Connection, layout: Layout, table: Table, what: str, where: Any, at_ms: int) -> int:
+def _valid(table: Table) -> ColumnElement[bool]:
+    return func.coalesce(table.c.vali_flag, "") != "0"
+
+
+def _note(connection: Connection, layout: Layout, table: Table, what: Any, where: Any, at_ms: int) -> int:
     empty = text("''")
     facts = select(
         literal(layout.kind),
         literal(at_ms),
-        literal(what),
+        what,
         func.coalesce(table.c[layout.code], empty),
         func.coalesce(*(table.c[label] for label in layout.labels), empty),
     ).where(where)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from config.errors import Unreachable
-from endpoints.insurance.files import Answer
+from endpoints.insurance.files import Answer, Take
 from endpoints.insurance.lines import written
 from endpoints.insurance.zipped import zipped
 
@@ -61,21 +61,20 @@ class Centre:
         facts = {"recordCounts": len(rows), "pages": pages, "pageNum": number, "lastPage": number >= pages}
         return Answer("OK", {**facts, "data": rows[(number - 1) * size : number * size]})
 
-    async def stream(self, infno: str, input: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    async def fetch(self, infno: str, input: Mapping[str, Any], take: Take) -> Answer:
         self.asked.append((infno, input))
         asked = input["fsDownloadIn"]
         wrong = self.fails(infno, len(self.asked))
-        if isinstance(wrong, bytes):
-            yield wrong
-            return
-        content = self.files.get(asked["file_qury_no"])
+        if isinstance(wrong, Answer):
+            return wrong
+        content = wrong if isinstance(wrong, bytes) else self.files.get(asked["file_qury_no"])
         if content is None:
-            yield b'{"infcode":-1,"err_msg":"no such file","output":null}'
-            return
+            return Answer("REJECTED", None, "-1", "no such file")
         for at in range(0, len(content), 7):
-            yield content[at : at + 7]
+            await take(content[at : at + 7])
             if isinstance(wrong, Exception):
                 raise wrong
+        return Answer("OK")
 
     def calls(self, infno: str) -> int:
         return sum(one == infno for one, _ in self.asked)

@@ -125,14 +125,9 @@ async def test_a_download_that_broke_is_fetched_again_and_nothing_is_read_of_it(
 @pytest.mark.parametrize(
     ("answer", "error", "code"),
     [
-        (
-            b'{"infcode":"-1","err_msg":"\xe6\x96\x87\xe4\xbb\xb6\xe4\xb8\x8d\xe5\xad\x98\xe5\x9c\xa8"}',
-            Refused,
-            "JL-N105",
-        ),
-        (b'{"infcode":0,"output":{}}', Refused, "JL-N105"),
-        (b"<html>502</html>", Unreachable, "JL-N109"),
-        (b"", Unreachable, "JL-N109"),
+        (Answer("REJECTED", None, "-1", "文件不存在"), Refused, "JL-N105: .*文件不存在"),
+        (Answer("OK", {}), Refused, "JL-N105: .*without a file"),
+        (Answer("UNKNOWN"), Unreachable, "JL-N106"),
         (b"PK\x03\x04 cut", Unreachable, "JL-N109"),
     ],
 )
@@ -140,7 +135,7 @@ async def test_what_is_no_file_is_said_as_what_it_is(
     catalogues: CatalogueStore,
     centre: Centre,
     tmp_path: Path,
-    answer: bytes,
+    answer: Answer | bytes,
     error: type[Exception],
     code: str,
 ) -> None:
@@ -148,6 +143,7 @@ async def test_what_is_no_file_is_said_as_what_it_is(
     centre.fails = lambda infno, count: answer if infno == "9102" else None
     with pytest.raises(error, match=code):
         await update(way(catalogues), centre, FILES, tmp_path)
+    assert zips(tmp_path) == []
 
 
 async def test_a_file_whose_time_is_over_is_not_asked_for(
