@@ -18,6 +18,7 @@ class Call(Struct, frozen=True):
     operation: str
     key: str
     body: Any = None
+    about: Literal["", "do", "undo"] = ""  # of a probe and a reverse: which way it asks about
 
 
 class Wait(Struct, frozen=True):

@@ -127,7 +127,7 @@ def _waited(
     asked_ms = way.probes[-1].ended_ms or way.probes[-1].began_ms if way.probes else since_ms
     due_ms = asked_ms + round(step.probing.wait_s(len(way.probes)) * 1000)
     if step.ask is not None and (now_ms >= due_ms or asked_ms < deadline_ms <= now_ms):
-        return Call(place, "probe", str(step.ask), key_of(place, 0), _body(step, facts))
+        return Call(place, "probe", str(step.ask), key_of(place, 0), _body(step, facts), "do")
     if now_ms < deadline_ms:
         return Wait(min(due_ms, deadline_ms) if step.ask else deadline_ms, waits=True)
     if step.wait.otherwise == "go on":

@@ -77,7 +77,7 @@ def _progress(place: Place, attempts: Iterable[Attempt], told: Iterable[Notice |
             do = Way((*do.calls, attempt))
         elif attempt.direction == "undo":
             undo = Way((*undo.calls, attempt))
-        elif undo.last is not None:
+        elif attempt.about == "undo":
             undo = _asked(undo, attempt)
         else:
             do = _asked(do, attempt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from channels.settling.model import Step
 from router.settlement.commands import Call, Command, End, Wait
@@ -35,7 +35,7 @@ def found_out(rows: Rows, step: Step, place: Place, way: Way, facts: dict[str, A
     due_ms = asked_ms + round(step.probing.wait_s(len(way.probes)) * 1000)
     if now_ms < due_ms:
         return Wait(due_ms)
-    return Call(place, "probe", str(step.ask), last.key, facts)
+    return Call(place, "probe", str(step.ask), last.key, facts, _way_of(last))
 
 
 def _policy(step: Step, place: Place, way: Way, last: Attempt, facts: dict[str, Any], now_ms: int) -> Command:
@@ -56,7 +56,11 @@ def _reverse(
         due_ms = (before.ended_ms or before.began_ms) + round(step.probing.wait_s(len(way.reverses)) * 1000)
         if now_ms < due_ms:
             return Wait(due_ms)
-    return Call(place, "reverse", str(step.reverse), last.key, facts)
+    return Call(place, "reverse", str(step.reverse), last.key, facts, _way_of(last))
+
+
+def _way_of(call: Attempt) -> Literal["do", "undo"]:
+    return "undo" if call.direction == "undo" else "do"
 
 
 def _nobody_knows(step: Step, place: Place) -> End:

@@ -47,6 +47,7 @@ class Attempt(Struct, frozen=True):
     reply: Any = None  # the party's answer as a tree
     code: str = ""
     text: str = ""
+    about: Literal["", "do", "undo"] = ""  # of a probe and a reverse: which way it asks about
 
 
 class Decision(Struct, frozen=True):

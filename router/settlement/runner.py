@@ -98,7 +98,15 @@ class Runner:
         now = self._now_ms()
         if isinstance(command, Call):
             number = len(settlement.rows.attempts) + 1
-            begun = Attempt(number, command.place, command.direction, command.operation, command.key, now)
+            begun = Attempt(
+                number,
+                command.place,
+                command.direction,
+                command.operation,
+                command.key,
+                now,
+                about=command.about,
+            )
             return Change(begun=begun, due_ms=now + LEASE_MS)
         if isinstance(command, Say):
             return Change(decision=command.decision)

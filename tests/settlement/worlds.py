@@ -65,7 +65,13 @@ class World:
     def _call(self, call: Call) -> None:
         self.calls += 1
         attempt = Attempt(
-            len(self.rows.attempts) + 1, call.place, call.direction, call.operation, call.key, self.now_ms
+            len(self.rows.attempts) + 1,
+            call.place,
+            call.direction,
+            call.operation,
+            call.key,
+            self.now_ms,
+            about=call.about,
         )
         outcome, final = self._answer(call)
         self.now_ms += self.random.choice((1, 50, 3000))
@@ -107,8 +113,7 @@ class World:
 
     def _found(self, call: Call) -> tuple[Outcome, bool]:
         """A query that lags: what was done a moment ago is not shown yet."""
-        undoing = any(one.place == call.place and one.direction == "undo" for one in self.rows.attempts)
-        if undoing:
+        if call.about == "undo":
             return ("OK", False) if self.party.undone[call.key] else ("ABSENT", False)
         if self.party.done[call.key] and self.now_ms >= self.party.shown_ms[call.key]:
             return "OK", False

@@ -1,0 +1,258 @@
+"""`router.settlement.book.Book` on a database. Everything that happens is one commit, under a fence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from config.crypto import SiteKeys
+from config.tls import Identity
+from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.posting import Journal
+from router.settlement.rows import ENDED, Decision, Notice, Rows
+from router.store import settlement_tables as tables
+from router.store.grouped import GroupedDatabase
+from router.store.settlement_rows import Key, attempt_of, values_of, word_of
+
+s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
+_RESTING = (*ENDED, "SUSPENDED")
+
+
+class SettlementBook:
+    """Meets `Book`. Opened at first use."""
+
+    def __init__(self, database: GroupedDatabase[Key], now_ms: Callable[[], int]) -> None:
+        self._database = database
+        self._now_ms = now_ms
+
+    async def begin(self, new: New) -> Settlement:
+        at_ms = self._now_ms()
+
+        def change(connection: Connection, key: Key) -> None:
+            asked = select(tables.settlement).where(s.number == new.number)
+            there = connection.execute(asked).one_or_none()
+            if there is None:
+                self._lock(connection, new)
+                made = self._database.insert(tables.settlement).values(_row(new, key, at_ms))
+                if connection.execute(made.on_conflict_do_nothing()).rowcount == 1:
+                    return
+                there = connection.execute(asked).one()  # another process was quicker
+            if _plain(_facts(there, key)["request"]) != _plain(new.request):
+                raise Differs("JL-T011", "the same number came with another request 结算号重复")
+
+        await self._database.write(change)
+        return await self.load(new.number)
+
+    def _lock(self, connection: Connection, new: New) -> None:
+        """Raises Locked, and nothing is written then."""
+        for name in sorted(set(new.locks)):
+            row = {"name": name, "number": new.number}
+            made = self._database.insert(tables.lock).values(row).on_conflict_do_nothing()
+            if connection.execute(made).rowcount == 1:
+                continue
+            of = connection.execute(select(tables.lock.c.number).where(tables.lock.c.name == name)).scalar()
+            if of != new.number:
+                connection.execute(delete(tables.lock).where(tables.lock.c.number == new.number))
+                raise Locked("JL-T010", "another settlement of the same thing is under way 该单据正在结算")
+
+    async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
+        def change(connection: Connection, key: Key) -> int | None:
+            free = or_(s.owner == "", s.until_ms <= now_ms)
+            mine = update(tables.settlement).where(s.number == number, free)
+            taken = connection.execute(mine.values(owner=owner, until_ms=until_ms, fence=s.fence + 1))
+            if taken.rowcount != 1:
+                return None
+            return int(connection.execute(select(s.fence).where(s.number == number)).scalar_one())
+
+        return await self._database.write(change)
+
+    async def load(self, number: str) -> Settlement:
+        """Raises LookupError."""
+
+        def look(connection: Connection, key: Key) -> Settlement:
+            row = connection.execute(select(tables.settlement).where(s.number == number)).one_or_none()
+            if row is None:
+                raise LookupError(number)
+            attempts = connection.execute(
+                select(tables.attempt).where(a.settlement == number).order_by(a.number)
+            )
+            made = tuple(attempt_of(one, key) for one in attempts)
+            found = connection.execute(select(tables.word).where(w.settlement == number).order_by(w.number))
+            words = [word_of(one, key) for one in found]
+            facts = _facts(row, key)
+            rows = Rows(
+                number,
+                facts["request"],
+                row.began_ms,
+                made,
+                tuple(one for one in words if isinstance(one, Decision)),
+                tuple(one for one in words if isinstance(one, Notice)),
+            )
+            return Settlement(
+                number, row.name, row.digest, row.state, rows, row.due_ms, row.code, facts.get("text", "")
+            )
+
+        return await self._database.read(look)
+
+    async def write(self, number: str, fence: int, change: Change) -> None:
+        at_ms = self._now_ms()
+
+        def written(connection: Connection, key: Key) -> None:
+            self._held(connection, key, number, fence, change, at_ms)
+            if change.begun is not None:
+                connection.execute(insert(tables.attempt).values(values_of(change.begun, number, key)))
+            if change.ended is not None:
+                values = values_of(change.ended, number, key)
+                one = update(tables.attempt).where(a.settlement == number, a.number == change.ended.number)
+                connection.execute(one.where(a.outcome.is_(None)).values(values))
+            if change.decision is not None:
+                _add_word(connection, key, number, change.decision)
+            _post(connection, key, number, change.journals, at_ms)
+            for event in change.events:
+                row = {"settlement": number, "event": event, "at_ms": at_ms}
+                connection.execute(self._database.insert(tables.outbox).values(row).on_conflict_do_nothing())
+            if change.release and change.state in ENDED:
+                connection.execute(delete(tables.lock).where(tables.lock.c.number == number))
+
+        await self._database.write(written)
+
+    def _held(
+        self, connection: Connection, key: Key, number: str, fence: int, change: Change, at_ms: int
+    ) -> None:
+        """The settlement's own row, which also shows whether it is still ours. Raises Fenced before anything."""
+        values: dict[str, Any] = {"changed_ms": at_ms}
+        if change.state is not None:
+            values |= {"state": change.state, "code": change.code}
+        if change.text:
+            row = connection.execute(select(tables.settlement).where(s.number == number)).one()
+            facts = {**_facts(row, key), "text": change.text}
+            values["facts"] = key.sealed(facts, f"settlement {number}")
+        if change.due_ms is not None:
+            values["due_ms"] = change.due_ms
+        if change.release:
+            values |= {"owner": "", "until_ms": 0}
+        ours = update(tables.settlement).where(s.number == number, s.fence == fence, s.owner != "")
+        if connection.execute(ours.values(values)).rowcount != 1:
+            raise Fenced
+
+    async def tell(self, number: str, notice: Notice | Decision) -> None:
+        def change(connection: Connection, key: Key) -> None:
+            row = connection.execute(select(s.state).where(s.number == number).with_for_update()).one()
+            _add_word(connection, key, number, notice)
+            state = "RUNNING" if row.state == "SUSPENDED" else row.state
+            connection.execute(
+                update(tables.settlement).where(s.number == number).values(due_ms=0, state=state)
+            )
+
+        await self._database.write(change)
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
+        def look(connection: Connection, key: Key) -> list[str]:
+            free = or_(s.owner == "", s.until_ms <= now_ms)
+            asked = select(s.number).where(s.state.not_in(_RESTING), s.due_ms <= now_ms, free)
+            return list(connection.execute(asked.order_by(s.due_ms).limit(limit)).scalars())
+
+        return await self._database.read(look)
+
+    async def define(self, digest: str, name: str, data: Any) -> None:
+        """Keeps a pipeline's data under its digest, for as long as there are settlements."""
+        row = {"digest": digest, "name": name, "data": json.dumps(data, ensure_ascii=False, default=str)}
+
+        def change(connection: Connection, key: Key) -> None:
+            made = self._database.insert(tables.definition).values(row)
+            connection.execute(made.on_conflict_do_nothing())
+
+        await self._database.write(change)
+
+    async def definition(self, digest: str) -> Any | None:
+        """The data of the pipeline with that digest."""
+
+        def look(connection: Connection, key: Key) -> Any | None:
+            asked = select(tables.definition.c.data).where(tables.definition.c.digest == digest)
+            data = connection.execute(asked).scalar()
+            return None if data is None else json.loads(data)
+
+        return await self._database.read(look)
+
+    async def balance(self, account: str) -> int:
+        """What an account has, in fen."""
+
+        def look(connection: Connection, key: Key) -> int:
+            asked = select(func.coalesce(func.sum(e.fen), 0)).where(e.account == account)
+            return int(connection.execute(asked).scalar_one())
+
+        return await self._database.read(look)
+
+    def close(self) -> None:
+        """Blocking: waits for what is being written."""
+        self._database.close()
+
+
+def _row(new: New, key: Key, at_ms: int) -> dict[str, Any]:
+    return {
+        "number": new.number,
+        "name": new.name,
+        "digest": new.digest,
+        "caller": new.caller,
+        "state": "RUNNING",
+        "code": "",
+        "facts": key.sealed({"request": new.request}, f"settlement {new.number}"),
+        "began_ms": new.began_ms,
+        "changed_ms": at_ms,
+        "due_ms": new.began_ms,
+        "fence": 0,
+        "owner": "",
+        "until_ms": 0,
+    }
+
+
+def _facts(row: Any, key: Key) -> dict[str, Any]:
+    facts: dict[str, Any] = key.opened(row.facts, f"settlement {row.number}")
+    return facts
+
+
+def _plain(tree: Mapping[str, Any]) -> bytes:
+    """The same for the same request, whatever it went through."""
+    return json.dumps(tree, sort_keys=True, default=str, ensure_ascii=False).encode()
+
+
+def _add_word(connection: Connection, key: Key, settlement: str, said: Notice | Decision) -> None:
+    last = select(func.coalesce(func.max(w.number), 0)).where(w.settlement == settlement)
+    number = connection.execute(last).scalar_one() + 1
+    sealed = key.sealed(said, f"word {settlement} {number}")
+    kind = "notice" if isinstance(said, Notice) else "decision"
+    row = {"settlement": settlement, "number": number, "kind": kind, "at_ms": said.at_ms, "said": sealed}
+    connection.execute(insert(tables.word).values(row))
+
+
+def _post(connection: Connection, key: Key, settlement: str, journals: Sequence[Journal], at_ms: int) -> None:
+    """Those that are not there yet, each chained to the one before."""
+    if not journals:
+        return
+    there = {
+        row.id: row
+        for row in connection.execute(select(j.id, j.mac, j.number).where(j.settlement == settlement))
+    }
+    last = max(there.values(), key=lambda row: row.number, default=None)
+    number, before = (last.number, bytes(last.mac)) if last is not None else (0, b"")
+    for one in journals:
+        if one.id in there:
+            continue
+        number, before = number + 1, key.mac(before, one.id, one.entries)
+        row = {"id": one.id, "settlement": settlement, "number": number, "at_ms": at_ms, "mac": before}
+        connection.execute(insert(tables.journal).values(row))
+        entries = [
+            {"journal": one.id, "number": n, "account": line.account, "fen": line.fen}
+            for n, line in enumerate(one.entries)
+        ]
+        connection.execute(insert(tables.entry), entries)
+
+
+def settlement_book(
+    url: str, keys: Callable[[], SiteKeys], now_ms: Callable[[], int], tls: Identity | None = None
+) -> SettlementBook:
+    """That of a database. Touches nothing before its first use."""
+    return SettlementBook(GroupedDatabase(tables.SETTLEMENTS, Key, url, keys, tls), now_ms)

@@ -1,0 +1,159 @@
+"""A simulated world: parties with books of their own, a clock that moves when somebody waits, processes that die.
+
+Everything happens by a seed. The book may be one in memory or one on a database.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from channels.settling.compile import compile_settlement
+from channels.settling.model import Definition
+from config.text import parse
+from router.settlement.book import Book, Change, New, Settlement
+from router.settlement.commands import Call
+from router.settlement.rows import ENDED
+from router.settlement.runner import LEASE_MS, Runner, Told
+from tests.settlement.memory import Crash, MemoryBook
+from transforms.library import Library
+
+TEXT = """
+settlement: outpatient
+key: $.settle_no
+lock: {bill: "$.bills[].bill_no"}
+steps:
+  - hold: {do: his.hold, ask: his.query_hold, undo: his.release}
+  - fees: {each: "$.bills[]", in: 1, do: insurance.2204, ask: insurance.5204, undo: insurance.2205}
+  - preset: {do: insurance.2206, keep: {preset: $.setlinfo}, check: [{$preset.total: {sum: ["$.bills[].amount"]}}]}
+  - pay:
+      do: payment.create
+      ask: payment.query
+      undo: payment.refund
+      post: [{debit: "clearing:{channel}", credit: "transit:{settle_no}", amount: $preset.cash}]
+  - settle:
+      do: insurance.2207
+      ask: insurance.5203
+      reverse: insurance.2601
+      undo: insurance.2208
+      keep: {settle: $.setlinfo}
+      check: [{$settle.fund: $preset.fund, $settle.cash: $preset.cash}]
+      post: [{debit: "receivable:fund", credit: "transit:{settle_no}", amount: $settle.fund}]
+  - post:
+      do: his.post
+      ask: his.query
+      undo: his.unpost
+      pivot: true
+      post: [{debit: "transit:{settle_no}", credit: "income:his", amount: $.total}]
+  - invoice: {do: einvoice.issue, ask: einvoice.find, forward: true}
+  - done: {emit: settlement.completed}
+"""
+BILLS = [{"bill_no": "B1", "amount": "30.10"}, {"bill_no": "B2", "amount": "6.40"}]
+REQUEST = {"settle_no": "S1", "channel": "wechat", "total": "36.50", "bills": BILLS}
+INFO = {"total": "36.50", "fund": "20.40", "cash": "16.10"}
+
+
+def definition() -> Definition:
+    problems: list[Any] = []
+    made = compile_settlement(parse(TEXT, "outpatient.yaml"), Library([], []), problems)
+    assert made is not None, problems
+    return made
+
+
+class Crashing:
+    """A book whose process may end before and after each commit."""
+
+    def __init__(self, book: Book, maybe_crash: Callable[[], None]) -> None:
+        self._book = book
+        self._maybe_crash = maybe_crash
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._book, name)
+
+    async def write(self, number: str, fence: int, change: Change) -> None:
+        self._maybe_crash()
+        await self._book.write(number, fence, change)
+        self._maybe_crash()
+
+
+class World:
+    """Parties that keep books, lose and lie by chance; a clock that moves when somebody waits; a process that dies."""
+
+    def __init__(self, seed: int, refuses: str = "", faults: float = 0.25, book: Book | None = None) -> None:
+        self.random = random.Random(seed)
+        self.refuses = refuses
+        self.faults = faults
+        self.now = 1_000_000
+        self.until = self.now + 15 * 60_000
+        self.book: Any = MemoryBook(self.maybe_crash) if book is None else Crashing(book, self.maybe_crash)
+        self.done: dict[str, int] = {}
+        self.undone: dict[str, int] = {}
+        self.definition = definition()
+
+    def maybe_crash(self) -> None:
+        if self.now < self.until and self.random.random() < self.faults / 8:
+            raise Crash
+
+    async def call(self, settlement: Settlement, call: Call) -> Told:
+        self.maybe_crash()
+        told = self._told(call)
+        self.now += self.random.choice((5, 800, 20_000))
+        self.maybe_crash()
+        return told
+
+    def _told(self, call: Call) -> Told:
+        faulty = self.now < self.until and self.random.random() < self.faults
+        kind = self.random.choice(("lost", "never", "unsent")) if faulty else "well"
+        if kind == "unsent":
+            return Told("UNSENT")
+        if kind == "never":
+            return Told("UNKNOWN")
+        told = self._done(call)
+        return told if kind == "well" else Told("UNKNOWN")
+
+    def _done(self, call: Call) -> Told:
+        key = f"{call.place.step}.{call.place.item}" if call.place.step == "fees" else call.place.step
+        if call.direction == "do":
+            if call.place.step == self.refuses:
+                return Told("REJECTED", code="no")
+            self.done[key] = self.done.get(key, 0) + 1
+            return Told("OK", reply={"setlinfo": INFO})
+        if call.direction == "undo":
+            self.undone[key] = self.undone.get(key, 0) + 1
+            return Told("OK")
+        if call.direction == "reverse":
+            if not self.live(key):
+                return Told("ABSENT", final=True)
+            self.undone[key] = self.undone.get(key, 0) + 1
+            return Told("OK")
+        return self._found(call, key)
+
+    def _found(self, call: Call, key: str) -> Told:
+        if call.about == "undo":
+            return Told("ABSENT") if self.live(key) else Told("OK")
+        return Told("OK", reply={"setlinfo": INFO}) if self.live(key) else Told("ABSENT")
+
+    def live(self, key: str) -> int:
+        return self.done.get(key, 0) - self.undone.get(key, 0)
+
+    async def play(self) -> Settlement:
+        """Processes come and go until there is an end."""
+        new = New("S1", "outpatient", self.definition.digest, REQUEST, self.now, ("bill:B1", "bill:B2"))
+        for process in range(5000):
+            runner = Runner(self.book, self, lambda digest: self.definition, f"p{process}", lambda: self.now)
+            try:
+                await self.book.begin(new)
+                state = await runner.drive("S1")
+            except Crash:
+                self.now += self.random.choice((0, LEASE_MS))
+                continue
+            now: Settlement = await self.book.load("S1")
+            if state in (*ENDED, "SUSPENDED"):
+                return now
+            due = now.due_ms
+            self.now = max(self.now + 1, due if state else self.now + LEASE_MS)
+        raise AssertionError("no end")
+
+
+EFFECTS = ("hold", "fees.0", "fees.1", "pay", "settle", "post", "invoice")
