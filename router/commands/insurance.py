@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from router.commands import insurance_tables
 from router.commands.insurance_files import catalogue
 from router.commands.insurance_uploads import uploads
 
 app = typer.Typer(help="The medical insurance platform. 医保平台", no_args_is_help=True)
+app.command("list")(insurance_tables.listed)
+app.command()(insurance_tables.show)
+app.command()(insurance_tables.check)
 app.add_typer(catalogue, name="catalogue")
 app.command()(uploads)

@@ -29,43 +29,43 @@ _STYLE = {"sent": "green", "dead": "red", "refused": "red", "retrying": "yellow"
 
 
 def print_page(page: Page) -> None:
-    table = _table("id", "received", "channel", "kind", "state", "found by")
+    table = headed("id", "received", "channel", "kind", "state", "found by")
     for m in page.found:
         found_by = " ".join(f"{name}={value}" for name, value in m.index.items())
         table.add_row(m.id, _time(m.received_ms), m.channel, escape(m.kind), _state(m), escape(found_by))
-    console = _console()
+    console = terminal()
     console.print(table if page.found else "nothing found 未找到")
     if page.next:
         console.print(f"more: --after {page.next}")
 
 
 def print_dead(dead: DeadLetters) -> None:
-    table = _table(
+    table = headed(
         "cause", "channel", "destination", "code", "count", "oldest", "newest", "example", "reason"
     )
     for g in dead.groups:
         times = (_time(g.oldest_ms), _time(g.newest_ms))
         place = (g.key, g.channel, g.destination, escape(g.code), str(g.count))
         table.add_row(*place, *times, g.example, escape(g.cause))
-    _console().print(table if dead.groups else "no dead letters 无死信")
+    terminal().print(table if dead.groups else "no dead letters 无死信")
     if not dead.whole:
         said = f"looked at the newest {dead.looked:,} dead letters, there are more: --look N 仅统计最近的死信"
-        _console().print(said)
+        terminal().print(said)
 
 
 def print_counts(lines: Sequence[Count]) -> None:
-    table = _table(
+    table = headed(
         "channel", "destination", "accepted", "delivered", "dead", "waiting", "filtered", "refused"
     )
     for c in lines:
         figures = (c.accepted, c.delivered, c.dead, c.waiting) if c.destination else (c.accepted, "", "", "")
         refused = "" if c.destination else c.refused
         table.add_row(c.channel, c.destination, *map(str, figures), str(c.filtered), str(refused))
-    _console().print(table if lines else "no messages 无消息")
+    terminal().print(table if lines else "no messages 无消息")
 
 
 def print_destinations(shown: Sequence[Shown]) -> None:
-    table = _table("channel", "destination", "state", "waiting", "since", "reason")
+    table = headed("channel", "destination", "state", "waiting", "since", "reason")
     for d in shown:
         since = _time(d.since_ms) if d.since_ms else ""
         state = _STATES[d.state] if d.state == "running" else f"[yellow]{_STATES[d.state]}[/]"
@@ -74,29 +74,29 @@ def print_destinations(shown: Sequence[Shown]) -> None:
             lane = h.queue.rpartition(".")[2].replace("of", "/")
             what = f"[red]lane {lane} held 挂起[/]"
             table.add_row("", "", what, "", _time(h.since_ms), escape(f"{h.id}: {h.code}: {h.reason}"))
-    _console().print(table if shown else "no destinations 无目的地")
+    terminal().print(table if shown else "no destinations 无目的地")
 
 
 def print_alerts(shown: Sequence[Alert]) -> None:
-    table = _table("alert", "channel", "destination", "opened", "closed", "")
+    table = headed("alert", "channel", "destination", "opened", "closed", "")
     for a in shown:
         what = a.what if a.closed_ms else f"[red]{a.what}[/]"
         times = (_time(a.opened_ms), _time(a.closed_ms) if a.closed_ms else "open 未恢复")
         table.add_row(what, a.channel, a.destination, *times, escape(f"{a.english} {a.chinese}"))
-    _console().print(table if shown else "no alerts 无告警")
+    terminal().print(table if shown else "no alerts 无告警")
 
 
 def print_jobs(jobs: Sequence[Job]) -> None:
-    table = _table("job", "state", "replayed", "failed", "of", "a second", "began", "by", "waits")
+    table = headed("job", "state", "replayed", "failed", "of", "a second", "began", "by", "waits")
     for j in jobs:
         began = _time(j.begun_ms) if j.begun_ms else ""
         figures = (str(j.made), str(j.failed), str(j.total), f"{j.rate:g}" if j.rate else "")
         table.add_row(j.id, j.state, *figures, began, escape(j.who), escape(j.waits))
-    _console().print(table if jobs else "no replay jobs 无重发任务")
+    terminal().print(table if jobs else "no replay jobs 无重发任务")
 
 
 def print_story(story: Story, *, body: bool) -> None:
-    console = _console()
+    console = terminal()
     m = story.message
     facts = {
         "id": m.id,
@@ -164,7 +164,7 @@ def readable(body: bytes, charset: str) -> str:
 
 
 def _ways(story: Story) -> Table:
-    table = _table("destination", "state", "try", "at", "took", "outcome", "code", "reason")
+    table = headed("destination", "state", "try", "at", "took", "outcome", "code", "reason")
     for d in story.message.deliveries:
         tries = [t for t in story.tries if t.destination == d.destination]
         table.add_row(d.destination, _coloured(d.state))
@@ -201,14 +201,14 @@ def _time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-def _table(*names: str) -> Table:
+def headed(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(names):
         table.add_column(name, no_wrap=number == 0, overflow="fold")
     return table
 
 
-def _console() -> Console:
+def terminal() -> Console:
     """Into a pipe: one line a row, however long, so that grep and cut find it whole."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=400)

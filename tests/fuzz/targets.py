@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import insurance
 from seeds import (
     BATCH,
     BRACES,
@@ -292,6 +293,7 @@ def _of_validation() -> list[Target]:
     return [
         Target("validate hl7v2", _validated, _of_maps("hl7v2"), words=SEGMENTS),
         Target("validate fhir", _validated_fhir, (FHIR,), words=BRACES),
+        Target("validate insurance", insurance.checked, insurance.REQUESTS, words=BRACES),
     ]
 
 
