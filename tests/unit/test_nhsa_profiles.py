@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from config.errors import ConfigError
+from config.settings import ROOT
 from schemas.nhsa.catalogue import transaction, transactions
 from schemas.nhsa.check import checker
 from schemas.nhsa.overlay import Profile
@@ -226,3 +228,18 @@ def test_nothing_was_booked_where_the_centre_has_no_such_record(text: str) -> No
 def test_other_refusals_do_not_say_that_nothing_was_booked(text: str) -> None:
     assert not national().nothing_found(text)
     assert not national().sign_in_is_over(text)
+
+
+def test_the_manual_s_profile_and_its_code_are_true(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manual = (ROOT / "schemas" / "nhsa" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", manual, re.DOTALL)
+    exec(code, {})
+    printed = [line.rpartition("  # ")[2] for line in code.splitlines() if line.startswith("print")]
+    assert capsys.readouterr().out.splitlines() == printed
+    (text,) = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    (tmp_path / "ourcity.yaml").write_text(text, encoding="utf-8")
+    of = profile("ourcity", tmp_path)
+    assert checker(transaction("2207"), of).request(sample(transaction("2207"), of)) == []
+    assert checker(transaction("2203A"), of).normalized({"mdtrtinfo": {}}) == {"mdtrt": {}}
