@@ -1,0 +1,88 @@
+"""The destination: each message is one transaction of an insurance centre, or one operation on an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from config.errors import Refused
+from endpoints.base import Ground, Options
+from endpoints.insurance import envelope
+from endpoints.insurance.answer import Answer
+from endpoints.insurance.operations.base import Operation, body_of, operations, receipt
+from endpoints.insurance.options import PartyOptions
+from endpoints.insurance.outcomes import Heard
+from endpoints.insurance.party import Party, Request, named
+from endpoints.insurance.records import Exchange
+from schemas.message import Message, Receipt
+
+_DEAD = {"REJECTED": "JL-N010", "UNKNOWN": "JL-N011"}
+
+
+class InsuranceDestination:
+    Options: ClassVar[type[Options]] = PartyOptions
+    codes = frozenset(map(str, range(200, 600)))
+
+    def __init__(self, options: PartyOptions, ground: Ground) -> None:
+        self.options = options
+        self.party = Party(options, ground)
+
+    async def start(self) -> None:
+        await self.party.start()
+
+    async def stop(self) -> None:
+        await self.party.stop()
+
+    async def send(self, message: Message) -> Receipt:
+        name = self._asked_for(message)
+        if name in operations.known():
+            ask: Operation = operations.get(name)
+            return await ask(self.party, message)
+        return self._told(await self.party.request(self._request(message, name)))
+
+    def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
+        name = self._asked_for(message)
+        if name in operations.known():
+            raise Refused("JL-N018", f"{name} has no answer of its own: it asks the records 需交易记录库")
+        request = self._request(message, name)
+        made = self.party.inputs.made(request.transaction, request.input, request.fields)
+        at_ms = self.party.now_ms
+        head, tail = self.party.inputs.written(made, "", at_ms)
+        msgid = envelope.msgid_of(self.options.fixmedins_code, at_ms, 0)
+        sent = head + msgid.encode() + tail
+        exchange = Exchange(
+            msgid, self.party.system, name, message.id, at_ms, made.who[0], "sent", request=sent
+        )
+        body = answer or (b'{"infcode":0,"output":null}' if not code else b"")
+        told, found = self.party.answered(made, exchange, Heard(int(code or 200), headers, body))
+        if told is None:
+            raise Refused(found.code, found.text, retry=True)
+        return self._told(told)
+
+    def _asked_for(self, message: Message) -> str:
+        """A transaction or an operation. Raises Refused (JL-N002)."""
+        name = self.options.transaction or message.headers.get("param.code", "")
+        if not name:
+            name = str(body_of(message, self.options.max_input).get("infno") or "")
+        if not name:
+            raise Refused(
+                "JL-N002", "which transaction? `transaction`, or `infno` in the message 未指定交易编号"
+            )
+        return name
+
+    def _request(self, message: Message, name: str) -> Request:
+        transaction = named(name)
+        tree = body_of(message, self.options.max_input)
+        if "input" not in tree:  # beside the input itself, its number alone may stand
+            tree = {key: value for key, value in tree.items() if key != "infno"}
+        asked = envelope.asked(tree, self.options.more)
+        return Request(transaction, asked.input, message.id, asked.fields, message.parent)
+
+    def _told(self, answer: Answer) -> Receipt:
+        """Raises Refused where a `rejected` or `unknown` is to be a dead letter."""
+        told = receipt(answer.outcome, answer.tree())
+        how: Any = {"REJECTED": self.options.rejected, "UNKNOWN": self.options.unknown}
+        if how.get(answer.outcome) == "dead":
+            text = f"{answer.exchange.infno} {answer.outcome} {answer.exchange.msgid}: {answer.text}"
+            raise Refused(_DEAD[answer.outcome], text, answer=told.answer)
+        return told
