@@ -15,6 +15,7 @@ from config.secrets import Secret
 from config.tls import ClientTls
 from config.units import Seconds, Size
 from endpoints.insurance.operations.base import operations
+from endpoints.insurance.statement_options import StatementOptions
 from endpoints.insurance.transports.plain import PlainOptions
 from endpoints.insurance.transports.shipped import AnyTransport
 from endpoints.rest.sending import SendOptions
@@ -94,6 +95,7 @@ class PartyOptions(SendOptions):
     query_lag: Seconds = Field(
         60.0, description="for so long after a message queries may not show yet what it did"
     )
+    statement: StatementOptions = Field(StatementOptions(), description="the day's account, 3201 and 3202")
     transaction: str = Field(
         "", description="the number, or an operation; without it the message says `infno`, or `param.code`"
     )

@@ -35,13 +35,14 @@ from schemas.nhsa.statement import (
     row_of,
     total_input,
 )
-from schemas.nhsa.statement_files import detail_file, results
+from schemas.nhsa.statement_files import Result, detail_file, results
 from schemas.nhsa.statement_his import completed, his_rows
 from schemas.nhsa.statement_judge import Asked, Books, between, judge, unkeyed
 
 CHINA = timezone(timedelta(hours=8))  # the platform's days are these, wherever the engine runs
 _EARLY_MS = 3_600_000  # our clock and the centre's are not one: so much before the first day is looked at
 _LATE_MS = 3 * 86_400_000  # an answer that was lost may have been found days later
+_FRESH_MS = 3_600_000  # what was said before a break is that old at the most
 _json = Json()
 
 # What is being done, for people: the account, and the step.
@@ -56,7 +57,7 @@ class Wanted:
     end: str
     his: bytes | None = None
     insutype: str = ""  # only this insurance
-    again: bool = False  # also groups that were equal when last asked
+    again: bool = False  # from the beginning, also where a run broke off
     always: tuple[Key, ...] = ()  # asked for where we have no settlement of them
 
 
@@ -93,7 +94,8 @@ class Statements:
         """Asks the centre about each group, and keeps what it says. Raises Unreachable where the centre is away:
         what was said until then is kept; BadMessage where the HIS's list cannot be read (JL-N200, N203)."""
         day = await self.day(wanted)
-        before = self._kept.load(self.system, wanted.begin, wanted.end)
+        before = None if wanted.again else self._kept.load(self.system, wanted.begin, wanted.end)
+        now_ms = int(self._now() * 1000)
         local = unkeyed(day.declared, day.ours, _flag(self.form))
         if day.his is not None:
             local = [*between(day.ours, day.his, _flag(self.form)), *local]
@@ -107,10 +109,10 @@ class Statements:
             system=self.system,
             begin=wanted.begin,
             end=wanted.end,
-            begun_ms=int(self._now() * 1000),
+            begun_ms=now_ms,
             his=day.his is not None,
-            accounts=tuple(_opened(group, before, wanted.again) for group in asked),
-            details=before.details if before and not wanted.again else (),
+            accounts=tuple(_opened(group, before, now_ms) for group in asked),
+            details=before.details if before else (),
             differences=tuple(local),
             unread=tuple(day.unread),
         )
@@ -152,14 +154,13 @@ class Statements:
             if detail is None or detail.done or detail.digest != digest:
                 detail = Detail(key, digest)
             account = next(one for one in made.accounts if replace(one.key, insutype="") == key)
-            text = await self._result(account, detail) if detail.result_no else None
-            if text is None:
+            found = await self._kept_result(account, detail) if detail.result_no else None
+            if found is None:
                 detail = await self._listed(account, detail, group, wanted)
                 made = replaced(made, details=(*made.details, detail))
                 self._kept.save(made)
-                text = await self._download(account, detail)
+                found = await self._result(account, detail)
                 made = replaced(made, details=made.details[:-1])
-            found = results(text, self.form)
             asked = await self._requests([row.msgid for row in found if row.msgid and row.rslt != "0"])
             differences = tuple(judge(found, key, Books(day.ours, day.his, asked.get)))
             detail = replaced(detail, done=True, listed=len(found), differences=differences)
@@ -180,23 +181,24 @@ class Statements:
             raise Refused("JL-N105", "3202: the centre named no file_qury_no 未返回文件查询号")
         return replaced(detail, result_no=file.number, result_name=file.name, result_until=file.until)
 
-    async def _result(self, account: Account, detail: Detail) -> bytes | None:
-        """The file that a run which broke off did not fetch; None where the centre has it no more."""
+    async def _kept_result(self, account: Account, detail: Detail) -> list[Result] | None:
+        """Of the file that a run which broke off did not read; None where the centre has it no more."""
         try:
-            return await self._download(account, detail)
+            return await self._result(account, detail)
         except Refused:
             return None
 
-    async def _download(self, account: Account, detail: Detail) -> bytes:
+    async def _result(self, account: Account, detail: Detail) -> list[Result]:
+        """Raises Refused where there is no such file, or not in the form of the province (JL-N202)."""
         self._told(account, "9102")
         file = FileNumber(detail.result_no, detail.result_name, detail.result_until)
         path = self._folder / f"statement-{detail.digest}.zip"
         try:
             await download(self._centre, file, path, self._now())
             with text_of(path) as text:
-                return text.read()
+                return results(text.read(), self.form)
         except BadMessage as error:
-            raise Refused(error.code, error.text) from None
+            raise Refused(error.code, f"3202: {error.text} {error.path}".strip()) from None
         finally:
             path.unlink(missing_ok=True)
 
@@ -220,7 +222,10 @@ class Statements:
             declared = [row for row in listed if not row.day or wanted.begin <= row.day <= wanted.end]
             his = {row.setl_id: row for row in declared}
         lost = await self._unanswered(since, until, declared)
-        return Day(ours, his, declared, unread, [*wanted.always, *lost])
+        settled = [
+            Key(row.setl_optins, row.insutype, row.clr_type) for row in ours.values() if _complete(row)
+        ]
+        return Day(ours, his, declared, unread, [*wanted.always, *lost, *settled])
 
     async def _row(self, exchange: Exchange, before: Mapping[str, Row]) -> Row:
         asked, answered = _tree(exchange.request), _tree(exchange.answer)
@@ -273,13 +278,12 @@ class Statements:
 _NODES = ("data", "druginfo", "mdtrtinfo")
 
 
-def _opened(group: Group, before: Statement | None, again: bool) -> Account:
-    """What was said before of the same rows stays said: that they are equal, or all of it where a run broke off."""
+def _opened(group: Group, before: Statement | None, now_ms: int) -> Account:
+    """What a run that broke off a while ago was told of the same rows stays said."""
     digest = _digest(group)
-    broke_off = before is not None and not before.ended_ms
-    for known in before.accounts if before is not None and not again else ():
-        holds = known.state == "equal" or (known.state == "unequal" and broke_off)
-        if holds and known.key == group.key and known.digest == digest:
+    for known in before.accounts if before is not None and not before.ended_ms else ():
+        fresh = known.state in ("equal", "unequal") and now_ms - known.at_ms < _FRESH_MS
+        if fresh and known.key == group.key and known.digest == digest:
             return known
     return Account(
         key=group.key,

@@ -6,6 +6,7 @@ import typer
 
 from router.commands import insurance_tables
 from router.commands.insurance_files import catalogue
+from router.commands.insurance_statement import statement
 from router.commands.insurance_uploads import uploads
 
 app = typer.Typer(help="The medical insurance platform. 医保平台", no_args_is_help=True)
@@ -14,3 +15,4 @@ app.command()(insurance_tables.show)
 app.command()(insurance_tables.check)
 app.add_typer(catalogue, name="catalogue")
 app.command()(uploads)
+app.add_typer(statement, name="statement")

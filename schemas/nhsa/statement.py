@@ -178,10 +178,15 @@ def total_input(group: Group, begin: str, end: str, form: Form) -> dict[str, Any
 
 
 def detail_input(group: Group, begin: str, end: str, form: Form, file_qury_no: str) -> dict[str, Any]:
-    """The input of 3202: cash in the place of the account."""
+    """The input of 3202: cash in the place of the account, and the count is that of the file's rows."""
     asked = _asked(group, begin, end, form)
     asked.pop("insutype")
-    return {"data": {**asked, "cash_payamt": yuan(group.cash_fen), "file_qury_no": file_qury_no}}
+    told = {
+        "cash_payamt": yuan(group.cash_fen),
+        "file_qury_no": file_qury_no,
+        "fixmedins_setl_cnt": len(group.rows),
+    }
+    return {"data": {**asked, **told}}
 
 
 def _asked(group: Group, begin: str, end: str, form: Form) -> dict[str, Any]:

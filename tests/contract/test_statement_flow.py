@@ -49,13 +49,14 @@ class Site:
     def __init__(self, records: InsuranceRecords, folder: Path, form: Form = FORMS["baseline"]) -> None:
         self.records, self.centre, self.kept = records, Accounting(form), Kept(folder / "statements")
         self.told: list[str] = []
+        self.now_s = NOON / 1000
         self.statements = Statements(
             SYSTEM,
             self.centre,
             records,
             form,
             self.kept,
-            lambda: NOON / 1000,
+            lambda: self.now_s,
             folder / "files",
             lambda account, step: self.told.append(step),
         )
@@ -87,10 +88,8 @@ async def test_an_equal_day_is_asked_for_once_for_each_group(site: Site) -> None
         ("390", 1, 8650, "equal"),
     ]
     assert site.told == ["3201", "3201"]
-    again = await site.run()
-    assert (again.equal, site.told) == (True, ["asked before", "asked before"])
-    await site.run(replace(DAY, again=True))
-    assert site.told == ["3201", "3201"]
+    again = await site.run()  # the centre may have other books by now
+    assert (again.equal, site.told) == (True, ["3201", "3201"])
 
 
 async def test_a_settlement_whose_answer_was_lost_is_to_be_reversed_by_its_msgid_and_then_all_is_equal(
@@ -209,17 +208,26 @@ async def test_a_run_that_breaks_off_at_any_step_goes_on_without_doing_twice_wha
     assert stored.ended_ms == 0
     assert not stored.equal
     site.centre.fails = lambda infno, count: None
+    began = site.kept.load(SYSTEM, "2026-01-15", "2026-01-15")
     made = await site.run()
     assert [one.kind for one in made.details[0].differences] == ["centre more"]
     steps = {"3201": ["3201", "9101", "3202", "9102"], "9102": ["asked before", "9102"]}
     assert site.told == steps.get(step, ["asked before", "9101", "3202", "9102"])
+    assert began is not None
+    site.kept.save(began)
+    await site.run(replace(DAY, again=True))
+    assert site.told == ["3201", "9101", "3202", "9102"]
+    site.kept.save(began)
+    site.now_s += 3600  # too long ago to be relied on
+    await site.run()
+    assert site.told[0] == "3201"
 
 
 async def test_a_result_file_that_the_centre_has_no_more_is_asked_for_anew(site: Site) -> None:
     await site.both(row(1), outcome="UNKNOWN")
     always = replace(DAY, always=(Key("999900", "310", "11"),))
     site.centre.fails = lambda infno, count: b"<html>" if infno == "9102" else None
-    with pytest.raises(Unreachable):
+    with pytest.raises(Refused, match="JL-N202"):
         await site.run(always)
     site.centre.fails = lambda infno, count: None
     site.centre.files = {name: one for name, one in site.centre.files.items() if name[0] != "R"}
