@@ -35,7 +35,7 @@ def _names(made: Draft, options: WebOptions, at: At, callers: Callers) -> None:
             known = sorted({*callers.names, ANYBODY})
             what, hint = f"no caller is called {name!r}", did_you_mean(nearest(name, known), known)
             made.problems.append(Problem((*at, "callers", number), "JL-C091", what, hint))
-    if options.scope and options.scope not in callers.scopes:
+    if options.scope and not options.lets_in(callers.scopes):
         known = sorted(callers.scopes)
         what = f"no caller has the scope {options.scope!r}: nobody could come in"
         hint = did_you_mean(nearest(options.scope, known), known)
@@ -58,10 +58,10 @@ def idle(drafts: list[Draft], callers: Callers) -> list[Finding]:
         return []
     doors = [made.source[1] for made in drafts if made.source and isinstance(made.source[1], WebOptions)]
     named = {name for options in doors for name in options.callers}
-    scopes = {options.scope for options in doors if options.scope and not options.callers}
+    scoped = [options for options in doors if options.scope and not options.callers]
     found = []
     for name, caller in callers.known.items():
-        if name not in named and scopes.isdisjoint(caller.scopes):
+        if name not in named and not any(options.lets_in(caller.scopes) for options in scoped):
             what = f"no channel lets the caller {name!r} in"
             found.append(Problem(("callers", name), "JL-C097", what, "", "warning", on_key=True))
     return callers.document.findings(found)

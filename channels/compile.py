@@ -15,7 +15,7 @@ from channels.answers import answered_in, compile_findable, name_problems
 from channels.case_text import compile_cases
 from channels.cases import Case
 from channels.collecting import Collect, compile_collect
-from channels.describe import describe
+from channels.describe import asked, describe
 from channels.hl7_doubts import doubts, stated_version
 from channels.model import (
     BATCH,
@@ -176,7 +176,7 @@ class _Compiler:
             alert=text.alert,
             web=web,
             whole=text.batch == "whole",
-            described=describe(text, validation.kind if validation else None, response)
+            described=describe(text, validation.kind if validation else None, response, asked(text, good))
             if web
             else Described(),
             door="".join(map(self.workshop.digest_of, source[1].files(self.systems.site, []))),

@@ -7,15 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from channels.model import ChannelText
+from channels.model import Branch, ChannelText
 from endpoints.base import Described
+from endpoints.operations import Operation
 from schemas.validation.base import Kind
 
 MAX_EXAMPLES = 5
 _REF = "#/components/schemas/"
 
 
-def describe(text: ChannelText, request: Kind | None, response: Kind | None) -> Described:
+def asked(text: ChannelText, branches: Sequence[Branch]) -> Mapping[str, Operation]:
+    """What can be asked at the channel's door: of the destination that answers, where messages go as they come."""
+    found = (b for b in branches if b.name == text.reply and b.map is None)
+    return next((branch.options.operations() for branch in found), {})
+
+
+def describe(
+    text: ChannelText, request: Kind | None, response: Kind | None, operations: Mapping[str, Operation]
+) -> Described:
     """`request` and `response` are what both are validated by, where that is known."""
     schemas = {}
     for kind in (request, response):
@@ -29,6 +38,7 @@ def describe(text: ChannelText, request: Kind | None, response: Kind | None) -> 
         response=_main(text.channel, response),
         examples=examples,
         answers=answers,
+        operations=operations,
     )
 
 

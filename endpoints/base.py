@@ -6,8 +6,10 @@ README.md in this folder is the checklist for a new one.
 from __future__ import annotations
 
 import asyncio
+import functools
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
@@ -19,6 +21,7 @@ from config.errors import JingluoError, Problem
 from config.tls import ClientCertificates
 from endpoints.insurance.catalogues import Tables
 from endpoints.insurance.records import Records
+from endpoints.operations import Operation
 from schemas.base import Format
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
@@ -28,6 +31,7 @@ Deliver = Callable[[Message], "asyncio.Future[Reply]"]
 HandOver = Callable[[str, Message], "asyncio.Future[Reply]"]
 
 RETRY_AFTER_S = 5  # when to come back, where nobody knows better
+PARAMETER = re.compile(r"\{(\w+)\}")  # of a request, in a `scope`
 HEAD_SIZE = 4096  # bytes kept of a message that could not be taken whole: enough to know whose it is
 
 
@@ -52,6 +56,10 @@ class Options(BaseModel):
         """
         return ()
 
+    def operations(self) -> Mapping[str, Operation]:
+        """What a destination can be asked, by name, where each message says which; without that, nothing."""
+        return {}
+
     def paths(self) -> Sequence[str]:
         """What a destination reads of the messages that it is sent: `$` and a path of their format."""
         return ()
@@ -71,16 +79,46 @@ class WebOptions(Options):
     callers: Listed = Field(
         (), description="names of callers.yaml, or `anybody`; without it and `scope`, this machine alone"
     )
-    scope: str = Field("", description="what a caller of callers.yaml must have among its `scopes`")
+    scope: str = Field(
+        "",
+        description="what a caller of callers.yaml must have among its `scopes`; `insurance.{code}`: for each its own",
+    )
     tls: ClientCertificates = Field(
         ClientCertificates(), description="which certificates; `http.tls` of jingluo.yaml is the door's own"
     )
+
+    @property
+    def scope_parameters(self) -> Sequence[str]:
+        """What of a request may stand in `scope`."""
+        return ()
 
     @model_validator(mode="after")
     def _of_one_mind(self) -> WebOptions:
         if ANYBODY in self.callers and (len(self.callers) > 1 or self.scope):
             raise ValueError(f"{ANYBODY} are all; leave the others and the scope out")
+        known, asked = self.scope_parameters, PARAMETER.findall(self.scope)
+        if len(asked) > 1 or "{" in PARAMETER.sub("", self.scope) or not set(asked) <= set(known):
+            could = " or ".join(f"{{{name}}}" for name in known) or "none"
+            raise ValueError(
+                f"scope {self.scope!r}: of a request there may stand one word in it; here {could}"
+            )
         return self
+
+    def lets_in(self, scopes: Iterable[str]) -> bool:
+        """Whether one of these is `scope`; where that is of more than one word, whether it could be one of them."""
+        fits = _fits(self.scope)
+        return any(map(fits, scopes))
+
+    def scopes_for(self, words: Iterable[str]) -> tuple[str, ...]:
+        """The scopes that let a caller in for one of these words; none where `scope` asks nothing of the request."""
+        found = PARAMETER.search(self.scope)
+        return tuple(self.scope.replace(found[0], word) for word in words) if found else ()
+
+
+@functools.lru_cache(256)
+def _fits(scope: str) -> Callable[[str], object]:
+    parts = [re.escape(part) for part in PARAMETER.split(scope)[::2]]
+    return re.compile("(.+)".join(parts)).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +132,8 @@ class Described:
     response: str = ""
     examples: Mapping[str, Any] = field(default_factory=dict)  # of requests: trees, or texts
     answers: Mapping[str, Any] = field(default_factory=dict)
+    # What may be asked at this door, by name, where its path or its call says which.
+    operations: Mapping[str, Operation] = field(default_factory=dict)
 
 
 class Web(Protocol):
@@ -108,9 +148,10 @@ class Web(Protocol):
         who: WebOptions | None = None,
         channel: str = "",
         schemas: Mapping[str, Any] | None = None,
+        document: Callable[[], Mapping[str, Any]] | None = None,
         **facts: Any,
     ) -> None:
-        """`schemas` are what /openapi.json has of it besides its `facts`.
+        """`schemas` are what /openapi.json has of it besides its `facts`; `document` makes further paths and schemas.
 
         `handler` sees only what `who` lets in; without it, everything. Raises OSError where the route is taken."""
 

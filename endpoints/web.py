@@ -222,6 +222,7 @@ class WebServer:
         self.app = FastAPI(title="Jingluo 经络", docs_url=None, redoc_url=None)
         self.app.openapi = self._openapi  # type: ignore[method-assign]
         self._schemas: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._documents: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
         self._direct = Direct()
         self.app.add_middleware(DirectMiddleware, direct=self._direct, refuse=_refused)
         self.app.add_middleware(GZipMiddleware, minimum_size=PACK_FROM, compresslevel=PACK_LEVEL)
@@ -273,6 +274,7 @@ class WebServer:
         who: WebOptions | None = None,
         channel: str = "",
         schemas: Mapping[str, Any] | None = None,
+        document: Callable[[], Mapping[str, Any]] | None = None,
         **facts: Any,
     ) -> None:
         """Raises OSError where another door has the route."""
@@ -283,6 +285,8 @@ class WebServer:
         facts = {"response_class": Response, **facts}
         self.app.add_api_route(path, handler, methods=list(methods), **facts)
         self._schemas[path, methods[0]] = schemas or {}
+        if document is not None:
+            self._documents[path, methods[0]] = document
         if who is not None:
             for method in methods:
                 self._direct.add(method, path, handler)
@@ -298,6 +302,7 @@ class WebServer:
         if route is not None:
             self.app.router.routes.remove(route)
             self._schemas.pop((path, methods[0]), None)
+            self._documents.pop((path, methods[0]), None)
             for method in methods:
                 self._direct.remove(method, path)
             self.app.openapi_schema = None
@@ -312,6 +317,10 @@ class WebServer:
             schemas["Problem"] = PROBLEM
             for some in self._schemas.values():
                 schemas |= some
+            for document in self._documents.values():
+                more = document()
+                made["paths"] |= more["paths"]
+                schemas |= more["schemas"]
             components["securitySchemes"] = SECURITY
             self.app.openapi_schema = made
         return self.app.openapi_schema

@@ -66,6 +66,7 @@ class Entered(NamedTuple):
 
     caller: str = ""
     digest: str = ""
+    scopes: frozenset[str] = frozenset()  # that it has here
 
 
 class Refusal(NamedTuple):
@@ -188,7 +189,8 @@ class Admission:
             first = await self._nonces.claim(key, until_s)
         except JingluoError:
             return refused("store", 503, "JL-E216", NOT_NOW, after_s=RETRY_AFTER_S, **name)
-        return Entered(caller.name, signed.digest) if first else refused("replay", **name)
+        entered = Entered(caller.name, signed.digest, caller.scopes)
+        return entered if first else refused("replay", **name)
 
     def _shown(
         self, asked: Asked, who: WebOptions, refused: Callable[..., Refusal], token: str | None, now: float
@@ -211,7 +213,7 @@ class Admission:
         if not _from_here(asked.address, caller.networks):
             return refused("address", caller=caller.name)
         scopes = caller.scopes if narrowed is None else caller.scopes & narrowed
-        return self._may(caller, scopes, who, refused, now) or Entered(caller.name)
+        return self._may(caller, scopes, who, refused, now) or Entered(caller.name, scopes=scopes)
 
     def _verified(
         self, token: str, asked: Asked, refused: Callable[..., Refusal], now: float
@@ -242,7 +244,7 @@ class Admission:
         refused: Callable[..., Refusal],
         now: float,
     ) -> Refusal | None:
-        if (who.callers and caller.name not in who.callers) or (who.scope and who.scope not in scopes):
+        if (who.callers and caller.name not in who.callers) or (who.scope and not who.lets_in(scopes)):
             return refused("scope", 403, "JL-E213", NOT_HERE, caller=caller.name)
         wait_s = self._rates.wait_s(caller.name, caller.rate, caller.burst, now)
         if wait_s:

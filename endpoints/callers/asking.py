@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SM3, Hash
@@ -11,21 +11,25 @@ from fastapi import Request, Response
 from starlette.types import Receive
 
 from endpoints.base import WebOptions
-from endpoints.callers.admission import Admission, Asked, Refusal
+from endpoints.callers.admission import NOT_HERE, Admission, Asked, Entered, Refusal
 from endpoints.limits import Limit, problem
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 def asking(handler: Handler, admission: Admission, who: WebOptions, channel: str) -> Handler:
-    """`request.state.caller` is then the name of who calls; empty where nobody was asked."""
+    """`request.state.caller` is then the name of who calls; empty where nobody was asked.
+
+    `request.state.right` says what that one may where only the request itself tells what it is for.
+    """
 
     async def asked(request: Request) -> Response:
         one = _asked(request)
         entered = await admission.admit(one, who, channel)
         if isinstance(entered, Refusal):
-            return _refused(entered)
+            return respond(entered)
         request.state.caller = entered.caller
+        request.state.right = Right(who, entered, functools.partial(admission.refused, channel, one.address))
         if entered.digest:
             changed = functools.partial(
                 admission.refused, channel, one.address, "digest", caller=entered.caller
@@ -34,6 +38,20 @@ def asking(handler: Handler, admission: Admission, who: WebOptions, channel: str
         return await handler(request)
 
     return asked
+
+
+class Right:
+    """What who calls may, beyond coming in."""
+
+    def __init__(self, who: WebOptions, entered: Entered, refused: Callable[..., Refusal]) -> None:
+        self._who, self._entered, self._refused = who, entered, refused
+
+    def refusal(self, words: Iterable[str]) -> Refusal | None:
+        """None where a scope of the caller names one of these words, or where `scope` asks nothing of the request."""
+        wanted = self._who.scopes_for(words)
+        if not wanted or not self._entered.scopes.isdisjoint(wanted):
+            return None
+        return self._refused("scope", 403, "JL-E213", NOT_HERE, caller=self._entered.caller)
 
 
 class Proved:
@@ -66,7 +84,7 @@ def _asked(request: Request) -> Asked:
     )
 
 
-def _refused(refusal: Refusal) -> Response:
+def respond(refusal: Refusal) -> Response:
     return problem(
         refusal.status, refusal.code, detail=refusal.detail, headers=refusal.headers, ref=refusal.ref
     )

@@ -46,6 +46,7 @@ def _made(reply: Reply, response: str) -> Response:
             id=reply.id,
             path=reply.path,
             state=reply.state,
+            errors=[{"path": path, "text": text, "code": code} for path, text, code in reply.faults],
         )
     if reply.state == "failed":
         headers = {"retry-after": str(reply.retry_after_s or 5)}

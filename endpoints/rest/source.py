@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from fastapi import Request, Response
 from pydantic import Field
 
 from config.errors import JingluoError
-from endpoints.base import Deliver, Ground, Told, WebOptions, not_kept
+from endpoints.base import PARAMETER, Deliver, Ground, Told, WebOptions, not_kept
 from endpoints.callers.asking import Handler
 from endpoints.limits import Limit, limit_problem, problem
+from endpoints.operations import Operation
 from endpoints.rest import describe
 from endpoints.rest.answers import respond
+from endpoints.rest.asked import at_fault, faults_of, judged, wanted, with_faults
+from endpoints.rest.described import each
 from endpoints.rest.door import Came, DoorOptions, WebDoor, kept_headers
 from endpoints.rest.later import TAIL, Results
 from endpoints.rest.media import MEDIA_TYPES, content_type
@@ -34,9 +37,14 @@ class SourceOptions(DoorOptions):
     response: str = Field(
         "", description="a destination's answer: its schema, a .json of schemas/, or else its content type"
     )
-    idempotency_key: Literal["optional", "required"] = Field(
-        "optional", description="whether each request must have an `Idempotency-Key`"
+    idempotency_key: Literal["optional", "required", "writes"] = Field(
+        "optional",
+        description="whether each request must have an `Idempotency-Key`; `writes`: each that changes something",
     )
+
+    @property
+    def scope_parameters(self) -> Sequence[str]:
+        return PARAMETER.findall(self.path)
 
 
 class HttpSource(WebDoor):
@@ -50,6 +58,8 @@ class HttpSource(WebDoor):
         super().__init__(options, ground)
         self.options = options
         self._taken = options.content_types or MEDIA_TYPES.get(ground.format, ("*",))
+        self._operations = ground.described.operations
+        self._facts: dict[str, Any] = {}
         self._added: list[tuple[str, str]] = []
         self._later = Results(ground.results, self._found, options.requests) if ground.results else None
 
@@ -61,6 +71,8 @@ class HttpSource(WebDoor):
         try:
             for path, method, handler, facts in self._routes():
                 facts |= {"who": self.options, "channel": name, "schemas": schemas}
+                if self._operations and method == self.options.method:
+                    facts |= {"include_in_schema": False, "document": self._document}
                 self.ground.web.add_route(path, [method], handler, **facts)
                 self._added.append((path, method))
         except OSError:
@@ -83,10 +95,15 @@ class HttpSource(WebDoor):
             needs_key,
             said,
         )
-        yield options.path, options.method, self._handle, facts
+        self._facts = facts
+        yield options.path, options.method, self._handle, dict(facts)
         if self._later is not None:
             path = options.path.rstrip("/") + TAIL
             yield path, "GET", self._later.handle, describe.results(name, path, options, answer, said)
+
+    def _document(self) -> Mapping[str, Any]:
+        """A path for each operation."""
+        return each(self.ground.name, self.options, self._operations, self._facts)
 
     def close(self) -> None:
         self._remove()
@@ -103,6 +120,10 @@ class HttpSource(WebDoor):
         return await self.handled(request, self._answer)
 
     async def _answer(self, request: Request) -> Response:
+        values = {name: str(value) for name, value in request.path_params.items()}
+        operation, refusal = wanted(request, self._operations, values)
+        if refusal is not None:
+            return refusal
         kind, charset = content_type(request.headers.get("content-type", ""))
         if self.options.method == "GET":
             came, charset = Came(_parameters(request, self.ground.format)), "utf-8"
@@ -111,18 +132,23 @@ class HttpSource(WebDoor):
                 text = f"{kind} is not taken here"
                 return problem(415, "JL-E212", detail=text, headers={"accept": ", ".join(self._taken)})
             try:
-                came = await self.came(request, self.options.idempotency_key == "required")
+                came = await self.came(request, self._needs_key(operation))
             except Limit as refused:
                 return limit_problem(refused)
             except JingluoError as error:
                 return respond(not_kept(error))
         client = request.client.host if request.client else ""
         message = Message(b"", f"http {client}", self._headers(request, kind), charset=charset)
-        reply = await asyncio.shield(self._deliver(came.of(message)))
+        message, faults = await judged(came.of(message), operation)
+        reply = with_faults(await asyncio.shield(self._deliver(message)), faults)
         if came.limit is not None:
             return limit_problem(came.limit, reply.id if reply.state == "refused" else "")
         later = request.url.path.rstrip("/") + "/results" if self._later is not None else ""
         return respond(reply, self.options.response, later)
+
+    def _needs_key(self, operation: Operation | None) -> bool:
+        said = self.options.idempotency_key
+        return said == "required" or (said == "writes" and (operation is None or operation.writes))
 
     def _found(self, reply: Reply, request: Request) -> Response:
         """A later answer."""
@@ -132,6 +158,13 @@ class HttpSource(WebDoor):
         kept = kept_headers(request, self.options.headers, kind)
         kept |= {f"query.{name}": value for name, value in request.query_params.items()}
         return kept | {f"param.{name}": str(value) for name, value in request.path_params.items()}
+
+    # For `jingluo test`
+
+    def received(self, message: Message) -> Message:
+        name = next((value for key, value in message.headers.items() if key.startswith("param.")), "")
+        operation = self._operations.get(name)
+        return at_fault(message, faults_of(operation, message.body)) if operation is not None else message
 
     def told(self, message: Message, reply: Reply) -> Told:
         response = respond(reply, self.options.response)

@@ -95,6 +95,10 @@ class SourceOptions(DoorOptions):
         return self
 
     @property
+    def scope_parameters(self) -> Sequence[str]:
+        return ("action",)
+
+    @property
     def names(self) -> tuple[str, str, str]:
         """Operation, action's and message's argument, as this site has them; '' where nobody says."""
         kind = self.made

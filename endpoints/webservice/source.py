@@ -12,10 +12,13 @@ from msgspec.structs import replace
 
 from config.errors import JingluoError
 from endpoints.base import Arrival, Deliver, Ground, Told, WebOptions, not_kept
+from endpoints.operations import Operation
 from endpoints.rest.door import WebDoor, kept_headers
 from endpoints.webservice.address import BUSY, NOBODY, Address, Called, join, leave, nobody
 from endpoints.webservice.answer import respond
+from endpoints.webservice.asked import as_json, carried, outlined, wanted
 from endpoints.webservice.conventions import Asked, Said
+from endpoints.webservice.conventions.call import Call
 from endpoints.webservice.conventions.outline import HEAD, outline
 from endpoints.webservice.envelope import SOAP11, SOAP12, Fault, NoEnvelope
 from endpoints.webservice.options import SourceOptions
@@ -36,6 +39,8 @@ class SoapSource(WebDoor):
         super().__init__(options, ground)
         self.options = options
         self._convention = options.made
+        xml = options.convention != "call" or ground.format != "json"
+        self._operations = {} if xml else ground.described.operations
         self._address: Address | None = None
 
     async def start(self, deliver: Deliver) -> None:
@@ -55,12 +60,19 @@ class SoapSource(WebDoor):
 
     async def take(self, request: Request, called: Called) -> Response:
         busy = self.busy()
+        operation, refusal = wanted(request, self._operations, called.action)
         with self.at_work():
-            reply = await self._reply(request, called) if not busy else Reply("failed", code=BUSY, text=busy)
-            said = self.say(called.asked, reply)
+            if busy:
+                reply = Reply("failed", code=BUSY, text=busy)
+            else:
+                reply = refusal or await self._reply(request, called, operation)
+            said = self.say(called.asked, reply, operation)
             return respond(called.version, called.operation, said, reply, self.options)
 
-    async def _reply(self, request: Request, called: Called) -> Reply:
+    async def _reply(self, request: Request, called: Called, operation: Operation | None) -> Reply:
+        if self._operations and operation is None:
+            fault = nobody(called.action)
+            return Reply("refused", code=fault.code, text=fault.text)
         if not called.payload.body:
             return Reply("refused", code="JL-E406", text="the call carries no message 报文为空")
         arrival = Arrival(self.ground.spool)
@@ -72,8 +84,10 @@ class SoapSource(WebDoor):
             return not_kept(error)
         finally:
             await arrival.give_up()
-        message = self._message(request, arrival.body, called)
-        return await asyncio.shield(self._deliver(replace(message, blob=arrival.blob)))
+        message = replace(self._message(request, arrival.body, called), blob=arrival.blob)
+        if operation is not None:
+            message = await carried(message, operation)
+        return await asyncio.shield(self._deliver(message))
 
     def _message(self, request: Request, body: bytes, called: Called | None) -> Message:
         headers = kept_headers(request, self.options.headers, "")
@@ -87,13 +101,23 @@ class SoapSource(WebDoor):
         message = self._message(request, body, None)
         await asyncio.shield(self._deliver(replace(message, fault=fault.text, fault_code=fault.code)))
 
-    def say(self, asked: Asked, reply: Reply) -> Said:
+    def say(self, asked: Asked, reply: Reply, operation: Operation | None = None) -> Said:
+        if operation is not None and isinstance(self._convention, Call):
+            return outlined(self._convention, operation, asked, reply, self.ground.now())
         return self._convention.answer(asked, reply, self.ground.now())
 
     # For `jingluo test`
 
     def received(self, message: Message) -> Message:
         """Of a whole call its message; what is no envelope is a payload by itself."""
+        came = self._received(message)
+        action = came.headers.get("action", "") or self._convention.action_in(came.body[:HEAD])
+        operation = self._operations.get(action)
+        if operation is None or came.fault:
+            return came
+        return as_json(replace(came, headers={**came.headers, "action": action}), operation)
+
+    def _received(self, message: Message) -> Message:
         root = outline(message.body[:HEAD])
         if root is None or root.tag not in (SOAP11.tag("Envelope"), SOAP12.tag("Envelope")):
             return message
@@ -126,7 +150,7 @@ class SoapSource(WebDoor):
             message.headers.get("action", ""),
             message.body[:HEAD],
         )
-        said = self.say(asked, reply)
+        said = self.say(asked, reply, self._operations.get(asked.action))
         return Told(said.code, said.text.encode(), "xml")
 
 

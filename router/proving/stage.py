@@ -279,7 +279,13 @@ class _Scene:
 
     def _source(self) -> Any:
         channel, site = self.channel, str(self.stage.site)
-        ground = Ground(channel.name, channel.format.name, base_dir=site, now=lambda: self.clock.ms / 1000)
+        ground = Ground(
+            channel.name,
+            channel.format.name,
+            base_dir=site,
+            now=lambda: self.clock.ms / 1000,
+            described=channel.described,
+        )
         return registry.sources.get(channel.kind)(channel.options, ground)
 
 

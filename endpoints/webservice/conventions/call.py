@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from endpoints.operations import Outlined
 from endpoints.webservice.conventions import Asked, Said, State, answered, text, words
 from endpoints.webservice.conventions.outline import outline, text_at
 from schemas.message import Reply
@@ -36,14 +37,24 @@ class Call:
             return Said(code, "")
         if reply.state == "answered" and reply.body:
             return Said(code, answered(reply))
+        return self._response(asked, code, reply.id, f"{reply.code} {words(reply)}".strip(), "", now_s)
+
+    def outlined(self, asked: Asked, reply: Reply, outlined: Outlined, now_s: float) -> Said:
+        """A destination's answer, whose own code and text stand before the rest of it."""
+        code = self._codes[outlined.state]
+        return self._response(asked, code, reply.id, outlined.text, outlined.inside, now_s)
+
+    def _response(
+        self, asked: Asked, code: str, number: str, content: str, inside: str, now_s: float
+    ) -> Said:
         root = outline(asked.head)
         said = {
             "TradeCode": asked.action or text_at(root, "{*}TradeCode"),
             "HospitalID": text_at(root, "{*}HospitalID"),
             "HISDate": time.strftime("%Y%m%d%H%M%S", time.localtime(now_s)),
-            "HISTradeNo": reply.id,
+            "HISTradeNo": number,
             "ResultCode": code,
-            "ResultContent": f"{reply.code} {words(reply)}".strip(),
+            "ResultContent": content,
         }
-        inside = "".join(f"<{name}>{text(value)}</{name}>" for name, value in said.items())
+        inside = "".join(f"<{name}>{text(value)}</{name}>" for name, value in said.items()) + inside
         return Said(code, f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>')
