@@ -14,7 +14,7 @@ import structlog
 
 from bench.table import Table
 
-PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "soap", "calls", "journal")
+PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "soap", "calls", "insurance", "journal")
 LONG = ("order", "steady", "restart", "sealing", "catalogue")  # only where they are named
 
 
@@ -103,6 +103,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
         from bench import calls
 
         return calls.run
+    if name == "insurance":
+        from bench import insurance
+
+        return insurance.run
     if name == "journal":
         from bench import journal
 

@@ -1,4 +1,4 @@
-"""SM2 by gmssl, in pure Python, where the system's OpenSSL has none: 8 ms a signature, 15 a verification.
+"""SM2 by gmssl, in pure Python, where the system's OpenSSL has none: 4.5 ms a signature, 9 a verification.
 
 Its traps, all of 3.2.2: the constructor spoils keys that begin with 04, so keys are put in afterwards; its own nonces
 come from `random`, so it is given the system's; it changes lists that it hashes, so it is given digests. How long it

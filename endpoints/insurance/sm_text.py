@@ -9,11 +9,14 @@ Source: 移动支付中心 and 电子处方中心 as three public code bases sig
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from json import JSONDecodeError, JSONDecoder
-from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
+
+from msgspec import Raw
+from msgspec.json import Encoder
 
 MAX_DEPTH = 50
 _UNSIGNED = frozenset(("signData", "encData", "extra"))
@@ -36,8 +39,12 @@ def sign_text(body: Mapping[str, Any], secret: str) -> str:
 def without_empty(value: Any) -> Any:
     """The same without null, empty texts, empty objects and empty lists, at every level."""
     if isinstance(value, Mapping):
-        pruned = {name: without_empty(inner) for name, inner in value.items()}
-        return {name: inner for name, inner in pruned.items() if not _empty(inner)}
+        made = {}
+        for name, inner in value.items():
+            kept = inner if type(inner) is str else without_empty(inner)
+            if not _empty(kept):
+                made[name] = kept
+        return made
     if isinstance(value, list | tuple):
         return [inner for inner in map(without_empty, value) if not _empty(inner)]
     return value
@@ -48,9 +55,8 @@ def json_text(value: Any, *, ordered: bool = False, escaped: bool = False) -> st
 
     Raises ValueError where it holds what JSON has no word for, or nests too deep.
     """
-    parts: list[str] = []
-    _write(value, parts, encode_basestring_ascii if escaped else encode_basestring, ordered, 0)
-    return "".join(parts)
+    made = (_ORDERED if ordered else _AS_IT_IS).encode(_written(value, 0)).decode()
+    return _NOT_ASCII.sub(_escape, made) if escaped and not made.isascii() else made
 
 
 def read_json(text: str) -> Any:
@@ -76,7 +82,7 @@ def shortened(value: Any) -> Any:
 
 
 def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str | Mapping | list) and not value)
+    return value is None or value == "" or (isinstance(value, dict | list) and not value)
 
 
 def _value(value: Any) -> str:
@@ -85,39 +91,29 @@ def _value(value: Any) -> str:
     return json_text(value, ordered=True)
 
 
-def _write(value: Any, parts: list[str], quoted: Any, ordered: bool, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        mark = "{"
-        for name in sorted(value) if ordered else value:
-            parts += (mark, quoted(name), ":")
-            _write(value[name], parts, quoted, ordered, depth + 1)
-            mark = ","
-        parts.append("}" if mark == "," else "{}")
-    elif isinstance(value, list | tuple):
-        mark = "["
-        for inner in value:
-            parts.append(mark)
-            _write(inner, parts, quoted, ordered, depth + 1)
-            mark = ","
-        parts.append("]" if mark == "," else "[]")
-    else:
-        parts.append(_scalar(value, quoted))
-
-
-def _scalar(value: Any, quoted: Any) -> str:
-    if isinstance(value, Digits):
-        return str(value)
+def _written(value: Any, depth: int) -> Any:
+    """The same, with numbers as they are to stand there."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is dict:
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        depth += 1
+        return {
+            name: inner if type(inner) is str else _written(inner, depth) for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        return [_written(inner, depth + 1) for inner in value]
+    if isinstance(value, Digits | int):
+        return Raw(str(value).encode())
     if isinstance(value, str):
-        return str(quoted(value))
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int):
         return str(value)
     if isinstance(value, Decimal | float):
-        return _digits(value if isinstance(value, Decimal) else Decimal(repr(value)))
-    raise ValueError(f"a {type(value).__name__} is no JSON value")
+        return Raw(_digits(value if isinstance(value, Decimal) else Decimal(repr(value))).encode())
+    raise ValueError(f"a {kind.__name__} is no JSON value")
 
 
 def _digits(number: Decimal) -> str:
@@ -133,4 +129,11 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no number")
 
 
+def _escape(found: re.Match[str]) -> str:
+    code = found[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))
+
+
+_AS_IT_IS, _ORDERED = Encoder(), Encoder(order="sorted")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _DECODER = JSONDecoder(parse_float=Digits, parse_int=Digits, parse_constant=_refuse)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import bare, fields, parse, proving, sealing, usage
+from bench import bare, fields, insurance, parse, proving, sealing, usage
 from bench.book import Book, percentile, summary
 from bench.flow import Row
 from bench.load import Desk, Plan
@@ -294,3 +294,13 @@ def test_the_generated_channel_tests_hold_and_reach_both_destinations(tmp_path: 
         "a message to lis",
         "a message to emr",
     }
+
+
+def test_the_calls_of_the_insurance_bench_are_calls_that_would_leave() -> None:
+    for name, node, way in (
+        ("2204", "feedetail", insurance._institution),
+        ("MP-6201", "feedetailList", insurance._mobile),
+    ):
+        size, call = insurance._fees(name, node, way)
+        assert size > 40_000, "fifty lines, with all their fields"
+        assert call()
