@@ -1,4 +1,4 @@
-"""SM2 signatures of the kiosks' own, by the standard's formulas (GB/T 32918.2): of the engine's is only the curve.
+"""SM2 signatures of the sandbox's own, by the standard's formulas (GB/T 32918.2): of the engine's is only the curve.
 
 Plain integers: some milliseconds a signature, and whoever can measure them learns of the key. For an example.
 """
@@ -42,6 +42,23 @@ class KeyPair:
             s = pow(1 + self.private, -1, N) * (k - r * self.private) % N
             if r and s and r + k != N:
                 return _bytes(r, s).hex()
+
+
+def holds(public: Point, data: bytes, signature: bytes) -> bool:
+    """Whether `signature` (r and s, 64 bytes) is of this key and these bytes."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    t = (r + s) % N
+    if len(signature) != 64 or not (0 < r < N and 0 < s < N and t):
+        return False
+    told = sm3((len(SIGNER) * 8).to_bytes(2, "big") + SIGNER + _bytes(A, B, *G, *public))
+    e = int.from_bytes(sm3(told + data), "big")
+    met = _sum(_times(s, G), _times(t, public))
+    return met is not None and (e + met[0]) % N == r
+
+
+def point_of(text: str) -> Point:
+    """A public key of 128 hexadecimal digits."""
+    return int(text[:64], 16), int(text[64:128], 16)
 
 
 def sm3(data: bytes) -> bytes:

@@ -142,6 +142,34 @@ class Prescription:
 
 
 @dataclass(frozen=True, slots=True)
+class Refund:
+    number: str  # appRefdSn
+    kind: str  # ALL, CASH, HI
+    status: str  # SUCC, FAIL
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Of mobile payment. Paid it has a settlement, which a refund of its insured part cancels."""
+
+    pay_ord_id: str
+    pay_token: str
+    med_org_ord: str
+    hospital: str
+    psn_no: str
+    mdtrt_id: str
+    batch: str
+    row: Row
+    total_fen: int
+    serial: int
+    at: datetime
+    state: Literal["open", "paid", "revoked", "refunded"] = "open"
+    setl_id: str = ""
+    refunds: tuple[Refund, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A file. `data` is the zip, or makes it at a path; under one `key` it is made once."""
 
@@ -172,6 +200,7 @@ class Books:
     kept: dict[str, dict[str, Row]] = field(default_factory=dict)
     files: dict[str, Stored] = field(default_factory=dict)  # file_qury_no
     prescriptions: dict[str, Prescription] = field(default_factory=dict)  # hi_rxno
+    orders: dict[str, Order] = field(default_factory=dict)  # payOrdId
     serial: int = 0
 
     def next(self) -> int:

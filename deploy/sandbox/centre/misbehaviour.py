@@ -22,6 +22,10 @@ Done, and the caller hears:
   null       success with `output` null
 Done later, though the caller may be gone:
   delayed    after `seconds`, and then answered
+Of mobile payment:
+  pending    6202: done, and answered that it is not yet
+  exp        6203: done, and answered EXP
+  fail       6203: not done, and answered FAIL
 Of queries:
   lag        nothing of what was booked since this was told; for `seconds`, or so many times
 """
@@ -49,9 +53,9 @@ KINDS = (
         "forged",
         "null",
     ),
-    *("delayed", "lag"),
+    *("delayed", "lag", "pending", "exp", "fail"),
 )
-UNDONE = ("lose", "deaf", "refuse", "code", "expired", "status")
+UNDONE = ("lose", "deaf", "refuse", "code", "expired", "status", "fail")
 _WORD = re.compile(r"(?:([0-9A-Za-z.*-]+)=)?([a-z]+)(?::([^@*]+))?(?:@(\d{1,2}|100)%)?(?:\*(\d+))?")
 
 

@@ -73,7 +73,8 @@ class Centre(Party):
         self._now, self._passed = now, timedelta()
         self.misbehaviour = Misbehaviour(seed)
         self.catalogues = Catalogues(self.settings.catalogue_rows)
-        self._reception = envelope.Reception(Desk(self.books, self.settings, self.catalogues))
+        self.desk = Desk(self.books, self.settings, self.catalogues)
+        self._reception = envelope.Reception(self.desk)
         self._shelf = Shelf()
 
     def now(self) -> datetime:
@@ -81,10 +82,9 @@ class Centre(Party):
 
     def prepare(self, name: str) -> Institution:
         """Puts the books so that the sample of a transaction (schemas.nhsa.sample) is answered; who sends it."""
-        desk = self._reception.desk
         with self.books.lock:
-            prepare(desk, name, self.now())
-        return institution_of(desk, name)
+            prepare(self.desk, name, self.now())
+        return institution_of(self.desk, name)
 
     def let_pass(self, days: float = 0, seconds: float = 0) -> None:
         """Its clock goes forward, so that files and sign-ins are over."""
