@@ -83,7 +83,7 @@ class ValidateText(_Text):
     """What messages are validated by, and what becomes of those with faults."""
 
     as_: str = Field(
-        alias="as", description="hl7v2/2.5, hl7v2, fhir/r4, fhir/r5, models, or a file of schemas/"
+        alias="as", description="hl7v2/2.5, hl7v2, fhir/r4, fhir/r5, models, nhsa/2207, or a file of schemas/"
     )
     then: Literal["refuse", "note"] = Field(
         default="refuse", description="refuse them, or take them and note the faults in the journal"

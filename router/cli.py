@@ -222,7 +222,9 @@ def validate(
     files: Annotated[list[Path], typer.Argument(help="Messages.", exists=True, dir_okay=False)],
     kind: Annotated[
         str,
-        typer.Option("--as", help="hl7v2/2.5, hl7v2, fhir/r4, fhir/r5, models, a .json or .xsd of schemas/."),
+        typer.Option(
+            "--as", help="hl7v2/2.5, hl7v2, fhir/r4, fhir/r5, models, nhsa/2207, a file of schemas/."
+        ),
     ],
     charset: Annotated[str, typer.Option(help="Where the message does not say it.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Faults as JSON.")] = False,

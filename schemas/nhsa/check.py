@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from schemas.nhsa.model import Field, Node, Transaction
 from schemas.nhsa.overlay import Profile, Side
 from schemas.nhsa.profile import national
-from schemas.nhsa.rules import Rule, rule_of
+from schemas.nhsa.rules import MAX_DIGITS, Rule, rule_of
 from schemas.validation.base import MANY, MAX_FAULTS, MISSING, TYPE, UNKNOWN, Fault
 from schemas.validation.words import pointer
 
@@ -286,9 +287,16 @@ def _written(shape: _Shape, value: Any) -> Any:
             made[spelled.wire] = spelled.empty
         elif type(one) is int and spelled.field.type == "text":
             made[spelled.wire] = str(one)
+        elif type(one) is Decimal and "E" in str(one):
+            made[spelled.wire] = _plain(one)
         else:
             made[spelled.wire] = one
     return made
+
+
+def _plain(value: Decimal) -> Decimal:
+    """1E+3 as 1000: a parser on the other side may not know the one with a letter."""
+    return Decimal(f"{value:f}") if abs(value.adjusted()) < MAX_DIGITS else value
 
 
 def _passed(under: _Shape | None, value: Any) -> Any:

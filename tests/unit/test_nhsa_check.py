@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas.json import Json
 from schemas.nhsa.catalogue import UnknownTransaction, transaction, transactions
 from schemas.nhsa.check import checker
 from schemas.nhsa.sample import sample
@@ -147,6 +148,16 @@ def test_empty_values_leave_as_noughts_and_empty_texts() -> None:
     written = checker(transaction("2204")).normalized(tree)["feedetail"][0]
     assert written == line | {"prd_days": 0, "dise_codg": "", "rxno": "12", "strange": ""}
     assert line["prd_days"] is None, "what was given stays as it was"
+
+
+def test_an_amount_leaves_without_a_letter_in_it() -> None:
+    tree = sample(transaction("2207"))
+    tree["data"] |= {"medfee_sumamt": Decimal("1E+3"), "overlmt_selfpay": Decimal("0E-10")}
+    written = checker(transaction("2207")).normalized(tree)
+    assert (str(written["data"]["medfee_sumamt"]), written["data"]["overlmt_selfpay"]) == ("1000", 0)
+    assert b"E" not in Json().encode([written["data"]["medfee_sumamt"]])
+    huge = checker(transaction("2207")).normalized({"data": {"medfee_sumamt": Decimal("1E+99999")}})
+    assert huge["data"]["medfee_sumamt"] == Decimal("1E+99999"), "as it was: the checker refuses it"
 
 
 def test_an_answer_lacks_only_what_is_needed() -> None:

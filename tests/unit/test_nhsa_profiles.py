@@ -17,7 +17,8 @@ from schemas.nhsa.check import checker
 from schemas.nhsa.overlay import Profile
 from schemas.nhsa.profile import UnknownProfile, national, profile, profiles
 from schemas.nhsa.sample import sample
-from schemas.validation.base import CODE, MANY, MISSING, SIZE, UNKNOWN
+from schemas.validation.base import CODE, MANY, MISSING, SIZE, UNKNOWN, BadKind
+from schemas.validation.kinds import kind_of
 
 EVERY = profiles()
 
@@ -243,3 +244,22 @@ def test_the_manual_s_profile_and_its_code_are_true(
     of = profile("ourcity", tmp_path)
     assert checker(transaction("2207"), of).request(sample(transaction("2207"), of)) == []
     assert checker(transaction("2203A"), of).normalized({"mdtrtinfo": {}}) == {"mdtrt": {}}
+
+
+def test_a_channel_validates_an_input_by_name_of_transaction_and_province(tmp_path: Path) -> None:
+    schemas = tmp_path / "schemas"
+    tree = sample(transaction("2207"))
+    assert kind_of("nhsa/2207", schemas).validator(tree) == []
+    theirs = checker(transaction("2207"), profile("guangdong")).normalized(tree)
+    assert kind_of("nhsa/guangdong/2207", schemas).validator(theirs) == []
+    assert [fault.path for fault in kind_of("nhsa/2207", schemas).validator(theirs)] == ["/data"]
+    (tmp_path / "profiles").mkdir()
+    own(tmp_path / "profiles", 'rules: {"2207": {data.invono: {required: true}}}')
+    assert [fault.path for fault in kind_of("nhsa/here/2207", schemas).validator(tree)] == ["/data/invono"]
+    with pytest.raises(BadKind, match="did you mean 2207"):
+        kind_of("nhsa/2227", schemas)
+    with pytest.raises(BadKind, match="did you mean guangdong"):
+        kind_of("nhsa/guandong/2207", schemas)
+    (tmp_path / "profiles" / "here.yaml").write_text("profile: there", encoding="utf-8")
+    with pytest.raises(BadKind, match=r"here\.yaml:1:10"):
+        kind_of("nhsa/here/2207", schemas)
