@@ -47,12 +47,23 @@ class Gateway:
     """The destination as the router has it, for one patient."""
 
     def __init__(
-        self, centre: Centre, kept: InsuranceRecords, patient: Insured | None = None, **said: Any
+        self,
+        centre: Centre,
+        kept: InsuranceRecords,
+        patient: Insured | None = None,
+        site: str = ".",
+        **said: Any,
     ) -> None:
         self.centre, self.kept = centre, kept
         self.patient = patient or centre.persons[0]
         self.later_s = 0.0  # how far its clock is ahead
-        ground = Ground("his.insurance", "json", now=lambda: now_ms() / 1000 + self.later_s, insurance=kept)
+        ground = Ground(
+            "his.insurance",
+            "json",
+            base_dir=site,
+            now=lambda: now_ms() / 1000 + self.later_s,
+            insurance=kept,
+        )
         self.destination = InsuranceDestination(options_for(centre.url, **said), ground)
 
     @property

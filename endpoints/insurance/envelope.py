@@ -60,10 +60,12 @@ class Asked(Struct, frozen=True):
 def asked(tree: Mapping[str, Any], more: Mapping[str, str] = NOTHING) -> Asked:
     """`{"data": {...}}`, or `{"input": {"data": {...}}, "opter": "..."}`. `more` are further fields that may be said.
 
-    Raises Refused (JL-N004).
+    Raises Refused (JL-N003, JL-N004).
     """
-    if not isinstance(tree.get("input"), dict | list):
+    if "input" not in tree:
         return Asked(tree)
+    if not isinstance(tree["input"], dict | list):
+        raise Refused("JL-N003", "input: must be an object 应为对象")
     fields: dict[str, str] = {}
     for name, value in tree.items():
         if name == "input" or name in PASSED_OVER or value is None:

@@ -1,0 +1,54 @@
+"""The flows of a visit, forth and back, in each province: the money holds to the fen after each step, and the centre's
+books are what we were told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.nhsa.profile import profile
+from tests.insurance.balance import differences
+from tests.insurance.desk import Desk
+from tests.insurance.gateway import desks
+from tests.insurance.provinces import CENTRES
+from tests.insurance.visits import Inpatient, Outpatient, Purchase, Visit, ways
+
+
+def kinds(desk: Desk, pharmacy: Desk) -> list[tuple[type[Visit], Desk]]:
+    return [(Outpatient, desk), (Inpatient, desk), (Purchase, pharmacy)]
+
+
+@pytest.mark.parametrize("province", CENTRES)
+async def test_every_kind_of_insured_is_settled_and_it_is_undone_again_in_order(
+    tmp_path: Path, province: str
+) -> None:
+    async with desks(tmp_path, province) as (hospital, pharmacy):
+        centre, records = hospital.centre, hospital.party.records
+        made: list[Visit] = []
+        for number, person in enumerate(centre.persons[:7]):
+            for kind, desk in kinds(hospital, pharmacy):
+                visit = kind(person, f"{kind.__name__[0]}{number}")
+                made.append(visit)
+                for step in ways(visit, desk.discharge)[0]:
+                    await getattr(visit, step)(desk)
+                assert await differences(centre, records, made) == []
+        assert sum(bool(visit.setl_id) for visit in made) == 21
+        for visit in made:
+            desk = pharmacy if isinstance(visit, Purchase) else hospital
+            for step in ways(visit, desk.discharge)[1]:
+                await getattr(visit, step)(desk)
+        assert await differences(centre, records, made) == []
+        assert {one.state for one in centre.books.settlements.values() if one.refd_setl_flag == "0"} == {
+            "cancelled"
+        }
+
+
+def test_the_provinces_of_the_proof_have_each_money_rule_and_each_order(tmp_path: Path) -> None:
+    from tests.insurance.provinces import write_profiles
+
+    write_profiles(tmp_path)
+    rules = [profile(name, tmp_path / "profiles") for name in CENTRES]
+    assert {one.money.fund_holds_account for one in rules} == {True, False}
+    assert {one.money.family_beside_account for one in rules} == {True, False}
+    assert {one.discharge for one in rules} == {"before", "after"}
