@@ -9,6 +9,7 @@ from config.errors import Refused
 from endpoints.base import Ground, Options
 from endpoints.insurance import envelope
 from endpoints.insurance.answer import Answer
+from endpoints.insurance.batches import Batch
 from endpoints.insurance.operations.base import Operation, body_of, operations, receipt
 from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.outcomes import Heard
@@ -38,11 +39,23 @@ class InsuranceDestination:
         if name in operations.known():
             ask: Operation = operations.get(name)
             return await ask(self.party, message)
-        return self._told(await self.party.request(self._request(message, name)))
+        request = self._request(message, name)
+        if self.options.apart:
+            return await self._apart(request)
+        return self._told(await self.party.request(request))
+
+    async def _apart(self, request: Request) -> Receipt:
+        batch = Batch(self.party, request, self.options.apart)
+        last = await batch.send()
+        told = receipt(batch.outcome, batch.tree(last))
+        self._dead(batch.outcome, f"{request.transaction.name} {batch.text}", told)
+        return told
 
     def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
         name = self._asked_for(message)
         if name in operations.known():
+            if not code:
+                return Receipt("OK", answer or b'{"outcome":"OK"}', "json")
             raise Refused("JL-N018", f"{name} has no answer of its own: it asks the records 需交易记录库")
         request = self._request(message, name)
         made = self.party.inputs.made(request.transaction, request.input, request.fields)
@@ -81,8 +94,11 @@ class InsuranceDestination:
     def _told(self, answer: Answer) -> Receipt:
         """Raises Refused where a `rejected` or `unknown` is to be a dead letter."""
         told = receipt(answer.outcome, answer.tree())
-        how: Any = {"REJECTED": self.options.rejected, "UNKNOWN": self.options.unknown}
-        if how.get(answer.outcome) == "dead":
-            text = f"{answer.exchange.infno} {answer.outcome} {answer.exchange.msgid}: {answer.text}"
-            raise Refused(_DEAD[answer.outcome], text, answer=told.answer)
+        text = f"{answer.exchange.infno} {answer.outcome} {answer.exchange.msgid}: {answer.text}"
+        self._dead(answer.outcome, text, told)
         return told
+
+    def _dead(self, outcome: str, text: str, told: Receipt) -> None:
+        how: Any = {"REJECTED": self.options.rejected, "UNKNOWN": self.options.unknown}
+        if how.get(outcome) == "dead":
+            raise Refused(_DEAD[outcome], text, answer=told.answer)

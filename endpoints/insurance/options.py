@@ -92,6 +92,12 @@ class PartyOptions(SendOptions):
     unknown: Literal["answer", "dead"] = Field(
         "answer", description="where nobody knows whether it was done: an answer, or a dead letter"
     )
+    apart: str = Field(
+        "",
+        pattern=r"^[A-Za-z_]*$",
+        description="a list of the input (`feedetail`): where it is refused, its rows are sent by halves until it is "
+        "known which are meant; the answer has `rows`, the end of each",
+    )
     query_lag: Seconds = Field(
         60.0, description="for so long after a message queries may not show yet what it did"
     )
