@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from journal_parts import KEYS, NOW
 from mobile_parts import APP, OURS, SECRET, THEIRS, PaymentCentre, Said, private_of, read, sealed
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from config import registry
@@ -143,13 +144,14 @@ async def test_a_lost_answer_is_unknown_sent_once_and_found_by_a_probe(
     assert (first["outcome"], first["output"]) == ("UNKNOWN", None)
     again = await answered(one, message(PAY, again=True))
     assert (again["outcome"], again["msgid"]) == ("UNKNOWN", first["msgid"])
-    assert len(centre.named("pay_order")) == (0 if kind == "lose" else 1)
     probe = await mobile(transaction="probe")
-    found = await answered(probe, message({"msgid": first["msgid"], "data": PERSON}))
+    asked = {"key": message(PAY).id} if kind == "cut" else {"msgid": first["msgid"]}
+    found = await answered(probe, message(asked | {"data": PERSON}))
     assert found["outcome"] == ("PROCESSING" if kind == "lose" else "OK")
     assert (found["infno"], found["msgid"]) == ("MP-6202", first["msgid"])
     later = await answered(one, message(PAY, again=True))
     assert later["outcome"] == found["outcome"]
+    assert len(centre.named("pay_order")) == (0 if kind == "lose" else 1)
     assert later["output"]["data"]["feeSumamt"] == Decimal("36.5")
 
 
@@ -161,6 +163,21 @@ async def test_what_was_answered_before_is_answered_again_and_not_sent_again(
     assert await answered(one, message(PAY, again=True)) == first
     assert len(centre.named("pay_order")) == 1
     await answered(one, message(PAY, number=2))
+    assert len(centre.named("pay_order")) == 2
+
+
+async def test_a_replay_pays_again_only_what_is_known_not_to_be_paid(
+    mobile: Any, centre: PaymentCentre
+) -> None:
+    one = await mobile(transaction="MP-6202")
+    centre.acts["pay_order"] = [Act("cut"), Act("status", code="404")]
+    assert (await answered(one, message(PAY)))["outcome"] == "UNKNOWN"
+    replay = replace(message(PAY, number=2), parent=message(PAY).id)
+    with pytest.raises(Refused, match=r"JL-N019.*UNKNOWN"):
+        await one.send(replay)
+    assert (await answered(one, message(PAY, number=3)))["outcome"] == "REJECTED"
+    replay = replace(message(PAY, number=4), parent=message(PAY, number=3).id)
+    assert (await answered(one, replay))["outcome"] == "OK"
     assert len(centre.named("pay_order")) == 2
 
 

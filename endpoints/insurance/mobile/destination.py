@@ -30,8 +30,9 @@ from schemas.nhsa.model import Transaction
 
 log = structlog.get_logger()
 
-UNSENT = "unsent"  # infcode of a row whose request never left
+NOT_LEFT = "JL"  # how the infcode of a row begins whose request never left: our own code
 _OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN")
+_END_TRIES, _END_WAIT_S = 4, 0.5  # of writing down an outcome, before the caller hears it without
 _TAIL = 12  # characters of the appId in our own numbers
 _JSON = Json()
 
@@ -65,19 +66,29 @@ class NhsaMobile:
         if is_probe(message, self.options):
             return await Probe(self, self._records()).answer(message)
         asked = asked_of(message, self.options)
-        key = f"{message.id} {self.ground.name}" if message.id else secrets.token_hex(16)
-        if asked.transaction.writes and (message.redelivered or message.attempt > 1):
+        key = message.id or secrets.token_hex(16)
+        if asked.transaction.writes:
             before = await self.before(asked.transaction, key)
             if before is not None:
                 return again(asked.transaction, before, self.options)
+            await self._no_replay_of_open(asked.transaction, message.parent)
         exchange, heard = await self.call(asked, key)
         return receipt(asked.transaction, exchange.msgid, heard.said, heard.data, self.options)
 
     async def before(self, transaction: Transaction, key: str) -> Exchange | None:
         """The last call under this key that left, or may have left."""
         found = await self._records().of_key(self.system, key)
-        left = [one for one in found if one.infno == transaction.name and one.infcode != UNSENT]
+        mine = [one for one in found if one.infno == transaction.name]
+        left = [one for one in mine if not one.infcode.startswith(NOT_LEFT)]
         return left[-1] if left else None
+
+    async def _no_replay_of_open(self, transaction: Transaction, parent: str) -> None:
+        """A replayed message is a new one: it would pay again what perhaps was paid. Raises Refused (JL-N019)."""
+        before = await self.before(transaction, parent) if parent else None
+        if before is not None and before.state != "REJECTED" and not transaction.undoing.repeatable:
+            state = "UNKNOWN" if before.state == "sent" else before.state
+            text = f"what this repeats is {state} ({before.msgid}): probe it first 原交易未了结，先查询"
+            raise Refused("JL-N019", text, retry=False)
 
     async def call(self, asked: Asked, key: str) -> tuple[Exchange, Heard]:
         """One exchange, durable before it leaves. Raises Unreachable where it did not."""
@@ -96,7 +107,7 @@ class NhsaMobile:
             heard = await self._exchanged(asked.transaction, sealed.wire, now_s)
         except Unreachable as error:
             if not error.maybe_done:
-                await self._ended(exchange, Heard(Verdict("REJECTED", UNSENT, error.text)))
+                await self._ended(exchange, Heard(Verdict("REJECTED", error.code, error.text)))
                 raise
             heard = Heard(Verdict("UNKNOWN", "", error.text))
         return await self._ended(exchange, heard), heard
@@ -157,13 +168,18 @@ class NhsaMobile:
     async def _ended(self, exchange: Exchange, heard: Heard) -> Exchange:
         """With the records away the answer is still the caller's: its row stays as sent, for a probe to end."""
         said, links = heard.said, links_of(heard.data)
-        try:
-            return await self._records().end(exchange, said.outcome, said.code, said.text, heard.plain, links)
-        except Unreachable as error:
-            log.warning(
-                "insurance.end_not_kept", party=self.ground.name, msgid=exchange.msgid, reason=error.text
-            )
-            return exchange
+        why = ""
+        for tried in range(_END_TRIES):
+            if tried:
+                await asyncio.sleep(_END_WAIT_S)
+            try:
+                return await self._records().end(
+                    exchange, said.outcome, said.code, said.text, heard.plain, links
+                )
+            except Unreachable as error:
+                why = error.text
+        log.warning("insurance.end_not_kept", party=self.ground.name, msgid=exchange.msgid, reason=why)
+        return exchange
 
     def _records(self) -> Records:
         if self.ground.insurance is None:
