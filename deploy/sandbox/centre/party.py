@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from deploy.sandbox.centre import (  # noqa: F401 - each module says what it serves
@@ -43,11 +43,17 @@ from deploy.sandbox.centre.shelf import Shelf
 from deploy.sandbox.centre.transports import Unlawful
 from deploy.sandbox.party import Party
 
+_CHINA = timezone(timedelta(hours=8))
 _INFNO = re.compile(r"\d{4}[A-Z]?")
 
 
+def china() -> datetime:
+    """Its clock: days and sign-ins are China's."""
+    return datetime.now(_CHINA)
+
+
 class Centre(Party):
-    """`Centre(port=0, seed=0, settings=Settings(), now=datetime.now)`: a centre on loopback.
+    """`Centre(port=0, seed=0, settings=Settings(), now=china)`: a centre on loopback; its clock is China's.
 
     `await centre.start()`, then `centre.url` is the base address; `await centre.stop()`. `centre.books` is all it
     knows: `.persons`, `.accounts`, `.visits`, `.fees`, `.settlements`, `.msgids`, ... ; `centre.persons` are the
@@ -61,7 +67,7 @@ class Centre(Party):
         port: int = 0,
         seed: int = 0,
         settings: Settings | None = None,
-        now: Callable[[], datetime] = datetime.now,
+        now: Callable[[], datetime] = china,
     ) -> None:
         super().__init__("centre", port, seed)
         self.settings = settings or Settings()
