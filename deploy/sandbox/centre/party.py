@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from deploy.sandbox.centre import (  # noqa: F401 - each module says what it serves
     audit,
+    calling,
     catalogues,
     clearing,
     envelope,
@@ -132,6 +133,13 @@ class Centre(Party):
     def expire(self, opter: str = "") -> None:
         """Ends the sign-ins of an operator, or of all."""
         sessions.expire(self.books, opter)
+
+    async def tell(
+        self, url: str, infno: str, tree: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Calls the hospital at its own address (6201, 6202, 7102, 7103): status and answer of it."""
+        hospital = self.settings.institutions[0]
+        return await calling.tell(url, infno, tree, hospital, self.now(), self.books.next(), headers or {})
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
