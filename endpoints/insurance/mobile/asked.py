@@ -51,7 +51,9 @@ def asked_of(message: Message, options: MobileOptions) -> Asked:
         transaction = named(name, options.centre)
     except ValueError as error:
         raise _refused("JL-N310", str(error)) from None
-    wrapped = isinstance(tree.get("input"), dict)
+    wrapped = "input" in tree
+    if wrapped and not isinstance(tree["input"], dict):
+        raise _refused("JL-N310", "input: must be an object 应为对象")
     given = tree["input"] if wrapped else {key: value for key, value in tree.items() if key != "infno"}
     held = checker(transaction, profile(options.province))
     given = _completed(_shaped(given, transaction), transaction, options.org_code)

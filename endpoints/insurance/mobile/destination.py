@@ -73,6 +73,8 @@ class NhsaMobile:
                 return again(asked.transaction, before, self.options)
             await self._no_replay_of_open(asked.transaction, message.parent)
         exchange, heard = await self.call(asked, key)
+        if not (asked.transaction.writes or heard.plain) and heard.said.outcome == "UNKNOWN":
+            raise Unreachable("JL-N316", heard.said.text, maybe_done=True)  # it changes nothing: ask again
         return receipt(asked.transaction, exchange.msgid, heard.said, heard.data, self.options)
 
     async def before(self, transaction: Transaction, key: str) -> Exchange | None:

@@ -13,6 +13,7 @@ from schemas.json import Json
 from schemas.message import Receipt
 from schemas.nhsa.check import checker
 from schemas.nhsa.model import Transaction
+from schemas.nhsa.money import problems
 from schemas.nhsa.profile import profile
 
 _JSON = Json()
@@ -25,7 +26,8 @@ def receipt(
     output = output_of(transaction, data)
     warnings = []
     if said.outcome == "OK":
-        found = checker(transaction, profile(options.province)).response(output)
+        of = profile(options.province)
+        found = checker(transaction, of).response(output) + problems(transaction.name, None, output, of.money)
         warnings = [{"code": one.code, "text": one.text, "path": one.path} for one in found]
     answer = _JSON.encode(
         {
