@@ -18,6 +18,7 @@ LINKS = (
     "hi_rxno",
     "evt_sn",
     "trt_dcla_detl_sn",
+    "omsgid",  # the message that a 2601 is about
 )
 _DEPTH = 6
 _LOOKED_AT = 2_000  # objects of a tree

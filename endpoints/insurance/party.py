@@ -20,13 +20,14 @@ from msgspec.structs import replace
 
 from config.errors import Refused, Unreachable
 from endpoints.base import Ground
-from endpoints.insurance import envelope
+from endpoints.insurance import envelope, resolving
 from endpoints.insurance.answer import Answer, answer_of
 from endpoints.insurance.facts import links
 from endpoints.insurance.input import Input, Inputs
 from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.outcomes import Heard, Judged, Silence, judged
-from endpoints.insurance.records import Ask, Exchange, Records
+from endpoints.insurance.records import Ask, Exchange, Records, Taken
+from endpoints.insurance.resolving import Probed, Reversed
 from endpoints.insurance.signing_in import SignIns, Who
 from endpoints.insurance.wire import Wire
 from schemas.message import NOTHING
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 
 _END_TRIES = 4  # of writing down an outcome, before the caller hears it without
 _END_WAIT_S = 0.5
+_LOOKS = 3  # at what is there under a key, while others begin there too
 NOT_LEFT = "JL"  # how the infcode of a row begins that has no outcome: it never left, or changes nothing
 
 
@@ -96,9 +98,17 @@ class Party:
             request = replace(request, key=uuid.uuid4().hex)
         made = self.inputs.made(request.transaction, request.input, request.fields)
         self._wire.check(request.transaction)
-        if request.transaction.writes and (before := await self._before(request, made)) is not None:
-            return before
-        return await self._signed_in(request, made)
+        if not request.transaction.writes:
+            return await self._signed_in(request, made, None)
+        for _ in range(_LOOKS):
+            before, known = await self._before(request, made)
+            if before is not None:
+                return before
+            try:
+                return await self._signed_in(request, made, known)
+            except Taken:  # somebody began the same at this moment: what of it is there now
+                continue
+        raise Unreachable("JL-N022", "the same is asked by another process at this moment 同一请求正在处理")
 
     async def signed_out(self, who: Who, key: str) -> Answer | None:
         """9002. None where this operator has no sign-in today."""
@@ -130,6 +140,21 @@ class Party:
 
         return (await self._sign_ins.get(who, self.now_ms, ask)).sign_no
 
+    def who(self, said: Mapping[str, Any]) -> Who:
+        """The operator and device that are meant; where none are named, the party's own."""
+        return str(said.get("opter") or self.options.opter), str(said.get("dev_no") or self.options.dev_no)
+
+    def named(self, infno: str) -> Transaction:
+        return named(infno)
+
+    async def probe(self, exchange: Exchange) -> Probed:
+        """Whether it was done. Raises Unreachable."""
+        return await resolving.probe(self, exchange)
+
+    async def reverse(self, exchange: Exchange, by: resolving.Way = "") -> Reversed:
+        """Undoes it, or shows that there is nothing to undo. Raises Refused (JL-N024) and Unreachable."""
+        return await resolving.reverse(self, exchange, by)
+
     def answered(
         self, made: Input, exchange: Exchange, heard: Heard | Silence
     ) -> tuple[Answer | None, Judged]:
@@ -140,11 +165,14 @@ class Party:
         output, warnings = self.inputs.heard(made, found)
         return answer_of(exchange, found, output, warnings), found
 
-    async def _before(self, request: Request, made: Input) -> Answer | None:
-        """What became of it, where it was asked before under this key. Raises Refused (JL-N019)."""
-        for one in reversed(await self.records.of_key(self.system, request.key)):
-            if one.infno == request.transaction.name and not self._free(one):
-                return await self._again(one, made)
+    async def _before(self, request: Request, made: Input) -> tuple[Answer | None, frozenset[str]]:
+        """What became of it, where it was asked before under this key, and what is known of there. Raises Refused
+        (JL-N019)."""
+        name = request.transaction.name
+        mine = [one for one in await self.records.of_key(self.system, request.key) if one.infno == name]
+        for one in reversed(mine):
+            if not self._free(one):
+                return await self._again(one, made), frozenset()
         if request.parent and not request.transaction.undoing.repeatable:
             for one in await self.records.of_key(self.system, request.parent):
                 if one.infno == request.transaction.name and not self._free(one) and one.state != "REJECTED":
@@ -153,7 +181,7 @@ class Party:
                         f"the message that this repeats is {state} ({one.msgid}): probe or reverse it first"
                     )
                     raise Refused("JL-N019", f"{text} 原交易未了结，先查询或冲正")
-        return None
+        return None, frozenset(one.msgid for one in mine)
 
     def _free(self, one: Exchange) -> bool:
         """Whether it may be sent again after this one: it never left, or only its sign-in was refused, or it was
@@ -182,24 +210,29 @@ class Party:
         own = self._over is not None and self._over.search(text) is not None
         return self._sign_ins is not None and (own or self.profile.sign_in_is_over(text))
 
-    async def _signed_in(self, request: Request, made: Input) -> Answer:
+    async def _signed_in(self, request: Request, made: Input, known: frozenset[str] | None) -> Answer:
         """Signed in, and once more where only the sign-in was refused: under a new msgid, for nothing was booked."""
         if self._sign_ins is None or made.transaction.code == "9001":
-            return await self._exchange(request, made, "")
+            return await self._exchange(request, made, "", known)
         for last in (False, True):
             sign_no = await self.signed_in(made.who)
-            answer = await self._exchange(request, made, sign_no)
+            answer = await self._exchange(request, made, sign_no, known)
             if answer.outcome != "REJECTED" or last or not self._sign_in_is_over(answer.err_msg):
                 return answer
             await self._sign_ins.over(made.who, sign_no)
+            known = known if known is None else known | {answer.exchange.msgid}
         raise AssertionError
 
-    async def _exchange(self, request: Request, made: Input, sign_no: str) -> Answer:
+    async def _exchange(
+        self, request: Request, made: Input, sign_no: str, known: frozenset[str] | None = None
+    ) -> Answer:
         """One msgid: on disk, sent, answered, on disk."""
         async with self._slots:
             at_ms = self.now_ms
             head, tail = self.inputs.written(made, sign_no, at_ms)
-            asked = Ask(self.system, made.transaction.name, request.key, at_ms, made.who[0], made.links)
+            asked = Ask(
+                self.system, made.transaction.name, request.key, at_ms, made.who[0], made.links, known
+            )
             exchange = await self.records.begin(
                 asked,
                 lambda serial: envelope.msgid_of(self.system, at_ms, serial),

@@ -26,6 +26,13 @@ class Ask(Struct, frozen=True):
     opter: str = ""
     # psn_no, mdtrt_id, setl_id, chrg_bchno ...: what the exchange is found by. psn_no and certno are kept blind.
     links: Mapping[str, str] = NOTHING
+    # msgids that are known under this key and infno: where there is another, somebody asks the same at this moment.
+    # None: that is as it may be.
+    known: frozenset[str] | None = None
+
+
+class Taken(Exception):
+    """Somebody else began under this key: nothing was, and look again what is there."""
 
 
 class Exchange(Struct, frozen=True):
@@ -62,7 +69,7 @@ class Records(Protocol):
 
     async def begin(self, ask: Ask, msgid: Callable[[int], str], request: Callable[[str], bytes]) -> Exchange:
         """Commits a row of state 'sent' under the first free `msgid(serial)`, serial from 0 to 9999, unique over all
-        processes; `request(msgid)` is what will go over the wire. Returns when it is durable."""
+        processes; `request(msgid)` is what will go over the wire. Returns when it is durable. Raises Taken."""
 
     async def end(
         self,

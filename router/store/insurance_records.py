@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, and_, delete, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 
-from config.crypto import SiteKeys, site_keys
+from config.crypto import SiteKeys, digest, site_keys
 from config.errors import Unreachable
 from config.settings import Settings
 from config.tls import Identity
-from endpoints.insurance.records import Ask, Exchange, Outcome, SignIn
+from endpoints.insurance.records import Ask, Exchange, Outcome, SignIn, Taken
 from router.store import KEY_FILE
 from router.store.grouped import GroupedDatabase
 from router.store.insurance_rows import BLIND, Key
@@ -59,10 +59,12 @@ class InsuranceRecords:
 
         def change(connection: Connection, key: Key) -> Exchange:
             mine.clear()
+            self._wait_for(connection, ask)
             for serial in self._free(msgid):
                 made = msgid(serial)
                 facts = key.facts(made, ask.links)
                 if (row := self._inserted(connection, key, ask, made, request(made), facts)) is not None:
+                    self._claim(connection, ask, made)
                     mine[made] = facts
                     return row
             raise Unreachable("JL-E853", "no msgid is free in this minute 报文ID已用尽", after_s=5.0)
@@ -87,7 +89,7 @@ class InsuranceRecords:
         answer: bytes,
         links: Mapping[str, str],
     ) -> Exchange:
-        """As in Records. One that was reversed stays so."""
+        """As in Records. One that was reversed stays so, and nothing that is known becomes unknown again."""
         at_ms = self._now_ms()
 
         def change(connection: Connection, key: Key) -> Exchange:
@@ -95,6 +97,9 @@ class InsuranceRecords:
             row = connection.execute(asked).one_or_none()
             if row is None:
                 raise Unreachable("JL-E854", f"the insurance records have no {exchange.msgid}")
+            if outcome == "UNKNOWN" and row.state in ("OK", "REJECTED", "REVERSED"):
+                whole = connection.execute(select(table).where(e.msgid == exchange.msgid)).one()
+                return key.opened(whole, bodies=True)
             known = key.links_of(row.msgid, row.facts)
             state = "REVERSED" if row.state == "REVERSED" else outcome
             values: dict[str, Any] = {
@@ -292,6 +297,25 @@ class InsuranceRecords:
             shown(ask.links),
             request=request,
         )
+
+    def _wait_for(self, connection: Connection, ask: Ask) -> None:
+        """On PostgreSQL, that of all who begin under one key each sees the rows of the one before. A file of SQLite has
+        one writer, and the row that was inserted made us that."""
+        if ask.known is not None and connection.dialect.name == "postgresql":
+            told = f"{ask.system}\0{ask.key}\0{ask.infno}".encode("utf-8", "surrogatepass")
+            number = int.from_bytes(digest(told)[:8], "big", signed=True)
+            connection.execute(select(func.pg_advisory_xact_lock(number)))
+
+    def _claim(self, connection: Connection, ask: Ask, msgid: str) -> None:
+        """Raises Taken, and leaves no row, where there is one that the asker does not know of."""
+        if ask.known is None:
+            return
+        same = (e.system == ask.system, e.key == ask.key, e.infno == ask.infno)
+        if set(connection.execute(select(e.msgid).where(*same)).scalars()) <= {msgid, *ask.known}:
+            return
+        connection.execute(delete(table).where(e.msgid == msgid))
+        connection.execute(delete(link).where(link.c.msgid == msgid))
+        raise Taken
 
     def _link(self, connection: Connection, key: Key, msgid: str, links: Mapping[str, str]) -> None:
         rows = [{"tag": tag, "msgid": msgid} for tag in sorted(key.tags(links))]

@@ -13,10 +13,11 @@ from typing import Any
 import psycopg
 import pytest
 from journal_parts import KEYS, NOW
+from msgspec.structs import replace
 
 from config.crypto import SiteKeys
 from config.errors import Unreachable
-from endpoints.insurance.records import Ask, Exchange, SignIn
+from endpoints.insurance.records import Ask, Exchange, SignIn, Taken
 from router.store.grouped import file_beside
 from router.store.insurance_records import InsuranceRecords, insurance_records
 
@@ -332,3 +333,33 @@ def test_four_processes_at_once_never_have_the_same_msgid(journal_url: str) -> N
     assert [len(each) for each in made] == [500] * 4
     assert len({one for each in made for one in each}) == 2_000
     assert len(rows(journal_url, "insurance_exchange")) == 2_000
+
+
+async def test_of_many_who_begin_under_one_key_at_once_one_has_it(
+    journal_url: str, kept: InsuranceRecords
+) -> None:
+    others = [records(journal_url) for _ in range(3)]
+    ask = Ask(CODE, "2207", "m1", NOW, known=frozenset())
+
+    async def one_of(each: InsuranceRecords) -> Exchange | None:
+        try:
+            return await each.begin(ask, msgid, lambda made: b"{}")
+        except Taken:
+            return None
+
+    made = await asyncio.gather(*(one_of(each) for each in (kept, *others) * 5))
+    for each in others:
+        each.close()
+    (first,) = [one for one in made if one is not None]
+    assert [one.msgid for one in await kept.of_key(CODE, "m1")] == [first.msgid]
+    again = replace(ask, known=frozenset((first.msgid,)))  # who knows of it may
+    assert await kept.begin(again, msgid, lambda made: b"{}")
+    assert await one_of(kept) is None
+    other = replace(ask, infno="2208")
+    assert await kept.begin(other, msgid, lambda made: b"{}")
+
+
+async def test_nothing_that_is_known_becomes_unknown_again(kept: InsuranceRecords) -> None:
+    one = await begun(kept)
+    done = await ended(kept, one)
+    assert await kept.end(one, "UNKNOWN", "", "late", b"", {}) == done

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Operation = Callable[["Party", Message], Awaitable[Receipt]]
 
-operations = Names("insurance operation", "endpoints.insurance.operations", ("base",))
+operations = Names("insurance operation", "endpoints.insurance.operations", ("base", "which"))
 operation = operations.register
 
 _JSON = Json()
