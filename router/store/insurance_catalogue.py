@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,12 +41,22 @@ class CatalogueStore:
     ) -> None:
         """`folder`: where the files of an update lie."""
         self.folder = folder
-        self._engine: Engine = tables.opened(url, tls)
+        self._opened: Engine | None = None
+        self._url, self._tls = url, tls
+        self._opening = threading.Lock()
         self._now = now
         self.mappings = MappingStore(self._reading, self._writing)
 
+    @property
+    def _engine(self) -> Engine:
+        """Raises StoreError (JL-J002), where this process was given no database too."""
+        with self._opening:
+            self._opened = self._opened or tables.opened(self._url, self._tls)
+            return self._opened
+
     def close(self) -> None:
-        self._engine.dispose()
+        if self._opened is not None:
+            self._opened.dispose()
 
     def state(self, kind: str) -> State:
         with self._reading() as connection:
@@ -190,7 +201,8 @@ class CatalogueStore:
 
 def open_catalogues(settings: Settings, now: Callable[[], int] = now_ms) -> CatalogueStore:
     """The site's. Touches nothing yet."""
-    return CatalogueStore(settings.database, settings.database_tls, now, settings.var / "insurance")
+    said = settings.insurance
+    return CatalogueStore(said.database, said.database_tls, now, settings.var / "insurance")
 
 
 def _bytes(load: Load) -> bytes:
