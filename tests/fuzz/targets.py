@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import insurance
+import platform_files
 from seeds import (
     BATCH,
     BRACES,
@@ -243,7 +244,14 @@ def _batch(data: bytes) -> None:
 
 def targets() -> list[Target]:
     """All of them, by name."""
-    return [*_of_formats(), *_of_doors(), *_of_parties(), *_of_validation(), *_of_callers()]
+    return [
+        *_of_formats(),
+        *_of_doors(),
+        *_of_parties(),
+        *_of_files(),
+        *_of_validation(),
+        *_of_callers(),
+    ]
 
 
 def _of_formats() -> list[Target]:
@@ -286,6 +294,14 @@ def _of_parties() -> list[Target]:
             (*MARKS, b"--b", b"cid:", b"\r\n", b"Fault", b"xop:Include"),
         ),
         Target("fhir answer", _fhir_answer, FHIR_ANSWERS, words=(*BRACES, b"issue", b"entry", b"response")),
+    ]
+
+
+def _of_files() -> list[Target]:
+    """What the insurance platform, and a hospital by hand, give as files."""
+    return [
+        Target("platform file", platform_files.table, platform_files.ZIPS, words=platform_files.ZIP_WORDS),
+        Target("item list", platform_files.items, platform_files.LISTS, words=platform_files.LIST_WORDS),
     ]
 
 
