@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from config.errors import Unreachable
 from endpoints.insurance.files import Answer, Take
-from endpoints.insurance.party import Party
+from endpoints.insurance.party import Party, Request, named
 
 
 class PartyCentre:
@@ -25,8 +27,20 @@ class PartyCentre:
         return Answer(made.outcome, made.output, made.infcode, made.text)
 
     async def fetch(self, infno: str, input: Mapping[str, Any], take: Take) -> Answer:
-        """In one piece, up to the party's `max_answer`."""
-        made = await self._party.ask(infno, input, "", self._fields)
-        if made.file:
-            await take(made.file)
+        wrong: list[Exception] = []  # with our disk, or with the size: not with the centre
+
+        async def taking(piece: bytes) -> None:
+            try:
+                await take(piece)
+            except Exception as error:
+                wrong.append(error)
+                raise
+
+        request = Request(named(infno), input, uuid.uuid4().hex, self._fields, take=taking)
+        try:
+            made = await self._party.request(request)
+        except Unreachable:
+            if wrong:
+                raise wrong[0] from None
+            raise
         return Answer(made.outcome, made.output, made.infcode, made.text)

@@ -22,7 +22,9 @@ from endpoints.insurance.records import Outcome
 from endpoints.insurance.zipped import LIMITS, Limits, text_of
 
 CATALOGUE_FILES = "plc"  # the `fixmedins_code` of 9102 for files of 1301 to 1319
-MAX_UPLOAD = 20_000_000  # bytes of a zip: as numbers in JSON they are four times as many
+MAX_UPLOAD = (
+    5_000_000  # bytes of a zip: as numbers in JSON they are four times as many, and such a record is kept
+)
 # Common practice: no table says how it is told.
 _NOTHING = re.compile(
     r"无(新增|更新|最新)?数据|没有.{0,12}(数据|更新)|已是最新|未查询到|no (newer )?data", re.IGNORECASE

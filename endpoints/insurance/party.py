@@ -23,6 +23,7 @@ from endpoints.base import Ground
 from endpoints.insurance import envelope, resolving
 from endpoints.insurance.answer import Answer, answer_of
 from endpoints.insurance.facts import links
+from endpoints.insurance.files import Take
 from endpoints.insurance.input import Input, Inputs
 from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.outcomes import Heard, Judged, Silence, judged
@@ -52,6 +53,7 @@ class Request(Struct, frozen=True):
     key: str
     fields: Mapping[str, str] = NOTHING
     parent: str = ""  # the key that this one repeats: a replay's
+    take: Take | None = None  # is given the pieces of a file, which then is not in the answer
 
 
 class Party:
@@ -238,7 +240,7 @@ class Party:
                 lambda serial: envelope.msgid_of(self.system, at_ms, serial),
                 lambda id: head + id.encode() + tail,
             )
-            heard = await self._wire.ask(made.transaction, exchange.request)
+            heard = await self._wire.ask(made.transaction, exchange.request, request.take)
         answer, found = self.answered(made, exchange, heard)
         if answer is not None:
             kept = heard.body if isinstance(heard, Heard) and not found.file else b""

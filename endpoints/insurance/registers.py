@@ -21,7 +21,7 @@ from config.registry import nearest
 from endpoints.insurance.catalogue_import import Way, again
 from endpoints.insurance.catalogue_pages import values
 from endpoints.insurance.catalogues import Layout, Load, Report
-from endpoints.insurance.files import Answer, Centre, nothing, settled
+from endpoints.insurance.files import Answer, Centre, settled
 from endpoints.insurance.lines import Value
 from schemas.nhsa.catalogue import code_lists, transaction
 
@@ -35,6 +35,7 @@ _NAMED = {
 }
 REGISTERS = tuple(_NAMED)
 MOST_ROWS = 100_000  # of one answer
+TOP = "0"  # parentValue of a list that has none: the table wants a value, and no source says which (inferred)
 _NOT_KEPT = ("certno", "psn_cert_type")  # of staff: nothing here needs them, and these tables are not sealed
 
 
@@ -61,11 +62,13 @@ def layout(kind: str) -> Layout:
     return Layout(kind, transaction(kind).name_zh, (*names, *own), code, (label,), True, aliases)
 
 
-def dictionaries(types: Sequence[str], area: str, now_s: float) -> list[Asked]:
-    """A question for each list; without `types` all that the interface names. `area` is the institution's admdvs."""
+def dictionaries(types: Sequence[str], area: str, now_s: float, parent: str = TOP) -> list[Asked]:
+    """A question for each list; without `types` all that the interface names. `area` is the institution's admdvs.
+
+    `parent`: of those values alone that lie below it."""
     day = datetime.fromtimestamp(now_s).strftime("%Y-%m-%d")
     wanted = types or [one.name for one in code_lists()]
-    asked = {"parentValue": "", "admdvs": area, "date": day, "valiFlag": "1"}
+    asked = {"parentValue": parent, "admdvs": area, "date": day, "valiFlag": "1"}
     return [Asked(name, {"data": {"type": name, **asked}}) for name in wanted]
 
 
@@ -78,7 +81,8 @@ async def update_register(
     full: bool = True,
     told: Callable[[str, str], None] = lambda about, text: None,
 ) -> Report:
-    """Asks all and publishes; with `full` what no answer has goes. `told` hears of a list that the centre refuses.
+    """Asks all and publishes; with `full` what no answer has goes. `told` hears of a list that the centre refuses, or
+    has no values of: what is there of it stays.
 
     Raises Unreachable (JL-N112 `stop` said so) with what is done kept; Refused where every question was refused.
     """
@@ -93,9 +97,15 @@ async def update_register(
     except BaseException:
         await _left(way, load)
         raise
-    if load.faults == len(questions):
+    if not load.rows:
         await asyncio.to_thread(way.store.abandon, one, load)
-        raise Refused("JL-N105", f"{kind}: the centre refused all {len(questions)} questions 中心全部拒绝")
+        state = await asyncio.to_thread(way.store.state, kind)
+        if load.lines < len(questions):
+            return Report(kind, state.ver, 0, faults=load.faults, now=state.rows)
+        raise Refused(
+            "JL-N105",
+            f"{kind}: the centre refused all {len(questions)} questions 中心全部拒绝",
+        )
     # What was refused is not known to be gone: the lists that are there stay.
     load = replace(load, full=load.full and not load.faults)
     load = await asyncio.to_thread(way.store.turn, one, load)
@@ -122,11 +132,13 @@ async def _asked(
     way: Way, centre: Centre, one: Layout, load: Load, asked: Asked, told: Callable[[str, str], None]
 ) -> Load:
     answer = await centre.call(one.kind, asked.input)
-    if answer.outcome == "REJECTED" and not nothing(answer):
-        told(asked.about, f"{answer.infcode} {answer.text}".strip())
-        more = replace(load, part=load.part + 1, faults=load.faults + 1)
+    rejected = answer.outcome == "REJECTED"
+    rows = [] if rejected else rows_of(one, settled(answer, one.kind))
+    if not rows:  # a list that is suddenly empty is rather one that the centre has under another name
+        told(asked.about, f"{answer.infcode} {answer.text}".strip() if rejected else "no values 无数据")
+        refused = load.lines + rejected  # of a load of questions there are no lines of a file to count
+        more = replace(load, part=load.part + 1, faults=load.faults + 1, lines=refused)
         return await asyncio.to_thread(way.store.turn, one, more)
-    rows = [] if nothing(answer) else rows_of(one, settled(answer, one.kind))
     more = replace(load, part=load.part + 1, rows=load.rows + len(rows))
     await asyncio.to_thread(way.store.append, one, more, rows)
     return more

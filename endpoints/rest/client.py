@@ -14,7 +14,7 @@ import aiohttp
 
 from config.errors import Unreachable
 from config.tls import refusal
-from endpoints.rest.sending import Answer
+from endpoints.rest.sending import Answer, Take
 
 _AT_ONCE = 1_000_000  # bytes of a body that are handed over in one piece
 
@@ -48,10 +48,13 @@ class Client:
     async def close(self) -> None:
         await self._session.close()
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Answer:
-        """One request and its answer.
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body, take: Take | None = None
+    ) -> Answer:
+        """One request and its answer. What `take` takes of a success's body is not in the answer, nor in its limit.
 
-        Raises Unreachable (JL-E220, E222, E227), what is said of too large an answer, and TimeoutError.
+        Raises Unreachable (JL-E220, E222, E227), what is said of too large an answer, what `take` raises, and
+        TimeoutError.
         """
         if isinstance(body, bytes) and len(body) > _AT_ONCE:
             headers, body = {**headers, "content-length": str(len(body))}, _pieces(body)
@@ -61,7 +64,8 @@ class Client:
         try:
             asked = self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
             async with asked as response:
-                read = await self._read(response)
+                good = 200 <= response.status < 300
+                read = await self._read(response, take if good else None)
                 known = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status, response.reason or "", known, read)
         except aiohttp.ClientError as error:
@@ -84,9 +88,11 @@ class Client:
             return Unreachable("JL-E227", f"TLS: {refusal(tls)}")
         return Unreachable("JL-E222", f"the exchange broke off: {type(error).__name__}", maybe_done=True)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, take: Take | None) -> bytes:
         parts, size = [], 0
         async for part in response.content.iter_any():
+            if take is not None and await take(part):
+                continue
             size += len(part)
             if size > self._max_answer:
                 response.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _BUSY = {408, 425, 429, 503}  # it did not take the request
 _GATEWAY = {502, 504}  # nobody knows what happened behind it
 _MAX_WAIT_S = 86_400.0
+
+
+# Of the body of a success, piece by piece: whether it was taken, and need not be held.
+Take = Callable[[bytes], Awaitable[bool]]
 
 
 class Answer(NamedTuple):
@@ -76,9 +80,16 @@ class Sending:
             await self._client.close()
 
     async def ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, blob: Blob | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        blob: Blob | None = None,
+        take: Take | None = None,
     ) -> Answer:
-        """One request with `body` or `blob`, and its answer whatever its status.
+        """One request with `body` or `blob`, and its answer whatever its status. Each piece that `take` is given has
+        its own time.
 
         Raises Unreachable (JL-E220, E221, E222, E227), and Refused for too large an answer (JL-E225).
         """
@@ -89,7 +100,9 @@ class Sending:
                 if blob is not None:
                     headers = {**headers, "content-length": str(blob.size)}
                     content = self._pieces(blob, within)
-                return await client.send(method, url, headers, content)
+                if take is not None:
+                    take = self._timed(take, within)
+                return await client.send(method, url, headers, content, take)
         except TimeoutError:
             text = f"no answer within {self._options.timeout:g} s"
             raise Unreachable("JL-E221", text, maybe_done=True) from None
@@ -120,6 +133,15 @@ class Sending:
             max_answer=options.max_answer,
             too_large=self.too_large,
         )
+
+    def _timed(self, take: Take, within: asyncio.Timeout) -> Take:
+        async def taking(piece: bytes) -> bool:
+            taken = await take(piece)
+            if taken:
+                within.reschedule(asyncio.get_running_loop().time() + self._options.timeout)
+            return taken
+
+        return taking
 
     async def _pieces(self, blob: Blob, within: asyncio.Timeout) -> AsyncIterator[bytes]:
         """Each piece has its own time."""

@@ -84,7 +84,7 @@ async def test_every_list_is_asked_and_what_is_gone_goes(store: CatalogueStore) 
     assert (report.rows, report.now) == (5, 5)
     assert values(store, "med_type") == LISTS["med_type"]
     assert centre.asked[0][1]["data"] == {
-        **{"type": "med_type", "parentValue": "", "admdvs": "999900"},
+        **{"type": "med_type", "parentValue": "0", "admdvs": "999900"},
         **{"date": "2026-09-21", "valiFlag": "1"},
     }
     del centre.lists["gend"]["2"]
