@@ -22,6 +22,7 @@ _DEAD = {"REJECTED": "JL-N010", "UNKNOWN": "JL-N011"}
 
 class InsuranceDestination:
     Options: ClassVar[type[Options]] = PartyOptions
+    answers_in = "json"
     codes = frozenset(map(str, range(200, 600)))
 
     def __init__(self, options: PartyOptions, ground: Ground) -> None:

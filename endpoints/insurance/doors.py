@@ -4,40 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from endpoints.insurance import legacy_xml
+from endpoints.insurance.envelope import CALLERS, PASSED_OVER
+from endpoints.insurance.facts import holds
+from endpoints.insurance.operations.base import operations
 from endpoints.operations import Operation, Outlined
 from schemas.nhsa import catalogue
 from schemas.nhsa.check import checker
 from schemas.nhsa.json_schema import json_schema
 from schemas.nhsa.model import Transaction
-from schemas.nhsa.overlay import Profile
 from schemas.nhsa.profile import profile
 from schemas.nhsa.sample import sample
-from schemas.validation.base import TYPE, Fault
+from schemas.validation.base import MISSING, TYPE, Fault
 
-# What a caller may say of the envelope (guide: 报文格式), beside the transaction's own input.
-ENVELOPE = {
+# What a caller may say of the envelope (报文头), beside the transaction's own input.
+_SAYS = {
+    "mdtrtarea_admvs": "就医地医保区划",
     "insuplc_admdvs": "参保地医保区划: where the patient is insured, of 1101",
-    "opter": "经办人",
-    "opter_name": "经办人姓名",
-    "opter_type": "经办人类别: 1 operator, 2 self-service terminal, 3 mobile",
+    "recer_sys_code": "接收方系统代码",
     "dev_no": "设备编号",
     "dev_safe_info": "设备安全信息",
     "cainfo": "数字签名信息",
-    "mdtrtarea_admvs": "就医地医保区划",
-    "sign_no": "交易签到流水号",
+    "signtype": "签名类型",
+    "infver": "接口版本号",
+    "opter_type": "经办人类别: 1 operator, 2 self-service terminal, 3 mobile",
+    "opter": "经办人",
+    "opter_name": "经办人姓名",
 }
+_PLACE = "/insuplc_admdvs"
 OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN")
 
 
-class Door:
-    """One transaction in one province."""
+class Told(NamedTuple):
+    """What of the party's options decides what may be asked."""
 
-    def __init__(self, transaction: Transaction, of: Profile) -> None:
+    province: str
+    checked: bool  # inputs are held against the tables
+    place: bool  # insuplc_admdvs is to be said where a patient is meant
+    more: tuple[str, ...]  # further fields of the envelope
+
+
+class Door:
+    """One transaction at one party."""
+
+    def __init__(self, transaction: Transaction, told: Told) -> None:
         self.transaction = transaction
-        self._of = of
+        self._told = told
+        self._of = profile(told.province)
 
     @property
     def name(self) -> str:
@@ -58,7 +73,10 @@ class Door:
     def request(self) -> Mapping[str, Any]:
         """The input as it is, or in an object with what of the envelope is to be said."""
         input = json_schema(self.transaction, self._of)
-        said = {name: {"type": "string", "description": text} for name, text in ENVELOPE.items()}
+        said: dict[str, Any] = {
+            name: {"type": "string", "maxLength": length, "description": _SAYS[name]}
+            for name, length in CALLERS.items()
+        }
         whole = {"type": "object", "required": ["input"], "properties": {"input": input, **said}}
         return {"title": input["title"], "anyOf": [whole, input]}
 
@@ -95,28 +113,79 @@ class Door:
     def faults(self, tree: Any) -> Sequence[Fault]:
         if not isinstance(tree, dict):
             return [Fault("", "must be an object 应为对象", TYPE)]
-        check = checker(self.transaction, self._of).request
-        if isinstance(tree.get("input"), dict):
-            return [Fault(f"/input{path}", text, code) for path, text, code in check(tree["input"])]
-        return check({name: value for name, value in tree.items() if name not in _BESIDE})
+        enveloped = isinstance(tree.get("input"), dict | list)
+        input = tree["input"] if enveloped else {name: tree[name] for name in tree if name != "infno"}
+        faults: list[Fault] = []
+        if self._told.checked:
+            before = "/input" if enveloped else ""
+            found = checker(self.transaction, self._of).request(input)
+            faults = [Fault(before + path, text, code) for path, text, code in found]
+        for name in tree if enveloped else ():
+            if name not in CALLERS and name not in PASSED_OVER and name not in ("input", *self._told.more):
+                text = f"{name[:60]}: the envelope has no such field 报文头无此字段"
+                faults.append(Fault(f"/{name[:60]}", text, "JL-N004"))
+        if self._told.place and not (enveloped and tree.get("insuplc_admdvs")) and holds(input, "psn_no"):
+            text = "insuplc_admdvs 参保地医保区划: is required where a patient is meant (1101 insuinfo) 必填"
+            faults.append(Fault(_PLACE, text, "JL-N005"))
+        return faults
 
     @cached_property
     def _shape(self) -> legacy_xml.Shape:
         return legacy_xml.Shape(self._of.applied(self.transaction).input)
 
     def of_xml(self, document: bytes) -> bytes:
-        return legacy_xml.request(document, self.name, self._shape, ENVELOPE)
+        return legacy_xml.request(document, self.name, self._shape, {*CALLERS, *self._told.more})
 
     def in_xml(self, answer: bytes) -> Outlined:
         return legacy_xml.outlined(answer)
 
 
-_BESIDE = frozenset((*ENVELOPE, "infno"))
+# Operations on what was asked before, which belong at a door too.
+_EARLIER = {
+    "probe": ("查询交易结果 what became of a transaction", "query", False),
+    "reverse": ("冲正 undo a transaction", "reverse", True),
+}
+
+
+class Earlier:
+    """An operation on an earlier transaction: `{"msgid": "..."}` or `{"key": "..."}`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.title, group, self.writes = _EARLIER[name]
+        self.groups = (group,)
+
+    def request(self) -> Mapping[str, Any]:
+        text = {"type": "string", "minLength": 1}
+        either = [{"required": ["msgid"]}, {"required": ["key"]}]
+        return {"type": "object", "properties": {"msgid": text, "key": text}, "anyOf": either}
+
+    def answer(self) -> Mapping[str, Any]:
+        return {
+            "type": "object",
+            "required": ["outcome"],
+            "properties": {"outcome": {"enum": list(OUTCOMES)}},
+        }
+
+    def sample(self) -> Any:
+        return {"msgid": "H99999900001202401151030000007"}
+
+    def faults(self, tree: Any) -> Sequence[Fault]:
+        named = isinstance(tree, dict) and any(isinstance(tree.get(key), str) for key in ("msgid", "key"))
+        return [] if named else [Fault("", "msgid or key: is required 必填", MISSING)]
+
+    def of_xml(self, document: bytes) -> bytes:
+        return legacy_xml.plain(document, self.name, ("msgid", "key"))
+
+    def in_xml(self, answer: bytes) -> Outlined:
+        return legacy_xml.outlined(answer)
 
 
 @cache
-def doors(province: str) -> Mapping[str, Operation]:
-    """Those that an institution calls, in the order of the published list."""
-    of = profile(province)
+def doors(told: Told) -> Mapping[str, Operation]:
+    """The transactions that an institution calls, in the order of the published list, and what undoes and asks."""
     known = [catalogue.transaction(name) for name in catalogue.names()]
-    return {one.name: Door(one, of) for one in known if one.centre == "institution" and not one.inbound}
+    made: dict[str, Operation] = {
+        one.name: Door(one, told) for one in known if one.centre == "institution" and not one.inbound
+    }
+    return made | {name: Earlier(name) for name in _EARLIER if name in operations.known()}

@@ -63,6 +63,14 @@ def request(document: bytes, name: str, shape: Shape, envelope: Collection[str])
     return _json.encode(whole)
 
 
+def plain(document: bytes, name: str, known: Collection[str]) -> bytes:
+    """The elements of these names as JSON. Raises BadMessage where it is no XML."""
+    root = _xml.decode(document)
+    return _json.encode(
+        {"infno": name} | {_local(one): _text(one) for one in _elements(root) if _local(one) in known}
+    )
+
+
 def _members(elements: Iterable[Element], at: str, shape: Shape) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for element in elements:

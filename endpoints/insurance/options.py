@@ -14,10 +14,12 @@ from config.registry import nearest
 from config.secrets import Secret
 from config.tls import ClientTls
 from config.units import Seconds, Size
+from endpoints.insurance.doors import Told, doors
 from endpoints.insurance.operations.base import operations
 from endpoints.insurance.statement_options import StatementOptions
 from endpoints.insurance.transports.plain import PlainOptions
 from endpoints.insurance.transports.shipped import AnyTransport
+from endpoints.operations import Operation
 from endpoints.rest.sending import SendOptions
 from schemas.nhsa import catalogue
 from schemas.nhsa.catalogue import Unknown
@@ -127,6 +129,15 @@ class PartyOptions(SendOptions):
         if catalogue.transaction(name).inbound:
             raise ValueError(f"{name} is called by the centre: it is a source's")
         return name
+
+    def operations(self) -> Mapping[str, Operation]:
+        """Every transaction, where each message says which."""
+        if self.transaction:
+            return {}
+        told = Told(
+            self.province, self.check == "refuse", self.insured_place == "required", tuple(sorted(self.more))
+        )
+        return doors(told)
 
     @model_validator(mode="after")
     def _fits(self) -> PartyOptions:

@@ -142,7 +142,7 @@ class SoapSource(WebDoor):
 
     def told(self, message: Message, reply: Reply) -> Told:
         """The code is the convention's own, or `fault`."""
-        if message.fault and message.fault_code != NOBODY:
+        if message.fault and message.fault_code != NOBODY and "action" not in message.headers:
             return Told("fault")
         operation, _, _ = self.options.names
         asked = Asked(
