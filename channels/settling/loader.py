@@ -1,0 +1,86 @@
+"""A site's settlements: `channels/settlements/*.yaml` to definitions, and what is wrong with any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from channels.settling.compile import compile_settlement
+from channels.settling.model import Definition
+from config.errors import ConfigError, Finding, Problem
+from config.text import Document, read
+from transforms.library import Library
+
+FOLDER = "settlements"  # within the site's channels
+MAX_SETTLEMENTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A settlement's file: compiled, and its data, by which it is compiled again long after the file changed."""
+
+    definition: Definition
+    data: Any
+    file: str
+
+
+@dataclass(slots=True)
+class Pipelines:
+    """By name. `findings` are in file order."""
+
+    found: dict[str, Pipeline] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def systems(self) -> set[str]:
+        """Those that their steps ask something of."""
+        return {
+            operation.system
+            for pipeline in self.found.values()
+            for step in pipeline.definition.steps
+            for operation in (step.do, step.ask, step.undo, step.reverse)
+            if operation is not None
+        }
+
+
+def read_settlements(channels: Path, shown: Mapping[Path, str] | Any, library: Library, env: Any) -> Pipelines:
+    """`shown` says how a path stands in findings. Never raises for a bad file: it does not run."""
+    made = Pipelines()
+    folder = channels / FOLDER
+    paths = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    if len(paths) > MAX_SETTLEMENTS:
+        text = f"too large: more than {MAX_SETTLEMENTS} settlements"
+        made.findings.append(Finding(shown(folder), 1, 1, "JL-C008", text))
+    for path in paths[:MAX_SETTLEMENTS]:
+        try:
+            document = read(path, shown(path), env)
+        except ConfigError as error:
+            made.findings += error.findings
+            continue
+        _enter(made, document, path.stem, library)
+    return made
+
+
+def _enter(made: Pipelines, document: Document, stem: str, library: Library) -> None:
+    problems = list(document.problems)
+    definition = compile_settlement(document, library, problems)
+    if definition is not None:
+        if definition.name in made.found:
+            problems.append(Problem(("settlement",), "JL-C021", f"{definition.name}: another file has this name"))
+        elif definition.name != stem:
+            hint = f"call the file {definition.name}.yaml"
+            problems.append(Problem(("settlement",), "JL-C022", "not called like its file", hint, "warning"))
+    made.findings += document.findings(problems)
+    if definition is not None and not any(problem.severity == "error" for problem in problems):
+        made.found[definition.name] = Pipeline(definition, document.data, document.file)
+
+
+def compiled(data: Any, library: Library) -> Definition:
+    """Of data that was kept. Raises ValueError where this engine cannot read it any more."""
+    problems: list[Problem] = []
+    definition = compile_settlement(Document("kept", data), library, problems)
+    if definition is None:
+        raise ValueError("; ".join(problem.message for problem in problems[:3]))
+    return definition
