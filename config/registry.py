@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 # Files in the folders that are helpers, not kinds.
-_NOT_KINDS = {"base", "describing", "direct", "limits", "operations", "polling", "secure", "web"}
+_NOT_KINDS = {"base", "describing", "direct", "limits", "operations", "polling", "secure", "settling", "web"}
 _NOT_FORMATS = {"message", "base", "choice", "envelope", "rows", "charsets"}
 
 

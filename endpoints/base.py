@@ -22,6 +22,7 @@ from config.tls import ClientCertificates
 from endpoints.insurance.catalogues import Tables
 from endpoints.insurance.records import Records
 from endpoints.operations import Operation
+from endpoints.settling import Settle
 from schemas.base import Format
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
@@ -233,6 +234,7 @@ class Ground:
     turn: Callable[[], Turn] = Alone  # for a source that one process at a time may take from
     # The engine's rows of its talk with an insurance centre. Opened at first use; None in `jingluo test`.
     insurance: Records | None = None
+    settle: Settle | None = None  # for a destination that begins settlements
     # Its tables of catalogues, dictionaries and mappings, for a destination. Opened at first use, too.
     insurance_tables: Tables | None = None
     writes: Format | None = None  # what a destination is sent, to be read

@@ -16,7 +16,9 @@ class SourceOptions(Options):
     makes: ClassVar[str] = "json"
     short: ClassVar[str] = "system"
 
-    system: str = Field(min_length=1, description="as settlements call it: `insurance` of `do: insurance.2207`")
+    system: str = Field(
+        min_length=1, description="as settlements call it: `insurance` of `do: insurance.2207`"
+    )
 
 
 @registry.source("calls")

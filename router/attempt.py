@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from channels.model import LONGEST_SEND_S, Branch, Channel
 from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from endpoints.base import Destination
-from router.envelope import ANSWER_KEPT, Attempt, BlobRef, Envelope
+from router.envelope import ANSWER_KEPT, EXPIRES, Attempt, BlobRef, Envelope
 from router.items import Handed, Items, Letter
 from router.large import APART, Large
 from router.lineage import handed_on
@@ -129,6 +129,8 @@ class Attempter:
     ) -> tuple[Receipt, list[Fault], Handed | None]:
         message = await self.message(envelope, number, redelivered)
         made, noted = await self.made(message) if not envelope.item else (message, [])
+        if (expires := envelope.headers.get(EXPIRES)) and self._now_ms() > int(expires):
+            raise BadMessage("JL-D914", "it waited too long, and is not sent any more 等待超时，不再发送")
         if self._target:
             handed = await self._hand_over(made, envelope, began_ms)
             return handed.receipt, noted, handed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,9 @@ class Pipelines:
         }
 
 
-def read_settlements(channels: Path, shown: Mapping[Path, str] | Any, library: Library, env: Any) -> Pipelines:
+def read_settlements(
+    channels: Path, shown: Callable[[Path], str], library: Library, env: Mapping[str, str]
+) -> Pipelines:
     """`shown` says how a path stands in findings. Never raises for a bad file: it does not run."""
     made = Pipelines()
     folder = channels / FOLDER
@@ -68,7 +70,9 @@ def _enter(made: Pipelines, document: Document, stem: str, library: Library) -> 
     definition = compile_settlement(document, library, problems)
     if definition is not None:
         if definition.name in made.found:
-            problems.append(Problem(("settlement",), "JL-C021", f"{definition.name}: another file has this name"))
+            problems.append(
+                Problem(("settlement",), "JL-C021", f"{definition.name}: another file has this name")
+            )
         elif definition.name != stem:
             hint = f"call the file {definition.name}.yaml"
             problems.append(Problem(("settlement",), "JL-C022", "not called like its file", hint, "warning"))

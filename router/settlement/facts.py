@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from channels.settling.model import MAX_ITEMS, Definition, Step
-from router.settlement.progress import Progress
+from router.settlement.progress import Progress, progress_of
 from router.settlement.rows import Place, Rows
 
 
@@ -46,3 +46,20 @@ class Known:
                 self.facts[name] = value
             else:
                 self.facts[name] = [*(self.facts.get(name, []) if place.item else []), value]
+
+
+def kept(definition: Definition, rows: Rows) -> dict[str, Any]:
+    """What its steps kept so far, without the request."""
+    known = Known(definition, rows, progress_of(rows))
+    for step in definition.steps:
+        if step.when is not None and not step.when(known.facts):
+            continue
+        for place, _ in known.places(step):
+            if known.of(place).standing(step) not in ("OK", "UNDONE") and (step.do or step.wait):
+                return _without(known.facts, rows)
+            known.learn(step, place)
+    return _without(known.facts, rows)
+
+
+def _without(facts: dict[str, Any], rows: Rows) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name not in rows.request}

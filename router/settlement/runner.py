@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -42,7 +42,7 @@ class Runner:
         self,
         book: Book,
         calls: Calls,
-        definitions: Callable[[str], Definition],
+        definitions: Callable[[str], Awaitable[Definition]],
         owner: str,
         now_ms: Callable[[], int],
     ) -> None:
@@ -65,7 +65,7 @@ class Runner:
 
     async def _driven(self, number: str, fence: int) -> State:
         settlement = await self._book.load(number)
-        definition = self._definitions(settlement.digest)
+        definition = await self._definitions(settlement.digest)
         for _ in range(_MOST):
             rows = settlement.rows
             command = self._next(definition, rows)

@@ -1,0 +1,97 @@
+"""Settlements as a destination: a message begins one, asks about one, cancels one, or is a party's notice.
+
+The engine carries them out (`ground.settle`); here stands what a caller sends and hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from config import registry
+from config.errors import BadMessage, Refused, Unreachable
+from endpoints.base import Ground, Options
+from schemas.json import Json
+from schemas.message import Message, Receipt
+
+_JSON = Json()
+
+
+class SettlementOptions(Options):
+    """`send: {settlement: outpatient-insured}`, or `send: {settlement: {asks: show}}`."""
+
+    short: ClassVar[str] = "begins"
+
+    begins: str = Field("", description="the name of a pipeline of channels/settlements/")
+    asks: Literal["", "show", "cancel", "notice"] = Field(
+        "",
+        description="show or cancel one, or a party's notice; its `number` is in the message or in the path",
+    )
+    step: str = Field("", description="of a notice: the step that it is about")
+    within: float = Field(
+        20.0, ge=0, le=600, description="how long a caller waits for what it comes to, in seconds"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SettlementOptions:
+        if bool(self.begins) == bool(self.asks):
+            raise ValueError("write a pipeline's name, or what is asked of one: `{asks: show}`")
+        if (self.asks == "notice") != bool(self.step):
+            raise ValueError("`step` goes with `asks: notice`")
+        return self
+
+
+@registry.destination("settlement")
+class SettlementDestination:
+    """Answers with number, state and facts as JSON."""
+
+    Options: ClassVar[type[Options]] = SettlementOptions
+    codes = frozenset(("COMPLETED", "COMPENSATED", "REJECTED", "SUSPENDED", "WAITING", "RUNNING"))
+
+    def __init__(self, options: SettlementOptions, ground: Ground) -> None:
+        self.options = options
+        self._ground = ground
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def stop(self) -> None:
+        """Nothing is open."""
+
+    async def send(self, message: Message) -> Receipt:
+        settle = self._ground.settle
+        if settle is None:
+            raise Unreachable("JL-T022", "this process carries out no settlements 本进程不执行结算")
+        tree, options = _tree(message), self.options
+        caller = message.headers.get("caller.name", "")
+        if options.begins:
+            told = await settle.begin(options.begins, tree, caller, options.within)
+            return _receipt(told)
+        number = str(message.headers.get("param.number") or tree.get("number") or "")
+        if options.asks == "show":
+            return _receipt(await settle.show(number, options.within))
+        if options.asks == "cancel":
+            return _receipt(await settle.cancel(number, caller))
+        await settle.notice(number, options.step, str(tree.get("outcome", "")), tree)
+        return Receipt("accepted")
+
+    def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
+        """What a test says that it comes to."""
+        told = _JSON.decode(answer) if answer else {"number": "", "state": code or "COMPLETED"}
+        return _receipt(told)
+
+
+def _tree(message: Message) -> dict[str, Any]:
+    try:
+        tree = _JSON.decode(message.body, message.charset) if message.body else {}
+    except BadMessage as error:
+        raise Refused("JL-T014", error.text) from None
+    if not isinstance(tree, dict):
+        raise Refused("JL-T014", "a settlement's request is a JSON object 结算请求应为JSON对象")
+    return tree
+
+
+def _receipt(told: dict[str, Any]) -> Receipt:
+    return Receipt(str(told.get("state", "")), _JSON.encode(told), "json")

@@ -1,0 +1,27 @@
+"""What the engine lends a destination that begins settlements and asks about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Settle(Protocol):
+    """All methods raise Unreachable while the database is away, and Refused where it is no use to try again."""
+
+    async def begin(
+        self, name: str, request: Mapping[str, Any], caller: str, within_s: float
+    ) -> dict[str, Any]:
+        """What the settlement has come to when it ended, waits for somebody, or `within_s` is over.
+
+        The same number and request again is the same settlement. Raises Refused (JL-T010, JL-T011, JL-T013, JL-T014).
+        """
+
+    async def show(self, number: str, within_s: float) -> dict[str, Any]:
+        """The same of one that is there; waits where it is under way. Raises Refused (JL-T012)."""
+
+    async def cancel(self, number: str, who: str) -> dict[str, Any]:
+        """It goes back, unless its pivot is done. Raises Refused (JL-T012)."""
+
+    async def notice(self, number: str, step: str, outcome: str, reply: Any) -> None:
+        """What a party said by itself of a step; durable when it returns. Raises Refused (JL-T012)."""

@@ -1,0 +1,174 @@
+"""The settlements of one process: begun, driven, waited for. Others may drive the same ones: the fence decides.
+
+The database decides, and a clock wakes: whatever is due is taken up again, also what a process that is gone had begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from channels.settling.loader import Pipeline, compiled
+from channels.settling.model import Definition
+from config.errors import JingluoError, Refused, Unreachable
+from router.settlement.book import Differs, Locked, New, Settlement
+from router.settlement.facts import kept
+from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place
+from router.settlement.runner import Calls, Runner
+from router.store.settlement_book import SettlementBook
+from transforms.library import Library
+
+log = structlog.get_logger()
+
+_LOOK_S = 1.0  # how often it is looked for what is due
+_AT_ONCE = 64  # settlements that one process drives at the same time
+_OUTCOMES: Mapping[str, Outcome] = {"OK": "OK", "REJECTED": "REJECTED", "PROCESSING": "PROCESSING"}
+
+
+class Desk:
+    """Meets `endpoints.settling.Settle`."""
+
+    def __init__(
+        self,
+        book: SettlementBook,
+        calls: Calls,
+        pipelines: Callable[[], Mapping[str, Pipeline]],
+        library: Library,
+        owner: str,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._book = book
+        self._pipelines = pipelines
+        self._library = library
+        self._now_ms = now_ms
+        self._runner = Runner(book, calls, self._definition, owner, now_ms)
+        self._known: dict[str, Definition] = {}  # by digest
+        self._driving: dict[str, asyncio.Task[None]] = {}
+        self._moved: dict[str, asyncio.Event] = {}  # who waits for a settlement is told that it moved
+        self._looking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._looking = asyncio.create_task(self._look(), name="settlements")
+
+    async def stop(self) -> None:
+        """What is under way is left to whoever comes next: nothing of it is in memory alone."""
+        tasks = [*self._driving.values(), *([self._looking] if self._looking else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._book.close)
+
+    async def begin(
+        self, name: str, request: Mapping[str, Any], caller: str, within_s: float
+    ) -> dict[str, Any]:
+        pipeline = self._pipelines().get(name)
+        if pipeline is None:
+            raise Refused("JL-T013", f"no settlement is called {name} 没有这个结算流程")
+        definition = pipeline.definition
+        number = definition.key(request)
+        if not number or not isinstance(number, str | int):
+            raise Refused("JL-T014", "the request gives no number (`key`) 缺少结算号")
+        locks = tuple(
+            f"{kind}:{value}" for kind, read in definition.lock.items() for value in read(request) or ()
+        )
+        await self._keep(pipeline)
+        new = New(str(number), name, definition.digest, request, self._now_ms(), locks, caller)
+        try:
+            await self._book.begin(new)
+        except (Locked, Differs) as error:
+            raise Refused(error.code, error.text) from None
+        return await self.show(new.number, within_s)
+
+    async def show(self, number: str, within_s: float) -> dict[str, Any]:
+        """Waits while it is under way."""
+        until = asyncio.get_running_loop().time() + within_s
+        while True:
+            moved = self._moved.setdefault(number, asyncio.Event())
+            settlement = await self._load(number)
+            if settlement.state in (*ENDED, "SUSPENDED", "WAITING"):
+                return await self._told(settlement)
+            self._drive(number)
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0:
+                return await self._told(settlement)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), min(left, _LOOK_S))
+
+    async def cancel(self, number: str, who: str) -> dict[str, Any]:
+        await self._load(number)
+        await self._book.tell(number, Decision("cancel", who or "caller", self._now_ms()))
+        self._drive(number)
+        return await self.show(number, _LOOK_S)
+
+    async def notice(self, number: str, step: str, outcome: str, reply: Any) -> None:
+        await self._load(number)
+        said = _OUTCOMES.get(outcome)
+        if said is None:
+            raise Refused("JL-T012", "a notice says OK, REJECTED or PROCESSING 通知结果无法识别")
+        await self._book.tell(number, Notice(Place(step), self._now_ms(), said, reply))
+        self._drive(number)
+
+    async def _load(self, number: str) -> Settlement:
+        try:
+            return await self._book.load(number)
+        except LookupError:
+            raise Refused("JL-T012", "no settlement has this number 没有这笔结算") from None
+
+    async def _told(self, settlement: Settlement) -> dict[str, Any]:
+        definition = await self._definition(settlement.digest)
+        told = {
+            "number": settlement.number,
+            "settlement": settlement.name,
+            "state": settlement.state,
+            "facts": kept(definition, settlement.rows),
+        }
+        return told | ({"code": settlement.code, "text": settlement.text} if settlement.code else {})
+
+    async def _keep(self, pipeline: Pipeline) -> None:
+        definition = pipeline.definition
+        if definition.digest not in self._known:
+            await self._book.define(definition.digest, definition.name, pipeline.data)
+            self._known[definition.digest] = definition
+
+    async def _definition(self, digest: str) -> Definition:
+        if digest not in self._known:
+            data = await self._book.definition(digest)
+            self._known[digest] = compiled(data, self._library)
+        return self._known[digest]
+
+    def _drive(self, number: str) -> None:
+        if number in self._driving or len(self._driving) >= _AT_ONCE:
+            return
+        task = asyncio.create_task(self._driven(number), name=f"settlement {number}")
+        self._driving[number] = task
+
+    async def _driven(self, number: str) -> None:
+        try:
+            await self._runner.drive(number)
+        except Unreachable as error:
+            log.warning("settlement.database_down", code=error.code)
+        except JingluoError as error:
+            log.error("settlement.not_driven", settlement=number, code=error.code)
+        except Exception:
+            log.exception("settlement.bug", settlement=number)
+        finally:
+            del self._driving[number]
+            if (moved := self._moved.pop(number, None)) is not None:
+                moved.set()
+
+    async def _look(self) -> None:
+        """For what is due, whoever began it."""
+        while True:
+            try:
+                room = _AT_ONCE - len(self._driving)
+                for number in await self._book.due(self._now_ms(), room) if room else ():
+                    self._drive(number)
+            except Unreachable as error:
+                log.warning("settlement.database_down", code=error.code)
+            except Exception:
+                log.exception("settlement.bug")
+            await asyncio.sleep(_LOOK_S)
