@@ -239,7 +239,6 @@ class _Compiler:
             findable = compile_findable(text.index, found[0], answers, read, self.problems, (*at, "index"))
         if found is None or (text.map and not mapped) or (text.reply_map and not reply_map):
             return None
-        retry = text.retry
         return Branch(
             name=name,
             kind=found[0],
@@ -252,12 +251,19 @@ class _Compiler:
             validation=validation,
             split=split,
             collect=collect,
-            retry=Retry(retry.first, retry.factor, retry.max, retry.for_, retry.then),
+            retry=self._retry(text),
             parallel=text.parallel,
             reply_map=reply_map.run if reply_map else None,
             reply_format=reply_map.source if reply_map else None,
             findable=findable,
         )
+
+    def _retry(self, text: BranchText) -> Retry:
+        """A settlement's call is never tried again by its channel: it may have been done, and nobody asked."""
+        if self.made.source is not None and self.made.source[0] == "calls":
+            return Retry(for_s=0.0)
+        said = text.retry
+        return Retry(said.first, said.factor, said.max, said.for_, said.then)
 
     def _collect(self, text: BranchText, sent: Format | None, at: At) -> Collect | None:
         said = text.collect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from channels.checks import across, alone
 from channels.compile import Draft, Workshop, draft, read_tests
 from channels.model import Channel
 from channels.read import replaced
+from channels.settling.loader import Pipeline, Pipelines, read_settlements, uncalled
 from channels.systems import Systems, read_systems
 from channels.validation import Kinds
 from config.callers import NOBODY, Callers
@@ -44,6 +45,7 @@ class Site:
     systems: Systems
     refused: tuple[str, ...] = ()
     callers: Callers = NOBODY
+    settlements: Mapping[str, Pipeline] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Drawn:
     findings: list[Finding]
     unread: list[str]
     callers: Callers
+    pipelines: Pipelines
 
 
 def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, findings: list[Finding]) -> Drawn:
@@ -76,12 +79,15 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
         _tested(made, channels, workshop)
     callers = site_callers(settings, env, workshop.systems)
     across(drafts, unread, settings, callers, partial(_actions, workshop.library))
+    pipelines = site_settlements(settings, env, workshop.library)
+    uncalled(pipelines, channels.values())
     for made in drafts:
         findings += made.document.findings(made.problems)
+    findings += pipelines.findings
     findings += workshop.systems.findings()
     findings += [*callers.findings, *idle(drafts, callers)]
     findings += [replace(f, file=shown(Path(f.file), settings.site)) for f in workshop.library.findings]
-    return Drawn(drafts, workshop, sorted(set(findings)), unread, callers)
+    return Drawn(drafts, workshop, sorted(set(findings)), unread, callers, pipelines)
 
 
 def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
@@ -94,9 +100,12 @@ def load_site(settings: Settings, env: Mapping[str, str] = os.environ) -> Site:
     refused = [*drawn.unread, *(made.document.file for made in drafts if not made.runs)]
     channels = tuple(made.channel for made in drafts if made.channel is not None and made.runs)
     parts = [channel.digest for channel in channels] + [drawn.callers.digest] * bool(drawn.callers.digest)
+    pipelines = drawn.pipelines.found
+    parts += [f"{name} {one.definition.digest}" for name, one in sorted(pipelines.items())]
     whole = "\n".join(parts)
     digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-    return Site(channels, tuple(drawn.findings), digest, systems, tuple(sorted(refused)), drawn.callers)
+    files = tuple(sorted(refused))
+    return Site(channels, tuple(drawn.findings), digest, systems, files, drawn.callers, pipelines)
 
 
 def check(
@@ -209,6 +218,10 @@ def site_callers(settings: Settings, env: Mapping[str, str], systems: Systems) -
     secrets = systems.secrets if sources.what in systems.here else Unneeded()
     path = settings.systems.with_name("callers.yaml")
     return read_callers(path, shown(path, settings.site), settings.site, secrets, env)
+
+
+def site_settlements(settings: Settings, env: Mapping[str, str], library: Library) -> Pipelines:
+    return read_settlements(settings.channels, lambda path: shown(path, settings.site), library, env)
 
 
 def _files(settings: Settings, findings: list[Finding]) -> list[Path]:

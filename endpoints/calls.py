@@ -1,4 +1,4 @@
-"""What settlements ask of a party, as a source: each call is a message, in a queue and in the journal like any other."""
+"""What settlements ask of a party, as a source: each call is a message, in a queue and in the journal like others."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from endpoints.base import Doorless, Options
 
 
 class SourceOptions(Options):
-    """`from: {calls: {system: insurance}}`: what settlements ask of the system of that name."""
+    """`from: {calls: insurance}`: what settlements ask of that system. A call is sent once, and never tried again."""
 
     makes: ClassVar[str] = "json"
-    short: ClassVar[str] = "system"
+    short: ClassVar[str] = "of"
 
-    system: str = Field(
-        min_length=1, description="as settlements call it: `insurance` of `do: insurance.2207`"
-    )
+    of: str = Field(min_length=1, description="as settlements call it: `insurance` of `do: insurance.2207`")
 
 
 @registry.source("calls")

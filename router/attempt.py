@@ -129,8 +129,8 @@ class Attempter:
     ) -> tuple[Receipt, list[Fault], Handed | None]:
         message = await self.message(envelope, number, redelivered)
         made, noted = await self.made(message) if not envelope.item else (message, [])
-        if (expires := envelope.headers.get(EXPIRES)) and self._now_ms() > int(expires):
-            raise BadMessage("JL-D914", "it waited too long, and is not sent any more 等待超时，不再发送")
+        if (expires := envelope.headers.get(EXPIRES)) is not None:
+            _once(message, expires, began_ms)
         if self._target:
             handed = await self._hand_over(made, envelope, began_ms)
             return handed.receipt, noted, handed
@@ -306,6 +306,18 @@ class Attempter:
             answer=(receipt.answer if receipt else answer)[: ANSWER_KEPT + 1],
         )
         return Outcome(record, receipt, body, format, error, delay_s)
+
+
+def _once(message: Message, expires: str, now_ms: int) -> None:
+    """What a settlement asks of a party is sent at most once, and not late: it finds out for itself what became of it.
+
+    Raises BadMessage (JL-D914) where it did not leave, and Unreachable (JL-D915) where it may have.
+    """
+    if message.redelivered:
+        text = "it was handed out before, and is not sent a second time 可能已发送，不再重发"
+        raise Unreachable("JL-D915", text, maybe_done=True)
+    if now_ms > int(expires):
+        raise BadMessage("JL-D914", "it waited too long, and is not sent any more 等待超时，不再发送")
 
 
 async def in_time(sending: Awaitable[T], within_s: float) -> T:

@@ -45,6 +45,7 @@ from router.pressure import Pressure
 from router.queues import Queues
 from router.reload import Reload, Reread
 from router.scribe import Scribe
+from router.settlement.made import desk_of
 from router.store import Store, StoreDown, open_journal
 from router.sweep import Sweep
 from router.turns import TurnQueue
@@ -92,6 +93,7 @@ class Engine:
             self._refused,
             self._intake,
             lambda: self.pressure.paused,
+            lambda hand_over: desk_of(settings, lambda: self.site, hand_over, now_ms),
         )
         self._insurance = InsuranceKeeping(self.makers.insurance, settings.insurance.keep, now_ms)
         self.nonces = Nonces(self.makers.seen, self.broker, now_ms, alone=settings.broker == "embedded")
@@ -207,6 +209,8 @@ class Engine:
         await self.tidy()
         self.gauges.start()
         self._insurance.start()
+        if self.makers.desk is not None:
+            self.makers.desk.start()
         if self._sweep is not None:
             self._sweep.start()
         if self._conservation is not None:
@@ -253,6 +257,8 @@ class Engine:
             await self._step("alerts", self.lookout.stop())
         await self._step("nonces", self.nonces.stop())
         await self._step("seen", self.makers.seen.stop())
+        if self.makers.desk is not None:
+            await self._step("settlements", self.makers.desk.stop())
         await self._step("gauges", self.gauges.stop())
         if self._sweep is not None:
             await self._step("sweep", self._sweep.stop())

@@ -15,7 +15,7 @@ from config import registry
 from config.errors import JingluoError
 from config.settings import Settings
 from config.text import At
-from endpoints.base import Destination, Ground
+from endpoints.base import Destination, Ground, HandOver
 from router.blobs import open_blobs
 from router.board import Board
 from router.brokers.base import Broker, QueueSpec
@@ -34,6 +34,7 @@ from router.recorder import Recorder
 from router.replies import Replies
 from router.resends import Resends
 from router.results import Results
+from router.settlement.desk import Desk
 from router.store.insurance_catalogue import open_catalogues
 from router.store.insurance_records import open_insurance
 from router.suspects import Suspects
@@ -104,6 +105,7 @@ class Makers:
         full: Callable[[str], None],
         intakes: Callable[[str], Intake | None],
         paused: Callable[[], Mapping[str, str]],
+        desk: Callable[[HandOver], Desk | None],
     ) -> None:
         """`full` is told of a channel one of whose queues took no more; such are `paused`, by channel and queue.
 
@@ -127,6 +129,7 @@ class Makers:
         self._full = full
         self.insurance = open_insurance(settings, now_ms)
         self.insurance_tables = open_catalogues(settings, now_ms)
+        self.desk = desk(self._hand_over)
 
     async def remember(self) -> None:
         """From now on resends are known. Raises sqlite3.Error where the file cannot be used, and BrokerDown."""
@@ -167,6 +170,7 @@ class Makers:
             writes=branch.writes,
             insurance=self.insurance,
             insurance_tables=self.insurance_tables,
+            settle=self.desk,
         )
         destination = kind(branch.options, ground)
         handling = Handling(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from channels.model import Channel
 from channels.settling.compile import compile_settlement
 from channels.settling.model import Definition
 from config.errors import ConfigError, Finding, Problem
@@ -32,17 +33,6 @@ class Pipelines:
 
     found: dict[str, Pipeline] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def systems(self) -> set[str]:
-        """Those that their steps ask something of."""
-        return {
-            operation.system
-            for pipeline in self.found.values()
-            for step in pipeline.definition.steps
-            for operation in (step.do, step.ask, step.undo, step.reverse)
-            if operation is not None
-        }
 
 
 def read_settlements(
@@ -79,6 +69,22 @@ def _enter(made: Pipelines, document: Document, stem: str, library: Library) -> 
     made.findings += document.findings(problems)
     if definition is not None and not any(problem.severity == "error" for problem in problems):
         made.found[definition.name] = Pipeline(definition, document.data, document.file)
+
+
+def uncalled(made: Pipelines, channels: Iterable[Channel]) -> None:
+    """Notes each system that no channel takes calls of: such a settlement would only wait."""
+    taken = {channel.options.of for channel in channels if channel.kind == "calls"}
+    for pipeline in made.found.values():
+        for system in sorted(_systems(pipeline.definition) - taken):
+            text = f"no channel takes calls of {system!r}"
+            hint = f"add one with `from: {{calls: {system}}}`"
+            made.findings.append(Finding(pipeline.file, 1, 1, "JL-C207", text, hint))
+
+
+def _systems(definition: Definition) -> set[str]:
+    """Those that its steps ask something of."""
+    operations = (each for s in definition.steps for each in (s.do, s.ask, s.undo, s.reverse))
+    return {operation.system for operation in operations if operation is not None}
 
 
 def compiled(data: Any, library: Library) -> Definition:

@@ -6,16 +6,15 @@ channel waits was sent by then, or never is.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from channels.model import Channel
 from config.errors import BadMessage
+from endpoints.base import HandOver
 from router.envelope import EXPIRES
-from router.ids import child_id, fixed_id
 from router.settlement.book import Settlement
 from router.settlement.commands import Call
 from router.settlement.rows import Outcome
@@ -35,10 +34,6 @@ _TOO_LATE = "JL-D914"
 _JSON = Json()
 
 
-class HandOver(Protocol):
-    def __call__(self, name: str, message: Message) -> asyncio.Future[Reply]: ...
-
-
 class ChannelCalls:
     """Meets `Calls`. `channels()` are those of the moment."""
 
@@ -51,9 +46,7 @@ class ChannelCalls:
 
     async def call(self, settlement: Settlement, call: Call) -> Told:
         system, _, operation = call.operation.rpartition(".")
-        channel = next(
-            (c for c in self._channels() if c.kind == "calls" and c.options.system == system), None
-        )
+        channel = next((c for c in self._channels() if c.kind == "calls" and c.options.of == system), None)
         if channel is None:
             text = f"no channel takes calls of {system}: `from: {{calls: {system}}}` 未配置通道"
             return Told("UNSENT", code="JL-T030", text=text)
@@ -61,10 +54,7 @@ class ChannelCalls:
         return _told(reply)
 
     def _message(self, settlement: Settlement, call: Call, operation: str) -> Message:
-        """Its id is that of the attempt: handed over twice, it is one message."""
         now = self._now_ms()
-        number = len(settlement.rows.attempts)
-        first = fixed_id(settlement.rows.began_ms, settlement.number.encode())
         headers = {
             "param.code": operation,
             "settlement": settlement.number,
@@ -74,8 +64,7 @@ class ChannelCalls:
             "key": f"{settlement.number}/{call.key}",
             EXPIRES: str(now + _SEND_MS),
         }
-        id = child_id(first, f"call {number}")
-        return Message(_JSON.encode(call.body), f"settlement {settlement.number}", headers, id)
+        return Message(_JSON.encode(call.body), f"settlement {settlement.number}", headers)
 
 
 def _told(reply: Reply) -> Told:
@@ -87,13 +76,12 @@ def _told(reply: Reply) -> Told:
     if reply.state != "answered":
         return Told("UNKNOWN", code=reply.code, text=reply.text)
     tree = _tree(reply.body)
-    said = tree.get("outcome") if isinstance(tree, dict) else None
-    if said is None:
+    if tree is None and reply.body:
+        return Told("UNKNOWN", code="JL-T031", text="an answer that nobody can read 无法识别的应答")
+    if not isinstance(tree, dict) or "outcome" not in tree:
         return Told("OK", reply=tree)
-    outcome = _OUTCOMES.get(str(said), "UNKNOWN")
-    final = bool(tree.get("final")) if isinstance(tree, dict) else False
     code, text = str(tree.get("code") or tree.get("infcode") or ""), str(tree.get("err_msg") or "")
-    return Told(outcome, final, tree, code, text)
+    return Told(_OUTCOMES.get(str(tree["outcome"]), "UNKNOWN"), bool(tree.get("final")), tree, code, text)
 
 
 def _tree(body: bytes) -> Any:

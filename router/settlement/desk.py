@@ -165,8 +165,9 @@ class Desk:
         while True:
             try:
                 room = _AT_ONCE - len(self._driving)
-                for number in await self._book.due(self._now_ms(), room) if room else ():
-                    self._drive(number)
+                if room and (self._book.used or self._pipelines()):
+                    for number in await self._book.due(self._now_ms(), room):
+                        self._drive(number)
             except Unreachable as error:
                 log.warning("settlement.database_down", code=error.code)
             except Exception:

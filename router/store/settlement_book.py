@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from config.crypto import SiteKeys
+from config.crypto import SiteKeys, site_keys
+from config.settings import Settings
 from config.tls import Identity
 from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
 from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows
+from router.store import KEY_FILE
 from router.store import settlement_tables as tables
 from router.store.grouped import GroupedDatabase
 from router.store.settlement_rows import Key, attempt_of, values_of, word_of
@@ -186,6 +188,11 @@ class SettlementBook:
 
         return await self._database.read(look)
 
+    @property
+    def used(self) -> bool:
+        """Whether anything was asked of it yet."""
+        return self._database.used
+
     def close(self) -> None:
         """Blocking: waits for what is being written."""
         self._database.close()
@@ -256,3 +263,13 @@ def settlement_book(
 ) -> SettlementBook:
     """That of a database. Touches nothing before its first use."""
     return SettlementBook(GroupedDatabase(tables.SETTLEMENTS, Key, url, keys, tls), now_ms)
+
+
+def open_settlements(settings: Settings, now_ms: Callable[[], int]) -> SettlementBook:
+    """The site's."""
+    said = settings.insurance
+
+    def keys() -> SiteKeys:
+        return site_keys(said.key, said.old_keys, settings.var / KEY_FILE)
+
+    return settlement_book(said.database, keys, now_ms, said.database_tls)

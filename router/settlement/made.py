@@ -1,0 +1,29 @@
+"""The settlements' desk of a process that delivers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+
+from channels.loader import Site
+from config.settings import Settings
+from endpoints.base import HandOver
+from router.settlement.calls import ChannelCalls
+from router.settlement.desk import Desk
+from router.store.settlement_book import open_settlements
+from transforms.library import Library
+
+
+def desk_of(
+    settings: Settings, site: Callable[[], Site], hand_over: HandOver, now_ms: Callable[[], int]
+) -> Desk | None:
+    """None where this process does not deliver. `site` is that of the moment."""
+    if "delivery" not in settings.roles:
+        return None
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    calls = ChannelCalls(lambda: site().channels, hand_over, now_ms)
+    library = Library(settings.maps, settings.tables)
+    book = open_settlements(settings, now_ms)
+    return Desk(book, calls, lambda: site().settlements, library, owner, now_ms)
