@@ -83,18 +83,7 @@ class Engine:
         self.when_stopping: list[Callable[[], Awaitable[None]]] = []
         self.board = Board(self.broker)
         self.alerts = Book(self.broker)
-        self.makers = Makers(
-            settings,
-            self.broker,
-            self.board,
-            self.metrics,
-            self._tries,
-            now_ms,
-            self._refused,
-            self._intake,
-            lambda: self.pressure.paused,
-            lambda hand_over: desk_of(settings, lambda: self.site, hand_over, now_ms),
-        )
+        self.makers = self._makers(now_ms)
         self._insurance = InsuranceKeeping(self.makers.insurance, settings.insurance.keep, now_ms)
         self.nonces = Nonces(self.makers.seen, self.broker, now_ms, alone=settings.broker == "embedded")
         self.admission = Admission(lambda: now_ms() / 1000, self.nonces, self.metrics.caller_refused)
@@ -121,6 +110,20 @@ class Engine:
         )
         self.lookout = lookout_of(self, now_ms) if self._store is not None else None
         self.metrics.watch(lambda: self._snapshot())
+
+    def _makers(self, now_ms: Callable[[], int]) -> Makers:
+        return Makers(
+            self.settings,
+            self.broker,
+            self.board,
+            self.metrics,
+            self._tries,
+            now_ms,
+            self._refused,
+            self._intake,
+            lambda: self.pressure.paused,
+            lambda hand_over: desk_of(self.settings, lambda: self.site, hand_over, now_ms),
+        )
 
     def _watchers(self, now_ms: Callable[[], int]) -> tuple[Sweep | None, Conservation | None]:
         """Who looks after the journal's messages, where this process has it."""
