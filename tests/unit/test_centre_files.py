@@ -138,6 +138,15 @@ async def test_pages_hold_every_row_once_and_filters_apply() -> None:
         assert row["selfpay_prop"] == D("0.1")
 
 
+async def test_a_paged_catalogue_may_be_large_and_has_nothing_newer() -> None:
+    async with signed_in(Settings(catalogue_rows={"1312": 100_000})) as hospital:
+        tree = {"data": {"updt_time": "2026-01-01", "page_num": 1000, "page_size": 100}}
+        page = await hospital.done("1312", tree)
+        assert (page["recordCounts"], page["lastPage"], len(page["data"])) == (100_000, True, 100)
+        tree["data"]["updt_time"] = "2026-01-02"
+        assert (await hospital.done("1312", tree))["recordCounts"] == 0
+
+
 async def test_a_dictionary_is_a_code_list() -> None:
     async with signed_in() as hospital:
         asked = {"type": "insutype", "parentValue": "", "admdvs": "", "date": "2026-01-01", "valiFlag": "1"}

@@ -88,7 +88,9 @@ async def test_returns_name_their_line_and_return_no_more_than_there_was() -> No
 
         assert "原费用流水号不存在" in await hospital.refused("2301", back("R1", "-1", "F9"))
         assert "大于原费用数量" in await hospital.refused("2301", back("R1", "-4"))
-        assert "项目不一致" in await hospital.refused("2301", back("R1", "-1", item="XTEST000000000000001"))
+        assert "项目或单价不一致" in await hospital.refused(
+            "2301", back("R1", "-1", item="XTEST000000000000001")
+        )
         (told,) = (await hospital.done("2301", back("R1", "-2")))["result"]
         assert told["det_item_fee_sumamt"] == D("-24.68")
         assert told["preselfpay_amt"] + told["inscp_scp_amt"] == D("-24.68")

@@ -100,14 +100,15 @@ _COVERS: Any = some.builds(
 )
 
 
-@given(_LINES, _COVERS, some.booleans())
-def test_every_sum_holds_to_the_fen(lines: list[Line], cover: Cover, use_account: bool) -> None:
+@given(_LINES, _COVERS, some.booleans(), some.booleans())
+def test_every_sum_holds_to_the_fen(lines: list[Line], cover: Cover, use_account: bool, bears: bool) -> None:
     for line in lines:
         assert line.total_fen == line.fulamt_ownpay + line.overlmt + line.preselfpay + line.inscp_scp
-    made = settle(summed(lines), cover, use_account)
+    made = settle(summed(lines), cover, use_account, bears)
     assert made.medfee == sum(line.total_fen for line in lines)
     assert made.medfee == made.fulamt_ownpay + made.overlmt + made.preselfpay + made.inscp_scp
-    assert made.medfee == made.funds + made.psn_part
+    assert made.medfee == made.funds + made.psn_part + made.hosp_part
+    assert made.hosp_part == (made.overlmt if bears else 0)
     assert made.psn_part == made.own_acct + made.family_acct + made.psn_cash
     parts = [getattr(made, name) for name in Split.__slots__]
     assert min([*parts, made.psn_part, made.psn_cash]) >= 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Literal
 
+from deploy.sandbox.centre.indexed import Indexed
 from deploy.sandbox.centre.insured import Insured
 from deploy.sandbox.centre.rules import Line, Setting, Split
 
@@ -181,6 +182,23 @@ class Stored:
     key: str
 
 
+def register(fixmedins_code: str, number: str) -> str:
+    """By which a visit is found under the institution's own number."""
+    return f"{fixmedins_code}/{number}"
+
+
+def _visits() -> Indexed[str, Visit]:
+    return Indexed(lambda visit: (visit.psn_no, register(visit.fixmedins_code, visit.ipt_otp_no)))
+
+
+def _fees() -> Indexed[tuple[str, str], Fee]:
+    return Indexed(lambda fee: (fee.mdtrt_id,))
+
+
+def _settlements() -> Indexed[str, Settlement]:
+    return Indexed(lambda settlement: (settlement.mdtrt_id,))
+
+
 @dataclass
 class Books:
     """All of it. Keys are said beside."""
@@ -190,10 +208,10 @@ class Books:
     lock: RLock = field(default_factory=RLock)
     msgids: dict[str, Arrived] = field(default_factory=dict)
     signins: dict[str, SignIn] = field(default_factory=dict)  # sign_no
-    visits: dict[str, Visit] = field(default_factory=dict)  # mdtrt_id
+    visits: Indexed[str, Visit] = field(default_factory=_visits)  # mdtrt_id; of a psn_no, of a register()
     diagnoses: dict[str, tuple[Row, ...]] = field(default_factory=dict)  # mdtrt_id
-    fees: dict[tuple[str, str], Fee] = field(default_factory=dict)  # mdtrt_id, feedetl_sn
-    settlements: dict[str, Settlement] = field(default_factory=dict)  # setl_id
+    fees: Indexed[tuple[str, str], Fee] = field(default_factory=_fees)  # mdtrt_id, feedetl_sn; of a mdtrt_id
+    settlements: Indexed[str, Settlement] = field(default_factory=_settlements)  # setl_id; of a mdtrt_id
     usage: dict[tuple[str, str, int, Setting], Usage] = field(default_factory=dict)  # psn_no, insutype, year
     done: dict[str, Done] = field(default_factory=dict)  # msgid
     # Filings (2501..2505), departments, mappings, stock, lists, records: by kind, then by their own key.
@@ -210,14 +228,14 @@ class Books:
 
     def lines(self, mdtrt_id: str) -> Iterator[Fee]:
         """Of a visit, as they came."""
-        return (fee for (visit, _), fee in self.fees.items() if visit == mdtrt_id)
+        return iter(self.fees.of(mdtrt_id))
 
     def unsettled(self, mdtrt_id: str, batch: str | None = None) -> list[Fee]:
         return [f for f in self.lines(mdtrt_id) if not f.setl_id and (batch is None or f.batch == batch)]
 
     def settled(self, mdtrt_id: str) -> list[Settlement]:
         """The settlements of a visit that hold."""
-        return [s for s in self.settlements.values() if s.mdtrt_id == mdtrt_id and holds(s)]
+        return [s for s in self.settlements.of(mdtrt_id) if holds(s)]
 
     def mark(self, settlement: Settlement, setl_id: str) -> None:
         """Its lines are settled by it, or with '' by none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from schemas.nhsa.sample import sample
 
 _LARGEST_PAGE = 1000
 _UPDATED = "2026-01-01 00:00:00"
+_TIMES = ("updt_time", "begndate", "enddate", "query_date", "page_num", "page_size", "ver")
 
 
 @serves(*FILES)
@@ -45,9 +47,9 @@ def page_of_rows(desk: Desk, call: Call) -> Output:
     number, size = int(need(row, "page_num")), int(need(row, "page_size"))
     if number < 1 or not 1 <= size <= _LARGEST_PAGE:
         raise No(f"分页参数错误,每页最多{_LARGEST_PAGE}条")
-    found = [one for one in _rows(desk, call) if _asked_for(row, one)]
+    found = _rows(desk, call, row)
     begin = (number - 1) * size
-    page = found[begin : begin + size]
+    page = [found[at] for at in range(begin, min(begin + size, len(found)))]
     return {
         "recordCounts": len(found),
         "pages": -(-len(found) // size),
@@ -75,17 +77,40 @@ def dictionary(desk: Desk, call: Call) -> Output:
     return {"list": told}
 
 
-def _rows(desk: Desk, call: Call) -> list[dict[str, Any]]:
+def _rows(desk: Desk, call: Call, row: Row) -> Sequence[dict[str, Any]]:
+    """What is asked for. A catalogue of many computed rows is not made but looked into, where nothing is filtered."""
+    if str(row["updt_time"])[:10] > _UPDATED[:10]:
+        return []
     if call.infno == "1317":  # what the institution has mapped with 3301
-        mine = [row for row in desk.books.rows("3301") if row["fixmedins_code"] == call.hospital.code]
-        return [_mapped(call, row) for row in mine]
-    kinds = {"1304": ("104",), "1319": None, "1318": None}.get(call.infno)
-    prices = [price for price in PRICES.values() if kinds is None or price.list_type in kinds]
-    if call.infno == "1304":
-        prices = [Price(f"MTEST{n:015d}", f"示例民族药{n}", "01", list_type="104") for n in range(1, 26)]
-    if call.infno == "1318":
-        prices = [price for price in prices if price.limit_fen]
-    return [_told(call, number, price) for number, price in enumerate(prices, 1)]
+        mine = [kept for kept in desk.books.rows("3301") if kept["fixmedins_code"] == call.hospital.code]
+        return [one for one in (_mapped(call, kept) for kept in mine) if _asked_for(row, one)]
+    prices = _prices(call.infno)
+    many = desk.settings.catalogue_rows.get(call.infno, len(prices))
+    rows = _Computed(call, prices[:many], many)
+    return rows if not _filters(row) else [one for one in rows if _asked_for(row, one)]
+
+
+class _Computed(Sequence[dict[str, Any]]):
+    """Rows of the price list, and behind them as many more as it takes."""
+
+    def __init__(self, call: Call, prices: list[Price], count: int) -> None:
+        self._call, self._prices, self._count = call, prices, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: Any) -> Any:
+        if not 0 <= at < self._count:
+            raise IndexError(at)
+        known = self._prices[at] if at < len(self._prices) else None
+        price = known or Price(f"X{self._call.infno}{at:014d}", f"示例项目{at}", "01")
+        return _told(self._call, at + 1, price)
+
+
+def _prices(infno: str) -> list[Price]:
+    if infno == "1304":
+        return [Price(f"MTEST{n:015d}", f"示例民族药{n}", "01", list_type="104") for n in range(1, 26)]
+    return [price for price in PRICES.values() if infno != "1318" or price.limit_fen]
 
 
 def _told(call: Call, number: int, price: Price) -> dict[str, Any]:
@@ -136,8 +161,11 @@ def _row(infno: str, known: dict[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def _filters(row: Row) -> dict[str, Any]:
+    """The words of the question, without its times and pages."""
+    return {name: value for name, value in row.items() if name not in _TIMES and value not in (None, "")}
+
+
 def _asked_for(row: Row, one: dict[str, Any]) -> bool:
-    """Every word of the question that the row has a field for, but the times, is its."""
-    skipped = ("updt_time", "begndate", "enddate", "query_date", "page_num", "page_size", "ver")
-    asked = {name: value for name, value in row.items() if name in one and name not in skipped}
-    return all(value in (None, "") or str(value) == str(one[name]) for name, value in asked.items())
+    """Every word of the question that the row has a field for is its."""
+    return all(str(value) == str(one[name]) for name, value in _filters(row).items() if name in one)

@@ -105,6 +105,8 @@ class Reception:
             raise No("就医地医保区划与定点医药机构不一致")
         if self.desk.settings.recer_sys_code not in ("", head["recer_sys_code"]):
             raise No("接收方系统代码错误")
+        if infno in self.desk.settings.cainfo_required and not head.get("cainfo"):
+            raise No("未校验密码,[cainfo]不能为空")
         tree = head.get("input")
         if not isinstance(tree, Mapping):
             raise No("[input]不能为空")

@@ -56,7 +56,7 @@ def _fee(desk: Desk, visit: Visit, row: Row, beside: dict[tuple[str, str], Fee])
         raise No(f"费用明细[{sn}]的数量或单价有误")
     init = str(row.get("init_feedetl_sn") or "")
     if cnt < 0:
-        _returned(desk, visit, sn, init, code, cnt, beside)
+        _returned(desk, visit, sn, init, code, cnt, pric, beside)
     elif init:
         raise No(f"费用明细[{sn}]不是退费,不能填写原费用流水号")
     line = split_line(cnt, pric, price_of(code), str(row.get("hosp_appr_flag") or ""))
@@ -76,14 +76,21 @@ def _fee(desk: Desk, visit: Visit, row: Row, beside: dict[tuple[str, str], Fee])
 
 
 def _returned(
-    desk: Desk, visit: Visit, sn: str, init: str, code: str, cnt: Decimal, beside: dict[tuple[str, str], Fee]
+    desk: Desk,
+    visit: Visit,
+    sn: str,
+    init: str,
+    code: str,
+    cnt: Decimal,
+    pric: Decimal,
+    beside: dict[tuple[str, str], Fee],
 ) -> None:
-    """A return names a line of the visit, of the same item, and returns no more than there was."""
+    """A return names a line of the visit, of the same item and price, and returns no more than there was."""
     first = beside.get((visit.mdtrt_id, init)) or desk.books.fees.get((visit.mdtrt_id, init))
     if first is None or first.cnt < 0:
         raise No(f"退费明细[{sn}]的原费用流水号不存在")
-    if first.code != code:
-        raise No(f"退费明细[{sn}]与原费用明细的项目不一致")
+    if (first.code, first.pric) != (code, pric):
+        raise No(f"退费明细[{sn}]与原费用明细的项目或单价不一致")
     back = [f.cnt for f in (*desk.books.lines(visit.mdtrt_id), *beside.values()) if f.init_sn == init]
     if first.cnt + sum(back) + cnt < 0:
         raise No(f"退费明细[{sn}]的退费数量大于原费用数量")

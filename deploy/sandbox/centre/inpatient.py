@@ -21,8 +21,8 @@ def admit(desk: Desk, call: Call) -> Output:
     for name in _ADMITTED:
         need(row, name)
     diagnoses = desk.rows(call, "diseinfo")
-    for old in desk.books.visits.values():
-        if old.psn_no == person.psn_no and old.setting == "ipt" and old.state == "open":
+    for old in desk.books.visits.of(person.psn_no):
+        if old.setting == "ipt" and old.state == "open":
             raise No("该人员存在未出院的住院登记,不能重复办理入院")
     visit = Visit(
         mdtrt_id=desk.number("G"),
@@ -122,8 +122,8 @@ def remove_fees(desk: Desk, call: Call) -> Output:
         if not found:
             raise No("未查询到可撤销的费用明细")
         gone |= {(visit.mdtrt_id, fee.feedetl_sn) for fee in found}
-    for key, fee in desk.books.fees.items():
-        if fee.init_sn and (fee.mdtrt_id, fee.init_sn) in gone and key not in gone:
+    for fee in [fee for mdtrt_id in {visit for visit, _ in gone} for fee in desk.books.lines(mdtrt_id)]:
+        if (fee.mdtrt_id, fee.init_sn) in gone and (fee.mdtrt_id, fee.feedetl_sn) not in gone:
             raise No(f"费用明细[{fee.init_sn}]存在退费明细,不能撤销")
     for key in gone:
         del desk.books.fees[key]

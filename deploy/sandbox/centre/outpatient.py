@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from deploy.sandbox.centre import fees, settling
 from deploy.sandbox.centre.books import Settlement, Visit
+from deploy.sandbox.centre.books import register as register_of
 from deploy.sandbox.centre.desk import Call, Desk, No, Output, need, serves
 
 _EVERY = "0000"  # all unsettled lines
@@ -20,9 +21,8 @@ def register(desk: Desk, call: Call) -> Output:
     number = need(row, "ipt_otp_no")
     for name in ("begntime", "mdtrt_cert_type", "mdtrt_cert_no", "atddr_no", "dr_name", "dept_code", "caty"):
         need(row, name)
-    for old in desk.books.visits.values():
-        same = old.fixmedins_code == call.hospital.code and old.ipt_otp_no == number
-        if same and old.setting == "otp" and old.state != "void":
+    for old in desk.books.visits.of(register_of(call.hospital.code, number)):
+        if old.setting == "otp" and old.state != "void":
             raise No("门诊号重复,该门诊号已存在有效的就诊登记")
     visit = Visit(
         mdtrt_id=desk.number("G"),

@@ -210,8 +210,9 @@ def transfers(desk: Desk, call: Call) -> Output:
 
 def _seen(desk: Desk, call: Call, psn_no: str) -> Iterator[Visit]:
     """Visits that were not cancelled, of one person or with '' of all."""
-    for visit in desk.books.visits.values():
-        if visit.state != "void" and visit.serial < call.blind and psn_no in ("", visit.psn_no):
+    visits = desk.books.visits
+    for visit in visits.of(psn_no) if psn_no else visits.values():
+        if visit.state != "void" and visit.serial < call.blind:
             yield visit
 
 

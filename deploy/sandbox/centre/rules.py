@@ -91,6 +91,7 @@ class Split:
     oth: int = 0
     own_acct: int = 0
     family_acct: int = 0
+    hosp_part: int = 0
 
     @property
     def funds(self) -> int:
@@ -99,7 +100,7 @@ class Split:
 
     @property
     def psn_part(self) -> int:
-        return self.medfee - self.funds
+        return self.medfee - self.funds - self.hosp_part
 
     @property
     def psn_cash(self) -> int:
@@ -136,8 +137,8 @@ def summed(lines: Iterable[Line]) -> Line:
     return Line(*(sum(getattr(row, part.name) for row in rows) for part in fields(Line)))
 
 
-def settle(bill: Line, cover: Cover, use_account: bool) -> Split:
-    """What who pays of a bill. Sums hold to the fen: see README.md."""
+def settle(bill: Line, cover: Cover, use_account: bool, hospital_bears: bool = False) -> Split:
+    """What who pays of a bill. With `hospital_bears` what is above a price limit is the hospital's."""
     terms = _terms(cover)
     at = {"1": 0, "2": 1, "3": 2}.get(cover.level, 2)
     scope = max(0, bill.inscp_scp)
@@ -149,7 +150,8 @@ def settle(bill: Line, cover: Cover, use_account: bool) -> Split:
     left = scope - pool - above
     civil = share(left - deductible, _CIVIL_BP) if cover.civil and cover.insutype == "310" else 0
     aid = share(left - civil, _AIDED_BP) if cover.aided else 0
-    owed = bill.total_fen - pool - above - civil - aid
+    hospital = bill.overlmt if hospital_bears else 0
+    owed = bill.total_fen - pool - above - civil - aid - hospital
     own = min(max(0, cover.balance_fen), owed) if use_account else 0
     family = min(max(0, cover.family_fen), owed - own) if use_account else 0
     worker = cover.insutype == "310"
@@ -168,6 +170,7 @@ def settle(bill: Line, cover: Cover, use_account: bool) -> Split:
         maf=aid,
         own_acct=own,
         family_acct=family,
+        hosp_part=hospital,
     )
 
 

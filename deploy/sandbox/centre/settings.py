@@ -40,6 +40,8 @@ class Settings:
     insured_place_required: bool = True  # insuplc_admdvs where the input has a psn_no
     fund_includes_account: bool = False  # fund_pay_sumamt with acct_pay inside
     family_inside_account: bool = True  # acct_mulaid_pay inside acct_pay, or beside it
+    hospital_bears_limits: bool = False  # what is above a price limit is hosp_part_amt
+    cainfo_required: tuple[str, ...] = ()  # transactions whose password check must stand in cainfo
     discharge_first: bool = True  # 2304 wants 2402; else 2402 wants 2304
     refund_flag_required: bool = False  # 3201 wants refd_setl_flag
     input_nodes: Mapping[str, str] = field(

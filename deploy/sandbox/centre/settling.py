@@ -28,7 +28,12 @@ def make(desk: Desk, call: Call, visit: Visit, found: Sequence[Fee], batch: str)
         raise No("险种类型与就诊登记信息不一致")
     for name in ("mdtrt_cert_type", "mdtrt_cert_no"):
         need(row, name)
-    split = settle(bill, cover(desk, call, visit, row), str(row.get("acct_used_flag")) == "1")
+    split = settle(
+        bill,
+        cover(desk, call, visit, row),
+        str(row.get("acct_used_flag")) == "1",
+        desk.settings.hospital_bears_limits,
+    )
     return Settlement(
         setl_id="",
         infno=call.infno,

@@ -50,7 +50,7 @@ def money(desk: Desk, split: Split) -> dict[str, Any]:
         "psn_part_amt": yuan(split.psn_part),
         "acct_pay": yuan(account),
         "psn_cash_pay": yuan(split.psn_cash),
-        "hosp_part_amt": yuan(0),
+        "hosp_part_amt": yuan(split.hosp_part),
         "acct_mulaid_pay": yuan(split.family_acct),
     }
 
