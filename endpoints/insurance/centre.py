@@ -8,7 +8,7 @@ from typing import Any
 
 from config.errors import Unreachable
 from endpoints.insurance.files import Answer, Take
-from endpoints.insurance.party import Party, Request, named
+from endpoints.insurance.party import Party, Request
 
 
 class PartyCentre:
@@ -36,7 +36,7 @@ class PartyCentre:
                 wrong.append(error)
                 raise
 
-        request = Request(named(infno), input, uuid.uuid4().hex, self._fields, take=taking)
+        request = Request(self._party.named(infno), input, uuid.uuid4().hex, self._fields, take=taking)
         try:
             made = await self._party.request(request)
         except Unreachable:

@@ -13,7 +13,7 @@ from endpoints.insurance.batches import Batch
 from endpoints.insurance.operations.base import Operation, body_of, operations, receipt
 from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.outcomes import Heard
-from endpoints.insurance.party import Party, Request, named
+from endpoints.insurance.party import Party, Request
 from endpoints.insurance.records import Exchange
 from schemas.message import Message, Receipt
 
@@ -85,7 +85,7 @@ class InsuranceDestination:
         return name
 
     def _request(self, message: Message, name: str) -> Request:
-        transaction = named(name)
+        transaction = self.party.named(name)
         tree = body_of(message, self.options.max_input)
         if "input" not in tree:  # beside the input itself, its number alone may stand
             tree = {key: value for key, value in tree.items() if key != "infno"}

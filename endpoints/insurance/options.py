@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from config.errors import ConfigError, Problem
 from config.registry import nearest
@@ -23,6 +23,7 @@ from endpoints.operations import Operation
 from endpoints.rest.sending import SendOptions
 from schemas.nhsa import catalogue
 from schemas.nhsa.catalogue import Unknown
+from schemas.nhsa.overlay import Profile
 from schemas.nhsa.profile import profile
 
 
@@ -118,11 +119,13 @@ class PartyOptions(SendOptions):
 
     @field_validator("transaction")
     @classmethod
-    def _transaction(cls, name: str) -> str:
+    def _transaction(cls, name: str, info: ValidationInfo) -> str:
         if not name or name in operations.known():
             return name
         known = [each for each in catalogue.names() if each[:1].isdigit()]
         if name not in known:
+            if name[:1].isdigit() and info.data.get("province") != "national":
+                return name  # perhaps the province's own: `files` looks
             meant = nearest(name, [*known, *operations.known()])
             hint = f"; did you mean {meant}?" if meant else ""
             raise ValueError(f"there is no transaction or operation {name[:60]!r}{hint}")
@@ -149,10 +152,23 @@ class PartyOptions(SendOptions):
         """The site's own profile, where it has one of that name."""
         folder = site / "profiles"
         try:
-            profile(self.province, folder)
+            of = profile(self.province, folder)
+            if self.transaction[:1].isdigit():
+                self._asked_of(of, problems)
         except Unknown as error:
             hint = f"did you mean {error.nearest}?" if error.nearest else ""
             problems.append(Problem(("province",), "JL-C014", str(error).partition(";")[0], hint))
         except ConfigError as error:
             problems.append(Problem(("province",), error.code, error.text))
         return tuple(sorted(folder.glob("*.yaml"))) if (folder / f"{self.province}.yaml").is_file() else ()
+
+    def _asked_of(self, of: Profile, problems: list[Problem]) -> None:
+        try:
+            inbound = of.transaction(self.transaction).inbound
+        except Unknown as error:
+            hint = f"did you mean {error.nearest}?" if error.nearest else ""
+            problems.append(Problem(("transaction",), "JL-C014", str(error).partition(";")[0], hint))
+        else:
+            if inbound:
+                what = f"{self.transaction} is called by the centre: it is a source's"
+                problems.append(Problem(("transaction",), "JL-C014", what))

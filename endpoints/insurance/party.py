@@ -32,7 +32,7 @@ from endpoints.insurance.resolving import Probed, Reversed
 from endpoints.insurance.signing_in import SignIns, Who
 from endpoints.insurance.wire import Wire
 from schemas.message import NOTHING
-from schemas.nhsa.catalogue import UnknownTransaction, transaction
+from schemas.nhsa.catalogue import UnknownTransaction
 from schemas.nhsa.model import Transaction
 from schemas.nhsa.profile import profile
 from schemas.validation.base import Fault
@@ -71,6 +71,16 @@ class Party:
         self._over = re.compile("|".join(sign_in.expired)) if sign_in and sign_in.expired else None
         self._sign_ins = SignIns(sign_in, self.system, lambda: self.records) if sign_in else None
 
+    def named(self, infno: str) -> Transaction:
+        """The province's own among them. Raises Refused (JL-N002)."""
+        try:
+            found = self.profile.transaction(infno)
+        except UnknownTransaction as error:
+            raise Refused("JL-N002", f"{error} 无此交易") from None
+        if found.centre != "institution" or found.inbound:
+            raise Refused("JL-N002", f"{infno} is not asked of this centre 该交易不由本机构发起")
+        return found
+
     async def start(self) -> None:
         await self._wire.prepare()
 
@@ -92,7 +102,7 @@ class Party:
         """`infno` as people name it. Raises Refused where it is refused before anything leaves (JL-N002 ... N008),
         Unreachable where it may be asked again: nothing left, or a query had no answer.
         """
-        return await self.request(Request(named(infno), input, key, fields))
+        return await self.request(Request(self.named(infno), input, key, fields))
 
     async def request(self, request: Request) -> Answer:
         """As `ask`."""
@@ -123,7 +133,7 @@ class Party:
         assert said
         node = {"sign_no": known.sign_no, "opter_no": who[0], "mac": said.mac, "ip": said.ip}
         fields = {"opter": who[0], "dev_no": who[1]}
-        request = Request(named("9002"), {"signOut": node}, key, fields)
+        request = Request(self.named("9002"), {"signOut": node}, key, fields)
         made = self.inputs.made(request.transaction, request.input, fields)
         answer = await self._exchange(request, made, known.sign_no)
         if answer.outcome in ("OK", "REJECTED"):  # refused: it held no longer
@@ -137,7 +147,7 @@ class Party:
 
         async def ask(input: Any) -> Answer:
             fields = {"opter": who[0], "dev_no": who[1]}
-            request = Request(named("9001"), input, f"9001 {who[0]} {who[1]} {self.now_ms}", fields)
+            request = Request(self.named("9001"), input, f"9001 {who[0]} {who[1]} {self.now_ms}", fields)
             return await self._exchange(request, self.inputs.made(request.transaction, input, fields), "")
 
         return (await self._sign_ins.get(who, self.now_ms, ask)).sign_no
@@ -145,9 +155,6 @@ class Party:
     def who(self, said: Mapping[str, Any]) -> Who:
         """The operator and device that are meant; where none are named, the party's own."""
         return str(said.get("opter") or self.options.opter), str(said.get("dev_no") or self.options.dev_no)
-
-    def named(self, infno: str) -> Transaction:
-        return named(infno)
 
     async def probe(self, exchange: Exchange) -> Probed:
         """Whether it was done. Raises Unreachable."""
@@ -269,14 +276,3 @@ class Party:
                 if left:
                     await asyncio.sleep(_END_WAIT_S)
         return None
-
-
-def named(infno: str) -> Transaction:
-    """Raises Refused (JL-N002)."""
-    try:
-        found = transaction(infno)
-    except UnknownTransaction as error:
-        raise Refused("JL-N002", f"{error} 无此交易") from None
-    if found.centre != "institution" or found.inbound:
-        raise Refused("JL-N002", f"{infno} is not asked of this centre 该交易不由本机构发起")
-    return found

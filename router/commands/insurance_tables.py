@@ -45,15 +45,17 @@ def listed(
     nature: Annotated[
         str, typer.Option("--nature", "-n", help="query, preview, upload, settle, reverse, file. 性质")
     ] = "",
+    province: Province = "national",
     as_json: Json = False,
 ) -> None:
     """The transactions: the list of 115, later ones, mobile payment, e-vouchers, e-prescriptions. 交易列表"""
     from router.commands.asking import print_json
-    from schemas.nhsa.catalogue import transactions
 
     if nature and nature not in _NATURES:
         _stop(f"there is no nature {nature!r}; known are {', '.join(_NATURES)}")
-    found = [one for one in transactions() if _in(one, group) and nature in ("", one.nature)]
+    found = [
+        one for one in _profile(province).transactions() if _in(one, group) and nature in ("", one.nature)
+    ]
     if as_json:
         print_json([_head(one) for one in found])
         return
@@ -79,7 +81,8 @@ def show(
     """A transaction's nodes and fields, and what is done where its answer is lost. 查看交易"""
     from router.commands.asking import print_json
 
-    of, one = _profile(province), _transaction(name)
+    of = _profile(province)
+    one = _transaction(name, of)
     side: Side = "out" if output else "in"
     if schema:
         from schemas.nhsa.json_schema import json_schema
@@ -136,7 +139,7 @@ def _faults(tree: Any, name: str, of: Profile) -> Iterator[Fault]:
     named = name or str(whole.get("infno") or "")
     if not named:
         _stop("the file has no infno: say which it is by --transaction")
-    check = checker(_transaction(named), of)
+    check = checker(_transaction(named, of), of)
     if "infcode" in whole:
         for fault in check.response(whole.get("output")):
             yield fault._replace(path=f"/output{fault.path}")
@@ -152,11 +155,11 @@ def _in(one: Transaction, group: str) -> bool:
     return not group or (one.group.startswith(f"{group}-") if group.isdecimal() else group in one.group)
 
 
-def _transaction(name: str) -> Transaction:
-    from schemas.nhsa.catalogue import Unknown, transaction
+def _transaction(name: str, of: Profile) -> Transaction:
+    from schemas.nhsa.catalogue import Unknown
 
     try:
-        return transaction(name)
+        return of.transaction(name)
     except Unknown as error:
         _stop(str(error))
 
@@ -236,10 +239,8 @@ def _print(one: Transaction, of: Profile) -> None:
 
 
 def _told(one: Transaction, of: Profile) -> Iterator[str]:
-    from schemas.nhsa.catalogue import transaction
-
     def named(name: str) -> str:
-        return f"{name} {transaction(name).name_zh}"
+        return f"{name} {of.transaction(name).name_zh}"
 
     yield f"{one.name} {one.name_zh}: {one.name_en}"
     by = "called by the centre 中心调用" if one.inbound else one.institution

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from schemas.nhsa import catalogue
 from schemas.nhsa.amounts import MoneyRules
 from schemas.nhsa.catalogue import code_list
 from schemas.nhsa.model import CodeList, Field, Node, Sure, Transaction
@@ -40,8 +41,17 @@ class Profile:
     fields: Mapping[tuple[Side, str, str], str] = field(default_factory=dict)
     rules: Mapping[str, Mapping[str, RuleText]] = field(default_factory=dict)
     codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # besides the national ones
+    own: Mapping[str, Transaction] = field(default_factory=dict)  # besides the national ones
     closed: frozenset[str] = frozenset()
     opened: frozenset[str] = frozenset()
+
+    def transaction(self, name: str) -> Transaction:
+        """A national one, or the province's own. Raises UnknownTransaction."""
+        return self.own.get(name) or catalogue.transaction(name)
+
+    def transactions(self) -> tuple[Transaction, ...]:
+        others = [one for one in catalogue.transactions() if one.name not in self.own]
+        return (*others, *self.own.values())
 
     def node_name(self, transaction: str, side: Side, name: str) -> str:
         """What this province calls a node; dotted, as ours."""

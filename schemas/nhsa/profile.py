@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,11 +18,12 @@ from pydantic import ValidationError
 from config.errors import ConfigError, Problem
 from config.models import problems_of
 from config.registry import nearest
-from config.text import read
+from config.text import Document, read
 from schemas.nhsa.catalogue import Unknown
 from schemas.nhsa.overlay import Profile as Profile
 from schemas.nhsa.overlay import Side
-from schemas.nhsa.profile_problems import problems_in
+from schemas.nhsa.profile_own import problems_of_own, with_own
+from schemas.nhsa.profile_problems import misplaced, unknown_names
 from schemas.nhsa.profile_text import ProfileText, StatementText
 from schemas.nhsa.statement import FORMS, Form
 
@@ -71,17 +72,24 @@ def _made(name: str, folder: Path | None, above: tuple[Path, ...]) -> Profile:
         text = ProfileText.model_validate(document.data)
     except ValidationError as error:
         raise ConfigError(document.findings(problems_of(error, ProfileText))) from None
-    problems = [*document.problems, *problems_in(text, name, profiles() if text.based_on == name else known)]
+    problems = [*document.problems, *misplaced(text, name, profiles() if text.based_on == name else known)]
     if path in above or len(above) > _DEPTH:
         problems.append(Problem(("based_on",), "JL-C014", "profiles are laid over one another in a circle"))
+    _stop(document, problems)
+    under = Profile(name)
+    if path != SHIPPED / "national.yaml":
+        # One of a shipped one's name may be laid over that.
+        under = _made(text.based_on, None if text.based_on == name else folder, (*above, path))
+    _stop(document, problems_of_own(text, under.own))
+    made = with_own(text, under)
+    _stop(document, unknown_names(text, made))
+    return _laid(text, made)
+
+
+def _stop(document: Document, problems: Iterable[Problem]) -> None:
     errors = [one for one in problems if one.severity == "error"]
     if errors:
         raise ConfigError(document.findings(errors))
-    if path == SHIPPED / "national.yaml":
-        return _laid(text, Profile(name))
-    # One of a shipped one's name may be laid over that.
-    under = None if text.based_on == name else folder
-    return _laid(text, _made(text.based_on, under, (*above, path)))
 
 
 def _laid(text: ProfileText, under: Profile) -> Profile:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from schemas.nhsa.amounts import MoneyRules
-from schemas.nhsa.model import Sure, Type
+from schemas.nhsa.model import Nature, Sure, Type
 
 Names = Mapping[str, str]
 _MAX_PATTERN = 300  # characters
@@ -50,6 +50,31 @@ class RuleText(Part):
     decimals: int | None = Field(None, ge=0, le=20)
     codes: str | None = Field(None, description="its code list; '' for any value")
     note: str | None = None
+
+
+class OwnText(Part):
+    """A transaction that the national tables do not have. Its fields are told by `rules`."""
+
+    like: str = Field("", description="the transaction whose tables and ways it takes over")
+    name_zh: str = Field(description="交易名称")
+    name_en: str | None = None
+    nature: Nature | None = Field(None, description="without `like` it must be said")
+    input: tuple[str, ...] | None = Field(None, description="its nodes: `data`, and `feedetail[]` for a list")
+    inbound: bool | None = Field(None, description="the centre calls it")
+    path: str | None = Field(None, description="below the base address, where the gateway wants one")
+    open: bool | None = Field(
+        None, description="whatever is not named is let through; so it is without `like`"
+    )
+    repeatable: bool | None = Field(None, description="sent again it does no harm; a query never does")
+    probes: tuple[str, ...] | None = Field(None, description="what shows whether it was done")
+    undo: str | None = Field(None, description="what undoes it")
+    reverse: bool | None = Field(None, description="2601 may reverse it")
+
+    @model_validator(mode="after")
+    def _of_some_nature(self) -> OwnText:
+        if not self.like and self.nature is None:
+            raise ValueError("its nature is missing: query, preview, upload, settle, reverse or file")
+        return self
 
 
 class MoneyText(Part):
@@ -107,6 +132,7 @@ class ProfileText(Part):
     notes: tuple[str, ...] = ()
     input: SideText = Field(default_factory=SideText)
     output: SideText = Field(default_factory=SideText)
+    transactions: Mapping[str, OwnText] = Field({}, description="the province's own, by their numbers")
     rules: Mapping[str, Mapping[str, RuleText]] = Field(
         {}, description="transaction: `node.field` of its input: what is otherwise"
     )

@@ -53,7 +53,7 @@ def _by_file(name: str, folder: Path, made: Callable[[str, Path, Path], Kind]) -
 
 def _nhsa(name: str, folder: Path) -> Kind:
     """The input of an insurance transaction; a province's profile may be the site's."""
-    from schemas.nhsa.catalogue import Unknown, transaction
+    from schemas.nhsa.catalogue import Unknown
     from schemas.nhsa.check import checker
     from schemas.nhsa.profile import profile
 
@@ -61,7 +61,7 @@ def _nhsa(name: str, folder: Path) -> Kind:
     province, _, code = rest.rpartition("/")
     try:
         of = profile(province or "national", folder.parent / "profiles")
-        return Kind(name, ("json",), checker(transaction(code), of).request)
+        return Kind(name, ("json",), checker(of.transaction(code), of).request)
     except Unknown as error:
         raise BadKind("JL-C070", str(error)) from None
     except ConfigError as error:

@@ -263,3 +263,54 @@ def test_a_channel_validates_an_input_by_name_of_transaction_and_province(tmp_pa
     (tmp_path / "profiles" / "here.yaml").write_text("profile: there", encoding="utf-8")
     with pytest.raises(BadKind, match=r"here\.yaml:1:10"):
         kind_of("nhsa/here/2207", schemas)
+
+
+def test_a_province_has_transactions_of_its_own(tmp_path: Path) -> None:
+    of = own(
+        tmp_path,
+        """
+title: 本市
+based_on: guangdong
+transactions:
+  "2206A": {like: "2206", name_zh: 门诊预结算A}
+  "2207A": {like: "2207", name_zh: 门诊结算A, undo: "2208", probes: ["9301"]}
+  "9301": {name_zh: 本地查询, nature: query, input: [data, "rows[]"]}
+  "9302": {name_zh: 本地上传, nature: upload, undo: "9302"}
+rules:
+  "9301": {data.psn_no: {required: true, type: text, length: 5}, rows.x: {type: number}}
+""",
+    )
+    preview = of.transaction("2206A")
+    tree = sample(transaction("2206"))
+    assert checker(preview, of).request(tree) == []
+    assert checker(preview, of).request({"data": {}})
+    assert list(checker(preview, of).normalized(tree)) == ["mdtrtinfo"], "as the one that it is like"
+    settle = of.transaction("2207A")
+    assert (settle.nature, settle.undoing.reverse, settle.undoing.probes) == ("settle", "2207A", ("9301",))
+    query = checker(of.transaction("9301"), of)
+    assert [fault.path for fault in query.request({})] == ["/data"]
+    assert [fault.code for fault in query.request({"data": {"psn_no": "123456"}, "rows": [{"x": "y"}]})]
+    assert query.request({"data": {"psn_no": "1", "other": "x"}, "strange": 1}) == []
+    upload = of.transaction("9302")
+    assert (upload.writes, upload.open, upload.undoing.repeatable) == (True, True, False)
+    assert of.transaction("9301").undoing.repeatable
+    assert [one.name for one in of.transactions()][-4:] == ["2206A", "2207A", "9301", "9302"]
+    assert of.transaction("2207") is transaction("2207")
+    with pytest.raises(LookupError):
+        transaction("9301")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("transactions: {'2206A': {name_zh: x}}", "its nature is missing"),
+        ("transactions: {'2206A': {name_zh: x, like: '2270'}}", "there is no transaction '2270'"),
+        ("transactions: {'2206A': {name_zh: x, like: '2206', undo: '22'}}", "there is no transaction '22'"),
+        ("transactions: {'2206 A': {name_zh: x, like: '2206'}}", "is no number of a transaction"),
+        ("rules: {'2206A': {}}", "there is no transaction '2206A'"),
+    ],
+)
+def test_a_mistake_in_an_own_transaction_is_found(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=r"here\.yaml:2") as error:
+        own(tmp_path, text)
+    assert said in str(error.value)
