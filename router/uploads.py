@@ -139,11 +139,12 @@ class Uploads:
         delivery = next((one for one in message.deliveries if one.destination == branch.name), None)
         if delivery is None:
             if message.state == "refused":
-                yield _refused(message, _infno(branch))
+                yield _refused(message, _infno(branch) or message.index.get("infno", ""))
             return
         story = self._show(message.id)
         answer = _answer(story, branch.name)
-        whole = _row(message, delivery, answer, _infno(branch) or _said(answer, "infno"))
+        infno = _infno(branch) or _said(answer, "infno") or message.index.get("infno", "")
+        whole = _row(message, delivery, answer, infno)
         members = story.headers.get("collect.messages", "").split()
         if not members:
             yield whole

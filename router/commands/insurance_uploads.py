@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from router.uploads import Row
 
 _SHOWN = 200  # rows on a terminal
+_COLUMNS = ("infno", "state", "code", "text", "times", "at", "channel", "message", "request")
 
 
 def uploads(
@@ -86,9 +87,9 @@ def _listed(path: Path) -> tuple[str, list[str]]:
 
 
 def _write(rows: Sequence[Row]) -> None:
-    names = sorted({name for row in rows for name in row.key})
+    names = sorted({name for row in rows for name in row.key}.difference(_COLUMNS))
     out = csv.writer(sys.stdout)
-    out.writerow(["infno", *names, "state", "code", "text", "times", "at", "channel", "message", "request"])
+    out.writerow([_COLUMNS[0], *names, *_COLUMNS[1:]])
     for row in rows:
         when = datetime.fromtimestamp(row.at_ms / 1000).isoformat(" ", "seconds") if row.at_ms else ""
         keys = [row.key.get(name, "") for name in names]

@@ -133,14 +133,3 @@ async def test_more_bad_rows_than_can_be_told_apart_end_with_the_words_they_got_
 async def test_without_a_list_there_is_nothing_to_divide(unchecked: Gateway, tree: dict[str, Any]) -> None:
     with pytest.raises(Refused, match="JL-N003"):
         await unchecked.send("4201", tree, "m1")
-
-
-async def test_signing_out_ends_the_day_s_sign_in_and_the_next_transaction_makes_another(
-    checked: Gateway,
-) -> None:
-    assert (await checked.send("signout", {}))["msgid"] == ""  # nobody was signed in
-    await checked.send("4201", {"feedetail": fees(1)}, "m1")
-    told = await checked.send("signout", {"scheduled": "2026-01-15T23:30:00+08:00", "previous": None})
-    assert (told["outcome"], told["infno"]) == ("OK", "9002")
-    await checked.send("4201", {"feedetail": fees(1)}, "m2")
-    assert len(await checked.kept.search(checked.party.system, infno="9001")) == 2

@@ -17,6 +17,7 @@ from statement_days import in_china, inpatient, outpatient
 
 from config.errors import Refused
 from deploy.sandbox.centre import Settings
+from endpoints.insurance.operations.statement import since
 from endpoints.insurance.statement import CHINA
 from endpoints.insurance.statement_kept import Kept
 
@@ -153,6 +154,38 @@ async def test_a_group_that_only_the_centre_has_is_asked_for_where_the_site_says
         assert [one["msgid"] for one in told["differences"]] == [lost["msgid"]]
 
 
+async def test_a_timer_s_own_message_asks_for_the_days_that_are_over_since_its_last_time(
+    hospital: Gateway,
+) -> None:
+    await outpatient(hospital)
+    now = datetime.now(CHINA)
+    times = {
+        "scheduled": (now + timedelta(days=1)).isoformat(),
+        "previous": (now - timedelta(days=1)).isoformat(),
+    }
+    told = await hospital.send("statement", times)
+    assert told["equal"]
+    assert told["begin"] == str((now - timedelta(days=1)).date())
+    assert [one["fixmedins_setl_cnt"] for one in told["groups"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("previous", "scheduled", "days"),
+    [
+        ("", "2026-01-16T01:15:00+08:00", ("2026-01-15", "2026-01-15")),
+        ("2026-01-15T01:15:00+08:00", "2026-01-16T01:15:00+08:00", ("2026-01-15", "2026-01-15")),
+        ("2026-01-12T01:15:00+08:00", "2026-01-16T01:15:00+08:00", ("2026-01-12", "2026-01-15")),
+        ("2026-01-16T00:15:00+08:00", "2026-01-16T01:15:00+08:00", ("2026-01-15", "2026-01-15")),
+        ("2026-01-14T17:15:00+00:00", "2026-01-15T17:15:00+00:00", ("2026-01-15", "2026-01-15")),
+        ("2020-01-01T01:15:00+08:00", "2026-01-16T01:15:00+08:00", ("2025-11-14", "2026-01-15")),
+    ],
+)
+def test_a_timer_s_days_are_china_s_and_none_is_left_out(
+    previous: str, scheduled: str, days: tuple[str, str]
+) -> None:
+    assert since(previous, scheduled) == days
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -162,6 +195,7 @@ async def test_a_group_that_only_the_centre_has_is_asked_for_where_the_site_says
         {"from": "2026-02-01", "to": "2026-01-01"},
         {"from": "2026-01-01", "to": "2026-12-31"},
         {"dya": "today"},
+        {"scheduled": "soon"},
     ],
 )
 async def test_a_question_that_cannot_be_understood_is_refused(

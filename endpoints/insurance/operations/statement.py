@@ -1,8 +1,8 @@
 """`insurance.statement`: the day's account with the centre (3201, 3202) as something that is asked, by a timer say.
 
-A message is `{"day": "yesterday"}`, or `{"from": "2026-01-01", "to": "2026-01-31"}`; besides `insutype` (only this),
-`again` (from the beginning, also where a run broke off) and `his`, the HIS's own list: a list of objects, as
-`schemas.nhsa.statement_his` reads it.
+A message is a timer's (`scheduled`, `previous`: the days since then, to the one before), or `{"day": "yesterday"}`, or
+`{"from": "2026-01-01", "to": "2026-01-31"}`. Besides: `insutype` (only this), `again` (from the beginning, also where a
+run broke off) and `his`, the HIS's own list: a list of objects, as `schemas.nhsa.statement_his` reads it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from schemas.message import Message, Receipt
 
 LONGEST_DAYS = 62  # a month, and the days to its close
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_KNOWN = ("day", "from", "to", "insutype", "again", "his")
+_OF_TIMER = ("scheduled", "previous")
+_KNOWN = (*_OF_TIMER, "day", "from", "to", "insutype", "again", "his")
 
 
 @operation("statement")
@@ -59,6 +60,10 @@ def wanted(party: Party, asked: Mapping[str, Any]) -> Wanted:
     """What a message asks. Raises Refused (JL-N211)."""
     if unknown := [name for name in asked if name not in _KNOWN]:
         raise Refused("JL-N211", f"unknown: {unknown[0][:40]!r}; known are {', '.join(_KNOWN)}")
+    if asked.get("scheduled"):
+        begin, end = since(str(asked.get("previous") or ""), str(asked["scheduled"]))
+        rest = {name: value for name, value in asked.items() if name not in _OF_TIMER}
+        asked = {**rest, "from": begin, "to": end}
     begin, end = days(
         party, str(asked.get("day") or ""), str(asked.get("from") or ""), str(asked.get("to") or "")
     )
@@ -71,6 +76,17 @@ def wanted(party: Party, asked: Mapping[str, Any]) -> Wanted:
         again=asked.get("again") is True,
         always=party.options.statement.keys,
     )
+
+
+def since(previous: str, scheduled: str) -> tuple[str, str]:
+    """The days that are over at a timer's time, from that of its last time on. Raises Refused (JL-N211)."""
+    try:
+        end = datetime.fromisoformat(scheduled).astimezone(CHINA).date() - timedelta(days=1)
+        begin = datetime.fromisoformat(previous).astimezone(CHINA).date() if previous else end
+    except ValueError:
+        raise Refused("JL-N211", "scheduled, previous: no times of a timer") from None
+    first = min(max(begin, end - timedelta(days=LONGEST_DAYS)), end)
+    return first.isoformat(), end.isoformat()
 
 
 def days(party: Party, day: str, begin: str, end: str) -> tuple[str, str]:
