@@ -10,6 +10,7 @@ from endpoints.base import Ground, Options
 from endpoints.insurance import envelope
 from endpoints.insurance.answer import Answer
 from endpoints.insurance.batches import Batch
+from endpoints.insurance.for_settlements import about, asks_about
 from endpoints.insurance.operations.base import Operation, body_of, operations, receipt
 from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.outcomes import Heard
@@ -36,6 +37,8 @@ class InsuranceDestination:
         await self.party.stop()
 
     async def send(self, message: Message) -> Receipt:
+        if asks_about(message.headers):
+            return await about(self.party, message)
         name = self._asked_for(message)
         if name in operations.known():
             ask: Operation = operations.get(name)
@@ -90,7 +93,8 @@ class InsuranceDestination:
         if "input" not in tree:  # beside the input itself, its number alone may stand
             tree = {key: value for key, value in tree.items() if key != "infno"}
         asked = envelope.asked(tree, self.options.more)
-        return Request(transaction, asked.input, message.id, asked.fields, message.parent)
+        key = message.headers.get("key") or message.id  # a settlement's own
+        return Request(transaction, asked.input, key, asked.fields, message.parent)
 
     def _told(self, answer: Answer) -> Receipt:
         """Raises Refused where a `rejected` or `unknown` is to be a dead letter."""

@@ -235,6 +235,19 @@ def _row(node: Node, told: Mapping[str, str]) -> dict[str, str]:
     return {**row, "memo": "撤销"} if "memo" in missing else row
 
 
+async def undoing_of(party: Party, exchange: Exchange) -> Exchange | None:
+    """The latest undoing of it, whatever became of that."""
+    undo = party.named(exchange.infno).undoing.undo
+    found = None
+    for n in range(_UNDOINGS):
+        rows = await party.records.of_key(party.system, f"undo {exchange.msgid} {n}")
+        mine = [one for one in rows if one.infno == undo]
+        if not mine:
+            return found
+        found = mine[-1]
+    return found
+
+
 async def _undoing_key(party: Party, exchange: Exchange, undo: str) -> str:
     """One undoing at a time: another only where those before it were refused."""
     for n in range(_UNDOINGS):
