@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from router.commands import insurance_tables
+from router.commands import insurance_tables, insurance_transfer
 from router.commands.insurance_files import catalogue
+from router.commands.insurance_mapping import mapping
+from router.commands.insurance_registers import dictionaries
 from router.commands.insurance_statement import statement
 from router.commands.insurance_uploads import uploads
 
@@ -14,5 +16,9 @@ app.command("list")(insurance_tables.listed)
 app.command()(insurance_tables.show)
 app.command()(insurance_tables.check)
 app.add_typer(catalogue, name="catalogue")
+app.add_typer(dictionaries, name="dictionaries")
+app.add_typer(mapping, name="mapping")
+app.command()(insurance_transfer.upload)
+app.command()(insurance_transfer.download)
 app.command()(uploads)
 app.add_typer(statement, name="statement")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from config.errors import BadMessage, JingluoError, Refused, Unreachable
 from router.clock import now_ms
 from router.commands.asking import print_json, time_ms
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from endpoints.insurance.catalogues import Layout, Load, Report, State
     from endpoints.insurance.lines import RowFault
+    from endpoints.insurance.party import Party
     from router.store.insurance_catalogue import CatalogueStore
 
 catalogue = typer.Typer(
@@ -28,6 +30,7 @@ catalogue = typer.Typer(
 
 _MOST_FAULTS_TOLD = 20
 Json = Annotated[bool, typer.Option("--json", help="One JSON value.")]
+System = Annotated[str, typer.Option("--system", help="Of systems.yaml, where there are several. 医保系统名")]
 Kind = Annotated[str, typer.Option("--kind", "-k", help="Only of this catalogue: 1301. 目录")]
 
 
@@ -37,7 +40,7 @@ def listed(as_json: Json = False) -> None:
     """Of each catalogue its version and rows, and an import that goes on. 目录版本与进度"""
     from endpoints.insurance.kinds import KINDS, layout
 
-    with _store() as store:
+    with opened() as store:
         found = [(layout(kind), store.state(kind)) for kind in KINDS]
     if as_json:
         print_json([_facts(one, state) for one, state in found])
@@ -66,10 +69,69 @@ def bring(
     from endpoints.insurance.kinds import layout
 
     one = layout(kind)
-    with _store() as store, progress(one) as told:
+    with opened() as store, progress(one) as told:
         way = Way(store, now_ms, owner(), faults=faults, tell=told.at, fault=told.fault)
         report = import_file(way, one, file, full=full)
     tell([report], as_json=as_json)
+
+
+@catalogue.command()
+def update(
+    kinds: Annotated[list[str] | None, typer.Argument(help="1301 1305 …; all without. 目录")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="All anew, in the place of what is there. 全量")
+    ] = False,
+    faults: Annotated[int, typer.Option(help="Rows that may be left out. 允许跳过的错误行数", min=0)] = 0,
+    page: Annotated[
+        int, typer.Option(help="Rows of a page, of the paged ones. 每页条数", min=1, max=1000)
+    ] = 100,
+    given: Annotated[
+        list[str] | None, typer.Option(help="A further field of the paged ones: insu_admdvs=999900.")
+    ] = None,
+    system: System = "",
+    as_json: Json = False,
+) -> None:
+    """Fetches all that is newer from the centre; ended by Ctrl-C, the next one goes on. 从中心更新目录"""
+    from endpoints.insurance.kinds import KINDS, layout
+    from router.commands.insurance_party import with_party
+
+    fields = dict(pair(one) for one in given or [])
+    reports: list[Report] = []
+    failed: dict[str, JingluoError] = {}
+
+    async def do(party: Party) -> None:
+        from endpoints.insurance.catalogue import update
+        from endpoints.insurance.catalogue_import import Way, owner
+        from endpoints.insurance.centre import PartyCentre
+        from endpoints.insurance.steps import tables_of
+
+        tables = tables_of(party)
+        for one in map(layout, kinds or KINDS):
+            with progress(one) as told:
+                way = Way(tables, now_ms, owner(), faults=faults, tell=told.at, fault=told.fault)
+                try:
+                    made = await update(
+                        way, PartyCentre(party), one, tables.folder, full=full, page=page, given=fields
+                    )
+                except (Refused, Unreachable, BadMessage) as error:
+                    failed[one.kind] = error
+                    continue
+            reports.extend(made)
+
+    with_party(system, do)
+    tell(reports, as_json=as_json)
+    if not reports and not failed and not as_json:
+        typer.echo("nothing newer 无更新")
+    for kind, error in failed.items():
+        typer.echo(f"{kind}: {error}", err=True)
+    raise typer.Exit(1 if failed else 0)
+
+
+def pair(text: str) -> tuple[str, str]:
+    name, mark, value = text.partition("=")
+    if not name or not mark:
+        raise typer.BadParameter(f"{text!r} is no NAME=VALUE")
+    return name, value
 
 
 @catalogue.command()
@@ -94,7 +156,7 @@ def show(
     """All that the catalogues say of one item. Exit code 1 where there is none. 查看目录项"""
     from endpoints.insurance.kinds import KINDS, layout
 
-    with _store() as store:
+    with opened() as store:
         found = [
             (one, row) for one in map(layout, [kind] if kind else KINDS) for row in store.of_code(one, code)
         ]
@@ -121,7 +183,7 @@ def changes(
     """What was new, changed or ended in a catalogue. 目录变更"""
     from endpoints.insurance.kinds import layout
 
-    with _store() as store:
+    with opened() as store:
         found = list(store.changes(layout(kind), time_ms(since) or 0, limit))
     if as_json:
         print_json([msgspec.to_builtins(one) for one in found])
@@ -186,7 +248,7 @@ def progress(one: Layout) -> Iterator[Told]:
 
 
 @contextmanager
-def _store() -> Iterator[CatalogueStore]:
+def opened() -> Iterator[CatalogueStore]:
     from router.cli import settings
     from router.store.insurance_catalogue import open_catalogues
 
@@ -200,7 +262,7 @@ def _store() -> Iterator[CatalogueStore]:
 def _print_items(ask: Callable[[CatalogueStore, Layout], Any], kind: str, as_json: bool) -> None:
     from endpoints.insurance.kinds import KINDS, layout
 
-    with _store() as store:
+    with opened() as store:
         found = [(one, row) for one in map(layout, [kind] if kind else KINDS) for row in ask(store, one)]
     if as_json:
         print_json([{"catalogue": one.kind, **row} for one, row in found])

@@ -27,9 +27,11 @@ def with_party(name: str, do: Callable[[Party], Awaitable[_Found]]) -> _Found:
     """What `do` gives. Ends the command with 2 where systems.yaml has no such centre."""
     import uvloop
 
+    from config.logs import setup
     from router.cli import settings
 
     chosen = settings()
+    setup("warning", chosen.log.format)  # to standard error: what is printed may be JSON
     options = options_of(chosen, name)
 
     async def run() -> _Found:
@@ -80,11 +82,18 @@ def _end(findings: list[Any], text: str) -> NoReturn:
 async def _party(settings: Settings, options: PartyOptions) -> AsyncIterator[Party]:
     from endpoints.base import Ground
     from endpoints.insurance.party import Party
+    from router.store.insurance_catalogue import open_catalogues
     from router.store.insurance_records import open_insurance
 
     records = open_insurance(settings, now_ms)
+    tables = open_catalogues(settings, now_ms)
     ground = Ground(
-        "command", "json", base_dir=str(settings.site), now=lambda: now_ms() / 1000, insurance=records
+        "command",
+        "json",
+        base_dir=str(settings.site),
+        now=lambda: now_ms() / 1000,
+        insurance=records,
+        insurance_tables=tables,
     )
     party = Party(options, ground)
     await party.start()
@@ -93,3 +102,4 @@ async def _party(settings: Settings, options: PartyOptions) -> AsyncIterator[Par
     finally:
         await party.stop()
         records.close()
+        tables.close()

@@ -164,7 +164,7 @@ class CatalogueStore:
             if not inspect(connection).has_table(tables.seen(layout).name):
                 return []
             rows = connection.execute(asked).mappings().all()  # type: ignore[call-overload]
-        return [{name: value for name, value in row.items() if name != tables.ROW} for row in rows]
+        return [{str(name): value for name, value in row.items() if name != tables.ROW} for row in rows]
 
     def _keep(self, connection: Connection, load: Load, owner: str) -> None:
         """Also holds off who took it for nobody's. Raises Unreachable where somebody did."""
