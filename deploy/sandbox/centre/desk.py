@@ -62,7 +62,7 @@ class Desk:
 
     def node(self, call: Call, name: str = "data") -> Row:
         """An object of the input, under the name that the province gives it."""
-        name = self.settings.input_nodes.get(call.infno, name)
+        name = self.called(call, name)
         found = call.input.get(name)
         if not isinstance(found, Mapping):
             raise No(f"输入节点[{name}]不能为空")
@@ -70,11 +70,15 @@ class Desk:
 
     def rows(self, call: Call, name: str) -> list[Row]:
         """A list of the input; one object counts as a list of one."""
-        found = call.input.get(self.settings.input_nodes.get(call.infno, name))
+        found = call.input.get(self.called(call, name))
         found = [found] if isinstance(found, Mapping) else found
         if not isinstance(found, Sequence) or not found or not all(isinstance(row, Mapping) for row in found):
             raise No(f"输入节点[{name}]不能为空")
         return list(found)
+
+    def called(self, call: Call, name: str) -> str:
+        """What the province calls a node; only `data` has another name here and there."""
+        return self.settings.input_nodes.get(call.infno, name) if name == "data" else name
 
     def person(self, call: Call, row: Row) -> Insured:
         """Who the message is about: insured, and where the envelope says."""

@@ -63,7 +63,7 @@ class Reception:
             return self.refusal(at, str(no), no.infcode)
         if isinstance(output, FileOut):
             return output
-        return self._envelope(at, "0", "", _renamed(output, self.desk.settings.renamed))
+        return self._envelope(at, "0", "", _renamed(output, self._spelled(str(head["infno"]))))
 
     def refusal(self, at: datetime, text: str, infcode: str = "-1") -> dict[str, Any]:
         return self._envelope(at, infcode, text, None)
@@ -110,7 +110,11 @@ class Reception:
         tree = head.get("input")
         if not isinstance(tree, Mapping):
             raise No("[input]不能为空")
-        return Call(infno, msgid, head, tree, at, hospital, blind)
+        names = _names(self.desk.settings.input_names, infno)
+        return Call(infno, msgid, head, _renamed(tree, names, strict=True), at, hospital, blind)
+
+    def _spelled(self, infno: str) -> Mapping[str, str]:
+        return {**self.desk.settings.renamed, **_names(self.desk.settings.output_names, infno)}
 
     def _arrived(self, msgid: str, infno: str, at: datetime) -> None:
         """Writes it down. The first message of a msgid is the only one."""
@@ -142,10 +146,16 @@ class Reception:
         }
 
 
-def _renamed(tree: Any, names: Mapping[str, str]) -> Any:
-    """Fields as the province spells them."""
+def _names(spelled: Mapping[str, Mapping[str, str]], infno: str) -> Mapping[str, str]:
+    return {**spelled.get("*", {}), **spelled.get(infno, {})}
+
+
+def _renamed(tree: Any, names: Mapping[str, str], strict: bool = False) -> Any:
+    """The same under other names; with `strict` who uses the new ones already is not understood."""
     if not names:
         return tree
     if isinstance(tree, Mapping):
-        return {names.get(name, name): _renamed(value, names) for name, value in tree.items()}
-    return [_renamed(item, names) for item in tree] if isinstance(tree, list) else tree
+        unknown = set(names.values()).difference(names) if strict else ()
+        kept = {name: value for name, value in tree.items() if name not in unknown}
+        return {names.get(name, name): _renamed(value, names, strict) for name, value in kept.items()}
+    return [_renamed(item, names, strict) for item in tree] if isinstance(tree, list) else tree

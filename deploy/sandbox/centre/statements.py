@@ -158,7 +158,11 @@ def _told(one: Settlement, parts: list[int], rslt: str) -> dict[str, Any]:
 
 
 def _line(desk: Desk, told: dict[str, Any]) -> str:
-    return "\t".join(str(told.get(name) or "null") for name in desk.settings.statement_result) + "\n"
+    names = desk.settings.statement_result
+    cells = [str(told.get(name) or "null") for name in names]
+    if desk.settings.statement_memo_moves and told.get("refd_setl_flag") != "1":
+        cells.insert(names.index("memo"), "null")
+    return "\t".join(cells) + "\n"
 
 
 def _fen(text: str) -> int:

@@ -13,7 +13,7 @@ from schemas.nhsa.catalogue import transaction
 def demand(desk: Desk, call: Call) -> None:
     """Refuses the first that is missing, by its Chinese name."""
     for node in transaction(call.infno).input:
-        name = desk.settings.input_nodes.get(call.infno, node.name) if node.name == "data" else node.name
+        name = desk.called(call, node.name)
         found = list(_found(call.input, name))
         if not found and node.required and "." not in name:
             raise No(f"输入节点[{name}]不能为空")
