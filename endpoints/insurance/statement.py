@@ -7,43 +7,25 @@ What is said is kept after each step: a run that broke off goes on where it was.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace as replaced
 
-from config.errors import BadMessage, Refused
-from endpoints.insurance.files import Answer, Centre, FileNumber, download, file_number, settled, upload
-from endpoints.insurance.records import Exchange, Records
+from config.errors import Refused
+from endpoints.insurance.files import Answer, Centre
+from endpoints.insurance.records import Records
+from endpoints.insurance.statement_books import OurBooks, member
 from endpoints.insurance.statement_kept import Account, Detail, Kept, State, Statement, Unread
-from endpoints.insurance.zipped import text_of, zipped
-from schemas.json import Json
-from schemas.nhsa.statement import (
-    CANCELLED_BY,
-    CANCELS,
-    CLR_TYPE_OF,
-    Form,
-    Group,
-    Key,
-    Row,
-    detail_input,
-    groups,
-    of_days,
-    row_of,
-    total_input,
-)
-from schemas.nhsa.statement_files import Result, detail_file, results
+from endpoints.insurance.statement_lists import Lists
+from schemas.nhsa.statement import Form, Group, Key, Row, groups, of_days, total_input
+from schemas.nhsa.statement_files import Result
 from schemas.nhsa.statement_his import completed, his_rows
-from schemas.nhsa.statement_judge import Asked, Books, between, judge, unkeyed
+from schemas.nhsa.statement_judge import Books, between, judge, unkeyed
 
-CHINA = timezone(timedelta(hours=8))  # the platform's days are these, wherever the engine runs
-_EARLY_MS = 3_600_000  # our clock and the centre's are not one: so much before the first day is looked at
-_LATE_MS = 3 * 86_400_000  # an answer that was lost may have been found days later
 _FRESH_MS = 3_600_000  # what was said before a break is that old at the most
-_json = Json()
 
 # What is being done, for people: the account, and the step.
 Told = Callable[[Account, str], None]
@@ -87,7 +69,9 @@ class Statements:
         told: Told = lambda account, step: None,
     ) -> None:
         self.system, self.form = system, form
-        self._centre, self._records, self._kept, self._folder = centre, records, kept, folder
+        self._centre, self._kept = centre, kept
+        self._books = OurBooks(system, records)
+        self._lists = Lists(centre, form, folder, now)
         self._now, self._told = now, told
 
     async def run(self, wanted: Wanted) -> Statement:
@@ -133,7 +117,7 @@ class Statements:
         self._told(account, "3201")
         form = self.form
         answer = await self._centre.call("3201", total_input(group, wanted.begin, wanted.end, form))
-        said = _member(answer.output, "stmtinfo")
+        said = member(answer.output, "stmtinfo")
         rslt = str(said.get("stmt_rslt") or "")
         return replaced(
             account,
@@ -145,75 +129,42 @@ class Statements:
 
     async def _details(self, made: Statement, rows: Sequence[Row], wanted: Wanted, day: Day) -> Statement:
         """3202 for what is unequal. It asks about no insurance: all rows of the office and the type are listed."""
-        unequal = {replace(one.key, insutype="") for one in made.accounts if one.state == "unequal"}
+        unequal = {self._listed_as(one.key) for one in made.accounts if one.state == "unequal"}
         known = {detail.key: detail for detail in made.details}
         made = replaced(made, details=())
         for key in sorted(unequal):
-            group = Group(key, tuple(row for row in rows if _in(row, key)))
+            group = Group(key, tuple(row for row in rows if self._listed_as(_key(row, key.flag)) == key))
             detail, digest = known.get(key), _digest(group)
             if detail is None or detail.done or detail.digest != digest:
                 detail = Detail(key, digest)
-            account = next(one for one in made.accounts if replace(one.key, insutype="") == key)
-            found = await self._kept_result(account, detail) if detail.result_no else None
+            account = next(one for one in made.accounts if self._listed_as(one.key) == key)
+            told = partial(self._told, account)
+            found = await self._kept_result(detail, told) if detail.result_no or detail.task_key else None
             if found is None:
-                detail = await self._listed(account, detail, group, wanted)
-                made = replaced(made, details=(*made.details, detail))
-                self._kept.save(made)
-                found = await self._result(account, detail)
-                made = replaced(made, details=made.details[:-1])
-            asked = await self._requests([row.msgid for row in found if row.msgid and row.rslt != "0"])
+                detail = await self._lists.begun(detail, group, wanted.begin, wanted.end, told)
+                self._kept.save(replaced(made, details=(*made.details, detail)))
+                found = await self._lists.result(detail, told)
+            asked = await self._books.asked([row.msgid for row in found if row.msgid and row.rslt != "0"])
             differences = tuple(judge(found, key, Books(day.ours, day.his, asked.get)))
             detail = replaced(detail, done=True, listed=len(found), differences=differences)
             made = replaced(made, details=(*made.details, detail))
             self._kept.save(made)
         return made
 
-    async def _listed(self, account: Account, detail: Detail, group: Group, wanted: Wanted) -> Detail:
-        """The file up, and 3202."""
-        self._told(account, "9101")
-        name = "_".join(("stmt", wanted.begin, wanted.end, *_parts(detail.key)))
-        packed = zipped(f"{name}.txt", [detail_file(group.rows, self.form)])
-        sent = await upload(self._centre, f"{name}.zip", packed)
-        self._told(account, "3202")
-        asked = detail_input(group, wanted.begin, wanted.end, self.form, sent.number)
-        file = file_number(settled(await self._centre.call("3202", asked), "3202"))
-        if file is None:
-            raise Refused("JL-N105", "3202: the centre named no file_qury_no 未返回文件查询号")
-        return replaced(detail, result_no=file.number, result_name=file.name, result_until=file.until)
+    def _listed_as(self, key: Key) -> Key:
+        """What one list is of: 3202 asks about no insurance, and 3211 about nothing but the days."""
+        return Key("", "", "") if self.form.task else replace(key, insutype="")
 
-    async def _kept_result(self, account: Account, detail: Detail) -> list[Result] | None:
+    async def _kept_result(self, detail: Detail, told: Callable[[str], None]) -> list[Result] | None:
         """Of the file that a run which broke off did not read; None where the centre has it no more."""
         try:
-            return await self._result(account, detail)
+            return await self._lists.result(detail, told)
         except Refused:
             return None
 
-    async def _result(self, account: Account, detail: Detail) -> list[Result]:
-        """Raises Refused where there is no such file, or not in the form of the province (JL-N202)."""
-        self._told(account, "9102")
-        file = FileNumber(detail.result_no, detail.result_name, detail.result_until)
-        path = self._folder / f"statement-{detail.digest}.zip"
-        try:
-            await download(self._centre, file, path, self._now())
-            with text_of(path) as text:
-                return results(text.read(), self.form)
-        except BadMessage as error:
-            raise Refused(error.code, f"3202: {error.text} {error.path}".strip()) from None
-        finally:
-            path.unlink(missing_ok=True)
-
     async def day(self, wanted: Wanted) -> Day:
         """The institution's books of the days, and the keys that must be asked for."""
-        since, until = _ms(wanted.begin), _ms(wanted.end) + 86_400_000
-        every: dict[str, Row] = {}
-        unread: list[Unread] = []
-        async for exchange in self._records.settled(self.system, since - _EARLY_MS, until + _LATE_MS):
-            try:
-                row = await self._row(exchange, every)
-            except BadMessage as error:
-                unread.append(Unread(exchange.msgid, exchange.infno, error.code, error.text))
-            else:
-                every[row.setl_id] = row
+        every, unread = await self._books.rows(wanted.begin, wanted.end)
         ours = {row.setl_id: row for row in of_days(list(every.values()), wanted.begin, wanted.end)}
         his = None
         declared = list(ours.values())
@@ -221,61 +172,9 @@ class Statements:
             listed = completed(his_rows(wanted.his), every.get)
             declared = [row for row in listed if not row.day or wanted.begin <= row.day <= wanted.end]
             his = {row.setl_id: row for row in declared}
-        lost = await self._unanswered(since, until, declared)
-        settled = [
-            Key(row.setl_optins, row.insutype, row.clr_type) for row in ours.values() if _complete(row)
-        ]
-        return Day(ours, his, declared, unread, [*wanted.always, *lost, *settled])
-
-    async def _row(self, exchange: Exchange, before: Mapping[str, Row]) -> Row:
-        asked, answered = _tree(exchange.request), _tree(exchange.answer)
-        put = asked.get("input")
-        original = None
-        if exchange.infno in CANCELLED_BY:
-            setl_id = str(_member(put, "data", "mdtrtinfo").get("setl_id", ""))
-            original = before.get(setl_id) or await self._earlier(setl_id)
-        row = row_of(exchange.infno, put, answered.get("output"), exchange.msgid, original)
-        if row.day:
-            return row
-        return replace(row, day=datetime.fromtimestamp(exchange.at_ms / 1000, CHINA).date().isoformat())
-
-    async def _earlier(self, setl_id: str) -> Row | None:
-        """The settlement that is cancelled, of a day before."""
-        if not setl_id:
-            return None
-        for exchange in await self._records.search(self.system, links={"setl_id": setl_id}):
-            whole = await self._records.find(exchange.msgid) if exchange.infno in CANCELS else None
-            if whole is not None and whole.answer:
-                row = await self._row(whole, {})
-                if row.setl_id == setl_id:
-                    return row
-        return None
-
-    async def _unanswered(self, since: int, until: int, rows: Sequence[Row]) -> list[Key]:
-        """Keys of settlements whose answer is lost: the centre may have one of a kind that we have none of."""
-        offices = {row.setl_optins for row in rows if row.setl_optins}
-        keys: set[Key] = set()
-        for state in ("UNKNOWN", "PROCESSING", "sent"):
-            for one in await self._records.search(
-                self.system, state=state, since_ms=since, until_ms=until, limit=1000
-            ):
-                whole = await self._records.find(one.msgid) if one.infno in CLR_TYPE_OF else None
-                put = _member(_tree(whole.request).get("input"), *_NODES) if whole is not None else {}
-                if insutype := str(put.get("insutype") or ""):
-                    keys |= {Key(office, insutype, CLR_TYPE_OF[one.infno]) for office in offices}
-        return sorted(keys)
-
-    async def _requests(self, msgids: Iterable[str]) -> dict[str, Asked]:
-        made = {}
-        for msgid in msgids:
-            exchange = await self._records.find(msgid)
-            if exchange is not None and exchange.system == self.system:
-                put = _member(_tree(exchange.request).get("input"), *_NODES)
-                made[msgid] = Asked(exchange.infno, exchange.state, str(put.get("psn_no") or ""))
-        return made
-
-
-_NODES = ("data", "druginfo", "mdtrtinfo")
+        lost = await self._books.unanswered(wanted.begin, wanted.end, declared)
+        known = [Key(row.setl_optins, row.insutype, row.clr_type) for row in ours.values() if _complete(row)]
+        return Day(ours, his, declared, unread, [*wanted.always, *lost, *known])
 
 
 def _opened(group: Group, before: Statement | None, now_ms: int) -> Account:
@@ -304,9 +203,10 @@ def _put(accounts: tuple[Account, ...], number: int, account: Account) -> tuple[
     return (*accounts[:number], account, *accounts[number + 1 :])
 
 
-def _in(row: Row, key: Key) -> bool:
-    flag = key.flag in ("", str(int(row.cancel)))
-    return flag and (row.setl_optins, row.clr_type) == (key.setl_optins, key.clr_type)
+def _key(row: Row, flag: str) -> Key:
+    """With the flag, where it is of that one; else with none that a list has."""
+    own = flag if flag in ("", str(int(row.cancel))) else "another"
+    return Key(row.setl_optins, row.insutype, row.clr_type, own)
 
 
 def _state(answer: Answer, rslt: str) -> State:
@@ -323,26 +223,3 @@ def _flag(form: Form) -> Callable[[Row], str]:
 
 def _complete(row: Row) -> bool:
     return Key(row.setl_optins, row.insutype, row.clr_type).complete
-
-
-def _parts(key: Key) -> list[str]:
-    return [part for part in (key.setl_optins, key.insutype, key.clr_type, key.flag) if part]
-
-
-def _ms(day: str) -> int:
-    return int(datetime.combine(date.fromisoformat(day), datetime.min.time(), CHINA).timestamp() * 1000)
-
-
-def _tree(body: bytes) -> Mapping[str, Any]:
-    try:
-        tree = _json.decode(body) if body else {}
-    except BadMessage:
-        return {}
-    return tree if isinstance(tree, Mapping) else {}
-
-
-def _member(tree: Any, *names: str) -> Mapping[str, Any]:
-    """The object of the first of these names, or the tree itself where it has none of them."""
-    if not isinstance(tree, Mapping):
-        return {}
-    return next((tree[name] for name in names if isinstance(tree.get(name), Mapping)), tree)

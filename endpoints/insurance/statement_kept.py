@@ -46,6 +46,7 @@ class Detail(Struct, frozen=True):
     result_no: str = ""  # file_qury_no of the result, '' before there is one
     result_name: str = ""
     result_until: str = ""  # when the centre lets go of it
+    task_key: str = ""  # of a comparison that is a task of its own (3211)
     done: bool = False  # the result was read
     listed: int = 0  # its rows
     differences: tuple[Difference, ...] = ()

@@ -119,6 +119,7 @@ class StatementText(Part):
     charset: str | None = None
     results: Names | None = Field(None, description="a province's words for stmt_rslt: 0, 1, 2 or 3")
     flag_name: str | None = None
+    task: bool | None = Field(None, description="3211 and 3212 in the place of 3202")
 
 
 class ProfileText(Part):

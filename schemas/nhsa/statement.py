@@ -50,6 +50,7 @@ class Form:
     charset: str = "utf-8"
     # What a province's words for stmt_rslt mean: 0 equal, 1 the centre has more, 2 the institution, 3 data differ.
     results: Mapping[str, str] = field(default_factory=lambda: {"000000": "0"})
+    task: bool = False  # 3211 and 3212 in the place of 3202: the centre compares as a task of its own
     flag_name: str = "refd_setl_flag"  # Guangdong: REFD_SETL_FLAG
 
 

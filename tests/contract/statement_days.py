@@ -8,7 +8,7 @@ from typing import Any
 from centre_parts import admission, agreed, bill, charged, departure, line, stay
 
 from deploy.sandbox.centre import Centre, Settings
-from endpoints.insurance.statement import CHINA
+from endpoints.insurance.statement_books import CHINA
 
 
 def in_china(settings: Settings | None = None) -> Centre:

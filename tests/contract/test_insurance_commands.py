@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from config.settings import load_settings
 from deploy.sandbox.centre import Centre
-from endpoints.insurance.statement import CHINA
+from endpoints.insurance.statement_books import CHINA
 from router.clock import now_ms
 from router.commands.insurance import app
 from router.store.insurance_records import open_insurance

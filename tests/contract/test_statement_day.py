@@ -15,10 +15,10 @@ from centre_parts import key
 from gateway_parts import Gateway, gateway
 from statement_days import in_china, inpatient, outpatient
 
-from config.errors import Refused
+from config.errors import Refused, Unreachable
 from deploy.sandbox.centre import Settings
 from endpoints.insurance.operations.statement import since
-from endpoints.insurance.statement import CHINA
+from endpoints.insurance.statement_books import CHINA
 from endpoints.insurance.statement_kept import Kept
 
 OFFICE = "999900"
@@ -113,6 +113,26 @@ async def test_the_his_s_list_tells_that_the_his_lost_a_settlement_which_is_then
     await hospital.done("2208", {"data": told["differences"][0]["do"]["input"]})
     assert told["differences"][0]["setl_id"] == second["output"]["setlinfo"]["setl_id"]
     assert (await account(hospital))["equal"]
+
+
+async def test_a_centre_that_compares_as_a_task_of_its_own_is_asked_until_it_is_done(
+    hospital: Gateway,
+) -> None:
+    party = hospital.party
+    party.profile = replace(party.profile, form=replace(party.profile.form, task=True))
+    await outpatient(hospital)
+    await inpatient(hospital)
+    assert (await account(hospital))["equal"]
+    hospital.centre.behave("2207", "cut", times=1)
+    lost = await outpatient(hospital, "O2")
+    hospital.centre.behave("3212", "null", times=1)  # it has no file yet
+    with pytest.raises(Unreachable) as again:
+        await account(hospital)
+    assert again.value.after_s
+    told = await account(hospital)
+    assert [(one["kind"], one["msgid"]) for one in told["differences"]] == [("centre more", lost["msgid"])]
+    asked = [one.infno for one in await hospital.kept.search(party.system, limit=1000)]
+    assert (asked.count("3211"), asked.count("3202")) == (1, 0)
 
 
 @pytest.mark.parametrize("kind", ["html", "garbage", "lose"])

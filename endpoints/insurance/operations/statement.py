@@ -17,7 +17,8 @@ from config.errors import BadMessage, Refused
 from endpoints.insurance.centre import PartyCentre
 from endpoints.insurance.operations.base import body_of, operation, receipt
 from endpoints.insurance.party import Party
-from endpoints.insurance.statement import CHINA, Statements, Told, Wanted
+from endpoints.insurance.statement import Statements, Told, Wanted
+from endpoints.insurance.statement_books import CHINA
 from endpoints.insurance.statement_kept import Kept, Statement
 from endpoints.insurance.statement_report import tree
 from schemas.json import Json
