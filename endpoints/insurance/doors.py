@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from endpoints.insurance import legacy_xml
@@ -11,11 +11,10 @@ from endpoints.insurance.envelope import CALLERS, PASSED_OVER
 from endpoints.insurance.facts import holds
 from endpoints.insurance.operations.base import operations
 from endpoints.operations import Operation, Outlined
-from schemas.nhsa import catalogue
 from schemas.nhsa.check import checker
 from schemas.nhsa.json_schema import json_schema
 from schemas.nhsa.model import Transaction
-from schemas.nhsa.profile import profile
+from schemas.nhsa.overlay import Profile
 from schemas.nhsa.sample import sample
 from schemas.validation.base import MISSING, TYPE, Fault
 
@@ -40,7 +39,7 @@ OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN")
 class Told(NamedTuple):
     """What of the party's options decides what may be asked."""
 
-    province: str
+    of: Profile
     checked: bool  # inputs are held against the tables
     place: bool  # insuplc_admdvs is to be said where a patient is meant
     more: tuple[str, ...]  # further fields of the envelope
@@ -52,7 +51,7 @@ class Door:
     def __init__(self, transaction: Transaction, told: Told) -> None:
         self.transaction = transaction
         self._told = told
-        self._of = profile(told.province)
+        self._of = told.of
 
     @property
     def name(self) -> str:
@@ -181,11 +180,12 @@ class Earlier:
         return legacy_xml.outlined(answer)
 
 
-@cache
+@lru_cache(maxsize=8)
 def doors(told: Told) -> Mapping[str, Operation]:
     """The transactions that an institution calls, in the order of the published list, and what undoes and asks."""
-    known = [catalogue.transaction(name) for name in catalogue.names()]
     made: dict[str, Operation] = {
-        one.name: Door(one, told) for one in known if one.centre == "institution" and not one.inbound
+        one.name: Door(one, told)
+        for one in told.of.transactions()
+        if one.centre == "institution" and not one.inbound
     }
     return made | {name: Earlier(name) for name in _EARLIER if name in operations.known()}

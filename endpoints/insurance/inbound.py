@@ -16,11 +16,11 @@ from pydantic import Field, field_validator
 from config.errors import BadMessage
 from endpoints.base import Ground, Listed, WebOptions
 from endpoints.insurance.door import CentreDoor, CentreDoorOptions, Understood, Unproved, words
+from endpoints.insurance.province import ProvinceOptions
 from schemas.json import Json
 from schemas.message import Message, Reply
 from schemas.nhsa import catalogue
 from schemas.nhsa.check import checker
-from schemas.nhsa.profile import profile
 
 _JSON = Json()
 _CHINA_S = 8 * 3600
@@ -28,7 +28,7 @@ _MAX_TEXT = 200  # err_msg in the envelope's table
 CALLED = ("6201", "6202", "7102", "7103")
 
 
-class InboundOptions(CentreDoorOptions):
+class InboundOptions(ProvinceOptions, CentreDoorOptions):
     """`from: {nhsa: {path: /insurance/notice, accepts: ["7102", "7103"]}}`."""
 
     accepts: Listed = Field(CALLED, description="transactions that the centre calls")
@@ -36,7 +36,6 @@ class InboundOptions(CentreDoorOptions):
     mdtrtarea_admvs: str = Field(
         "000000", pattern=r"^\d{6}$", description="our division; our reference numbers begin with it"
     )
-    province: str = Field("national", description="a province's profile")
 
     @field_validator("accepts")
     @classmethod
@@ -81,7 +80,7 @@ class InboundSource(CentreDoor):
             return "msgid: is required 必填"
         if options.fixmedins_code and tree.get("fixmedins_code") != options.fixmedins_code:
             return "fixmedins_code: another institution's 非本机构报文"
-        faults = checker(catalogue.transaction(infno), profile(options.province)).request(tree["input"])
+        faults = checker(catalogue.transaction(infno), options.of).request(tree["input"])
         return "; ".join(map(str, faults[:5]))
 
     def say(self, reply: Reply) -> bytes:

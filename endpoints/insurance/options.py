@@ -9,13 +9,14 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from config.errors import ConfigError, Problem
+from config.errors import Problem
 from config.registry import nearest
 from config.secrets import Secret
 from config.tls import ClientTls
 from config.units import Seconds, Size
 from endpoints.insurance.doors import Told, doors
 from endpoints.insurance.operations.base import operations
+from endpoints.insurance.province import ProvinceOptions
 from endpoints.insurance.statement_options import StatementOptions
 from endpoints.insurance.transports.plain import PlainOptions
 from endpoints.insurance.transports.shipped import AnyTransport
@@ -23,8 +24,6 @@ from endpoints.operations import Operation
 from endpoints.rest.sending import SendOptions
 from schemas.nhsa import catalogue
 from schemas.nhsa.catalogue import Unknown
-from schemas.nhsa.overlay import Profile
-from schemas.nhsa.profile import profile
 
 
 class SignInOptions(BaseModel):
@@ -54,7 +53,7 @@ class SignInOptions(BaseModel):
         return said
 
 
-class PartyOptions(SendOptions):
+class PartyOptions(ProvinceOptions, SendOptions):
     """`insurance: {kind: nhsa, url: ..., fixmedins_code: ..., ...}`."""
 
     operation_field: ClassVar[str] = "transaction"
@@ -67,7 +66,6 @@ class PartyOptions(SendOptions):
         min_length=1, max_length=10, description="接收方系统代码: the province's word"
     )
     infver: str = Field("V1.0", min_length=1, max_length=6, description="接口版本号")
-    province: str = Field("national", description="profile of the province: names, rules, sums")
     transport: AnyTransport = Field(
         PlainOptions.model_validate({}), description="how the gateway is spoken to"
     )
@@ -138,7 +136,7 @@ class PartyOptions(SendOptions):
         if self.transaction:
             return {}
         told = Told(
-            self.province, self.check == "refuse", self.insured_place == "required", tuple(sorted(self.more))
+            self.of, self.check == "refuse", self.insured_place == "required", tuple(sorted(self.more))
         )
         return doors(told)
 
@@ -149,22 +147,15 @@ class PartyOptions(SendOptions):
         return self
 
     def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
-        """The site's own profile, where it has one of that name."""
-        folder = site / "profiles"
-        try:
-            of = profile(self.province, folder)
-            if self.transaction[:1].isdigit():
-                self._asked_of(of, problems)
-        except Unknown as error:
-            hint = f"did you mean {error.nearest}?" if error.nearest else ""
-            problems.append(Problem(("province",), "JL-C014", str(error).partition(";")[0], hint))
-        except ConfigError as error:
-            problems.append(Problem(("province",), error.code, error.text))
-        return tuple(sorted(folder.glob("*.yaml"))) if (folder / f"{self.province}.yaml").is_file() else ()
+        found = super().files(site, problems)
+        if self.transaction[:1].isdigit():
+            self._asked(problems)
+        return found
 
-    def _asked_of(self, of: Profile, problems: list[Problem]) -> None:
+    def _asked(self, problems: list[Problem]) -> None:
+        """A transaction that only the province knows was let through until here."""
         try:
-            inbound = of.transaction(self.transaction).inbound
+            inbound = self.of.transaction(self.transaction).inbound
         except Unknown as error:
             hint = f"did you mean {error.nearest}?" if error.nearest else ""
             problems.append(Problem(("transaction",), "JL-C014", str(error).partition(";")[0], hint))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +41,8 @@ def profile(name: str, folder: Path | None = None) -> Profile:
     """`folder`: the site's `profiles/`. Raises UnknownProfile, or ConfigError for a file with mistakes."""
     if folder is None or not folder.is_dir():
         return _kept(name)
-    return _made(name, folder, ())
+    seen = [(path, path.stat()) for path in sorted(folder.glob("*.yaml"))]
+    return _of_site(name, folder, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in seen))
 
 
 def profiles(folder: Path | None = None) -> tuple[str, ...]:
@@ -52,6 +53,12 @@ def profiles(folder: Path | None = None) -> tuple[str, ...]:
 
 def national() -> Profile:
     return _kept("national")
+
+
+@lru_cache(maxsize=64)
+def _of_site(name: str, folder: Path, seen: tuple[tuple[Path, int, int], ...]) -> Profile:
+    """Read anew once a file of the folder is another one."""
+    return _made(name, folder, ())
 
 
 @cache

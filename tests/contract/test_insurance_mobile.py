@@ -350,7 +350,7 @@ async def test_prescriptions_and_vouchers_have_their_own_data_and_address(
 
 
 WRONG = [
-    {"transaction": "2207"}, {"transaction": "D001"}, {"transaction": "MP-6302"}, {"province": "nowhere"},
+    {"transaction": "2207"}, {"transaction": "D001"}, {"transaction": "MP-6302"},
     {"addresses": {"MP-1": "/x"}}, {"envelope": ENVELOPE | {"private_key": "00"}}, {"tls": {"verify": False}},
 ]  # fmt: skip
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gateway_parts import gateway, options_for
 
 from config.errors import Problem, Refused
+from endpoints.insurance.inbound import InboundOptions
+from endpoints.insurance.province import ProvinceOptions
 from schemas.nhsa.catalogue import transaction
 from schemas.nhsa.sample import sample
 
@@ -53,3 +56,25 @@ def test_a_channel_may_name_it(site: Path, name: str, said: list[str]) -> None:
     assert [problem.message for problem in problems] == said
     with pytest.raises(ValueError, match="there is no transaction or operation"):
         options_for("http://127.0.0.1:1", transaction=name)
+
+
+def test_it_stands_at_the_doors_of_the_province(site: Path) -> None:
+    options = options_for("http://127.0.0.1:1", province="ours")
+    options.files(site, [])
+    door = options.operations()["2206A"]
+    assert door.title.startswith("门诊预结算A")
+    assert "local_no" in str(door.request())
+    assert "2206A" not in options_for("http://127.0.0.1:1").operations()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: options_for("http://127.0.0.1:1", province="oars"),
+        lambda: InboundOptions(path="/notice", province="oars"),
+    ],
+)
+def test_a_province_that_there_is_not_is_a_finding(site: Path, made: Callable[[], ProvinceOptions]) -> None:
+    problems: list[Problem] = []
+    made().files(site, problems)
+    assert [(problem.at, problem.hint) for problem in problems] == [(("province",), "did you mean ours?")]

@@ -22,8 +22,9 @@ from endpoints.insurance.doors import Told, doors
 from schemas.json import Json
 from schemas.message import Message, Reply
 from schemas.nhsa import catalogue
+from schemas.nhsa.profile import national
 
-DOORS = doors(Told("national", True, True, ()))
+DOORS = doors(Told(national(), True, True, ()))
 CALLERS = """\
 callers:
   his:

@@ -314,3 +314,10 @@ def test_a_mistake_in_an_own_transaction_is_found(tmp_path: Path, text: str, sai
     with pytest.raises(ConfigError, match=r"here\.yaml:2") as error:
         own(tmp_path, text)
     assert said in str(error.value)
+
+
+def test_a_site_s_profile_is_read_again_only_where_a_file_changed(tmp_path: Path) -> None:
+    before = own(tmp_path, "discharge: after")
+    assert profile("here", tmp_path) is before
+    after = own(tmp_path, "discharge: before # again")
+    assert (after is before, after.discharge) == (False, "before")

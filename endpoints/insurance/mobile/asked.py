@@ -11,7 +11,6 @@ from schemas.json import Json
 from schemas.message import Message
 from schemas.nhsa.check import checker
 from schemas.nhsa.model import Transaction
-from schemas.nhsa.profile import profile
 
 _JSON = Json()
 _TOLD = 10  # faults that the text names
@@ -55,7 +54,7 @@ def asked_of(message: Message, options: MobileOptions) -> Asked:
     if wrapped and not isinstance(tree["input"], dict):
         raise _refused("JL-N310", "input: must be an object 应为对象")
     given = tree["input"] if wrapped else {key: value for key, value in tree.items() if key != "infno"}
-    held = checker(transaction, profile(options.province))
+    held = checker(transaction, options.of)
     given = _completed(_shaped(given, transaction), transaction, options.org_code)
     if faults := held.request(given):
         told = "; ".join(str(fault) for fault in faults[:_TOLD])

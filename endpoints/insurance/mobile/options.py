@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from config.tls import ClientTls
 from config.units import Seconds
 from endpoints.base import Listed
+from endpoints.insurance.province import ProvinceOptions
 from endpoints.insurance.sm_envelope import EnvelopeOptions
 from endpoints.insurance.transports.plain import PlainOptions
 from endpoints.insurance.transports.shipped import AnyTransport
 from endpoints.rest.sending import SendOptions
 from schemas.nhsa import catalogue
 from schemas.nhsa.model import Transaction
-from schemas.nhsa.profile import profile
 
 PROBE = "probe"
 Centre = Literal["payment", "voucher", "prescription"]
@@ -43,7 +43,7 @@ class OrderStates(BaseModel):
     failed: States = ("14", "15", "16")
 
 
-class MobileOptions(SendOptions):
+class MobileOptions(ProvinceOptions, SendOptions):
     """`mobile: {kind: nhsa_mobile, centre: payment, url: "https://pay.insurance.local", envelope: {...}}`."""
 
     operation_field: ClassVar[str] = "transaction"
@@ -56,7 +56,6 @@ class MobileOptions(SendOptions):
     )
     org_code: str = Field("", description="our orgCodg (fixmedinsCode), where a message leaves it out")
     org_id: str = Field("", description="orgId of the e-voucher's envelope")
-    province: str = Field("national", description="a province's profile")
     transport: AnyTransport = Field(
         PlainOptions(address="path"), description="of a gateway before the centre"
     )
@@ -75,15 +74,6 @@ class MobileOptions(SendOptions):
         (), description="codes by which the centre says that it does not know itself"
     )
     order_states: OrderStates = OrderStates()
-
-    @field_validator("province")
-    @classmethod
-    def _known_province(cls, name: str) -> str:
-        try:
-            profile(name)
-        except LookupError as error:
-            raise ValueError(str(error)) from None
-        return name
 
     @model_validator(mode="after")
     def _fits(self) -> MobileOptions:

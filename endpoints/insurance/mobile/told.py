@@ -14,7 +14,6 @@ from schemas.message import Receipt
 from schemas.nhsa.check import checker
 from schemas.nhsa.model import Transaction
 from schemas.nhsa.money import problems
-from schemas.nhsa.profile import profile
 
 _JSON = Json()
 
@@ -26,7 +25,7 @@ def receipt(
     output = output_of(transaction, data)
     warnings = []
     if said.outcome == "OK":
-        of = profile(options.province)
+        of = options.of
         found = checker(transaction, of).response(output) + problems(transaction.name, None, output, of.money)
         warnings = [{"code": one.code, "text": one.text, "path": one.path} for one in found]
     answer = _JSON.encode(
