@@ -149,12 +149,9 @@ class _Compiler:
         """As a map's `make`. What steps kept is named first: inside an `each` a path is the item's."""
         named: dict[str, str] = {}
         make = _named(said, named)
-        spec = {
-            "from": "json",
-            "to": "json",
-            "let": {name: path for path, name in named.items()},
-            "make": make,
-        }
+        spec: dict[str, Any] = {"from": "json", "to": "json", "make": make}
+        if named:
+            spec["let"] = {name: path for path, name in named.items()}
         made = Compiler(self.library).map(spec, self.problems, at[:-1], None)
         return None if made is None else made.tree
 
