@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test chaos fuzz lint bench check lock clean services
+.PHONY: demo test chaos insurance-kill fuzz lint bench check lock clean services
 
 demo: $(READY)
 	$(BIN)/jingluo demo $(ARGS)
@@ -31,6 +31,12 @@ SEED   ?= 1
 JOBS   ?= 1
 chaos: $(READY)
 	$(BIN)/python tests/chaos --trials $(TRIALS) --seed $(SEED) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT)) $(ARGS)
+
+# The process that asks an insurance centre is killed as its request leaves: nothing is forgotten, or sent twice.
+# On PostgreSQL: `make insurance-kill ARGS="--database postgresql://..."`.
+TIMES ?= 200
+insurance-kill: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/contract/insurance_kill.py --times $(TIMES) --seed $(SEED) $(ARGS)
 
 # Every reader of a stranger's bytes, SECONDS each: `make fuzz SECONDS=600 ARGS=mllp`.
 SECONDS ?= 60
