@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from router.commands import insurance_tables, insurance_transfer
+from router.commands import insurance_records, insurance_tables, insurance_transfer
 from router.commands.insurance_files import catalogue
 from router.commands.insurance_mapping import mapping
 from router.commands.insurance_registers import dictionaries
@@ -22,3 +22,9 @@ app.command()(insurance_transfer.upload)
 app.command()(insurance_transfer.download)
 app.command()(uploads)
 app.add_typer(statement, name="statement")
+app.command()(insurance_records.exchanges)
+app.command("show-exchange")(insurance_records.show_exchange)
+app.command()(insurance_records.probe)
+app.command()(insurance_records.reverse)
+app.command("sign-in")(insurance_records.sign_in)
+app.command("sign-out")(insurance_records.sign_out)

@@ -161,7 +161,7 @@ class _Breeder:
             async with asyncio.timeout(PATIENCE_S):
                 line = (await self._process.stdout.readline()).decode().strip()
             if not line:
-                raise AssertionError("the process that forks others ended")
+                raise AssertionError(f"the process that forks others ended: {await self._process.wait()}")
             kind, _, said = line.partition(" ")
             if kind == what:
                 return said
@@ -191,8 +191,10 @@ def breed(database: str, url: str) -> None:
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            told = asyncio.run(_send(database, url, line.strip()))
-            _say(f"told {told}")
+            try:
+                _say(f"told {asyncio.run(_send(database, url, line.strip()))}")
+            except BaseException as error:  # this process must not go on as if it were the one that forks
+                _say(f"told {type(error).__name__}")
             os._exit(0)
         _say(f"pid {pid}")
         _, status = os.waitpid(pid, 0)
