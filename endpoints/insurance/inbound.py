@@ -80,7 +80,7 @@ class InboundSource(CentreDoor):
             return "msgid: is required 必填"
         if options.fixmedins_code and tree.get("fixmedins_code") != options.fixmedins_code:
             return "fixmedins_code: another institution's 非本机构报文"
-        faults = checker(catalogue.transaction(infno), options.of).request(tree["input"])
+        faults = checker(catalogue.transaction(infno), options.of).notice(tree["input"])
         return "; ".join(map(str, faults[:5]))
 
     def say(self, reply: Reply) -> bytes:

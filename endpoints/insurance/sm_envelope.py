@@ -7,7 +7,6 @@ Whoever has the appId and the secret reads it, and ECB shows equal blocks: TLS i
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -127,6 +126,12 @@ class Envelope:
     def opened(self, body: bytes) -> Opened:
         """An answer or a notice of the platform's; `signed` is false where it has no signature. Raises BadEnvelope."""
         try:
+            return self._opened(body)
+        except UnicodeEncodeError:  # half of a character, which JSON can name and no text can hold
+            raise BadEnvelope("JL-N301", "a character that is none") from None
+
+    def _opened(self, body: bytes) -> Opened:
+        try:
             tree = read_json(body.decode())
         except ValueError as error:
             raise BadEnvelope("JL-N301", str(error)) from None
@@ -169,7 +174,7 @@ class Envelope:
     def _verified(self, said: Mapping[str, Any], signature: Any) -> bool:
         try:
             made = base64.b64decode(str(signature), validate=True)
-        except binascii.Error:
+        except ValueError:
             return False
         for form in (said, shortened(said)):  # as they stand, and as who signed may have written them
             if sm2.verify(self._platform, sign_text(form, self._options.app_secret).encode(), made):

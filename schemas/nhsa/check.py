@@ -28,7 +28,7 @@ _ANYWHERE = frozenset(("expContent", "exp_content"))
 # What later transactions and the day's statement cannot do without, besides amounts.
 _NEEDED = {
     *("psn_no", "mdtrt_id", "setl_id", "feedetl_sn", "sign_no", "file_qury_no", "stmt_rslt"),
-    *("payOrdId", "payToken", "ordStas", "refStatus"),
+    *("payOrdId", "payToken", "ordStas", "refStatus", "hi_rxno", "hiRxno"),
 }
 
 

@@ -277,6 +277,14 @@ def _of_doors() -> list[Target]:
         Target("hl7 batch", _batch, (BATCH, HL7), words=(*SEGMENTS, b"FHS|", b"BHS|", b"BTS|", b"FTS|")),
         Target("soap call", _soap_call, SOAP_CALLS, (), (*MARKS, b"--b", b"Body", b"tradeCode", b"message")),
         Target("fhir request", _fhir_request, asked, (NotAsked,), (*fhir, b"_history")),
+        Target("insurance call", insurance.called, insurance.CALLS, (), BRACES),
+        Target(
+            "insurance envelope",
+            insurance.mobile,
+            insurance.ENVELOPES,
+            (),
+            (*BRACES, b"encData", b"signData"),
+        ),
         Target("gzip", _unpacked, PACKED, (Limit,), (b"\x1f\x8b\x08",)),
     ]
 

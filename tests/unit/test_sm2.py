@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from signing import sm2_key
 
@@ -197,6 +197,7 @@ def test_what_is_no_number_of_the_curve_is_no_private_key(text: str) -> None:
     assert not text or text not in str(error.value)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=7, max_size=120))
 def test_a_private_key_that_is_cut_or_changed_is_refused_without_another_error(tail: bytes) -> None:
     text = base64.b64encode(bytes.fromhex("308187020100301306072a8648ce3d020106082a811ccf5501822d") + tail)

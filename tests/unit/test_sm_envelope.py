@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -175,6 +175,8 @@ def test_what_the_platform_did_not_sign_is_told_apart() -> None:
         ours.opened(json.dumps(tampered).encode())
     with pytest.raises(BadEnvelope, match="JL-N302"):
         ours.opened(answered("{}", "", signData="no base64"))
+    with pytest.raises(BadEnvelope, match="JL-N302"):
+        ours.opened(answered("{}", "", signData="无"))
     unsigned = {key: value for key, value in json.loads(good).items() if key != "signData"}
     assert not ours.opened(json.dumps(unsigned).encode()).signed
     other = Envelope(options(platform_key=_point(OURS)))
@@ -191,6 +193,7 @@ def test_an_error_may_come_without_data_and_in_clear() -> None:
 
 
 NO_ENVELOPE = [b"", b"<html>", b"[]", b"\xff", b'{"code": NaN}', b'{"encData": "zz"}', b'{"encData": "00"}',
+               b'{"message": "\\ud800"}',
                b'{"data": {"a": 1, "a": 2}, "encData": ""}', b"[" * 100_000]  # fmt: skip
 
 
@@ -209,7 +212,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TREES, st.booleans())
 def test_json_of_any_tree_reads_as_the_same_tree(tree: Any, escaped: bool) -> None:
     text = json_text(tree, escaped=escaped)
@@ -219,7 +222,7 @@ def test_json_of_any_tree_reads_as_the_same_tree(tree: Any, escaped: bool) -> No
     assert shortened(read_json(text)) == read_json(text)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), TREES))
 def test_what_is_signed_does_not_hang_on_order_or_on_what_is_empty(tree: dict[str, Any]) -> None:
     turned = dict(reversed(list(tree.items())))

@@ -46,7 +46,7 @@ class NoticeSource(CentreDoor):
         if not opened.signed:
             raise Unproved("JL-N302", "the notice is not signed 通知未签名")
         tree = {"data": opened.data}
-        faults = checker(transaction(_NOTICE), profile("national")).request(tree)
+        faults = checker(transaction(_NOTICE), profile("national")).notice(tree)
         fault = "; ".join(map(str, faults[:5]))
         return Understood(_JSON.encode(tree), {"infno": _NOTICE}, fault, "JL-N311" if faults else "")
 
