@@ -44,6 +44,30 @@ async def test_every_kind_of_insured_is_settled_and_it_is_undone_again_in_order(
         }
 
 
+@pytest.mark.parametrize("reverses", [False, True], ids=["probed", "reversed"])
+@pytest.mark.parametrize("way", ["cut", "lose"])
+@pytest.mark.parametrize("kind", [Outpatient, Inpatient, Purchase])
+async def test_an_answer_lost_at_any_step_is_found_out_and_nothing_is_done_twice(
+    tmp_path: Path, kind: type[Visit], way: str, reverses: bool
+) -> None:
+    """Each step that writes in turn, forth and back; done and not heard of (`cut`), or not done (`lose`)."""
+    async with desks(tmp_path, query_lag="0s") as (hospital, pharmacy):
+        desk = pharmacy if kind is Purchase else hospital
+        desk.reverses = reverses
+        made: list[Visit] = []
+        steps = 1
+        while len(made) < steps:
+            visit = kind(desk.centre.persons[len(made) % 7], f"{kind.__name__[0]}{len(made)}")
+            made.append(visit)
+            desk.lose, desk.writes = (len(made) - 1, way), 0
+            forth, back = ways(visit, desk.discharge)
+            for step in (*forth, *back):
+                await getattr(visit, step)(desk)
+                assert await differences(desk.centre, desk.party.records, made) == [], step
+            steps = desk.writes
+        assert desk.lost == steps >= 2
+
+
 def test_the_provinces_of_the_proof_have_each_money_rule_and_each_order(tmp_path: Path) -> None:
     from tests.insurance.provinces import write_profiles
 

@@ -52,13 +52,17 @@ class Visit:
     mdtrt_id: str = ""
     setl_id: str = ""
     lines: list[Tree] = field(default_factory=list)  # as they were sent
-    told: list[Mapping[str, Any]] = field(default_factory=list)  # as the centre divided them
     preview: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def total(self) -> str:
         return str(sum((Decimal(one["det_item_fee_sumamt"]) for one in self.lines), Decimal(0)))
+
+    def _undone(self, desk: Desk, told: Any) -> None:
+        """Where the answer was lost, a query shows that it is cancelled, and no amounts."""
+        if told:
+            desk.expect(settlement_and_cancel(self.settled, told["setlinfo"], desk.money))
 
     @property
     def batch(self) -> str:
@@ -95,7 +99,7 @@ class Outpatient(Visit):
 
     async def charge(self, desk: Desk, items: Sequence[Item] = BASKET) -> None:
         self.lines = self.priced(items)
-        self.told = (await desk.do("2204", {"feedetail": self.lines}))["result"]
+        await desk.do("2204", {"feedetail": self.lines})
 
     async def look(self, desk: Desk) -> None:
         self.preview = (await desk.do("2206", self._bill()))["setlinfo"]
@@ -109,8 +113,7 @@ class Outpatient(Visit):
         desk.expect(preview_and_settlement(self.preview, self.settled, desk.money))
 
     async def unsettle(self, desk: Desk) -> None:
-        undone = await desk.do("2208", self.key(setl_id=self.setl_id))
-        desk.expect(settlement_and_cancel(self.settled, undone["setlinfo"], desk.money))
+        self._undone(desk, await desk.do("2208", self.key(setl_id=self.setl_id)))
         self.setl_id = ""
 
     async def uncharge(self, desk: Desk) -> None:
@@ -138,12 +141,11 @@ class Inpatient(Visit):
     async def charge(self, desk: Desk, items: Sequence[Item] = BASKET) -> None:
         """Two days, and on the second one a thing comes back."""
         made = self.priced(items)
-        given = await desk.do("2301", {"feedetail": made})
+        await desk.do("2301", {"feedetail": made})
         code, pric, _ = items[0]
         back = self._line(len(items) + 1, code, pric, "-1", init_feedetl_sn=made[0]["feedetl_sn"])
-        returned = await desk.do("2301", {"feedetail": [back]})
+        await desk.do("2301", {"feedetail": [back]})
         self.lines = [*made, back]
-        self.told = [*given["result"], *returned["result"]]
 
     async def look(self, desk: Desk) -> None:
         asked = stay(self.patient, self.mdtrt_id, self.total, **dict.fromkeys(_PARTS, "0"))
@@ -160,8 +162,7 @@ class Inpatient(Visit):
         desk.expect(preview_and_settlement(self.preview, self.settled, desk.money))
 
     async def unsettle(self, desk: Desk) -> None:
-        undone = await desk.do("2305", self.key(setl_id=self.setl_id))
-        desk.expect(settlement_and_cancel(self.settled, undone["setlinfo"], desk.money))
+        self._undone(desk, await desk.do("2305", self.key(setl_id=self.setl_id)))
         self.setl_id = ""
 
     async def return_to_ward(self, desk: Desk) -> None:
@@ -206,13 +207,12 @@ class Purchase(Visit):
 
     async def settle(self, desk: Desk) -> None:
         made = await desk.do("2102", self.sale(BASKET))
-        self.settled, self.told = made["setlinfo"], made["detlcutinfo"]
+        self.settled = made["setlinfo"]
         self.mdtrt_id, self.setl_id = self.settled["mdtrt_id"], self.settled["setl_id"]
         desk.expect(preview_and_settlement(self.preview, self.settled, desk.money))
 
     async def unsettle(self, desk: Desk) -> None:
-        undone = await desk.do("2103", self.key(setl_id=self.setl_id))
-        desk.expect(settlement_and_cancel(self.settled, undone["setlinfo"], desk.money))
+        self._undone(desk, await desk.do("2103", self.key(setl_id=self.setl_id)))
         self.setl_id = self.mdtrt_id = ""
 
     FORWARD = ("look", "settle")
