@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from endpoints.insurance.envelope import Said, read
 from endpoints.insurance.facts import flat
@@ -26,6 +27,11 @@ _TWICE = re.compile(r"(报文|msgid|MSGID|流水号).{0,12}(重复|已存在)|�
 _NAMED = frozenset(("2102", "2207", "2304"))
 # A sign-in that nobody heard of is made anew.
 _HARMLESS = frozenset(("9001", "9002"))
+# What is made, by the field that later transactions name it by.
+_MAKES = {
+    **dict.fromkeys(("2102", "2207", "2304"), "setl_id"),
+    **dict.fromkeys(("2201", "2401"), "mdtrt_id"),
+}
 # Begun by the answer, not done: asked for by another transaction.
 _BEGINS = frozenset(("3211",))
 _UNTIL = {"3212": ("file_qury_no1", "file_qury_no2", "file_qury_no3")}
@@ -77,15 +83,28 @@ def judged(transaction: Transaction, heard: Heard | Silence, msgid: str = "", as
     if why := _of_another(transaction, said, msgid, asked):
         return _unknown(transaction, why, "JL-N015")
     if said.infcode != "0":
-        if transaction.writes and _TWICE.search(said.err_msg):
-            return Judged("UNKNOWN", said, "the centre has this msgid already 报文重复", "JL-N016")
+        if _TWICE.search(said.err_msg):
+            # Of what changes nothing it is no answer, and it may be asked again.
+            return replace(
+                _unknown(transaction, "the centre has this msgid already 报文重复", "JL-N016"), said=said
+            )
         return Judged("REJECTED", said)
+    if why := _lacking(transaction, said):
+        return _unknown(transaction, why, "JL-N025")
     return Judged("PROCESSING" if _under_way(transaction, said) else "OK", said)
 
 
 def _unknown(transaction: Transaction, text: str, code: str) -> Judged:
     matters = transaction.writes and transaction.code not in _HARMLESS
     return Judged("UNKNOWN" if matters else None, text=text, code=code)
+
+
+def _lacking(transaction: Transaction, said: Said) -> str:
+    """Why a success is no answer: it does not say what was made, and a query can; '' where it does."""
+    name = _MAKES.get(transaction.code, "")
+    if not name or any(value for key, value in flat(said.output).items() if key.lower() == name):
+        return ""
+    return f"success, and no {name}: what was made is not told 应答缺少{name}"
 
 
 def _own_words(heard: Heard) -> Said | None:

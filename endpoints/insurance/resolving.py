@@ -171,6 +171,8 @@ async def _read(party: Party, case: Case, sent: Sent) -> tuple[Finding, list[Evi
             told = Told(answer.output)
             if answer.outcome != "OK":
                 told = Told(refused=answer.text or answer.outcome, nothing=_nothing(party, answer.err_msg))
+            elif answer.output in (None, "", {}):  # no list that something could be missing from
+                told = Told(refused="success without an output 应答无输出")
             evidence.append(Evidence(question.infno, answer.exchange.msgid, answer.err_msg or answer.outcome))
             question = reading.send(told)
     except StopIteration as end:
@@ -205,9 +207,15 @@ async def _by_undoing(party: Party, exchange: Exchange, transaction: Transaction
     undo = party.named(transaction.undoing.undo)
     sent = sent_of(exchange)
     tree = undoing_input(undo, sent.input, {**flat(_output_of(exchange)), **exchange.links})
-    answer = await party.ask(undo.name, tree, await _undoing_key(party, exchange, undo.name), sent.fields)
-    if answer.outcome == "OK":
-        return await _undone(party, exchange, answer, f"undone by {undo.name} 已撤销")
+    for last in (False, True):
+        answer = await party.ask(undo.name, tree, await _undoing_key(party, exchange, undo.name), sent.fields)
+        found: Verdict = "DONE" if answer.outcome == "OK" else "CANNOT_SAY"
+        if answer.outcome == "UNKNOWN":  # the undoing's own answer was lost
+            found = (await probe(party, answer.exchange)).verdict
+        if found == "DONE":
+            return await _undone(party, exchange, answer, f"undone by {undo.name} 已撤销")
+        if found == "CANNOT_SAY" or last:
+            break
     outcome: Literal["REJECTED", "UNKNOWN"] = "REJECTED" if answer.outcome == "REJECTED" else "UNKNOWN"
     return Reversed(outcome, exchange, f"{undo.name} {answer.exchange.msgid}: {answer.text}", answer)
 

@@ -52,6 +52,7 @@ class InsuranceRecords:
         # Of begins that nobody waited for, or whose commit failed: nothing has left under these msgids, so that their
         # rows go where they are there after all. The sealed facts are unlike those of any other row.
         self._void: dict[str, bytes] = {}
+        self._left: set[asyncio.Future[Any]] = set()  # begins that nobody waits for, not written yet
 
     async def begin(self, ask: Ask, msgid: Callable[[int], str], request: Callable[[str], bytes]) -> Exchange:
         """As in Records. Where a second is full, `msgid` is asked for serials from 10,000 on: the seconds after it."""
@@ -74,7 +75,9 @@ class InsuranceRecords:
         try:
             return await asyncio.shield(writing)
         except asyncio.CancelledError:
+            self._left.add(writing)
             writing.add_done_callback(lambda done: self._void.update(mine))
+            writing.add_done_callback(self._left.discard)
             raise
         except Unreachable:
             self._void.update(mine)
@@ -133,6 +136,10 @@ class InsuranceRecords:
         await self._database.write(change)
 
     async def of_key(self, system: str, key: str) -> Sequence[Exchange]:
+        # What was given up before it left is no exchange: who asks again under its key is not told of it.
+        if self._left:
+            await asyncio.wait(set(self._left))
+        await self._forget_void()
         asked = select(table).where(e.system == system, e.key == key).order_by(e.at_ms, e.msgid)
         return await self._found(asked)
 

@@ -25,9 +25,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 day = asyncio.run(lived(Path(folder), seed, said.lanes, said.each))
-            except Exception:
+            except Exception as error:
                 failed.append(seed)
-                print(f"seed {seed}:\n{traceback.format_exc()}", flush=True)
+                print(f"seed {seed}:", *_causes(error), sep="\n  ", flush=True)
                 continue
         steps, lost, died = steps + day.steps, lost + day.lost, died + day.died
         if day.wrong:
@@ -40,6 +40,14 @@ def main() -> int:
     if failed:
         print("again, one of them: python -m tests.insurance --seeds 1 --first", failed[0])
     return 1 if failed else 0
+
+
+def _causes(error: BaseException) -> list[str]:
+    """Each with the last places that it passed."""
+    if isinstance(error, BaseExceptionGroup):
+        return [text for one in error.exceptions for text in _causes(one)]
+    places = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+    return [f"{type(error).__name__} at {' '.join(places[-7:])}: {str(error)[:1000]}"]
 
 
 if __name__ == "__main__":

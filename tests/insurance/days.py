@@ -112,28 +112,31 @@ async def _go(
     return stop
 
 
-async def lived(site: Path, seed: int, lanes: int = 4, each: int = 2) -> Day:
-    """`lanes` patients at once, `each` with so many visits one after the other. `wrong` is what does not agree."""
+async def lived(
+    site: Path, seed: int, lanes: int = 4, each: int = 2, kinds: Sequence[str] | None = None
+) -> Day:
+    """`lanes` patients at once, `each` with so many visits one after the other. `kinds` are how the centre misbehaves,
+    four by chance where nobody says. `wrong` is what does not agree."""
     chance = Random(seed)
     day = Day(seed, chance.choice(tuple(CENTRES)))
     async with desks(site, day.province, query_lag="0s") as both:
         for desk in both:
             desk.reverses = chance.random() < 0.5
-            desk.party = Mortal(desk.party, Random(chance.random()), chance.choice((0, 0.05)), day)
-        for kind in chance.sample(KINDS, 4):
+            desk.party = Mortal(
+                desk.party, Random(chance.random()), chance.choice((0, 0.05)) if kinds != () else 0, day
+            )
+        kinds = chance.sample(KINDS, 4) if kinds is None else kinds
+        for kind in kinds:
             codes = _CODES.get(kind, ("",))
             seconds = 0.01 if kind == "late" else 0
             both[0].centre.behave("*", kind, share=0.06, code=chance.choice(codes), seconds=seconds)
         persons = chance.sample(both[0].centre.persons, lanes)
-        await asyncio.gather(
-            *(
-                _lane(both, person, number, each, Random(chance.random()), day)
-                for number, person in enumerate(persons)
-            )
-        )
+        async with asyncio.TaskGroup() as group:
+            for number, person in enumerate(persons):
+                group.create_task(_lane(both, person, number, each, Random(chance.random()), day))
         day.lost = sum(desk.lost for desk in both)
         both[0].centre.well()
-        day.wrong = await differences(both[0].centre, both[0].party.records, day.visits)
+        day.wrong = await differences(both[0].centre, both[0].party.records, day.visits, "repeat" in kinds)
     return day
 
 

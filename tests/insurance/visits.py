@@ -102,11 +102,11 @@ class Outpatient(Visit):
         await desk.do("2204", {"feedetail": self.lines})
 
     async def look(self, desk: Desk) -> None:
-        self.preview = (await desk.do("2206", self._bill()))["setlinfo"]
+        self.preview = (await desk.do("2206", self.bill()))["setlinfo"]
         desk.expect(lines_and_total(self.lines, self.preview, desk.money))
 
     async def settle(self, desk: Desk) -> None:
-        asked = self._bill(**agreed(self.preview))
+        asked = self.bill(**agreed(self.preview))
         desk.expect(preview_and_input(self.preview, asked["data"], desk.money))
         self.settled = (await desk.do("2207", asked))["setlinfo"]
         self.setl_id = self.settled["setl_id"]
@@ -127,7 +127,7 @@ class Outpatient(Visit):
     FORWARD = ("arrive", "diagnose", "charge", "look", "settle")
     BACK = ("unsettle", "uncharge", "leave")
 
-    def _bill(self, **fields: str) -> Tree:
+    def bill(self, **fields: str) -> Tree:
         return bill(self.patient, self.mdtrt_id, self.total, chrg_bchno=self.batch, **fields)
 
 
@@ -142,8 +142,9 @@ class Inpatient(Visit):
         """Two days, and on the second one a thing comes back."""
         made = self.priced(items)
         await desk.do("2301", {"feedetail": made})
-        code, pric, _ = items[0]
-        back = self._line(len(items) + 1, code, pric, "-1", init_feedetl_sn=made[0]["feedetl_sn"])
+        code, pric, cnt = items[0]
+        one = str(-min(Decimal(1), Decimal(cnt)))
+        back = self._line(len(items) + 1, code, pric, one, init_feedetl_sn=made[0]["feedetl_sn"])
         await desk.do("2301", {"feedetail": [back]})
         self.lines = [*made, back]
 

@@ -1,0 +1,89 @@
+"""What is no evidence is not taken for one: a success that tells nothing, a list that is none, a query that lags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.centre_parts import agreed
+from tests.insurance.desk import Desk
+from tests.insurance.gateway import desks
+from tests.insurance.visits import Outpatient
+
+
+async def come(desk: Desk, until: str) -> Outpatient:
+    visit = Outpatient(desk.centre.persons[0], "O1")
+    for step in visit.FORWARD[: visit.FORWARD.index(until)]:
+        await getattr(visit, step)(desk)
+    return visit
+
+
+async def probe(desk: Desk, msgid: str) -> Any:
+    return (await desk.party.send("probe", {"msgid": msgid})).whole
+
+
+async def test_a_success_that_does_not_say_what_it_made_is_unknown_until_a_query_tells_it(
+    tmp_path: Path,
+) -> None:
+    async with desks(tmp_path) as (desk, _):
+        visit = await come(desk, "settle")
+        desk.centre.behave("2207", "null", times=1)
+        told = await desk.party.ask("2207", visit.bill(**agreed(visit.preview)))
+        assert (told.outcome, told.warnings[0]["code"]) == ("UNKNOWN", "JL-N025")
+        found = await probe(desk, told.msgid)
+        (settled,) = desk.centre.books.settlements.values()
+        assert (found["verdict"], found["output"]["setlinfo"]["setl_id"]) == ("DONE", settled.setl_id)
+        assert found["links"]["setl_id"] == settled.setl_id
+
+
+async def test_a_success_without_a_list_does_not_show_that_something_is_not_in_it(tmp_path: Path) -> None:
+    async with desks(tmp_path, query_lag="0s") as (desk, _):
+        visit = await come(desk, "settle")
+        desk.centre.behave("2207", "cut", times=1)
+        told = await desk.party.ask("2207", visit.bill(**agreed(visit.preview)))
+        desk.centre.behave("5204", "null", times=1)
+        assert (await probe(desk, told.msgid))["verdict"] == "CANNOT_SAY"
+        assert (await probe(desk, told.msgid))["verdict"] == "DONE"
+
+
+async def test_a_query_that_lags_behind_the_books_is_not_believed_too_early(tmp_path: Path) -> None:
+    async with desks(tmp_path, query_lag="60s") as (desk, _):
+        visit = await come(desk, "settle")
+        for query in ("5204", "5203", "5201"):
+            desk.centre.behave(query, "lag", seconds=3600)
+        desk.centre.behave("2207", "cut", times=1)
+        told = await desk.party.ask("2207", visit.bill(**agreed(visit.preview)))
+        assert (await probe(desk, told.msgid))["verdict"] == "CANNOT_SAY"
+        desk.centre.well()
+        assert (await probe(desk, told.msgid))["verdict"] == "DONE"
+        assert len(desk.centre.books.settlements) == 1
+
+
+async def test_what_never_came_is_not_done_once_queries_have_had_their_time(tmp_path: Path) -> None:
+    async with desks(tmp_path, query_lag="60s") as (desk, _):
+        visit = await come(desk, "settle")
+        desk.centre.behave("2207", "lose", times=1)
+        told = await desk.party.ask("2207", visit.bill(**agreed(visit.preview)))
+        assert (await probe(desk, told.msgid))["verdict"] == "CANNOT_SAY"
+        desk.party.gateway.later_s = 61
+        assert (await probe(desk, told.msgid))["verdict"] == "NOT_DONE"
+        assert desk.centre.books.settlements == {}
+
+
+async def test_an_undoing_whose_own_answer_is_lost_is_found_out_too(tmp_path: Path) -> None:
+    async with desks(tmp_path, query_lag="0s") as (desk, _):
+        visit = await come(desk, "diagnose")
+        registered = next(one for one in reversed(desk.told) if one.infno == "2201")
+        for way in ("lose", "cut"):
+            desk.centre.behave("2202", way, times=1)
+        undone = (await desk.party.send("reverse", {"msgid": registered.msgid})).whole
+        assert (undone["outcome"], undone["state"]) == ("OK", "REVERSED")
+        assert desk.centre.books.visits[visit.mdtrt_id].state == "void"
+
+
+async def test_a_question_that_the_way_doubled_is_put_again(tmp_path: Path) -> None:
+    async with desks(tmp_path) as (desk, _):
+        visit = await come(desk, "look")
+        desk.centre.behave("2206", "repeat", times=1)
+        await visit.look(desk)
+        assert [one.outcome for one in desk.told if one.infno == "2206"] == ["OK"]
