@@ -15,6 +15,7 @@ from endpoints.insurance.catalogues import Tables
 from endpoints.insurance.party import Party
 
 STEP_S = 600.0
+_OF_A_TIMER = ("infno", "scheduled", "previous")  # what a message has that a timer made
 
 
 def tables_of(party: Party) -> Tables:
@@ -45,5 +46,5 @@ def texts(tree: dict[str, Any], name: str) -> list[str]:
 
 def only(tree: dict[str, Any], *names: str) -> None:
     """Raises Refused (JL-N115) where a message asks for what there is not."""
-    if unknown := sorted(set(tree) - {*names, "infno"}):
+    if unknown := sorted(set(tree) - {*names, *_OF_A_TIMER}):
         raise Refused("JL-N115", f"unknown: {unknown[0][:40]!r}; known are {', '.join(names)}")

@@ -58,6 +58,21 @@ async def test_all_catalogues_come_by_one_message_and_then_only_what_is_newer(ho
     assert (await hospital.ask("catalogue", codes="1301"))["catalogues"] == []
 
 
+async def test_the_message_of_a_timer_means_all_catalogues(hospital: Hospital) -> None:
+    told = await hospital.ask("catalogue", scheduled="2026-01-05T02:30:00+08:00", previous=None)
+    assert {"1301", "1312"} <= {one["kind"] for one in told["catalogues"]}
+
+
+async def test_items_are_looked_up_without_asking_the_centre(hospital: Hospital) -> None:
+    await hospital.ask("catalogue", codes=["1301"])
+    before = len(await hospital.at.kept.search())
+    (found,) = (await hospital.ask("lookup", kind="1301", text="X", limit=1))["rows"]
+    told = await hospital.ask("lookup", kind="1301", code=found["med_list_codg"])
+    assert told["rows"] == [found]
+    assert (await hospital.ask("lookup", kind="1901", code="med_type"))["rows"] == []
+    assert len(await hospital.at.kept.search()) == before
+
+
 async def test_a_full_update_gives_what_the_centre_has(hospital: Hospital) -> None:
     await hospital.ask("catalogue", codes=["1305"])
     for _ in range(3):
@@ -198,6 +213,9 @@ async def test_items_are_mapped_and_withdrawn(hospital: Hospital) -> None:
         ("upload", {"filename": "a.zip"}, "list of lists"),
         ("upload", {"filename": "a.zip", "content": "?"}, "no Base64"),
         ("download", {}, "file_qury_no is missing"),
+        ("lookup", {"kind": "1301"}, "code, or text"),
+        ("lookup", {"kind": "1399", "code": "X"}, "JL-N111"),
+        ("lookup", {"kind": "1301", "text": "X", "limit": 0}, "limit is"),
     ],
 )
 async def test_what_cannot_be_asked_is_refused_with_the_reason(
