@@ -70,14 +70,20 @@ class Door:
         return (self.transaction.nature,)
 
     def request(self) -> Mapping[str, Any]:
-        """The input as it is, or in an object with what of the envelope is to be said."""
+        """The input in an object with what of the envelope is to be said; where that is nothing, also as it is."""
         input = json_schema(self.transaction, self._of)
         said: dict[str, Any] = {
             name: {"type": "string", "maxLength": length, "description": _SAYS[name]}
             for name, length in CALLERS.items()
         }
-        whole = {"type": "object", "required": ["input"], "properties": {"input": input, **said}}
-        return {"title": input["title"], "anyOf": [whole, input]}
+        of_patient = self._told.place and any(
+            field.name == "psn_no" and field.required for node in self.transaction.input for field in node.fields
+        )
+        whole: dict[str, Any] = {"type": "object", "properties": {"input": input, **said}}
+        if of_patient:
+            said["insuplc_admdvs"]["minLength"] = 1
+            return {"title": input["title"], **whole, "required": ["input", "insuplc_admdvs"]}
+        return {"title": input["title"], "anyOf": [{**whole, "required": ["input"]}, input]}
 
     def answer(self) -> Mapping[str, Any]:
         output = json_schema(self.transaction, self._of, "out")
