@@ -77,9 +77,16 @@ class Door:
             for name, length in CALLERS.items()
         }
         of_patient = self._told.place and any(
-            field.name == "psn_no" and field.required for node in self.transaction.input for field in node.fields
+            field.name == "psn_no" and field.required
+            for node in self.transaction.input
+            for field in node.fields
         )
-        whole: dict[str, Any] = {"type": "object", "properties": {"input": input, **said}}
+        said |= {key: {} for key in (*self._told.more, *sorted(PASSED_OVER))}
+        whole: dict[str, Any] = {
+            "type": "object",
+            "properties": {"input": input, **said},
+            "additionalProperties": False,
+        }
         if of_patient:
             said["insuplc_admdvs"]["minLength"] = 1
             return {"title": input["title"], **whole, "required": ["input", "insuplc_admdvs"]}
@@ -152,6 +159,14 @@ _EARLIER = {
 }
 
 
+_NAMED = {
+    "msgid": "发送方报文ID, of its answer",
+    "key": "the journal's id of the message, or the key under which it was asked",
+    "infno": "交易编号, where several were asked under one key",
+    "by": "of reverse: 2601 or undo",
+}
+
+
 class Earlier:
     """An operation on an earlier transaction: `{"msgid": "..."}` or `{"key": "..."}`."""
 
@@ -161,15 +176,24 @@ class Earlier:
         self.groups = (group,)
 
     def request(self) -> Mapping[str, Any]:
-        text = {"type": "string", "minLength": 1}
-        either = [{"required": ["msgid"]}, {"required": ["key"]}]
-        return {"type": "object", "properties": {"msgid": text, "key": text}, "anyOf": either}
-
-    def answer(self) -> Mapping[str, Any]:
+        said = {
+            name: {"type": "string", "minLength": 1, "description": text} for name, text in _NAMED.items()
+        }
         return {
             "type": "object",
-            "required": ["outcome"],
-            "properties": {"outcome": {"enum": list(OUTCOMES)}},
+            "properties": said,
+            "anyOf": [{"required": ["msgid"]}, {"required": ["key"]}],
+        }
+
+    def answer(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = {"enum": list(OUTCOMES)}
+        name = "outcome"
+        if self.name == "probe":
+            name, found = "verdict", {"enum": ["DONE", "NOT_DONE", "CANNOT_SAY"]}
+        return {
+            "type": "object",
+            "required": [name],
+            "properties": {name: found, "msgid": {"type": "string"}},
         }
 
     def sample(self) -> Any:
@@ -180,7 +204,7 @@ class Earlier:
         return [] if named else [Fault("", "msgid or key: is required 必填", MISSING)]
 
     def of_xml(self, document: bytes) -> bytes:
-        return legacy_xml.plain(document, self.name, ("msgid", "key"))
+        return legacy_xml.plain(document, tuple(_NAMED))
 
     def in_xml(self, answer: bytes) -> Outlined:
         return legacy_xml.outlined(answer)

@@ -63,12 +63,10 @@ def request(document: bytes, name: str, shape: Shape, envelope: Collection[str])
     return _json.encode(whole)
 
 
-def plain(document: bytes, name: str, known: Collection[str]) -> bytes:
+def plain(document: bytes, known: Collection[str]) -> bytes:
     """The elements of these names as JSON. Raises BadMessage where it is no XML."""
     root = _xml.decode(document)
-    return _json.encode(
-        {"infno": name} | {_local(one): _text(one) for one in _elements(root) if _local(one) in known}
-    )
+    return _json.encode({_local(one): _text(one) for one in _elements(root) if _local(one) in known})
 
 
 def _members(elements: Iterable[Element], at: str, shape: Shape) -> dict[str, Any]:
@@ -95,12 +93,17 @@ def _value(element: Element, path: str, shape: Shape) -> Any:
 
 
 def outlined(answer: bytes) -> Outlined:
-    """The engine's answer of the kind `nhsa`. Raises BadMessage where it is none."""
+    """The engine's answer of the kind `nhsa`. Raises BadMessage where it is none.
+
+    What a probe found out is an answer whatever it is, unless nobody can say.
+    """
     tree = _json.decode(answer)
-    if not isinstance(tree, dict) or "outcome" not in tree:
+    if not isinstance(tree, dict) or not {"outcome", "verdict"} & set(tree):
         raise BadMessage("JL-M020", "no answer of an insurance centre")
-    outcome = str(tree["outcome"])
-    words = " ".join(filter(None, (_said(tree.get("infcode")), _said(tree.get("err_msg")))))
+    outcome = str(tree.get("outcome") or ("UNKNOWN" if tree["verdict"] == "CANNOT_SAY" else "OK"))
+    words = " ".join(
+        filter(None, (_said(tree.get("infcode")), _said(tree.get("err_msg") or tree.get("text"))))
+    )
     inside = "".join(part for name, value in tree.items() for part in _written(name, value))
     if outcome == "OK":
         return Outlined("accepted", _said(tree.get("warn_msg")) or "成功 done", inside)

@@ -66,7 +66,8 @@ def as_json(message: Message, operation: Operation) -> Message:
         hashlib.blake2b(whose, digest_size=16).digest(),
         hashlib.blake2b(f"{operation.name}\n".encode() + made, digest_size=16).digest(),
     )
-    return replace(message, body=made, charset="utf-8", once=once if number else None)
+    headers = {**message.headers, "param.code": operation.name}
+    return replace(message, body=made, charset="utf-8", headers=headers, once=once if number else None)
 
 
 def outlined(convention: Call, operation: Operation, asked: Asked, reply: Reply, now_s: float) -> Said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import requests
 import zeep
 from centre_parts import bill, diagnoses, line, registration
 from insurance_doors import opened, token
+from missing import missing
 
 from schemas.json import Json
 
@@ -131,6 +133,27 @@ async def test_a_caller_may_what_its_scopes_say(tmp_path: Path) -> None:
         assert (answer.findtext("ResultContent") or "").startswith("JL-E213")
 
 
+# A year 0000 and an amount that is no sum: what no schema can say. All else the document says.
+CHOICES = '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", 400, 401, 403, 404, 409, 422]\n'
+
+
+async def test_a_client_that_knows_only_the_document_finds_nothing(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("schemathesis")
+    if not command.exists():
+        missing("schemathesis is not installed")
+    (tmp_path / "schemathesis.toml").write_text(CHOICES)
+    async with opened(tmp_path) as doors:
+        asked = await asyncio.create_subprocess_exec(
+            str(command), "run", f"{doors.client.base_url}/openapi.json", "--header", f"Authorization: {token('his')}",
+            "--include-path-regex", "^/v1/insurance/(1101|2207)$", "--checks", "all", "--max-examples", "8",
+            "--seed", "1", "--no-shrink", "--no-color", "--phases", "fuzzing", "--generation-database", "none",
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said = (await asked.communicate())[0].decode()
+        assert asked.returncode == 0, said
+        assert "Tested: 2" in said, said
+
+
 # By SOAP
 
 
@@ -189,3 +212,25 @@ async def test_by_soap_what_is_unknown_or_at_fault_has_a_code_of_its_own(tmp_pat
         answer = await doors.call("2207", doors.request("2207", settle, "T-PAY"))
         assert (answer.findtext("ResultCode"), answer.findtext("outcome")) == ("0004", "UNKNOWN")
         assert answer.findtext("msgid") in doors.centre.books.msgids
+
+
+async def test_what_became_of_a_lost_settlement_is_asked_and_undone_at_either_door(tmp_path: Path) -> None:
+    async with opened(tmp_path, timeout="1s") as doors:
+        _, settle = await doors.charged()
+        doors.centre.behave("2207", "mute", times=1)
+        lost = (await doors.asked("2207", settle))["msgid"]
+        probed = await doors.post("probe", {"msgid": lost})
+        async with asyncio.timeout(60):
+            while probed.json()["verdict"] == "CANNOT_SAY":
+                await asyncio.sleep(0.2)  # queries may lag, and nobody tells when they do not any more
+                probed = await doors.post("probe", {"msgid": lost})
+        assert probed.json()["verdict"] == "DONE", probed.text
+        answer = await doors.call("probe", f"<Request><msgid>{lost}</msgid></Request>")
+        assert (answer.findtext("ResultCode"), answer.findtext("verdict")) == ("0000", "DONE")
+        undone = await doors.call(
+            "reverse", f"<Request><HISTradeNo>R1</HISTradeNo><msgid>{lost}</msgid></Request>"
+        )
+        assert (undone.findtext("ResultCode"), undone.findtext("outcome")) == ("0000", "OK")
+        states = {one.msgid: one.state for one in doors.centre.books.settlements.values()}
+        assert states[lost] in ("reversed", "cancelled")
+        assert (await doors.post("reverse", {"msgid": lost}, who="kiosk")).status_code == 403
