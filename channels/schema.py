@@ -19,6 +19,7 @@ from config.callers import ANYBODY, CallersText
 from config.registry import Names, Unknown, destinations, formats, load_plugins, sources
 from config.settings import SettingsText
 from config.units import Seconds, Size, as_seconds, as_size
+from schemas.nhsa.profile_text import ProfileText
 from transforms.conditions import OPERATORS
 from transforms.mapping import ANY, FRAGMENT_KEYS, MAP_KEYS
 from transforms.table_tests import ARROW
@@ -91,6 +92,11 @@ def _settings() -> Schema:
     return _of_model(SettingsText)
 
 
+def _profile() -> Schema:
+    """Of a province (insurance)."""
+    return _of_model(ProfileText)
+
+
 def _callers() -> Schema:
     made = _of_model(CallersText)
     names = {"pattern": _NAME, "not": {"const": ANYBODY}}
@@ -160,6 +166,7 @@ FILES: dict[str, tuple[str, Callable[[], Schema]]] = {
     "map": ("maps/*.yaml", _map),
     "fragment": ("maps/types/*.yaml", _fragment),
     "table": ("tables/**/*.yaml", _table),
+    "profile": ("profiles/*.yaml", _profile),
 }
 
 

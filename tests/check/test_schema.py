@@ -20,6 +20,7 @@ from config.errors import ConfigError
 from config.settings import ROOT
 from config.text import parse
 from router import cli
+from schemas.nhsa.profile import SHIPPED
 
 SEEN = 0.45  # of the broken files: the rest is beyond a schema (a path, a name elsewhere, two keys together)
 
@@ -45,7 +46,13 @@ def data_of(text: str) -> Any:
 
 
 def kind_of(file: str) -> str:
-    folders = {"types": "fragment", "maps": "map", "channels": "channel", "tables": "table"}
+    folders = {
+        "types": "fragment",
+        "maps": "map",
+        "channels": "channel",
+        "tables": "table",
+        "profiles": "profile",
+    }
     names = {"systems.yaml": "systems", "callers.yaml": "callers", "jingluo.yaml": "settings"}
     path = Path(file)
     return names.get(path.name) or folders[path.parent.name]
@@ -63,7 +70,9 @@ def test_it_is_a_schema_of_2020_12(name: str) -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-@pytest.mark.parametrize("path", files_of(ROOT, False), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*files_of(ROOT, False), *SHIPPED.glob("*.yaml")], ids=lambda path: path.name
+)
 def test_every_shipped_file_is_valid(path: Path, validators: dict[str, Any]) -> None:
     errors = validators[kind_of(str(path))].iter_errors(data_of(path.read_text(encoding="utf-8")))
     assert [f"{list(error.instance_path)}: {error.message}"[:200] for error in errors] == []

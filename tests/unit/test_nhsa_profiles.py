@@ -47,6 +47,7 @@ def test_what_goes_in_theirs_and_comes_back_in_ours_is_the_same_for_every_transa
             tree = sample(one, of, side=side, whole=True)
             theirs = check.normalized(tree, side)
             assert check.canonical(theirs, side) == tree, one.name
+            assert check.normalized(theirs, side) == theirs, one.name
             if side == "in":
                 assert check.request(tree) == check.request(theirs) == [], one.name
             else:
