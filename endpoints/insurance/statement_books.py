@@ -74,6 +74,7 @@ class OurBooks:
             setl_id = str(member(put, "data", "mdtrtinfo").get("setl_id", ""))
             original = before.get(setl_id) or await self._earlier(setl_id)
         row = row_of(exchange.infno, put, answered.get("output"), exchange.msgid, original)
+        row = replace(row, insuplc=str(asked.get("insuplc_admdvs") or ""))
         if row.day:
             return row
         return replace(row, day=datetime.fromtimestamp(exchange.at_ms / 1000, CHINA).date().isoformat())

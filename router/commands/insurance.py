@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from router.commands import insurance_records, insurance_tables, insurance_transfer
+from router.commands.insurance_clearing import clearing, cross_region
 from router.commands.insurance_files import catalogue
 from router.commands.insurance_mapping import mapping
 from router.commands.insurance_registers import dictionaries
@@ -28,3 +29,5 @@ app.command()(insurance_records.probe)
 app.command()(insurance_records.reverse)
 app.command("sign-in")(insurance_records.sign_in)
 app.command("sign-out")(insurance_records.sign_out)
+app.command()(clearing)
+app.command("cross-region")(cross_region)

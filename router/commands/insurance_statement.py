@@ -75,7 +75,7 @@ def listed(system: System = "", as_json: Json = False) -> None:
     folder, code = _place(system)
     made = list(Kept(folder).all(code))
     if as_json:
-        print_json([_plain(tree(one)) for one in made])
+        print_json([plain(tree(one)) for one in made])
         return
     for one in made:
         unequal = sum(account.state != "equal" for account in one.accounts)
@@ -123,14 +123,14 @@ def _told(account: Account, step: str) -> None:
         typer.echo(f"{key.setl_optins} {key.insutype} {key.clr_type} {key.flag}: {step}", err=True)
 
 
-def _plain(made: Any) -> Any:
+def plain(made: Any) -> Any:
     """Decimals as text: JSON readers that make floats of numbers keep every fen."""
     from decimal import Decimal
 
     if isinstance(made, dict):
-        return {name: _plain(value) for name, value in made.items()}
+        return {name: plain(value) for name, value in made.items()}
     if isinstance(made, list | tuple):
-        return [_plain(value) for value in made]
+        return [plain(value) for value in made]
     return str(made) if isinstance(made, Decimal) else made
 
 
@@ -144,7 +144,7 @@ def _show(made: Statement, as_json: bool, as_csv: bool, report: Path | None) -> 
         make_file(report)
         report.write_text(page(made), "utf-8")
     if as_json:
-        print_json(_plain(tree(made)))
+        print_json(plain(tree(made)))
     elif as_csv:
         out = csv.writer(sys.stdout)
         out.writerow(COLUMNS)

@@ -104,6 +104,9 @@ class Row:
     msgid: str = ""
     infno: str = ""
     cancels: str = ""  # the setl_id that it cancels
+    insuplc: str = ""  # 参保地医保区划, as the request said it
+    clr_way: str = ""  # 清算方式, for the month's clearing
+    recognised_fen: int | None = None  # 医保认可费用总额 med_sumfee, where the answer says it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -230,6 +233,8 @@ def row_of(infno: str, asked: Any, answered: Any, msgid: str = "", original: Row
         msgid=_text(said, "medins_setl_id") or msgid,
         infno=infno,
         cancels=_text(put, "setl_id") if cancel else "",
+        clr_way=_text(said, "clr_way") or (original.clr_way if original else ""),
+        recognised_fen=None if _empty(said.get("med_sumfee")) else abs(fen(said["med_sumfee"], "med_sumfee")),
     )
 
 

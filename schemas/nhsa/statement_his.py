@@ -138,4 +138,7 @@ def _filled(row: Row, known: Row) -> Row:
         msgid=row.msgid or known.msgid,
         infno=row.infno or known.infno,
         cancels=row.cancels or known.cancels,
+        insuplc=row.insuplc or known.insuplc,
+        clr_way=row.clr_way or known.clr_way,
+        recognised_fen=known.recognised_fen if row.recognised_fen is None else row.recognised_fen,
     )

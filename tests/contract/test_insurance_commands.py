@@ -119,3 +119,27 @@ async def test_a_site_without_a_centre_says_so(folder: Path) -> None:
     (folder / "systems.yaml").write_text("systems: {}\n")
     code, _ = await run("statement")
     assert code == 2
+
+
+async def test_a_month_is_planned_applied_for_and_taken_back(folder: Path, hospital: Gateway) -> None:
+    await outpatient(hospital)
+    month = f"{datetime.now(CHINA):%Y-%m}"
+    code, said = await run("clearing", "--month", month, "--plan")
+    assert (code, "medfee_sumamt 86.50" in said) == (0, True)
+    code, said = await run("clearing", "--month", month, "--yes", "--json")
+    (one,) = json.loads(said)["applications"]
+    assert (code, one["outcome"], one["medfee_sumamt"]) == (0, "OK", "86.50")
+    assert (await run("clearing", "--month", month, "--yes"))[0] == 1  # it was applied for
+    assert (await run("clearing", "--withdraw", one["clr_appy_evt_id"]))[0] == 0
+    assert hospital.centre.books.rows("3203") == []
+
+
+async def test_rows_of_other_places_are_shown_side_by_side(folder: Path, centre: Centre) -> None:
+    kept = open_insurance(load_settings(folder), now_ms)
+    away = Gateway(centre, kept, centre.persons[5])
+    await outpatient(away)
+    month = f"{datetime.now(CHINA):%Y-%m}"
+    code, said = await run("cross-region", "--month", month, "--confirm")
+    assert (code, "equal 一致, 1 rows" in said, "3261 OK" in said) == (0, True, True)
+    await away.stop()
+    kept.close()
