@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endpoints.limits import problem
-from router import api_alerts, api_destinations, api_messages, api_reload, api_replay
+from router import api_alerts, api_destinations, api_messages, api_reload, api_replay, api_settlements
 from router.alerts.kinds import texts
 from router.board import Board
 from router.brokers.base import BrokerDown
@@ -64,6 +64,8 @@ def mount(engine: Engine) -> None:
             api_destinations.routes(destinations),
             api_replay.mount(engine),
         ]
+    if engine.makers.desk is not None:
+        protected.append(api_settlements.routes(engine.makers.desk.operators))
     for routes in protected:
         engine.web.app.include_router(routes)
     engine.web.app.add_middleware(_Locked, token=token)

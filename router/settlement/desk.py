@@ -17,6 +17,7 @@ from channels.settling.model import Definition
 from config.errors import JingluoError, Refused, Unreachable
 from router.settlement.book import Differs, Locked, New, Settlement
 from router.settlement.facts import kept
+from router.settlement.operators import Operators
 from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place
 from router.settlement.runner import Calls, Runner
 from router.store.settlement_book import SettlementBook
@@ -50,6 +51,11 @@ class Desk:
         self._driving: dict[str, asyncio.Task[None]] = {}
         self._moved: dict[str, asyncio.Event] = {}  # who waits for a settlement is told that it moved
         self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def operators(self) -> Operators:
+        """What people see and say of these settlements."""
+        return Operators(self._book, self._now_ms, self._drive)
 
     def start(self) -> None:
         self._looking = asyncio.create_task(self._look(), name="settlements")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from config.crypto import SiteKeys, site_keys
 from config.settings import Settings
@@ -21,6 +21,19 @@ from router.store.settlement_rows import Key, attempt_of, values_of, word_of
 
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
 _RESTING = (*ENDED, "SUSPENDED")
+_MOST = 1000  # settlements of a page
+_HEAD = (s.number, s.name, s.state, s.code, s.began_ms, s.changed_ms)
+
+
+class Head(NamedTuple):
+    """A settlement's own row, without what is sealed."""
+
+    number: str
+    name: str
+    state: str
+    code: str
+    began_ms: int
+    changed_ms: int
 
 
 class SettlementBook:
@@ -187,6 +200,58 @@ class SettlementBook:
             return int(connection.execute(asked).scalar_one())
 
         return await self._database.read(look)
+
+    async def search(
+        self, state: str = "", name: str = "", since_ms: int = 0, limit: int = 100, after: str = ""
+    ) -> Sequence[Head]:
+        """Newest first; `state` may be `open`, all that have no end. `after`: the last number of the page before."""
+
+        def look(connection: Connection, key: Key) -> list[Head]:
+            asked = select(*_HEAD)
+            if state:
+                asked = asked.where(s.state.not_in(ENDED) if state == "open" else s.state == state)
+            asked = asked.where(s.name == name) if name else asked
+            asked = asked.where(s.began_ms >= since_ms) if since_ms else asked
+            if after:
+                last = connection.execute(select(s.began_ms).where(s.number == after)).scalar()
+                older = and_(s.began_ms == last, s.number < after)
+                asked = asked.where(or_(s.began_ms < (last or 0), older))
+            asked = asked.order_by(s.began_ms.desc(), s.number.desc()).limit(min(max(limit, 1), _MOST))
+            return [Head(*row) for row in connection.execute(asked)]
+
+        return await self._database.read(look)
+
+    async def head(self, number: str) -> Head:
+        """Raises LookupError."""
+
+        def look(connection: Connection, key: Key) -> Head | None:
+            row = connection.execute(select(*_HEAD).where(s.number == number)).one_or_none()
+            return None if row is None else Head(*row)
+
+        found = await self._database.read(look)
+        if found is None:
+            raise LookupError(number)
+        return found
+
+    async def lines(self, number: str) -> Sequence[tuple[str, str, int]]:
+        """What the ledger has of a settlement: journal, account and fen, in their order."""
+
+        def look(connection: Connection, key: Key) -> list[tuple[str, str, int]]:
+            asked = select(e.journal, e.account, e.fen).join(tables.journal, j.id == e.journal)
+            found = asked.where(j.settlement == number).order_by(j.number, e.number)
+            return [(row.journal, row.account, row.fen) for row in connection.execute(found)]
+
+        return await self._database.read(look)
+
+    async def held(self, numbers: Sequence[str]) -> dict[str, int]:
+        """What stands in the transit accounts of these settlements, in fen; 0 is left out."""
+
+        def look(connection: Connection, key: Key) -> dict[str, int]:
+            accounts = [f"transit:{number}" for number in numbers]
+            asked = select(e.account, func.sum(e.fen)).where(e.account.in_(accounts)).group_by(e.account)
+            return {account.partition(":")[2]: int(fen) for account, fen in connection.execute(asked) if fen}
+
+        return await self._database.read(look) if numbers else {}
 
     @property
     def used(self) -> bool:

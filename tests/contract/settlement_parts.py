@@ -62,11 +62,14 @@ class Town(Asked):
         self.asked: list[tuple[str, str]] = []  # direction, operation
         self.mute: Counter[str] = Counter()
         self.refuses: set[str] = set()
+        self.forgets: set[str] = set()  # operations of which nobody ever hears, done or not
 
     def answer(self, body: bytes) -> bytes:
         call = json.loads(body, parse_float=Decimal)
         self.asked.append((call["direction"], call["operation"]))
         told = self._told(call["direction"], call.get("about", ""), call["operation"], call["key"])
+        if call["operation"] in self.forgets:
+            return b"no answer that anybody could read"
         if self.mute[call["operation"]]:
             self.mute[call["operation"]] -= 1
             return b"no answer that anybody could read"
@@ -93,11 +96,11 @@ class Town(Asked):
         return {key: times for key, times in counts.items() if times}
 
 
-def town_site(folder: Path, town: Town) -> Path:
+def town_site(folder: Path, town: Town, text: str = TEXT) -> Path:
     channels = {f"calls-of-{name}": CALLS.format(system=name, port=town.port) for name in SYSTEMS}
     site = write_site(folder, {**channels, "settle": DOOR, "settlements-show": SHOW})
     (site / "maps").mkdir(exist_ok=True)
     (site / "maps" / "call.yaml").write_text(MAP)
     (site / "channels" / "settlements").mkdir(exist_ok=True)
-    (site / "channels" / "settlements" / "outpatient.yaml").write_text(TEXT)
+    (site / "channels" / "settlements" / "outpatient.yaml").write_text(text)
     return site

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,13 @@ import httpx2
 import pytest
 from engine_parts import running, settled
 from settlement_parts import SYSTEMS, Town, town_site
+from typer.testing import CliRunner
 
+from config.errors import JingluoError
+from router.commands.settlements import app
 from router.engine import Engine
 from router.search import Query
-from tests.settlement.simulated import REQUEST
+from tests.settlement.simulated import INFO, REQUEST, TEXT
 
 DONE = ("fees", "fees.1", "hold", "invoice", "pay", "post", "settle")
 
@@ -23,6 +28,16 @@ async def town() -> AsyncIterator[Town]:
     made = await Town().start()
     yield made
     await made.stop()
+
+
+async def jingluo(engine: Engine, *words: str, code: int = 0) -> str:
+    """What `jingluo settlements` prints."""
+    env = {"JINGLUO_HTTP_PORT": str(engine.web.port), "JINGLUO_SITE": str(engine.settings.site)}
+    done = await asyncio.to_thread(CliRunner().invoke, app, list(words), env=env)
+    if isinstance(done.exception, JingluoError):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done.stdout
 
 
 async def post(engine: Engine, request: dict[str, Any]) -> httpx2.Response:
@@ -98,3 +113,32 @@ async def test_a_caller_hears_why_a_settlement_does_not_begin(tmp_path: Path, to
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}") as client:
             unknown = await client.get("/v1/settlements/none")
         assert (unknown.status_code, unknown.json()["code"]) == (400, "JL-T012")
+
+
+async def test_what_waits_for_a_person_is_listed_shown_and_decided_by_two(tmp_path: Path, town: Town) -> None:
+    town.forgets = {"2207", "5203"}
+    quick = "probe: {every: [100ms], lag: 200ms, give_up: 500ms}"
+    site = town_site(tmp_path, town, TEXT.replace("reverse: insurance.2601", quick))
+    async with running(site) as engine:
+        answer = await post(engine, REQUEST)
+        assert answer.json()["state"] == "SUSPENDED", answer.text
+        await settled(engine)
+        listed = await jingluo(engine, "list", code=1)
+        assert "SUSPENDED" in listed
+        assert "16.10" in listed, "the patient's money is held"
+        shown = await jingluo(engine, "show", "S1")
+        assert "JL-T005" in shown
+        assert "insurance" in shown
+        done = ("decide", "S1", "done", "--step", "settle", "--who", "100017", "-r", "seen at the centre")
+        for alone in (done, (*done, "--second", "100017", "--evidence", "letter 7")):
+            with pytest.raises(JingluoError, match="JL-T015"):
+                await jingluo(engine, *alone)
+        reply = json.dumps({"setlinfo": INFO})
+        told = await jingluo(engine, *done, "--second", "100018", "--evidence", "letter 7", "--reply", reply)
+        assert "100017 + 100018: done settle" in told
+        desk = engine.makers.desk
+        assert desk is not None
+        ended = await desk.show("S1", 20)
+        assert ended["state"] == "COMPLETED"
+        assert "no settlements" in await jingluo(engine, "list")
+        assert await desk._book.balance("transit:S1") == 0

@@ -1,0 +1,54 @@
+"""The operator's routes for settlements, under /api/settlements."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from config.errors import Unreachable
+from router.api_lists import MOST, After, Limit, linked
+from router.settlement.operators import Decide, NotDecided, Operators, Shown, Story
+
+T = TypeVar("T")
+
+
+def routes(operators: Operators) -> APIRouter:
+    made = APIRouter(prefix="/api/settlements", tags=["operate"])
+
+    @made.get("")
+    async def all(
+        request: Request,
+        response: Response,
+        state: str = "",
+        name: str = "",
+        since_ms: int = 0,
+        limit: Limit = MOST,
+        after: After = "",
+    ) -> list[Shown]:
+        """Newest first. `state`: one of theirs, or `open` for all that have no end. `after`: a number."""
+        found = await _answered(operators.list(state, name, since_ms, limit + 1, after))
+        linked(response, request, found[limit - 1].number if len(found) > limit else "")
+        return found[:limit]
+
+    @made.get("/{number}")
+    async def one(number: str) -> Story:
+        """What was tried of whom, what was decided, and what the ledger has."""
+        return await _answered(operators.show(number))
+
+    @made.post("/{number}/decisions")
+    async def decide(number: str, said: Decide) -> Story:
+        """Durable when it is answered; then the settlement goes on."""
+        return await _answered(operators.decide(number, said))
+
+    return made
+
+
+async def _answered(asked: Awaitable[T]) -> T:
+    try:
+        return await asked
+    except NotDecided as error:
+        raise HTTPException(404 if error.code == "JL-T012" else 409, str(error)) from None
+    except Unreachable as error:
+        raise HTTPException(503, str(error)) from None

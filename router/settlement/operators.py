@@ -1,0 +1,180 @@
+"""What an operator sees of settlements and says of them. A decision is a row, carried out under the rules of all."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.errors import JingluoError
+from router.settlement.book import Settlement
+from router.settlement.rows import ENDED, Attempt, Decision, Place
+from router.store.settlement_book import Head, SettlementBook
+
+# What says that something happened outside needs two people and a document; the others only a reason.
+_FOUR_EYES = ("done", "not done")
+
+
+class NotDecided(JingluoError):
+    """JL-T012 no such settlement; JL-T015 the decision lacks something, or comes too late."""
+
+
+class Shown(BaseModel):
+    """A settlement in a list. Times are Unix milliseconds; `held_fen` is what stands in its transit account."""
+
+    number: str
+    settlement: str
+    state: str
+    began_ms: int
+    changed_ms: int
+    code: str = ""
+    held_fen: int = 0
+
+
+class Tried(BaseModel):
+    """One attempt, in the column of its system."""
+
+    number: int
+    system: str
+    step: str
+    item: int
+    direction: str
+    about: str
+    operation: str
+    key: str
+    began_ms: int
+    ended_ms: int
+    outcome: str
+    code: str
+    text: str
+
+
+class Line(BaseModel):
+    """An entry of the ledger."""
+
+    journal: str
+    account: str
+    fen: int
+
+
+class Story(Shown):
+    """All of one: what was tried, in order, and what the ledger has."""
+
+    text: str = ""
+    attempts: list[Tried] = []
+    decisions: list[dict[str, Any]] = []
+    ledger: list[Line] = []
+
+
+class Decide(BaseModel):
+    """What a person says. `done` and `not done` of a step need a second person and the document that shows it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    what: Literal["done", "not done", "retry", "compensate", "forward", "cancel"]
+    who: str = Field(min_length=1, max_length=100, description="who decides 决定人")
+    reason: str = Field(min_length=1, max_length=500, description="why 原因")
+    step: str = Field("", max_length=64, description="of done and not done: which step")
+    item: int = Field(0, ge=0)
+    second: str = Field("", max_length=100, description="the second person 复核人")
+    evidence: str = Field("", max_length=500, description="the document that shows it 凭证")
+    reply: Any = Field(None, description="of done: what the party would have answered")
+
+
+class Operators:
+    """`wake` is told of a settlement that is to be taken up again."""
+
+    def __init__(self, book: SettlementBook, now_ms: Any, wake: Any) -> None:
+        self._book = book
+        self._now_ms = now_ms
+        self._wake = wake
+
+    async def list(self, state: str, name: str, since_ms: int, limit: int, after: str) -> list[Shown]:
+        """Newest first."""
+        heads = await self._book.search(state, name, since_ms, limit, after)
+        held = await self._book.held([head.number for head in heads])
+        return [_shown(head, held.get(head.number, 0)) for head in heads]
+
+    async def show(self, number: str) -> Story:
+        """Raises NotDecided (JL-T012)."""
+        settlement, head = await self._known(number)
+        lines = await self._book.lines(number)
+        held = sum(fen for _, account, fen in lines if account == f"transit:{number}")
+        return Story(
+            **_shown(head, held).model_dump(),
+            text=settlement.text,
+            attempts=[_tried(one) for one in settlement.rows.attempts],
+            decisions=[_decided(one) for one in settlement.rows.decisions],
+            ledger=[Line(journal=journal, account=account, fen=fen) for journal, account, fen in lines],
+        )
+
+    async def decide(self, number: str, said: Decide) -> Story:
+        """Raises NotDecided."""
+        settlement, _ = await self._known(number)
+        if settlement.state in ENDED:
+            raise NotDecided("JL-T015", f"it is {settlement.state}: nothing is left to decide 结算已结束")
+        place = Place(said.step, said.item) if said.step else None
+        if said.what in _FOUR_EYES and (place is None or not said.evidence or not _second(said)):
+            text = f"{said.what}: needs a step, a document and a second person 需步骤、凭证和复核人"
+            raise NotDecided("JL-T015", text)
+        calls = [one for one in settlement.rows.attempts if one.place == place and one.direction == "do"]
+        decision = Decision(
+            said.what,
+            said.who,
+            self._now_ms(),
+            place,
+            said.second,
+            said.reason,
+            said.evidence,
+            said.reply,
+            len(calls),
+        )
+        await self._book.tell(number, decision)
+        self._wake(number)
+        return await self.show(number)
+
+    async def _known(self, number: str) -> tuple[Settlement, Head]:
+        try:
+            return await self._book.load(number), await self._book.head(number)
+        except LookupError:
+            raise NotDecided("JL-T012", f"no settlement has the number {number} 没有这笔结算") from None
+
+
+def _second(said: Decide) -> bool:
+    return bool(said.second) and said.second != said.who
+
+
+def _shown(head: Head, held_fen: int) -> Shown:
+    return Shown(
+        number=head.number,
+        settlement=head.name,
+        state=head.state,
+        began_ms=head.began_ms,
+        changed_ms=head.changed_ms,
+        code=head.code,
+        held_fen=held_fen,
+    )
+
+
+def _tried(one: Attempt) -> Tried:
+    return Tried(
+        number=one.number,
+        system=one.operation.rpartition(".")[0],
+        step=one.place.step,
+        item=one.place.item,
+        direction=one.direction,
+        about=one.about,
+        operation=one.operation,
+        key=one.key,
+        began_ms=one.began_ms,
+        ended_ms=one.ended_ms,
+        outcome=one.outcome or "",
+        code=one.code,
+        text=one.text,
+    )
+
+
+def _decided(one: Decision) -> dict[str, Any]:
+    place = {"step": one.place.step, "item": one.place.item} if one.place else {}
+    told = {"what": one.what, "who": one.who, "second": one.second, "at_ms": one.at_ms, "reason": one.reason}
+    return {**told, "evidence": one.evidence, **place}
