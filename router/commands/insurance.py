@@ -16,6 +16,7 @@ app = typer.Typer(help="The medical insurance platform. 医保平台", no_args_i
 app.command("list")(insurance_tables.listed)
 app.command()(insurance_tables.show)
 app.command()(insurance_tables.check)
+app.command()(insurance_tables.codes)
 app.add_typer(catalogue, name="catalogue")
 app.add_typer(dictionaries, name="dictionaries")
 app.add_typer(mapping, name="mapping")

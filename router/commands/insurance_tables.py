@@ -101,6 +101,43 @@ def show(
         _print(one, of)
 
 
+def codes(
+    name: Annotated[str, typer.Argument(help="insutype, med_type ...; without it, all lists. 字典")] = "",
+    province: Province = "national",
+    as_json: Json = False,
+) -> None:
+    """A code list: national codes, the province's, and those seen elsewhere; whether others are refused. 代码字典"""
+    import msgspec
+
+    from router.commands.asking import print_json
+    from router.commands.tables import headed, terminal
+    from schemas.nhsa.catalogue import Unknown, code_lists
+
+    of = _profile(province)
+    try:
+        found = [of.code_list(one) for one in ([name] if name else [one.name for one in code_lists()])]
+    except Unknown as error:
+        _stop(str(error))
+    if as_json:
+        print_json([msgspec.to_builtins(one) for one in found])
+        return
+    made = headed("code", "名称", "where 使用地")
+    if not name:
+        made = headed("list", "名称", "codes", "others 其他代码", "sure 可信度")
+    for one in found:
+        others = "refused 拒绝" if one.closed else "let through 放行"
+        if not name:
+            made.add_row(one.name, one.name_zh, str(len(one.values)), others, one.sure)
+            continue
+        terminal().print(f"{one.name} {one.name_zh}: {one.sure}; others {others}", markup=False)
+        for code, word in one.values.items():
+            made.add_row(code, word, "")
+        for code, word, where in one.local:
+            if code not in one.values:
+                made.add_row(code, word, where)
+    terminal().print(made)
+
+
 def check(
     file: Annotated[
         Path, typer.Argument(help="A request: an input, or a whole message.", exists=True, dir_okay=False)

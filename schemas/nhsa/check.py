@@ -35,13 +35,14 @@ _NEEDED = {
 class _Spelled:
     """A field as it may be spelled in a tree, and what its value may be."""
 
-    __slots__ = ("empty", "field", "rule", "spellings", "wire")
+    __slots__ = ("empty", "field", "rule", "spellings", "told", "wire")
 
     def __init__(self, field: Field, wire: str, rule: Rule) -> None:
         self.field = field
         self.wire = wire
         self.rule = rule
         self.spellings = tuple(dict.fromkeys((field.name, wire, *field.aliases)))
+        self.told = f"{wire} {field.name_zh}".rstrip()
         self.empty: Any = 0 if field.type == "number" else ""
 
 
@@ -51,6 +52,8 @@ class _Shape:
     def __init__(self, node: Node, wire: str) -> None:
         self.name = node.name.rpartition(".")[2]
         self.wire = wire
+        self.spellings = tuple(dict.fromkeys((self.name, wire)))
+        self.told = wire
         self.many = node.many
         self.required = node.required
         self.fields: dict[str, _Spelled] = {}
@@ -60,7 +63,7 @@ class _Shape:
         self.needed: list[_Spelled] = []  # of them, in what a centre says
         self.ambiguous: list[_Spelled] = []
         self.open = False
-        self._meant: dict[str, _Spelled | None] = {}
+        self._meant: dict[str, _Spelled | _Shape | None] = {}
 
     def add(self, spelled: _Spelled) -> None:
         for spelling in spelled.spellings:
@@ -75,7 +78,7 @@ class _Shape:
 
     def put(self, shape: _Shape) -> None:
         """A field of type node says no more than that there is one: its own table says what is in it."""
-        for spelling in (shape.name, shape.wire):
+        for spelling in shape.spellings:
             self.shapes.setdefault(spelling, shape)
             self.rules.pop(spelling, None)
             field = self.fields.pop(spelling, None)
@@ -86,14 +89,15 @@ class _Shape:
     def known(self, name: str) -> bool:
         return name in self.fields or name in self.shapes or name in _ANYWHERE
 
-    def meant(self, name: str) -> _Spelled | None:
-        """The field that a name which is none was perhaps meant to be."""
+    def meant(self, name: str) -> _Spelled | _Shape | None:
+        """The field or node that a name which is none was perhaps meant to be."""
         if name not in self._meant:
             if len(self._meant) > 1000:
                 self._meant.clear()
-            near = difflib.get_close_matches(name.lower()[:100], self.fields, 1, _ALIKE)
+            known: dict[str, _Spelled | _Shape] = {**self.fields, **self.shapes}
+            near = difflib.get_close_matches(name.lower()[:100], known, 1, _ALIKE)
             digits = near and name.rstrip("0123456789") == near[0].rstrip("0123456789")
-            self._meant[name] = self.fields[near[0]] if near and not digits else None
+            self._meant[name] = known[near[0]] if near and not digits else None
         return self._meant[name]
 
 
@@ -161,14 +165,12 @@ class Checker:
         for spelled in shape.demanded:
             if value.get(spelled.field.name) in (None, "") and not _present(value, spelled):
                 path = pointer((*at, spelled.wire))
-                faults.append(Fault(path, f"{_words(spelled)}: is required 必填", MISSING))
+                faults.append(Fault(path, f"{spelled.told}: is required 必填", MISSING))
         for spelled in shape.ambiguous:
             given = [name for name in spelled.spellings if name in value]
             if len(given) > 1:
                 faults.append(
-                    Fault(
-                        pointer((*at, given[1])), f"{_words(spelled)}: stands twice 重复 ({given[0]})", MANY
-                    )
+                    Fault(pointer((*at, given[1])), f"{spelled.told}: stands twice 重复 ({given[0]})", MANY)
                 )
         if shape.shapes or strange:
             self._below(shape, value, strange, at, faults)
@@ -186,7 +188,7 @@ class Checker:
             looks = under.required and not under.many
             given = [
                 name
-                for name in dict.fromkeys((under.name, under.wire))
+                for name in under.spellings
                 if value.get(name) not in NOTHING_IN_IT or (looks and value.get(name) == {})
             ]
             if not given and under.required:
@@ -242,7 +244,7 @@ def _strangers(
     for name in [name for name in names if not shape.known(name)][:_LOOKED_AT]:
         meant = shape.meant(name)
         if meant is not None and not any(spelling in value for spelling in meant.spellings):
-            text = f"{name[:60]}: no such field 无此字段; did you mean {_words(meant)}?"
+            text = f"{name[:60]}: no such field 无此字段; did you mean {meant.told}?"
             yield Fault(pointer((*at, name)), text, UNKNOWN)
         elif refuse:
             yield Fault(pointer((*at, name)), f"{name[:60]}: no such field 无此字段", UNKNOWN)
@@ -260,7 +262,7 @@ def _look(shape: _Shape, value: Any, at: tuple[str | int, ...], faults: list[Fau
             problem = ("is missing 缺失", MISSING) if given is None else spelled.rule(given)
             if problem is not None and problem[1] in (MISSING, TYPE):
                 path = pointer((*where, spelled.wire))
-                faults.append(Fault(path, f"{_words(spelled)}: {problem[0]}", problem[1]))
+                faults.append(Fault(path, f"{spelled.told}: {problem[0]}", problem[1]))
         for under in dict.fromkeys(shape.shapes.values()):
             below = item.get(under.wire) or item.get(under.name)
             if below:
@@ -321,10 +323,6 @@ def _renamed(shape: _Shape, value: Any) -> Any:
         else:
             made[name] = one
     return made
-
-
-def _words(spelled: _Spelled) -> str:
-    return f"{spelled.wire} {spelled.field.name_zh}".rstrip()
 
 
 def _named(shape: _Shape, name: str) -> str:

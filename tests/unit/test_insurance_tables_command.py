@@ -137,6 +137,20 @@ def test_an_answer_is_checked_leniently(tmp_path: Path) -> None:
     )
 
 
+def test_code_lists_are_shown_with_those_of_a_province(tmp_path: Path) -> None:
+    code, said = run(tmp_path, "codes")
+    assert (code, "insutype" in said, "not found" in said) == (0, True, True)
+    _, said = run(tmp_path, "codes", "mdtrt_cert_type")
+    assert "others refused 拒绝" in said
+    (line,) = [line for line in said.splitlines() if "电子社保卡" in line]
+    assert line.split() == ["04", "电子社保卡", "Jiangsu"]
+    _, said = run(tmp_path, "codes", "mdtrt_cert_type", "-p", "jiangsu", "--json")
+    (found,) = json.loads(said)
+    assert found["values"]["04"] == "电子社保卡"
+    code, said = run(tmp_path, "codes", "insutyp")
+    assert (code, "did you mean insutype" in said) == (2, True)
+
+
 def test_what_cannot_be_read_ends_with_2(tmp_path: Path) -> None:
     (tmp_path / "request.json").write_bytes(b"{")
     assert run(tmp_path, "check", str(tmp_path / "request.json"), "-t", "2207")[0] == 2

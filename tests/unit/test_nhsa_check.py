@@ -141,6 +141,16 @@ def test_a_misspelled_field_is_told_and_a_strange_one_passes() -> None:
     assert faults("2207", lambda tree: tree["data"].update(province_field="x", exp_content="{}")) == []
 
 
+def test_a_misspelled_node_is_told_beside_the_one_that_is_missing() -> None:
+    missing, misspelled = faults("2204", lambda tree: tree.update(feedetial=tree.pop("feedetail")))
+    assert (missing.path, missing.code) == ("/feedetail", MISSING)
+    assert (misspelled.path, misspelled.code) == ("/feedetial", UNKNOWN)
+    assert "did you mean feedetail?" in misspelled.text
+    assert one("2207", lambda tree: tree["data"].update(INVONO="1")).code == UNKNOWN, (
+        "names are in small letters"
+    )
+
+
 def test_empty_values_leave_as_noughts_and_empty_texts() -> None:
     tree = sample(transaction("2204"))
     line = tree["feedetail"][0]
