@@ -81,13 +81,22 @@ def reader(case: Case) -> Reader | None:
 def settlement(case: Case) -> Reader:
     """2207, 2304, 2102: by the settlements of the visit's lines (5204), of which one names our message (5203)."""
     psn_no, doubtful = case.facts.get("psn_no", ""), ""
-    visits = [case.facts["mdtrt_id"]] if "mdtrt_id" in case.facts else (yield from _visits(case))
+    visits = [case.facts["mdtrt_id"]] if "mdtrt_id" in case.facts else []
+    if not visits:  # a pharmacy's sale makes its own
+        told = yield _visit_query(case)
+        if told.refused and not told.nothing:
+            return Finding("CANNOT_SAY", f"5201: {told.refused}")
+        visits = list(dict.fromkeys(str(row["mdtrt_id"]) for row in told.rows if row.get("mdtrt_id")))
+    if len(visits) > _VISITS:
+        doubtful = f"5201: more than {_VISITS} visits 就诊过多"
     for mdtrt_id in visits[:_VISITS]:
         told = yield Question("5204", {"data": {"psn_no": psn_no, "mdtrt_id": mdtrt_id}})
         if told.refused and not told.nothing:
             doubtful = f"5204: {told.refused}"
             continue
         made = dict.fromkeys(str(row.get("setl_id") or "") for row in told.rows)
+        if len(made) > _SETTLEMENTS:
+            doubtful = f"5204: more than {_SETTLEMENTS} settlements 结算过多"
         for setl_id in [one for one in made if one][:_SETTLEMENTS]:
             asked = {"psn_no": psn_no, "setl_id": setl_id, "mdtrt_id": mdtrt_id}
             told = yield Question("5203", {"data": asked})
@@ -228,11 +237,6 @@ def listed(case: Case, infno: str, pairs: Sequence[tuple[str, str]], there: bool
     return Finding(
         "DONE" if found == there else "NOT_DONE", f"{infno}: {'there 有' if found else 'not there 无'}"
     )
-
-
-def _visits(case: Case) -> Generator[Question, Told, list[str]]:
-    told = yield _visit_query(case)
-    return list(dict.fromkeys(str(row["mdtrt_id"]) for row in told.rows if row.get("mdtrt_id")))
 
 
 def _visit_query(case: Case) -> Question:

@@ -279,11 +279,11 @@ async def test_a_settlement_whose_process_died_is_unknown_and_not_sent_again(at:
     assert (await at.row(told["msgid"])).state == "UNKNOWN"
 
 
-async def test_a_success_without_an_output_is_one_and_says_what_is_missing(at: Gateway) -> None:
+async def test_a_success_that_does_not_say_what_it_made_is_none(at: Gateway) -> None:
     at.centre.behave("2207", "null", times=1)
     told = await settled(at)
-    assert (told["outcome"], told["output"]) == ("OK", None)
-    assert told["warnings"]
+    assert (told["outcome"], told["output"]) == ("UNKNOWN", None)
+    assert told["warnings"][0]["code"] == "JL-N025"
 
 
 async def test_of_fifty_lines_all_arrive(at: Gateway) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from tests.centre_parts import agreed
 from tests.insurance.desk import Desk
 from tests.insurance.gateway import desks
-from tests.insurance.visits import Outpatient
+from tests.insurance.visits import BASKET, Outpatient, Purchase
 
 
 async def come(desk: Desk, until: str) -> Outpatient:
@@ -57,6 +57,16 @@ async def test_a_query_that_lags_behind_the_books_is_not_believed_too_early(tmp_
         desk.centre.well()
         assert (await probe(desk, told.msgid))["verdict"] == "DONE"
         assert len(desk.centre.books.settlements) == 1
+
+
+async def test_a_sale_is_not_undone_because_its_visits_could_not_be_listed(tmp_path: Path) -> None:
+    async with desks(tmp_path, query_lag="0s") as (_, pharmacy):
+        sale = Purchase(pharmacy.centre.persons[0], "P1")
+        pharmacy.centre.behave("2102", "cut", times=1)
+        told = await pharmacy.party.ask("2102", sale.sale(BASKET))
+        pharmacy.centre.behave("5201", "refuse", times=1)
+        assert (await probe(pharmacy, told.msgid))["verdict"] == "CANNOT_SAY"
+        assert (await probe(pharmacy, told.msgid))["verdict"] == "DONE"
 
 
 async def test_what_never_came_is_not_done_once_queries_have_had_their_time(tmp_path: Path) -> None:
