@@ -242,6 +242,67 @@ async def test_a_refund_that_expired_is_unknown_until_the_order_shows_it(hospita
     assert (found["outcome"], hospital.state(order)) == ("OK", "refunded")
 
 
+async def test_what_is_paid_is_refunded_and_what_is_open_is_taken_back(hospital: Hospital) -> None:
+    order, other = await hospital.order("1"), await hospital.order("2")
+    await hospital.ask("MP-6301", {**order, **hospital.payer})
+    paid = await hospital.pay(order)
+    for _ in range(2):
+        back = await hospital.ask("reverse", {"msgid": paid["msgid"]})
+        assert (back["outcome"], back["state"], hospital.state(order)) == ("OK", "REVERSED", "refunded")
+    (refund,) = hospital.centre.books.orders[order["payOrdId"]].refunds
+    assert (refund.number, refund.amount_fen) == (f"R{paid['msgid']}", 10650)
+    hospital.mobile.behave("6202", "lose", times=1)
+    lost = await hospital.pay(other)
+    back = await hospital.ask("reverse", {"msgid": lost["msgid"]})
+    assert (back["outcome"], hospital.state(other)) == ("OK", "revoked")
+
+
+async def test_a_refund_whose_answer_is_lost_is_made_once(hospital: Hospital) -> None:
+    order = await hospital.order("1")
+    paid = await hospital.pay(order)
+    hospital.mobile.behave("6203", "cut", times=1)
+    first = await hospital.ask("reverse", {"msgid": paid["msgid"]})
+    assert (first["outcome"], first["state"]) == ("UNKNOWN", "OK")
+    again = await hospital.ask("reverse", {"msgid": paid["msgid"]})
+    assert (again["outcome"], again["state"]) == ("OK", "REVERSED")
+    assert len(hospital.centre.books.orders[order["payOrdId"]].refunds) == 1
+
+
+async def test_fees_whose_order_is_paid_are_not_taken_back_before_the_payment(hospital: Hospital) -> None:
+    made = await hospital.ask("MP-6201", {"data": await hospital.fees("1")})
+    order = {name: made["output"]["data"][name] for name in ("payOrdId", "payToken")}
+    await hospital.pay(order)
+    back = await hospital.ask("reverse", {"msgid": made["msgid"]})
+    assert (back["outcome"], hospital.state(order)) == ("REJECTED", "paid")
+    assert "请先退费" in back["text"]
+
+
+async def test_a_settlement_asks_by_its_own_key(hospital: Hospital) -> None:
+    order = await hospital.order("1")
+
+    async def asked(direction: str, about: str = "", tree: Tree | None = None) -> Tree:
+        headers = {"param.code": "MP-6202", "key": "S1/pay", "direction": direction, "about": about}
+        party = hospital.party("payment")
+        hospital.sent += 1
+        sent = Message(JSON.encode(tree or {}), id=f"{hospital.sent:032x}", headers=headers)
+        answer: Tree = JSON.decode((await party.send(sent)).answer)
+        return answer
+
+    assert await asked("probe", "do") == {"outcome": "ABSENT", "final": True}
+    hospital.mobile.behave("6202", "cut", times=1)
+    pay = {**order, "payAuthNo": "AUTH1", "orgBizSer": "B1"}
+    assert (await asked("do", tree=pay))["outcome"] == "UNKNOWN"
+    assert (await asked("probe", "do"))["outcome"] == "OK"
+    assert (await asked("do", tree=pay))["outcome"] == "OK"
+    assert await asked("probe", "undo") == {"outcome": "ABSENT", "final": True}
+    assert (await asked("undo"))["outcome"] == "OK"
+    assert (await asked("probe", "undo"))["outcome"] == "OK"
+    assert (hospital.state(order), len(hospital.centre.books.orders[order["payOrdId"]].refunds)) == (
+        "refunded",
+        1,
+    )
+
+
 async def test_a_prescription_is_checked_signed_sent_and_taken_back(hospital: Hospital) -> None:
     tree = sample(transaction("D001"), whole=True)
     tree["valiEndTime"] = "2999-12-31 00:00:00"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from config.errors import BadMessage, Refused
-from endpoints.insurance.mobile.options import PROBE, MobileOptions, named
+from endpoints.insurance.mobile.options import OPERATIONS, MobileOptions, named
 from schemas.json import Json
 from schemas.message import Message
 from schemas.nhsa.check import checker
@@ -54,6 +54,11 @@ def asked_of(message: Message, options: MobileOptions) -> Asked:
     if wrapped and not isinstance(tree["input"], dict):
         raise _refused("JL-N310", "input: must be an object 应为对象")
     given = tree["input"] if wrapped else {key: value for key, value in tree.items() if key != "infno"}
+    return checked(transaction, given, options, str(tree.get("opter") or ""))
+
+
+def checked(transaction: Transaction, given: Any, options: MobileOptions, opter: str = "") -> Asked:
+    """With our own number put in, and held against the tables. Raises Refused (JL-N311)."""
     held = checker(transaction, options.of)
     given = _completed(_shaped(given, transaction), transaction, options.org_code)
     if faults := held.request(given):
@@ -61,18 +66,20 @@ def asked_of(message: Message, options: MobileOptions) -> Asked:
         more = f"; {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
         raise _refused("JL-N311", f"{transaction.name} {transaction.name_zh}: {told}{more}")
     made = held.normalized(given)
-    return Asked(transaction, made["data"] if nested(transaction) else made, str(tree.get("opter") or ""))
+    return Asked(transaction, made["data"] if nested(transaction) else made, opter)
 
 
-def is_probe(message: Message, options: MobileOptions) -> bool:
-    return (options.transaction or message.headers.get("param.code", "")) == PROBE
+def operation_of(message: Message, options: MobileOptions) -> str:
+    """`probe`, `reverse`; '' where it is a call."""
+    name = options.transaction or message.headers.get("param.code", "")
+    return name if name in OPERATIONS else ""
 
 
-def probe_of(message: Message) -> Mapping[str, Any]:
-    """`{msgid}` or `{key}`, and what the centre asks of a query besides, in `data`. Raises Refused (JL-N310)."""
+def named_of(message: Message, what: str) -> Mapping[str, Any]:
+    """`{msgid}` or `{key}`, and what else is to be said to the centre, in `data`. Raises Refused (JL-N310)."""
     tree = _tree(message.body)
     if not any(isinstance(tree.get(name), str) and tree[name] for name in ("msgid", "key")):
-        raise _refused("JL-N310", "a probe names the msgid, or the key, of what is asked for")
+        raise _refused("JL-N310", f"a {what} names the msgid, or the key, of what is meant")
     return tree
 
 

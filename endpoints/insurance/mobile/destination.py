@@ -15,9 +15,11 @@ import structlog
 
 from config.errors import Refused, Unreachable
 from endpoints.base import Ground, Options
-from endpoints.insurance.mobile.asked import Asked, asked_of, is_probe, links_of
+from endpoints.insurance.mobile.asked import Asked, asked_of, links_of, operation_of
+from endpoints.insurance.mobile.for_settlements import about, asks_about
 from endpoints.insurance.mobile.options import MobileOptions
 from endpoints.insurance.mobile.probing import Probe
+from endpoints.insurance.mobile.reversing import Reverse
 from endpoints.insurance.mobile.rules import Verdict, verdict
 from endpoints.insurance.mobile.told import again, receipt
 from endpoints.insurance.records import Ask, Exchange, Records
@@ -63,10 +65,15 @@ class NhsaMobile:
         await self._way.close()
 
     async def send(self, message: Message) -> Receipt:
-        if is_probe(message, self.options):
+        if asks_about(message.headers):
+            return await about(self, self._records(), message)
+        operation = operation_of(message, self.options)
+        if operation == "probe":
             return await Probe(self, self._records()).answer(message)
+        if operation == "reverse":
+            return await Reverse(self, self._records()).answer(message)
         asked = asked_of(message, self.options)
-        key = message.id or secrets.token_hex(16)
+        key = message.headers.get("key") or message.id or secrets.token_hex(16)  # `key`: a settlement's own
         if asked.transaction.writes:
             before = await self.before(asked.transaction, key)
             if before is not None:
@@ -120,7 +127,7 @@ class NhsaMobile:
 
     def heard(self, message: Message, code: str, answer: bytes, headers: Any) -> Receipt:
         """A test says what the centre answers, in plain form: `{code, message, data}`, signed; or the outcome alone."""
-        if is_probe(message, self.options):
+        if operation_of(message, self.options) or asks_about(message.headers):
             return Receipt(code or "OK", answer, "json")
         asked = asked_of(message, self.options)
         tree = _JSON.decode(answer) if answer else {}

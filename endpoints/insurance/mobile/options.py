@@ -18,7 +18,7 @@ from endpoints.rest.sending import SendOptions
 from schemas.nhsa import catalogue
 from schemas.nhsa.model import Transaction
 
-PROBE = "probe"
+OPERATIONS = ("probe", "reverse")
 Centre = Literal["payment", "voucher", "prescription"]
 
 
@@ -52,7 +52,7 @@ class MobileOptions(ProvinceOptions, SendOptions):
     centre: Centre = Field(description="whose keys these are; a system for each centre")
     envelope: EnvelopeOptions
     transaction: str = Field(
-        "", description="MP-6202, D001, EC-QUERY ..., or `probe`; without it each message says"
+        "", description="MP-6202, D001, EC-QUERY ..., or `probe`, `reverse`; without it each message says"
     )
     org_code: str = Field("", description="our orgCodg (fixmedinsCode), where a message leaves it out")
     org_id: str = Field("", description="orgId of the e-voucher's envelope")
@@ -79,7 +79,7 @@ class MobileOptions(ProvinceOptions, SendOptions):
     def _fits(self) -> MobileOptions:
         if self.tls != ClientTls() and not self.url.startswith("https:"):
             raise ValueError("tls needs an https url")
-        if self.transaction not in ("", PROBE):
+        if self.transaction not in ("", *OPERATIONS):
             named(self.transaction, self.centre)
         for name in self.addresses:
             named(name, self.centre)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from config.errors import Refused
-from endpoints.insurance.mobile.asked import Asked, probe_of
+from endpoints.insurance.mobile.asked import Asked, named_of
 from endpoints.insurance.mobile.options import named
 from endpoints.insurance.mobile.rules import Verdict, probed
 from endpoints.insurance.mobile.told import again, kept_data, receipt
@@ -18,9 +18,9 @@ from schemas.message import Message, Receipt
 from schemas.nhsa import catalogue
 
 if TYPE_CHECKING:
-    from endpoints.insurance.mobile.destination import NhsaMobile
+    from endpoints.insurance.mobile.destination import Heard, NhsaMobile
 
-_QUERY = "MP-6301"
+QUERY = "MP-6301"
 _LOOKED_AT = 20  # exchanges of one order
 _NEEDED = ("payOrdId", "orgCodg", "payToken", "idNo", "userName", "idType")
 _NOT_SHOWN = "the order does not show it, or not yet 订单尚未体现该操作"
@@ -33,18 +33,19 @@ class Probe:
 
     async def answer(self, message: Message) -> Receipt:
         """As `send` answers the call itself: its outcome, in place of the one that was not heard."""
-        said = probe_of(message)
-        exchange = await self._asked_for(said)
+        said = named_of(message, "probe")
+        return await self.of(await self.meant(said), said.get("data"))
+
+    async def of(self, exchange: Exchange, given: Any = None) -> Receipt:
+        """`given` is what the query needs besides what is known of the order."""
         options = self._party.options
         transaction = catalogue.transaction(exchange.infno)
         if exchange.state in ("OK", "REJECTED", "REVERSED"):
             return again(transaction, exchange, options)
-        if _QUERY not in transaction.undoing.probes:
+        if QUERY not in transaction.undoing.probes:
             unknown = Verdict("UNKNOWN", exchange.infcode, _NO_QUERY)
             return receipt(transaction, exchange.msgid, unknown, None, options)
-        data = await self._query(exchange, said.get("data"))
-        asked = Asked(named(_QUERY, options.centre), data, exchange.opter)
-        _, heard = await self._party.call(asked, f"{exchange.msgid} probe")
+        heard = await self.order(exchange, given)
         outcome: Outcome = "UNKNOWN"
         if heard.said.outcome == "OK":
             outcome = probed(exchange.infno, heard.data, options.order_states)
@@ -54,17 +55,27 @@ class Probe:
             exchange = await self._records.end(exchange, outcome, verdict.code, text, heard.plain, {})
         return receipt(transaction, exchange.msgid, verdict, heard.data, options)
 
-    async def _asked_for(self, said: Mapping[str, Any]) -> Exchange:
+    async def order(self, exchange: Exchange, given: Any) -> Heard:
+        """What the centre says of the order of a call. Raises Refused (JL-N315), Unreachable."""
+        asked = Asked(
+            named(QUERY, self._party.options.centre), await self.query(exchange, given), exchange.opter
+        )
+        _, heard = await self._party.call(asked, f"{exchange.msgid} probe")
+        return heard
+
+    async def meant(self, said: Mapping[str, Any]) -> Exchange:
+        """By `msgid`, or by `key`. Raises Refused (JL-N315)."""
         if msgid := said.get("msgid"):
             found = await self._records.find(str(msgid))
             mine = [found] if found is not None and found.system == self._party.system else []
         else:
-            mine = list(await self._records.of_key(self._party.system, str(said["key"])))
+            made = await self._records.of_key(self._party.system, str(said["key"]))
+            mine = [one for one in made if not one.infcode.startswith("JL")]  # those that left
         if not mine:
             raise Refused("JL-N315", "nothing was asked under this number 没有此请求", retry=False)
         return mine[-1]
 
-    async def _query(self, exchange: Exchange, given: Any) -> Mapping[str, Any]:
+    async def query(self, exchange: Exchange, given: Any) -> Mapping[str, Any]:
         """What MP-6301 asks for, from the probe, the call itself, and what else was said of its order."""
         known: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
         _add(known, exchange)
