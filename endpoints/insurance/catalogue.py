@@ -171,12 +171,16 @@ class _Updating:
 
     @asynccontextmanager
     async def _leaving(self, load: Load) -> AsyncIterator[None]:
-        """What goes wrong at the centre leaves the load to whoever comes next."""
+        """What goes wrong at the centre leaves the load to whoever comes next, where there is something of it."""
+        store = self._way.store
         try:
             yield
         except BaseException:
             with suppress(JingluoError):
-                await self.thread(lambda: self._way.store.leave(load))
+                if load.rows or load.part:
+                    await self.thread(lambda: store.leave(load))
+                else:
+                    await self.thread(lambda: store.abandon(self._layout, load))
             raise
 
     @asynccontextmanager

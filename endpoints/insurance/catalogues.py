@@ -90,7 +90,7 @@ class Change(Struct, frozen=True):
 
 
 class Catalogues(Protocol):
-    """All methods raise JingluoError where the database is away (JL-J010)."""
+    """All methods raise Unreachable where the database is away (JL-J010), or there is none (JL-J002)."""
 
     def state(self, kind: str) -> State: ...
 

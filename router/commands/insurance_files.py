@@ -220,8 +220,8 @@ class Told:
     faults: int = 0
 
     def at(self, load: Load, share: float) -> None:
-        if self.first < 0:
-            self.first = load.rows
+        if self.first < 0:  # what was fetched before is no row a second
+            self.first, self.began_ms = load.rows, now_ms()
         took = max(now_ms() - self.began_ms, 1) / 1000
         rate = (load.rows - self.first) / took
         self.bar.update(self.task, completed=share, rows=f"{load.rows:,}", rate=f"{rate:,.0f}/s")

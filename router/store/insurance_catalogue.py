@@ -20,7 +20,7 @@ from endpoints.insurance.catalogues import Change, Layout, Load, Report, State
 from endpoints.insurance.lines import Value
 from router.clock import now_ms
 from router.store import insurance_catalogue_tables as tables
-from router.store.database import StoreDown
+from router.store.database import StoreError
 from router.store.insurance_catalogue_publish import publish
 from router.store.insurance_catalogue_rows import add
 from router.store.insurance_mapping import MappingStore
@@ -49,9 +49,12 @@ class CatalogueStore:
 
     @property
     def _engine(self) -> Engine:
-        """Raises StoreError (JL-J002), where this process was given no database too."""
+        """Raises Unreachable (JL-J002), where this process was given no database too."""
         with self._opening:
-            self._opened = self._opened or tables.opened(self._url, self._tls)
+            try:
+                self._opened = self._opened or tables.opened(self._url, self._tls)
+            except StoreError as error:
+                raise Unreachable(error.code, error.text) from None
             return self._opened
 
     def close(self) -> None:
@@ -182,20 +185,20 @@ class CatalogueStore:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        engine = self._engine
         try:
-            with self._engine.begin() as connection:
+            with engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
-            raise _down(error) from error
-        except self._engine.dialect.loaded_dbapi.Error as error:
+        except (SQLAlchemyError, OSError, engine.dialect.loaded_dbapi.Error) as error:
             raise _down(error) from error
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        engine = self._engine
         try:
-            with self._engine.connect() as connection:
+            with engine.connect() as connection:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise _down(error) from error
 
 
@@ -215,10 +218,11 @@ def _taken(kind: str) -> Unreachable:
     )
 
 
-def _down(error: Exception) -> StoreDown:
+def _down(error: Exception) -> Unreachable:
+    """Its first line names no row's values."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-    return StoreDown("JL-J010", f"database: {type(cause).__name__}: {first[:200]}")
+    return Unreachable("JL-J010", f"database: {type(cause).__name__}: {first[:200]}")
 
 
 def _lives(pid: int) -> bool:

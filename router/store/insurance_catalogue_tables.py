@@ -122,7 +122,7 @@ def opened(url: str, tls: Identity | None = None) -> Engine:
         secure = libpq_options(tls) if tls is not None else {}
         arguments = {"application_name": "jingluo", "connect_timeout": 5, **secure}
         return create_engine(parsed.difference_update_query(secure), connect_args=arguments, pool_size=2)
-    if not parsed.database or parsed.database == ":memory:":
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise StoreError("JL-J002", "no catalogues there; write sqlite:///FILE or postgresql://...")
     file = parsed.database.removesuffix(".db") + ".nhsa.db"
     # Its own BEGIN: a table that takes another's place does so in a transaction, or not at all.

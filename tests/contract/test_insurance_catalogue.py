@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def catalogues(journal_url: str) -> Iterator[CatalogueStore]:
 
 
 def way(store: CatalogueStore, **said: object) -> Way:
-    return Way(store, lambda: NOW, owner(), batch=10, **said)  # type: ignore[arg-type]
+    return Way(store, lambda: NOW, owner(), **{"batch": 10, **said})  # type: ignore[arg-type]
 
 
 def codes(store: CatalogueStore) -> list[str]:
@@ -175,7 +176,7 @@ def _import_and_die(url: str, path: Path, after: int) -> None:
     import_file(way(CatalogueStore(url), tell=at), LAYOUT, path)
 
 
-@pytest.mark.parametrize("after", [10, 50, 90])
+@pytest.mark.parametrize("after", [10, 90])
 def test_a_process_that_is_killed_in_the_midst_costs_no_row_and_doubles_none(
     journal_url: str, catalogues: CatalogueStore, tmp_path: Path, after: int
 ) -> None:
@@ -219,3 +220,43 @@ def test_who_was_silent_for_long_is_taken_over(journal_url: str, catalogues: Cat
     later = CatalogueStore(journal_url, now=lambda: NOW + 10 * 60_000)
     assert later.begin(LAYOUT, Load("1305", "another:1:b", NOW)).owner == "another:1:b"
     later.close()
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_who_reads_while_it_is_published_sees_one_version_whole(
+    catalogues: CatalogueStore, tmp_path: Path, full: bool
+) -> None:
+    files = [file(tmp_path, [item(n, f"v{v}") for n in range(300)], f"{v}.zip") for v in range(2)]
+    import_file(way(catalogues, batch=1000), LAYOUT, files[0])
+    seen: list[set[object]] = []
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            rows = catalogues.search(LAYOUT, "XTEST", 1000)
+            seen.append({row["name"] for row in rows} | {len(rows)})
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for turn in range(6):
+            import_file(way(catalogues, batch=1000), LAYOUT, files[turn % 2], full=full)
+    finally:
+        over.set()
+        reader.join()
+    assert seen
+    assert all(one in ({"v0", 300}, {"v1", 300}) for one in seen)
+
+
+def test_a_database_that_cannot_be_opened_is_worth_another_try(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for url, code in (
+        (f"sqlite:///{tmp_path}/file/journal.db", "JL-J010"),
+        ("", "JL-J002"),
+        ("mysql://x/y", "JL-J002"),
+    ):
+        store = CatalogueStore(url)
+        with pytest.raises(Unreachable, match=code):
+            store.state("1305")
+        with pytest.raises(Unreachable, match=code):
+            store.begin(LAYOUT, Load("1305", "here:1:a", NOW))
