@@ -42,11 +42,12 @@ class Balance:
     lines: tuple[Line, ...]
     accepted: int  # messages, over all channels, as the journal has them
     promised: int  # messages for which a party was told yes
+    wrong: int = 0  # settlements that callers and the insurance centre do not know alike
 
     @property
     def lost(self) -> int:
-        """Deliveries that are nowhere; or messages that the journal has forgotten altogether."""
-        return max(sum(line.lost for line in self.lines), self.promised - self.accepted, 0)
+        """Deliveries that are nowhere; or messages that the journal has forgotten altogether; or money."""
+        return max(sum(line.lost for line in self.lines), self.promised - self.accepted, 0) + self.wrong
 
     @property
     def verdict(self) -> str:
@@ -71,7 +72,8 @@ def balance(store: Store, hospital: Hospital, day: Day) -> Balance:
         known = set(_kept(store, *way)) if found.lost else set()
         lost = [key for key in found.lost if key not in known]
         lines.append(_line(way, whole, by_way, len(lost), len(found.doubled)))
-    return Balance(tuple(lines), sum(whole.values()), _promised(hospital))
+    wrong = len(hospital.insured.differences())
+    return Balance(tuple(lines), sum(whole.values()), _promised(hospital), wrong)
 
 
 def _line(
@@ -117,6 +119,10 @@ def _books(hospital: Hospital, day: Day) -> dict[tuple[str, str], tuple[Sequence
         ("branch-visits", "lis"): (hospital.branch.sent.accepted, _of("S", lis.received)),
         ("kiosk-checkin", "his"): (hospital.kiosks.sent.accepted, _of("K", his.received)),
         **images,
+        **{
+            (one.name, "centre"): (one.msgids, hospital.insured.received(one))
+            for one in hospital.insured.counters
+        },
         ("price-list", "cashier"): (hospital.folders.sent.accepted, hospital.folders.received),
     }
 
@@ -129,6 +135,7 @@ def _promised(hospital: Hospital) -> int:
         hospital.kiosks.sent,
         hospital.branch.sent,
         hospital.folders.sent,
+        *(one.sent for one in hospital.insured.counters),
         *([hospital.imaging.modality.sent] if hospital.imaging else []),
     )
     return sum(len(book.accepted) for book in books)

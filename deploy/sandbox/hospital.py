@@ -16,6 +16,7 @@ from deploy.sandbox.emr import Emr
 from deploy.sandbox.folder import Folders
 from deploy.sandbox.his import His
 from deploy.sandbox.http import ask
+from deploy.sandbox.insured import Outpatients
 from deploy.sandbox.kiosk import Kiosks
 from deploy.sandbox.lis import Lis
 from deploy.sandbox.party import Party
@@ -53,6 +54,8 @@ class Hospital:
         self.folders = Folders(folder / "prices" / "in", folder / "prices" / "out")
         self.kiosks = Kiosks()
         self.branch = BranchHis()
+        self.insured = Outpatients(seed)
+        self.insured.kiosks.key = self.kiosks.key
         self.imaging = _imaging(folder)
         self.asked = SentBook()
         self.found = 0  # answers that held the patient who was asked for
@@ -75,11 +78,11 @@ class Hospital:
     async def open(self) -> None:
         if self.imaging:
             self.imaging.pacs.open()
-        for party in self.parties:
+        for party in (*self.parties, self.insured.centre):
             await party.open()
 
     async def close(self) -> None:
-        for party in self.parties:
+        for party in (*self.parties, self.insured.centre):
             await party.close()
         if self.imaging:
             await self.imaging.pacs.close()
@@ -93,7 +96,9 @@ class Hospital:
             "LIS_PORT": str(self.lis.port),
             "HIS_PORT": str(self.his.port),
             "EMR_PORT": str(self.emr.port),
+            "CENTRE_PORT": str(self.insured.centre.port),
             "KIOSK_KEY": self.kiosks.key.shown,
+            "BRANCH_KEY": self.insured.branch.key.shown,
             "PRICES_IN": str(self.folders.drop_dir),
             "PRICES_OUT": str(self.folders.out_dir),
             **(self.imaging.environment() if self.imaging else {}),
@@ -111,6 +116,7 @@ class Hospital:
             self.kiosks.report(day.checkins, doors.http, tell),
             self.branch.register(day.visits, doors.http, tell),
             self._examined(day, doors, tell),
+            *self.insured.serve(day.insured, doors.http, tell),
         )
         await self._registered(day.queries)
         waiting = [(f"Q{number:06d}", patient) for number, patient in enumerate(day.queries)]

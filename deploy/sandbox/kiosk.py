@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
-import time
 from collections.abc import Callable, Sequence
 
 from deploy.sandbox.books import SentBook
 from deploy.sandbox.http import ask
-from deploy.sandbox.signing import KeyPair, sm3
+from deploy.sandbox.signing import KeyPair, authorization
 
 PATH = "/v1/checkins"
 _TRIES = 20
@@ -47,11 +45,8 @@ class Kiosks:
             tell()
 
     def _headers(self, number: str, body: bytes) -> dict[str, str]:
-        when, nonce, digest = str(int(time.time())), secrets.token_hex(12), sm3(body).hex()
-        lines = "".join(f"{line}\n" for line in ("POST", PATH, when, nonce, digest))
-        said = f"app=kiosk, time={when}, nonce={nonce}, digest={digest}, signature={self.key.sign(lines.encode())}"
         return {
-            "Authorization": f"JINGLUO-SM2 {said}",
+            "Authorization": authorization("kiosk", self.key, "POST", PATH, body),
             "Content-Type": "application/json",
             "Idempotency-Key": number,
         }

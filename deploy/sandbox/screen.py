@@ -76,7 +76,25 @@ def show(result: Balance, hospital: Hospital) -> None:
         f"重复收到 received twice {doubled}; 查到患者 patients found {hospital.found} of {asked}"
     )
     console.print(f"病历 The record keeps: {kept}")
+    if hospital.insured.centre.books.settlements:
+        console.print(_money(hospital))
     print(result.verdict, flush=True)
+
+
+def _money(hospital: Hospital) -> str:
+    """What callers were told of settlements, beside the insurance centre's books."""
+    told = [made for counter in hospital.insured.counters for made in counter.settled.values()]
+    total, fund, account, cash = (
+        sum(getattr(made, name) for made in told) / 100 for name in ("total", "fund", "account", "cash")
+    )
+    wrong = hospital.insured.differences()
+    verdict = (
+        "与中心账本一致 the centre's books say the same" if not wrong else f"不一致 DIFFERENT: {len(wrong)}"
+    )
+    return (
+        f"医保结算 Settlements {len(told)}: 总额 {total:.2f} = 基金 fund {fund:.2f} + 账户 account {account:.2f} "
+        f"+ 现金 cash {cash:.2f}; {verdict}"
+    )
 
 
 def leave_out(channels: Sequence[str]) -> None:

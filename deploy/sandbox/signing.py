@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from dataclasses import dataclass
 
 from config.sm2_curve import SIGNER, A, B, N, P
@@ -59,6 +60,14 @@ def holds(public: Point, data: bytes, signature: bytes) -> bool:
 def point_of(text: str) -> Point:
     """A public key of 128 hexadecimal digits."""
     return int(text[:64], 16), int(text[64:128], 16)
+
+
+def authorization(app: str, key: KeyPair, method: str, path: str, body: bytes) -> str:
+    """The header of a signed request, as endpoints/callers/README.md has it."""
+    when, nonce, digest = str(int(time.time())), secrets.token_hex(12), sm3(body).hex()
+    lines = "".join(f"{line}\n" for line in (method, path, when, nonce, digest))
+    said = f"app={app}, time={when}, nonce={nonce}, digest={digest}, signature={key.sign(lines.encode())}"
+    return f"JINGLUO-SM2 {said}"
 
 
 def sm3(data: bytes) -> bytes:

@@ -18,6 +18,9 @@ TO_EMR = ("ADT^A01", "ADT^A03", "ADT^A04", "ADT^A08")
 FEWEST = 9  # messages of a day: one for every channel
 _MOST_EXAMS = 20  # each image is an association of its own, which takes a while
 
+_TRANSACTIONS = 6  # 1101, 2201, 2203A, 2204, 2206, 2207
+_MOST_INSURED = 40
+
 _STAY = ("A01", "A08", "A02", "A08", "A03")
 _CALL = ("A04", "A08")
 
@@ -33,16 +36,20 @@ class Day:
     checkins: list[tuple[str, str]] = field(default_factory=list)  # at the kiosks: number and patient
     visits: list[tuple[str, str]] = field(default_factory=list)  # at the branch: number and Request
     files: dict[str, str] = field(default_factory=dict)  # price lists by number
+    insured: int = 0  # outpatients who are settled with the insurance centre, six transactions each
 
     @property
     def messages(self) -> int:
         """How many the engine will be handed: every order brings a result, or an image."""
         single = len(self.adt) + len(self.queries) + len(self.checkins) + len(self.visits) + len(self.files)
-        return single + 2 * (len(self.orders) + len(self.exams))
+        return single + 2 * (len(self.orders) + len(self.exams)) + _TRANSACTIONS * self.insured
 
 
 def plan(count: int, seed: int, imaging: bool = True) -> Day:
-    """A day of exactly `count` messages over all nine channels (nine at the least); without `imaging`, over seven."""
+    """A day of exactly `count` messages over nine channels (nine at the least); without `imaging`, over seven.
+
+    From 60 on some of them are transactions of insured outpatients, from 240 on by both of the doors for that.
+    """
     if count < FEWEST:
         raise ValueError(f"a day has at least {FEWEST} messages, one for every channel")
     day, people = Day(), People(seed)
@@ -53,9 +60,13 @@ def plan(count: int, seed: int, imaging: bool = True) -> Day:
     checkins = max(count // 25, 1)
     visits = max(count // 25, 1)
     exams = min(max(count // 40, 1), _MOST_EXAMS) if imaging else 0
+    day.insured = min(count // 60, _MOST_INSURED)
     seen: dict[str, tuple[Person, Visit]] = {}
     for number, (person, visit, trigger) in enumerate(
-        _stays(people, count - files - queries - checkins - visits - 2 * (orders + exams))
+        _stays(
+            people,
+            count - files - queries - checkins - visits - 2 * (orders + exams) - _TRANSACTIONS * day.insured,
+        )
     ):
         seen[person.number] = person, visit
         letter = adt(trigger, person, visit, f"A{number:06d}", _at(number), _charset(person))

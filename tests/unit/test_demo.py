@@ -2,6 +2,7 @@
 
 import re
 from importlib.util import find_spec
+from xml.etree import ElementTree
 
 import pytest
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from config.crypto import SiteKeys
 from deploy.sandbox.balance import balance
 from deploy.sandbox.demo import run_demo
 from deploy.sandbox.hospital import Hospital
+from deploy.sandbox.insured import STEPS, Amounts, read, written
 from deploy.sandbox.traffic import TO_LIS, plan
 from router.envelope import Attempt, Envelope
 from router.store import open_store
@@ -36,6 +38,7 @@ async def test_a_slow_laboratory_and_a_record_that_refuses_some_lose_nothing(cap
     assert (accepted, lost) == (60, 0)
     assert dead == 2
     assert delivered + filtered + dead == expected_deliveries(60, seed=7)
+    assert "the centre's books say the same" in " ".join(said.split())
     for channel in (
         "his-adt",
         "his-orders",
@@ -45,6 +48,7 @@ async def test_a_slow_laboratory_and_a_record_that_refuses_some_lose_nothing(cap
         "branch-visits",
         "imaging-orders",
         "images",
+        "insurance",
     ):
         assert channel in said
 
@@ -53,7 +57,8 @@ def expected_deliveries(count: int, seed: int) -> int:
     """What the traffic itself asks for: ADT and results go two ways, the others one; an examination brings an image."""
     day = plan(count, seed)
     single = (day.queries, day.checkins, day.visits, day.files)
-    return 2 * len(day.adt) + 3 * len(day.orders) + 2 * len(day.exams) + sum(map(len, single))
+    ways = 2 * len(day.adt) + 3 * len(day.orders) + 2 * len(day.exams) + sum(map(len, single))
+    return ways + len(STEPS) * day.insured
 
 
 async def test_without_the_extra_dicom_the_demo_says_so_and_plays_the_rest(capsys, monkeypatch):
@@ -154,3 +159,17 @@ def test_a_message_that_the_journal_has_forgotten_is_lost_even_if_it_arrived(sto
     hospital.lis.received.append(letter.control)
     hospital.emr.received.append(letter.control)
     assert balance(store, hospital, day).lost == 1
+
+
+def test_a_settlement_that_callers_and_the_centre_do_not_know_alike_is_lost_money(store, one_admission):
+    hospital, day, _ = one_admission
+    hospital.his.sent.answers.clear()
+    assert balance(store, hospital, day).lost == 0
+    hospital.insured.branch.settled["S1"] = Amounts(8650, 5040, 2000, 1610)
+    assert hospital.insured.differences() == {"S1": (Amounts(8650, 5040, 2000, 1610), None)}
+    assert balance(store, hospital, day).lost == 1
+
+
+def test_the_branch_reads_what_it_writes():
+    tree = {"outcome": "OK", "output": {"setlinfo": {"a": "1 < 2"}, "detail": [{"b": "1"}, {"b": "2"}]}}
+    assert read(ElementTree.fromstring(f"<Response>{written(tree)}</Response>")) == tree
