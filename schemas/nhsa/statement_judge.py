@@ -195,8 +195,10 @@ def _local(
 
 def _reverse(msgid: str, infno: str, psn_no: str, asked: Asked | None) -> Advice:
     why_en, why_zh = _WHY.get(asked.state if asked else "", _WHY[""])
+    lost = asked is not None and asked.state in ("sent", "UNKNOWN", "PROCESSING")
+    how = f"jingluo insurance reverse {msgid}" if lost else "2601"
     return Advice(
-        f"{why_en}: reverse it with 2601",
+        f"{why_en}: reverse it with {how}",
         f"{why_zh}：用 2601 冲正",
         "2601",
         {"psn_no": psn_no, "omsgid": msgid, "oinfno": infno},

@@ -20,9 +20,12 @@ from statement_days import in_china
 from typer.testing import CliRunner
 
 from deploy.sandbox.centre import Centre
+from router.clock import now_ms
 from router.commands.insurance import app
 from router.commands.messages import app as messages
 from router.engine import Engine
+from router.store import StoreError
+from router.uploads import Uploads
 from schemas.nhsa.catalogue import transaction
 from schemas.nhsa.sample import sample
 
@@ -60,14 +63,20 @@ class Office:
 
     async def rows(self, *words: str, done: int) -> list[dict[str, str]]:
         """The report, once so many rows have an end."""
-        await self.until((self.folder / "var" / "jingluo.db").exists)
-        while True:
-            async with asyncio.timeout(PATIENCE_S):
-                _, said = await self.command("uploads", "--csv", *words)
-            rows = list(csv.DictReader(io.StringIO(said)))
-            if sum(row["state"] != "waiting" for row in rows) >= done:
-                return rows
-            await asyncio.sleep(0.1)
+        store = self.engine.store
+        assert store is not None
+        uploads = Uploads(self.engine.site.channels, store.search, lambda id: store.show(id, children=False))
+
+        def ended() -> bool:
+            try:
+                found = uploads.rows(0, now_ms() + 1000)
+            except StoreError:  # there is none yet
+                return False
+            return sum(row.state != "waiting" for row in found) >= done
+
+        await self.until(ended)
+        _, said = await self.command("uploads", "--csv", *words)
+        return list(csv.DictReader(io.StringIO(said)))
 
     def kept(self, infno: str) -> int:
         return len(self.centre.books.rows(infno))

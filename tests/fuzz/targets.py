@@ -310,6 +310,13 @@ def _of_files() -> list[Target]:
     return [
         Target("platform file", platform_files.table, platform_files.ZIPS, words=platform_files.ZIP_WORDS),
         Target("item list", platform_files.items, platform_files.LISTS, words=platform_files.LIST_WORDS),
+        Target("statement", platform_files.statement, platform_files.RESULTS, words=platform_files.AMOUNTS),
+        Target(
+            "settlement list",
+            platform_files.settlements,
+            platform_files.SETTLEMENTS,
+            words=platform_files.AMOUNTS,
+        ),
     ]
 
 
