@@ -21,6 +21,7 @@ from endpoints.insurance.probing import Case, Finding, Told, Verdict, reader
 from endpoints.insurance.records import Exchange
 from schemas.json import Json
 from schemas.message import NOTHING
+from schemas.nhsa.check import checker
 from schemas.nhsa.model import Node, Transaction
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ async def probe(party: Party, exchange: Exchange) -> Probed:
     """Raises Unreachable where a query had no answer: ask again."""
     known: dict[str, Verdict] = {"OK": "DONE", "REJECTED": "NOT_DONE", "REVERSED": "NOT_DONE"}
     if exchange.state in known:
-        return Probed(known[exchange.state], exchange, f"the records say {exchange.state} 记录已有结果")
+        output = _output_of(exchange) if exchange.state == "OK" else None
+        if output is not None:
+            output = checker(party.named(exchange.infno), party.profile).canonical(output)
+        text = f"the records say {exchange.state} 记录已有结果"
+        return Probed(known[exchange.state], exchange, text, output=output)
     sent = sent_of(exchange)
     facts = {**await _begun(party, exchange), **exchange.links, **flat(sent.input)}
     case = Case(

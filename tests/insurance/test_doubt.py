@@ -36,6 +36,15 @@ async def test_a_success_that_does_not_say_what_it_made_is_unknown_until_a_query
         assert found["links"]["setl_id"] == settled.setl_id
 
 
+async def test_a_probe_of_what_is_known_tells_what_was_answered(tmp_path: Path) -> None:
+    async with desks(tmp_path, "guangdong") as (desk, _):
+        visit = await come(desk, "settle")
+        await visit.settle(desk)
+        found = await probe(desk, desk.told[-1].msgid)
+        assert (found["verdict"], found["output"]["setlinfo"]["setl_id"]) == ("DONE", visit.setl_id)
+        assert found["output"]["setlinfo"]["psn_part_amt"] == visit.settled["psn_part_amt"]
+
+
 async def test_a_success_without_a_list_does_not_show_that_something_is_not_in_it(tmp_path: Path) -> None:
     async with desks(tmp_path, query_lag="0s") as (desk, _):
         visit = await come(desk, "settle")
