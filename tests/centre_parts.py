@@ -300,3 +300,29 @@ def purchase(patient: Insured, total: str, lines: list[Tree], **fields: Any) -> 
         **fields,
     }
     return {"druginfo": told, "drugdetail": lines}
+
+
+class Ear:
+    """A door that hears bodies, and answers each with the same."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.heard: list[bytes] = []
+        self.url = ""
+        self._answer = answer
+
+    async def __aenter__(self) -> Ear:
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/notice"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = next(line for line in head.split("\r\n") if line.startswith("content-length"))
+        self.heard.append(await reader.readexactly(int(length.partition(":")[2])))
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + self._answer)
+        await writer.drain()
+        writer.close()

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from centre_parts import PATIENCE_S, Tree, line, signed_in
+from centre_parts import PATIENCE_S, Ear, Tree, line, signed_in
+from endpoint_parts import until
 
 from config.secrets import Secret
 from deploy.sandbox.centre import Application, Centre, MobileCentre, Settings, sealing
@@ -312,19 +313,13 @@ async def test_a_notice_tells_the_hospital_what_became_of_an_order(phone: Phone)
     made = await phone.pay("6201", phone.fees())
     key = {"payOrdId": made["payOrdId"], "payToken": made["payToken"], **phone.payer()}
     await phone.pay("6202", {**key, "payAuthNo": "A", "orgBizSer": "B1"})
-    got: list[bytes] = []
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(x for x in head.decode().split("\r\n") if x.lower().startswith("content-length"))
-        got.append(await reader.readexactly(int(length.partition(":")[2])))
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        assert await phone.mobile.notify(f"http://127.0.0.1:{port}/notice", made["payOrdId"]) == (200, b"{}")
+    async with Ear(b"{}") as ear:
+        assert await phone.mobile.notify(ear.url, made["payOrdId"]) == (200, b"{}")
+        phone.mobile.notify_url = ear.url
+        await phone.pay("6202", {**key, "payAuthNo": "A", "orgBizSer": "B1"})
+        await until(lambda: bool(phone.mobile.told))
+    assert phone.mobile.told == [(made["payOrdId"], 200)]
+    got = ear.heard
     mine = _application("payment")
     letter = sealing.opened(
         got[0], Application(mine.app_id, mine.secret, THEIRS.public, OURS, mine.use, HOSPITAL)

@@ -16,11 +16,12 @@ from centre_parts import (
     departure,
     key,
     line,
+    registration,
     signed_in,
     stay,
 )
 
-from deploy.sandbox.centre.settings import of_province
+from deploy.sandbox.centre.settings import Settings, of_province
 from schemas.nhsa.catalogue import transaction
 from schemas.nhsa.check import checker
 from schemas.nhsa.money import problems
@@ -93,3 +94,50 @@ async def test_who_does_not_spell_as_the_province_does_is_not_understood() -> No
         row |= {"medfee_sumamt": "0", "fund_pay_sumamt": "0", "acct_pay": "0", "fixmedins_setl_cnt": "0"}
         assert "[refd_setl_flag]" in await hospital.refused("3201", {"data": {**row, "refd_setl_flag": "0"}})
         assert await hospital.done("3201", {"data": {**row, "REFD_SETL_FLAG": "0"}})
+
+
+async def test_a_centre_may_call_a_transaction_by_another_number_in_2601_and_take_one_no_longer() -> None:
+    async with signed_in(Settings(oinfno={"2208": "2207"}, instead={"2203": "2203A"})) as hospital:
+        mdtrt_id = await charged(hospital)
+        assert "2203A" in await hospital.refused("2203", {})
+        made = (await hospital.done("2207", bill(hospital.patient, mdtrt_id, "86.50")))["setlinfo"]
+        hospital.centre.behave("2208", "mute", times=1)
+        lost = await hospital.unanswered("2208", key(hospital, mdtrt_id, setl_id=made["setl_id"]))
+        undo = {"psn_no": hospital.patient.psn_no, "omsgid": lost}
+        assert "不支持冲正" in await hospital.refused("2601", {"data": {**undo, "oinfno": "2208"}})
+        await hospital.done("2601", {"data": {**undo, "oinfno": "2207"}})
+        assert hospital.centre.books.settlements[made["setl_id"]].state == "valid"
+
+
+async def test_a_cancel_may_be_refused_in_another_month() -> None:
+    async with signed_in(Settings(cancel_in_month=True)) as hospital:
+        mdtrt_id = await charged(hospital)
+        made = (await hospital.done("2207", bill(hospital.patient, mdtrt_id, "86.50")))["setlinfo"]
+        hospital.centre.let_pass(days=31)
+        await hospital.sign_in()
+        assert "跨月" in await hospital.refused("2208", key(hospital, mdtrt_id, setl_id=made["setl_id"]))
+
+
+async def test_the_certificate_is_the_persons() -> None:
+    async with signed_in() as hospital:
+        other = hospital.centre.persons[1]
+        tree = registration(hospital.patient)
+        tree["data"]["mdtrt_cert_no"] = other.certno
+        assert "就诊凭证" in await hospital.refused("2201", tree)
+        tree["data"] |= {"mdtrt_cert_type": "01", "mdtrt_cert_no": hospital.patient.token}
+        await hospital.done("2201", tree)
+
+
+async def test_the_words_of_a_refusal_are_those_that_the_national_profile_knows() -> None:
+    known = profile("national")
+    async with signed_in() as hospital:
+        undo = {"data": {"psn_no": hospital.patient.psn_no, "omsgid": "x", "oinfno": "2207"}}
+        text = await hospital.refused("2601", undo)
+        assert known.nothing_found(text)
+        assert not known.sign_in_is_over(text)
+        for sign_no in ("", "unknown"):
+            assert known.sign_in_is_over(await hospital.refused("5101", {}, sign_no=sign_no))
+        hospital.centre.expire()
+        text = await hospital.refused("5101", {})
+        assert known.sign_in_is_over(text)
+        assert not known.nothing_found(text)

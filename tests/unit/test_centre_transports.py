@@ -8,16 +8,19 @@ import hashlib
 import hmac
 import json
 from decimal import Decimal as D
-from typing import Any
 
+import msgspec
 import pytest
-from centre_parts import Hospital, bill, charged, key, read, registration, signed_in
+from centre_parts import Ear, Hospital, bill, charged, key, read, registration, signed_in
 from endpoint_parts import until
 
 from deploy.sandbox.centre import Centre, Settings
 from deploy.sandbox.centre.__main__ import main
 from deploy.sandbox.centre.misbehaviour import Act, order
 from deploy.sandbox.centre.transports import ApiKey, Csb, Open, Transport, Unlawful, XTif
+from schemas.nhsa.catalogue import transaction
+from schemas.nhsa.check import checker
+from schemas.nhsa.sample import sample
 
 NOW = 1_705_285_800.0
 
@@ -252,22 +255,24 @@ async def test_many_at_once_make_whole_books() -> None:
 
 
 async def test_the_centre_calls_the_hospital() -> None:
-    heard: list[Any] = []
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        length = next(x for x in head.split("\r\n") if x.lower().startswith("content-length"))
-        heard.append(json.loads(await reader.readexactly(int(length.partition(":")[2]))))
-        body = b'{"infcode":"0","output":null}'
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with Ear(b'{"infcode":"0","output":null}') as ear:
         centre = Centre()
-        status, said = await centre.tell(
-            f"http://127.0.0.1:{port}/notice", "7102", {"data": {"hi_rxno": "R1"}}
-        )
+        status, said = await centre.tell(ear.url, "7102", {"data": {"hi_rxno": "R1"}})
     assert (status, said["infcode"]) == (200, "0")
-    assert (heard[0]["infno"], heard[0]["input"]) == ("7102", {"data": {"hi_rxno": "R1"}})
+    heard = json.loads(ear.heard[0])
+    assert (heard["infno"], heard["input"]) == ("7102", {"data": {"hi_rxno": "R1"}})
+
+
+async def test_the_hospital_hears_what_a_pharmacy_does_with_its_prescription() -> None:
+    async with signed_in() as first, Ear(b'{"infcode":"0","output":null}') as ear:
+        centre = first.centre
+        centre.hospital_url = ear.url
+        for name in ("7204", "7206"):
+            shop = Hospital(centre, code=centre.prepare(name).code)
+            await shop.sign_in()
+            await shop.done(name, msgspec.to_builtins(sample(transaction(name))))
+        await until(lambda: len(centre.told) == 2)
+        assert sorted(centre.told) == [("7102", 200), ("7103", 200)]
+        for body in ear.heard:
+            heard = json.loads(body)
+            assert checker(transaction(heard["infno"])).request(heard["input"]) == []

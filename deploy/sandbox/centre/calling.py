@@ -7,9 +7,49 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from deploy.sandbox.centre.books import Prescription, Row
 from deploy.sandbox.centre.envelope import read, written
 from deploy.sandbox.centre.settings import Institution
 from deploy.sandbox.http import ask
+
+
+def of_pharmacy(
+    infno: str, row: Row, prescription: Prescription, shop: Institution
+) -> tuple[str, dict[str, Any]]:
+    """What the hospital hears of its prescription when a pharmacy reviews it (7204: 7102) or fills it (7206: 7103)."""
+    if infno == "7204":
+        names = (
+            "phar_name",
+            "rchk_phar_certno",
+            "rchk_phar_name",
+            "rx_chk_stas_codg",
+            "rx_chk_opnn",
+            "rx_chk_time",
+        )
+        told = {name: row.get(name) or "" for name in names}
+        return "7102", {"data": {**told, **_from(prescription, shop)}}
+    amounts = ("fund_pay_sumamt", "psn_part_amt", "acct_pay", "psn_cash_pay", "setl_time")
+    sold = [
+        {
+            "drug_genname": drug.get("drug_genname") or "",
+            "drug_dosform": drug.get("drug_dosform") or "",
+            "drug_spec": drug.get("drug_spec") or "",
+            "drug_totlcnt": drug.get("drug_cnt") or 0,
+            "fixmedins_code": shop.code,
+            "fixmedins_name": shop.name,
+            "prdr_name": drug.get("prdr_name") or "示例药厂",
+            "pric": drug.get("drug_pric") or 0,
+            "total_unit": drug.get("drug_cnt_unit") or "",
+            "sumamt": drug.get("drug_sumamt") or 0,
+        }
+        for drug in prescription.tree.get("rxdrugdetail") or []
+    ]
+    data = {name: row.get(name) or 0 for name in amounts} | {"hi_rxno": prescription.hi_rxno}
+    return "7103", {"data": data, "seltdelts": sold}
+
+
+def _from(prescription: Prescription, shop: Institution) -> dict[str, Any]:
+    return {"hi_rxno": prescription.hi_rxno, "fixmedins_code": shop.code, "fixmedins_name": shop.name}
 
 
 async def tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import msgspec
 
 from deploy.sandbox.centre import sessions
 from deploy.sandbox.centre.books import Arrived, Row
-from deploy.sandbox.centre.desk import ALL, HANDLERS, Call, Desk, FileOut, No, Output
+from deploy.sandbox.centre.desk import ALL, HANDLERS, Call, Desk, FileOut, Handler, No, Output
 
 _REQUIRED = (
     *("msgid", "infno", "mdtrtarea_admvs", "recer_sys_code", "infver", "opter_type", "opter"),
@@ -28,6 +29,7 @@ _SHAPES = {
     "recer_sys_code": r".{1,10}",
     "opter": r".{1,30}",
 }
+log = logging.getLogger(__name__)
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -74,9 +76,11 @@ class Reception:
             handler = HANDLERS.get(call.infno)
             if handler is None:
                 raise No(f"交易编号[{call.infno}]不存在")
+            if call.infno in self.desk.settings.instead:
+                raise No(f"交易[{call.infno}]已停用,请使用[{self.desk.settings.instead[call.infno]}]")
             if self.desk.settings.sign_in_required:
                 sessions.check(self.desk.books, call)
-            output = handler(self.desk, call)
+            output = _handled(handler, self.desk, call)
         except No as no:
             self._ended(call.msgid, no.infcode)
             raise
@@ -135,15 +139,25 @@ class Reception:
         number = infcode.lstrip("-").isdigit() and not self.desk.settings.infcode_as_text
         area = self.desk.settings.institutions[0].admvs
         moment = f"{at:%Y%m%d%H%M%S}"
+        later = {"warn_msg": "", "enctype": "", "signtype": "", "cainfo": ""}
         return {
             "infcode": int(infcode) if number else infcode,
             "inf_refmsgid": f"{area}{moment}{self._serial:010d}",
             "refmsg_time": f"{moment}{at.microsecond // 1000:03d}",
             "respond_time": f"{moment}{at.microsecond // 1000:03d}",
             "err_msg": text,
-            "warn_msg": "",
+            **(later if self.desk.settings.later_fields else {}),
             "output": output,
         }
+
+
+def _handled(handler: Handler, desk: Desk, call: Call) -> Output:
+    """What is not in the shape of the table, where no check of ours is for it, is refused too."""
+    try:
+        return handler(desk, call)
+    except (AttributeError, TypeError, KeyError, ValueError, ArithmeticError) as error:
+        log.info("%s: %r", call.infno, error)
+        raise No("报文内容格式错误") from error
 
 
 def _names(spelled: Mapping[str, Mapping[str, str]], infno: str) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from deploy.sandbox.centre.books import Done, Settlement, Visit
 from deploy.sandbox.centre.desk import Call, Desk, No, Output, need, serves
 
 _EVERY = "0000"  # all unsettled lines
-_ADMITTED = ("begntime", "mdtrt_cert_type", "mdtrt_cert_no", "med_type", "ipt_no", "atddr_no", "chfpdr_name")
+_ADMITTED = ("begntime", "med_type", "ipt_no", "atddr_no", "chfpdr_name")
 
 
 @serves("2401")
@@ -18,6 +18,7 @@ def admit(desk: Desk, call: Call) -> Output:
     person = desk.person(call, row)
     if need(row, "insutype") != person.insutype:
         raise No("人员未参加该险种")
+    settling.certified(desk, person.psn_no, row)
     for name in _ADMITTED:
         need(row, name)
     diagnoses = desk.rows(call, "diseinfo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,9 @@ class MobileCentre(Party):
         self._centre = centre
         self._applications = {one.app_id: one for one in applications}
         self._serial = 0
+        self.notify_url = ""  # where it tells of a paid order by itself (6302), where it is not ''
+        self.told: list[tuple[str, int]] = []  # payOrdId, and the status it heard; 0 for nobody
+        self._telling: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -62,6 +66,9 @@ class MobileCentre(Party):
         await self.open()
 
     async def stop(self) -> None:
+        for task in self._telling:
+            task.cancel()
+        await asyncio.gather(*self._telling, return_exceptions=True)
         await self.close()
 
     def behave(self, code: str, kind: str, **how: Any) -> None:
@@ -117,6 +124,10 @@ class MobileCentre(Party):
         if act.kind == "delayed":
             await asyncio.sleep(act.seconds)
         data, number, text = self._done(application, letter, code, act)
+        if self.notify_url and code == "6202" and data:
+            task = asyncio.create_task(self._tell(str(data["payOrdId"])))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
         forged = act.kind == "forged"
         await wire.say_as(reader, writer, act, await self._sealed(application, data, number, text, forged))
 
@@ -156,6 +167,12 @@ class MobileCentre(Party):
         if act.kind == "exp":
             data = {"refStatus": "EXP"}
         return (None if act.kind == "null" else data), 0, ""
+
+    async def _tell(self, pay_ord_id: str) -> None:
+        status = 0
+        with contextlib.suppress(OSError, EOFError, TimeoutError, ValueError):
+            status, _ = await self.notify(self.notify_url, pay_ord_id)
+        self.told.append((pay_ord_id, status))
 
     async def _sealed(
         self, application: Application, data: Row | None, code: int = 0, text: str = "", forged: bool = False

@@ -19,7 +19,8 @@ def register(desk: Desk, call: Call) -> Output:
     if need(row, "insutype") != person.insutype:
         raise No("人员未参加该险种")
     number = need(row, "ipt_otp_no")
-    for name in ("begntime", "mdtrt_cert_type", "mdtrt_cert_no", "atddr_no", "dr_name", "dept_code", "caty"):
+    settling.certified(desk, person.psn_no, row)
+    for name in ("begntime", "atddr_no", "dr_name", "dept_code", "caty"):
         need(row, name)
     for old in desk.books.visits.of(register_of(call.hospital.code, number)):
         if old.setting == "otp" and old.state != "void":

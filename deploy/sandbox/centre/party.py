@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -83,6 +84,9 @@ class Centre(Party):
         self.desk = Desk(self.books, self.settings, self.catalogues)
         self._reception = envelope.Reception(self.desk)
         self._shelf = Shelf()
+        self.hospital_url = ""  # where it tells of 7204 and 7206 by itself, where it is not ''
+        self.told: list[tuple[str, int]] = []  # what it told so, and the status it heard; 0 for nobody
+        self._telling: set[asyncio.Task[None]] = set()
 
     def now(self) -> datetime:
         return self._now() + self._passed
@@ -105,6 +109,9 @@ class Centre(Party):
         await self.open()
 
     async def stop(self) -> None:
+        for task in self._telling:
+            task.cancel()
+        await asyncio.gather(*self._telling, return_exceptions=True)
         await self.close()
         await asyncio.to_thread(self._shelf.clear)
 
@@ -176,6 +183,8 @@ class Centre(Party):
         if act.kind == "delayed":
             await asyncio.sleep(act.seconds)
         answer = self._reception.answer(head, path_infno, self.now(), act.blind or ALL)
+        if self.hospital_url and isinstance(answer, dict) and str(answer["infcode"]) == "0":
+            self._passed_on(head)
         if act.kind == "repeat":
             answer = self._reception.answer(head, path_infno, self.now())
         if isinstance(answer, FileOut):
@@ -184,6 +193,24 @@ class Centre(Party):
         if act.kind == "null":
             answer["output"] = None
         await wire.say_as(reader, writer, act, envelope.written(answer))
+
+    def _passed_on(self, head: Any) -> None:
+        """Tells the hospital of what a pharmacy did with its prescription, beside the answer to the pharmacy."""
+        infno = str(head["infno"])
+        if infno not in ("7204", "7206"):
+            return
+        row = head["input"]["data"]
+        found = self.books.prescriptions[str(row["hi_rxno"])]
+        shop = self.desk.institution(str(head["fixmedins_code"]))
+        task = asyncio.create_task(self._tell(*calling.of_pharmacy(infno, row, found, shop)))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, infno: str, tree: Mapping[str, Any]) -> None:
+        status = 0
+        with contextlib.suppress(OSError, EOFError, TimeoutError, ValueError, No):
+            status, _ = await self.tell(self.hospital_url, infno, tree)
+        self.told.append((infno, status))
 
     async def _undone(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act, head: Any

@@ -190,7 +190,9 @@ def _charged(desk: Desk, call: Call, visit: Visit, settled: bool) -> None:
     if not settled:
         return
     node = "druginfo" if visit.setting == "pharmacy" else "data"
-    paid = {**sample(transaction("2207"))["data"], "psn_no": visit.psn_no, "mid_setl_flag": "0"}
+    person = desk.books.persons[visit.psn_no]
+    paid = {**sample(transaction("2207"))["data"], "psn_no": person.psn_no, "mdtrt_cert_no": person.certno}
+    paid["mid_setl_flag"] = "0"
     told = replace(call, infno="2207", input={node: paid})
     made = settling.make(desk, told, visit, list(lines.values()), "B0001" if visit.setting == "otp" else "")
     made = replace(made, setl_id=_SETL_ID)

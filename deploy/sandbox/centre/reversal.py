@@ -16,18 +16,19 @@ def reverse(desk: Desk, call: Call) -> Output:
     row = desk.node(call)
     person = desk.person(call, row)
     msgid, infno = need(row, "omsgid"), need(row, "oinfno")
-    if infno not in LIST:
+    names = desk.settings.oinfno
+    if infno not in {names.get(name, name) for name in LIST}:
         raise No(f"交易[{infno}]不支持冲正")
     done = desk.books.done.get(msgid)
-    if done is None or done.infno != infno:
+    if done is None or names.get(done.infno, done.infno) != infno:
         raise No("未查询到需要冲正的原交易")
     if done.psn_no != person.psn_no:
         raise No("人员编号与原交易不一致")
     if done.state == "reversed":
         return {}  # as often as it is asked
-    if infno == "2401":
+    if done.infno == "2401":
         _admission(desk, done.made)
-    elif infno in ("2208", "2305", "2103"):
+    elif done.infno in ("2208", "2305", "2103"):
         _cancel(desk, desk.books.settlements[done.made])
     else:
         _settlement(desk, desk.books.settlements[done.made])

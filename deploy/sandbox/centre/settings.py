@@ -44,6 +44,10 @@ class Settings:
     family_inside_account: bool = True  # acct_mulaid_pay inside acct_pay, or beside it
     hospital_bears_limits: bool = False  # what is above a price limit is hosp_part_amt
     cainfo_required: tuple[str, ...] = ()  # transactions whose password check must stand in cainfo
+    cancel_in_month: bool = False  # 2208, 2305 and 2103 only within the month of the settlement
+    later_fields: bool = True  # warn_msg, enctype and others beside the six of an answer
+    oinfno: Mapping[str, str] = field(default_factory=dict)  # {"2305": "2207"}: by what 2601 wants it called
+    instead: Mapping[str, str] = field(default_factory=dict)  # {"2203": "2203A"}: what is no longer taken
     discharge_first: bool = True  # 2304 wants 2402; else 2402 wants 2304
     refund_flag_required: bool = False  # 3201 wants refd_setl_flag
     # {"2207": "mdtrtinfo"}: another name of `data`
@@ -85,5 +89,7 @@ def of_province(province: Profile, **more: Any) -> Settings:
         "statement_upload": province.form.upload,
         "statement_result": province.form.result,
         "statement_memo_moves": province.form.memo_moves,
+        "oinfno": province.oinfno,
+        "instead": province.instead,
     }
     return Settings(**known | more)

@@ -26,8 +26,7 @@ def make(desk: Desk, call: Call, visit: Visit, found: Sequence[Fee], batch: str)
         raise No("医疗费总额与费用明细合计金额不一致")
     if need(row, "insutype") != visit.insutype:
         raise No("险种类型与就诊登记信息不一致")
-    for name in ("mdtrt_cert_type", "mdtrt_cert_no"):
-        need(row, name)
+    certified(desk, visit.psn_no, row)
     split = settle(
         bill,
         cover(desk, call, visit, row),
@@ -55,6 +54,17 @@ def make(desk: Desk, call: Call, visit: Visit, found: Sequence[Fee], batch: str)
         balance_fen=desk.books.accounts[visit.psn_no].balance_fen - split.own_acct,
         clr_optins=call.hospital.admvs,
     )
+
+
+def certified(desk: Desk, psn_no: str, row: Row) -> None:
+    """The voucher, identity number or card is the person's."""
+    kind, number = need(row, "mdtrt_cert_type"), need(row, "mdtrt_cert_no")
+    person = desk.books.persons[psn_no]
+    known = {"01": person.token, "02": person.certno, "03": person.card_no}
+    if kind not in known:
+        raise No("就诊凭证类型无效")
+    if known[kind] != number:
+        raise No("就诊凭证与人员信息不一致")
 
 
 def cover(desk: Desk, call: Call, visit: Visit, row: Row) -> Cover:
@@ -132,6 +142,8 @@ def cancel(desk: Desk, call: Call, visit: Visit, setl_id: str) -> Settlement:
         raise No("未查询到结算信息")
     if not holds(old):
         raise No("该结算已撤销,不能重复撤销")
+    if desk.settings.cancel_in_month and f"{old.at:%Y%m}" != f"{call.at:%Y%m}":
+        raise No("跨月结算不能撤销")
     desk.books.settlements[setl_id] = replace(old, state="cancelled")
     charge(desk, old, -1)
     made = replace(
