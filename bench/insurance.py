@@ -11,14 +11,19 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
+from bench import insurance_records
 from bench.table import Table
 from bench.timing import fastest
 from config import sm2
 from config.sm2_curve import SAMPLE_PRIVATE
+from endpoints.insurance.envelope import asked
+from endpoints.insurance.input import Inputs
+from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.sm_envelope import Envelope, EnvelopeOptions
 from schemas.json import Json
 from schemas.nhsa.catalogue import transaction
 from schemas.nhsa.check import checker
+from schemas.nhsa.profile import national
 from schemas.nhsa.sample import sample
 
 LINES = 50
@@ -38,6 +43,7 @@ _HEAD = {
 def run() -> Iterator[Table]:
     yield _signatures()
     yield _calls()
+    yield insurance_records.table()
 
 
 def _signatures() -> Table:
@@ -66,6 +72,7 @@ def _calls() -> Table:
     )
     made = {
         "2204: read, checked, enveloped, signed": _fees("2204", "feedetail", _institution),
+        "2204 by the gateway: also its links, amounts and GBK": _by_gateway(),
         "MP-6201: read, checked, signed, sealed": _fees("MP-6201", "feedetailList", _mobile),
         "an answer of the payment centre: opened, verified": _answer(),
     }
@@ -96,6 +103,31 @@ def _fees(name: str, node: str, way: Callable[[str], Callable[[Any], object]]) -
         return sent(held.normalized(read))
 
     return len(body), call
+
+
+def _by_gateway() -> tuple[int, Call]:
+    """As kind `nhsa` does it, up to what is written down and sent."""
+    said = {
+        "url": "http://127.0.0.1:1",
+        "fixmedins_code": _HEAD["fixmedins_code"],
+        "fixmedins_name": "测试医院",
+    }
+    options = PartyOptions.model_validate(
+        {**said, "mdtrtarea_admvs": "999900", "recer_sys_code": "MBS", "charset": "GBK"}
+    )
+    inputs, fees, pair = Inputs(options, national()), transaction("2204"), sm2.key_pair(SAMPLE_PRIVATE)
+    sent: list[Any] = []
+    size, read = _fees("2204", "feedetail", lambda name: sent.append)
+    read()
+    body = _JSON.encode({"input": sent[0], "insuplc_admdvs": "999901"})
+
+    def call() -> object:
+        given = asked(_JSON.decode(body))
+        made = inputs.made(fees, given.input, given.fields)
+        head, tail = inputs.written(made, "999900S0000000000001", int(_AT_S * 1000))
+        return pair.sign(head + _HEAD["msgid"].encode() + tail)
+
+    return size, call
 
 
 def _institution(name: str) -> Callable[[Any], object]:
