@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from config.errors import Refused
 from endpoints.base import Ground, Options
 from endpoints.insurance import envelope
 from endpoints.insurance.answer import Answer
 from endpoints.insurance.batches import Batch
+from endpoints.insurance.facts import LINKS, flat, objects
 from endpoints.insurance.for_settlements import about, asks_about
+from endpoints.insurance.input import Input
 from endpoints.insurance.operations.base import Operation, body_of, operations, receipt
 from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.outcomes import Heard
 from endpoints.insurance.party import Party, Request
 from endpoints.insurance.records import Exchange
+from schemas.json import Json
 from schemas.message import Message, Receipt
+from schemas.nhsa.sample import sample
 
 _DEAD = {"REJECTED": "JL-N010", "UNKNOWN": "JL-N011"}
 
@@ -70,11 +74,22 @@ class InsuranceDestination:
         exchange = Exchange(
             msgid, self.party.system, name, message.id, at_ms, made.who[0], "sent", request=sent
         )
-        body = answer or (b'{"infcode":0,"output":null}' if not code else b"")
+        body = answer if code or answer else self._yes(made, msgid)
         told, found = self.party.answered(made, exchange, Heard(int(code or 200), headers, body))
         if told is None:
             raise Refused(found.code, found.text, retry=True)
         return self._told(told)
+
+    def _yes(self, made: Input, msgid: str) -> bytes:
+        """A centre's yes to this message, where a test says no more: the table's sample, about this patient."""
+        told = flat(made.input)
+        output = sample(made.transaction, self.party.profile, side="out")
+        for one in objects(output):
+            same = {name: told[name] for name in one if name in told and name in LINKS}
+            cast(dict[str, Any], one).update(
+                {**same, **({"medins_setl_id": msgid} if "medins_setl_id" in one else {})}
+            )
+        return Json().encode({"infcode": 0, "output": output})
 
     def _asked_for(self, message: Message) -> str:
         """A transaction or an operation. Raises Refused (JL-N002)."""

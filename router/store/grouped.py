@@ -151,6 +151,10 @@ class GroupedDatabase(Generic[Key]):
         for left in reversed(range(_TRIES)):
             try:
                 with engine.begin() as connection:
+                    if (
+                        connection.dialect.name == "sqlite"
+                    ):  # else what is read first is not what is then changed
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")
                     return [_done(change, connection, key) for change in changes]
             except SQLAlchemyError as error:
                 if not left or not _in_the_way(error):

@@ -363,3 +363,19 @@ async def test_nothing_that_is_known_becomes_unknown_again(kept: InsuranceRecord
     one = await begun(kept)
     done = await ended(kept, one)
     assert await kept.end(one, "UNKNOWN", "", "late", b"", {}) == done
+
+
+async def test_of_two_processes_that_end_it_at_once_what_is_known_stays(
+    journal_url: str, kept: InsuranceRecords
+) -> None:
+    other = records(journal_url)
+    for n in range(20):
+        one = await begun(kept, f"m{n}")
+        await asyncio.gather(
+            other.end(one, "UNKNOWN", "", "the process died", b"", {}),
+            kept.end(one, "OK", "0", "", b"{}", {}),
+        )
+        found = await kept.find(one.msgid)
+        assert found is not None
+        assert found.state == "OK"
+    other.close()

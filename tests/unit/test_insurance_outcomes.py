@@ -99,8 +99,9 @@ def test_a_transaction_that_writes_is_unknown_where_its_answer_is_lost(one: Any)
         assert judged(one, silence).outcome == (None if session else "UNKNOWN")
     assert judged(one, Silence(False, "JL-E220", "no connection")).outcome is None
     assert judged(one, answer(-1, err_msg="不符合规定")).outcome == "REJECTED"
-    assert judged(one, answer(-1, err_msg="报文ID重复")).outcome == "UNKNOWN"
-    assert judged(one, answer(0, output={})).outcome == ("PROCESSING" if one.code == "3211" else "OK")
+    assert judged(one, answer(-1, err_msg="报文ID重复")).outcome == (None if session else "UNKNOWN")
+    made = {"setl_id": "S1", "mdtrt_id": "M1"}
+    assert judged(one, answer(output=made)).outcome == ("PROCESSING" if one.code == "3211" else "OK")
     assert judged(one, Heard(403, {}, b"")).outcome == "REJECTED"
 
 
@@ -124,7 +125,11 @@ def test_a_transaction_that_changes_nothing_may_be_asked_again(one: Any) -> None
 def test_the_answer_to_another_message_is_none(said: Any) -> None:
     mine = sample(transaction("2207"))
     assert judged(transaction("2207"), answer(**said), MSGID, mine).outcome == "UNKNOWN"
-    right = {"msgid": MSGID, "infno": "2207", "output": {"setlinfo": {"medins_setl_id": MSGID}}}
+    right = {
+        "msgid": MSGID,
+        "infno": "2207",
+        "output": {"setlinfo": {"setl_id": "S1", "medins_setl_id": MSGID}},
+    }
     assert judged(transaction("2207"), answer(**right), MSGID, mine).outcome == "OK"
 
 
