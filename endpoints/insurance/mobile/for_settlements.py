@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from config.errors import BadMessage
+from config.errors import BadMessage, Refused
 from endpoints.insurance.mobile.probing import Probe
 from endpoints.insurance.mobile.reversing import Reverse
 from endpoints.insurance.records import Exchange, Records
@@ -29,18 +29,22 @@ def asks_about(headers: Mapping[str, str]) -> bool:
 
 
 async def about(party: NhsaMobile, records: Records, message: Message) -> Receipt:
-    """Raises Refused and Unreachable."""
+    """Raises Unreachable."""
     headers, given = message.headers, _data(message.body)
     made = await records.of_key(party.system, headers.get("key", ""))
     left = [one for one in made if not one.infcode.startswith("JL")]
     if not left:
         return _ABSENT
     exchange, reverse = left[-1], Reverse(party, records)
-    if headers["direction"] in ("undo", "reverse"):
-        return await reverse.of(exchange, given)
-    if headers.get("about") != "undo":
-        return await Probe(party, records).of(exchange, given)
-    return await _undone(party, records, exchange, given)
+    try:
+        if headers["direction"] in ("undo", "reverse"):
+            return await reverse.of(exchange, given)
+        if headers.get("about") != "undo":
+            return await Probe(party, records).of(exchange, given)
+        return await _undone(party, records, exchange, given)
+    except Refused as error:  # it cannot be asked: that says nothing of what became of it
+        tree = {"outcome": "UNKNOWN", "msgid": exchange.msgid, "infcode": error.code, "err_msg": error.text}
+        return Receipt("UNKNOWN", _JSON.encode(tree), "json")
 
 
 async def _undone(
