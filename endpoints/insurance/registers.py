@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,7 +24,7 @@ from endpoints.insurance.catalogue_pages import values
 from endpoints.insurance.catalogues import Layout, Load, Report
 from endpoints.insurance.files import Answer, Centre, settled
 from endpoints.insurance.lines import Value
-from schemas.nhsa.catalogue import code_lists, transaction
+from schemas.nhsa.catalogue import UnknownList, code_list, code_lists, transaction
 
 DICTIONARIES = "1901"
 # By transaction: the column that people name a row by, its label, and what makes a row one.
@@ -173,6 +174,26 @@ def export(rows: Sequence[Mapping[str, Value]], name: str, area: str) -> str:
         if row.get("vali_flag") != "0":
             lines.append(f"{_quoted(row.get('value'))},{_quoted(row.get('label'))}")
     return "\n".join(lines) + "\n"
+
+
+def local_codes(rows: Mapping[str, Sequence[Mapping[str, Value]]]) -> str:
+    """By list: what the centre has and the national list has not, as the `codes` of a province's profile (YAML)."""
+    lines = ["codes:"]
+    for name, listed in rows.items():
+        try:
+            national = code_list(name).values
+        except UnknownList:
+            continue
+        own = {str(row.get("value")): row for row in listed if row.get("vali_flag") != "0"}
+        more = [row for value, row in own.items() if value not in national]
+        lines += [f"  {name}:"] if more else []
+        lines += [f"    {_yaml(row.get('value'))}: {_yaml(row.get('label'))}" for row in more]
+    return "\n".join(lines) + "\n" if len(lines) > 1 else "codes: {}\n"
+
+
+def _yaml(value: Value) -> str:
+    """A text of JSON is one of YAML."""
+    return msgspec.json.encode(value or "").decode()
 
 
 def _quoted(value: Value) -> str:

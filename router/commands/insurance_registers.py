@@ -105,3 +105,17 @@ def export(
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(written(rows, type, ""), encoding="utf-8")
     typer.echo(f"{file}: {len(rows)} values")
+
+
+@dictionaries.command()
+def local(
+    types: Annotated[list[str] | None, typer.Argument(help="med_type insutype …; all without. 字典")] = None,
+) -> None:
+    """Prints the codes that are the centre's alone, for the site's profile (profiles/*.yaml). 本地代码"""
+    from endpoints.insurance.registers import layout, local_codes
+    from schemas.nhsa.catalogue import code_lists
+
+    wanted = types or [one.name for one in code_lists()]
+    with opened() as store:
+        rows = {name: store.of_code(layout("1901"), name, _MOST) for name in wanted}
+    typer.echo(local_codes(rows), nl=False)

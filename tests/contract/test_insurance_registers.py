@@ -12,8 +12,9 @@ from insurance_centre import Centre, away
 from config.errors import Refused, Unreachable
 from endpoints.insurance.catalogue_import import Way, owner
 from endpoints.insurance.files import Answer
-from endpoints.insurance.registers import Asked, dictionaries, export, layout, update_register
+from endpoints.insurance.registers import Asked, dictionaries, export, layout, local_codes, update_register
 from router.store.insurance_catalogue import CatalogueStore
+from schemas.nhsa.profile import profile
 from transforms.tables import read_table
 
 NOW = 1_790_000_000_000
@@ -147,6 +148,21 @@ async def test_of_staff_no_identity_number_is_kept(store: CatalogueStore) -> Non
     (row,) = store.of_code(layout("5102"), "DTEST1")
     assert row["prac_psn_name"] == "测试"
     assert "X123" not in str(row)
+
+
+async def test_codes_of_the_centre_alone_are_codes_of_a_profile(
+    store: CatalogueStore, tmp_path: Path
+) -> None:
+    centre = Words()
+    centre.lists = {"med_type": {"11": "普通门诊", "9923": '门诊"特药'}, "gend": {"1": "男"}}
+    await update_register(
+        way(store), centre, "1901", dictionaries(list(centre.lists), "", NOW / 1000), full=True
+    )
+    said = local_codes({name: store.of_code(DICTIONARIES, name) for name in (*centre.lists, "no_such_list")})
+    (tmp_path / "ours.yaml").write_text(f"profile: ours\ntitle: 示例\n{said}", encoding="utf-8")
+    assert profile("ours", tmp_path).codes["med_type"]["9923"] == '门诊"特药'
+    assert "gend" not in said
+    assert local_codes({}) == "codes: {}\n"
 
 
 async def test_an_exported_dictionary_is_a_table_of_a_site(store: CatalogueStore, tmp_path: Path) -> None:
