@@ -199,7 +199,7 @@ def _reverse(msgid: str, infno: str, psn_no: str, asked: Asked | None) -> Advice
     how = f"jingluo insurance reverse {msgid}" if lost else "2601"
     return Advice(
         f"{why_en}: reverse it with {how}",
-        f"{why_zh}：用 2601 冲正",
+        f"{why_zh}：用 2601 冲正" + (f"（{how}）" if lost else ""),
         "2601",
         {"psn_no": psn_no, "omsgid": msgid, "oinfno": infno},
     )
