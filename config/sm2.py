@@ -75,5 +75,5 @@ def backend() -> Backend:
     """Raises OSError where there is none."""
     fastest: Backend | None = sm2_openssl.backend() or sm2_gmssl.backend()
     if fastest is None:
-        raise OSError("SM2 needs OpenSSL 3 with SM2, or gmssl: pip install 'jingluo[gm]'")
+        raise OSError("SM2 needs OpenSSL 3 with SM2, or gmssl; pip install 'jingluo[gm]'")
     return fastest

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from config import sm2
+from config import sm2, sm2_gmssl, sm2_openssl
 from config.crypto import digest
-from config.secrets import Secret
+from config.models import problems_of
+from config.secrets import UNNEEDED, Secret
 from config.sm4 import Sm4Ecb
 from endpoints.insurance.sm_envelope import BadEnvelope, Envelope, EnvelopeOptions, derived_key
 from endpoints.insurance.sm_text import json_text, read_json, shortened, sign_text, without_empty
@@ -244,6 +245,28 @@ def test_wrong_keys_are_refused_before_anything_is_sent_and_not_shown() -> None:
         assert len(error.value.errors()) == 1
     assert SECRET not in repr(options(app_secret=Secret(SECRET)))
     assert OURS not in repr(options(private_key=Secret(OURS)))
+
+
+def test_a_process_that_does_not_run_the_system_needs_no_keys() -> None:
+    assert options(private_key=UNNEEDED, app_secret=UNNEEDED, platform_key=UNNEEDED)
+
+
+def test_without_any_sm2_the_site_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    sm2.backend.cache_clear()
+    monkeypatch.setattr(sm2_openssl, "backend", lambda: None)
+    try:
+        said = options().model_dump()
+        made = Envelope(options()).request(DATA, AT_S)
+        assert sm2.backend().name == "gmssl"
+        assert json.loads(made.wire)["encData"] == ENCRYPTED
+        sm2.backend.cache_clear()
+        monkeypatch.setattr(sm2_gmssl, "backend", lambda: None)
+        with pytest.raises(ValidationError, match="OpenSSL 3") as error:
+            EnvelopeOptions.model_validate(said)
+        (problem,) = problems_of(error.value, EnvelopeOptions)
+        assert problem.hint == "pip install 'jingluo[gm]'"
+    finally:
+        sm2.backend.cache_clear()
 
 
 def test_the_time_is_chinas_or_unix_time() -> None:
