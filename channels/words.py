@@ -38,6 +38,8 @@ _KINDS = {
     "timer": ("timer", "定时"),
     "channel": ("channel", "通道"),
     "alerts": ("the engine's alerts", "引擎告警"),
+    "nhsa": ("the insurance centre", "医保中心"),
+    "nhsa_mobile": ("the mobile insurance centre", "医保移动支付中心"),
 }
 _OPERATORS = {
     "gt": ("{} > {}", "{} > {}"),

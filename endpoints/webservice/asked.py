@@ -21,6 +21,7 @@ from endpoints.webservice.conventions.outline import HEAD, outline, text_at
 from schemas.message import Message, Once, Reply
 
 NUMBER = "HISTradeNo"  # what a caller calls a request by: with the same it is done once
+UNDER_WAY = "JL-M081"
 _APART = 50_000  # bytes that are read in a thread
 
 
@@ -71,7 +72,12 @@ def as_json(message: Message, operation: Operation) -> Message:
 
 
 def outlined(convention: Call, operation: Operation, asked: Asked, reply: Reply, now_s: float) -> Said:
-    """Of an answer what can be outlined; all else in the convention's own words."""
+    """Of an answer what can be outlined; all else in the convention's own words.
+
+    While the first call of a number is under way, the same again is no refusal: nobody must take it for one.
+    """
+    if reply.code == UNDER_WAY:
+        reply = replace(reply, state="pending")
     if reply.state != "answered" or not reply.body:
         return convention.answer(asked, reply, now_s)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from centre_parts import bill, diagnoses, line, registration
 from insurance_doors import opened, token
 from missing import missing
 
+from config.settings import ROOT
 from schemas.json import Json
 
 NOTHING_OWN = {
@@ -234,3 +236,17 @@ async def test_what_became_of_a_lost_settlement_is_asked_and_undone_at_either_do
         states = {one.msgid: one.state for one in doors.centre.books.settlements.values()}
         assert states[lost] in ("reversed", "cancelled")
         assert (await doors.post("reverse", {"msgid": lost}, who="kiosk")).status_code == 403
+
+
+async def test_the_manuals_python_is_true(tmp_path: Path) -> None:
+    manual = (ROOT / "endpoints" / "insurance" / "callers.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", manual, re.DOTALL)
+    async with opened(tmp_path) as doors:
+        known = {
+            "TOKEN": token("his").removeprefix("Bearer "),
+            "BASE": str(doors.client.base_url).rstrip("/"),
+        }
+        await asyncio.to_thread(
+            exec, code.replace("requests.Session()", "requests.Session(); session.trust_env = False"), known
+        )
+        assert (known["psn_no"], known["place"]) == (doors.patient.psn_no, doors.patient.insuplc_admdvs)

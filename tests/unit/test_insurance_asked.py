@@ -351,6 +351,14 @@ async def test_what_cannot_be_done_says_why_in_the_conventions_words(
     assert house.engine.got == []
 
 
+async def test_what_is_still_under_way_is_not_taken_for_a_refusal(house: House) -> None:
+    house.engine.reply = Reply("refused", code="JL-M081", text="still under way")
+    await soap(house)
+    answer = await call(house, "2207", request("2207"))
+    assert answer["ResultCode"] == "0004"
+    assert "勿重发" in answer["ResultContent"]
+
+
 async def test_the_same_number_is_the_same_request_whatever_its_blanks(house: House) -> None:
     await soap(house)
     await call(house, "2207", request("2207"))
