@@ -94,8 +94,24 @@ def parked(
 
 @app.command()
 def rekey() -> None:
-    """Wraps every data key of the journal by its current key. Files of large bodies still need theirs. 更换密钥"""
+    """Wraps every data key of the journal, and of what was asked of insurance centres and settled, by its current key.
+    Files of large bodies still need theirs. 更换密钥"""
+    from config.errors import JingluoError
+    from router.cli import settings
+    from router.clock import now_ms
+    from router.store.insurance_records import open_insurance
+    from router.store.settlement_book import open_settlements
+
+    said = settings()
     count = ask(lambda store: store.rekey())
+    for book in (open_insurance(said, now_ms), open_settlements(said, now_ms)):
+        try:
+            count += book.rekey()
+        except JingluoError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
+        finally:
+            book.close()
     typer.echo(f"{count} data keys of the journal are wrapped by its current key now 日志数据密钥已更换")
 
 

@@ -93,7 +93,10 @@ class GroupedDatabase(Generic[Key]):
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._looked, look)
 
     def rekey(self) -> int:
-        """Wraps the data key by the site's current key. Blocking. Returns 1 where an older one had wrapped it."""
+        """Wraps the data key by the site's current key. Blocking. Returns 1 where an older one had wrapped it; makes
+        nothing where there is nothing yet."""
+        if not self._there():
+            return 0
         engine, _ = self._open()
         keys = self._keys()
         with engine.begin() as connection:
@@ -102,6 +105,18 @@ class GroupedDatabase(Generic[Key]):
                 return 0
             connection.execute(update(self._schema.key).values(wrapped=keys.wrap(keys.unwrap(wrapped))))
         return 1
+
+    def _there(self) -> bool:
+        url = make_url(self._url) if self._url else None
+        if url is None or url.get_backend_name() != "postgresql":
+            return url is not None and file_beside(Path(url.database or ""), self._schema.name).exists()
+        engine = self._engine()
+        try:
+            return bool(inspect(engine).has_table(self._schema.version_table.name))
+        except SQLAlchemyError as error:
+            raise self._down(error) from error
+        finally:
+            engine.dispose()
 
     @property
     def used(self) -> bool:

@@ -153,6 +153,10 @@ class SettlementBook:
         if connection.execute(ours.values(values)).rowcount != 1:
             raise Fenced
 
+    def rekey(self) -> int:
+        """Blocking. See GroupedDatabase."""
+        return self._database.rekey()
+
     async def tell(self, number: str, notice: Notice | Decision) -> None:
         def change(connection: Connection, key: Key) -> None:
             row = connection.execute(select(s.state).where(s.number == number).with_for_update()).one()

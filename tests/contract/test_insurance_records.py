@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -226,6 +227,9 @@ async def test_another_sites_key_does_not_open_them(journal_url: str, kept: Insu
 async def test_they_open_with_the_new_key_alone_once_it_wraps_theirs(
     journal_url: str, kept: InsuranceRecords
 ) -> None:
+    nothing = records(journal_url)
+    assert nothing.rekey() == 0  # and makes nothing
+    nothing.close()
     one, new = await begun(kept), bytes([1]) * 16
     both, alone = records(journal_url, SiteKeys(new, [bytes(16)])), records(journal_url, SiteKeys(new))
     assert (both.rekey(), both.rekey()) == (1, 0)
@@ -310,26 +314,28 @@ async def test_a_process_without_a_database_says_so() -> None:
 
 
 _MANY = """
-import asyncio, sys
-sys.path[:0] = sys.argv[3].split(";")
+import asyncio, multiprocessing, sys
 from test_insurance_records import begun, records
-async def main():
-    kept = records(sys.argv[1])
-    made = await asyncio.gather(*(begun(kept, f"{sys.argv[2]}-{n}") for n in range(500)))
-    print("\\n".join(one.msgid for one in made))
-    kept.close()
-asyncio.run(main())
+
+def work(n):
+    async def begin():
+        kept = records(sys.argv[1])
+        made = await asyncio.gather(*(begun(kept, f"{n}-{m}") for m in range(500)))
+        kept.close()
+        return [one.msgid for one in made]
+    return asyncio.run(begin())
+
+with multiprocessing.get_context("fork").Pool(4) as pool:
+    for made in pool.map(work, range(4), chunksize=1):
+        print(*made)
 """
 
 
 def test_four_processes_at_once_never_have_the_same_msgid(journal_url: str) -> None:
-    here = Path(__file__).parent
-    paths = ";".join(map(str, (here, here.parent, here.parents[1])))
-    running = [
-        subprocess.Popen([sys.executable, "-c", _MANY, journal_url, str(n), paths], stdout=subprocess.PIPE)
-        for n in range(4)
-    ]
-    made = [one.communicate(timeout=100)[0].decode().split() for one in running]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    line = [sys.executable, "-c", _MANY, journal_url]
+    done = subprocess.run(line, stdout=subprocess.PIPE, env=env, timeout=100, check=True)
+    made = [one.split() for one in done.stdout.decode().splitlines()]
     assert [len(each) for each in made] == [500] * 4
     assert len({one for each in made for one in each}) == 2_000
     assert len(rows(journal_url, "insurance_exchange")) == 2_000

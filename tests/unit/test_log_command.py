@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ import typer
 from command_parts import Run
 
 from config.settings import load_settings
+from endpoints.insurance.records import Ask
 from router import cli
 from router.commands import log, messages
 from router.envelope import Envelope
 from router.ids import DAY_MS, day_at
 from router.store import Store, open_journal
+from router.store.insurance_records import open_insurance
 
 NOW = 1_790_000_000_000
 DAY = day_at(NOW)
@@ -150,3 +153,26 @@ def test_a_new_key_is_taken_and_the_old_one_no_longer_needed(
     assert run("rekey")[1].startswith("4 data keys")
     monkeypatch.delenv("JINGLUO_JOURNAL_OLD_KEYS")
     assert run("verify")[0] == 0
+
+
+def test_what_was_asked_of_an_insurance_centre_opens_with_the_new_key_alone(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asked() -> str:
+        ask = Ask("H99999900001", "2207", "m1", NOW)
+        made = await before.begin(ask, lambda serial: f"H{serial:029}", lambda msgid: b"{}")
+        return made.msgid
+
+    before = open_insurance(load_settings(cli._site, {}), lambda: NOW)
+    msgid = asyncio.run(asked())
+    before.close()
+    old = Path(load_settings(cli._site, {}).var / "site.key").read_text().strip()
+    monkeypatch.setenv("JINGLUO_JOURNAL_KEY", "a" * 32)
+    monkeypatch.setenv("JINGLUO_JOURNAL_OLD_KEYS", old)
+    assert run("rekey")[1].startswith("5 data keys")
+    assert run("rekey")[1].startswith("0 data keys")
+    after = open_insurance(load_settings(cli._site, {"JINGLUO_JOURNAL_KEY": "a" * 32}), lambda: NOW)
+    found = asyncio.run(after.find(msgid))
+    after.close()
+    assert found is not None
+    assert found.request == b"{}"
