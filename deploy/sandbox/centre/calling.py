@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deploy.sandbox.centre.books import Prescription, Row
+from deploy.sandbox.centre.desk import No
 from deploy.sandbox.centre.envelope import read, written
 from deploy.sandbox.centre.settings import Institution
 from deploy.sandbox.http import ask
@@ -61,7 +62,7 @@ async def tell(
     serial: int,
     headers: Mapping[str, str],
 ) -> tuple[int, Mapping[str, Any]]:
-    """Status and answer. Raises OSError, TimeoutError, and desk.No where the answer is no JSON object."""
+    """Status and answer. Raises OSError, TimeoutError, and ValueError where the answer is no JSON object."""
     stamp = f"{at:%Y%m%d%H%M%S}"
     envelope = {
         "infno": infno,
@@ -82,4 +83,7 @@ async def tell(
     where = urlsplit(url)
     said = {"Content-Type": "application/json", **headers}
     status, body = await ask(where.port or 80, "POST", where.path or "/", said, written(envelope))
-    return status, read(body)
+    try:
+        return status, read(body)
+    except No as no:
+        raise ValueError(str(no)) from no

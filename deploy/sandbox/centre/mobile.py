@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,10 @@ from urllib.parse import urlsplit
 from deploy.sandbox.centre import orders, rx_centre, sealing, vouchers, wire
 from deploy.sandbox.centre.books import Row
 from deploy.sandbox.centre.desk import ALL, Call, Desk, No
+from deploy.sandbox.centre.door import Door
 from deploy.sandbox.centre.misbehaviour import UNDONE, Act
 from deploy.sandbox.centre.sealing import Application, Letter, Unreadable
 from deploy.sandbox.http import ask
-from deploy.sandbox.party import Party
 
 if TYPE_CHECKING:
     from deploy.sandbox.centre.party import Centre
@@ -41,7 +40,7 @@ _HANDLERS: Mapping[str, Mapping[str, Callable[[Desk, Call], Row | None]]] = {
 }
 
 
-class MobileCentre(Party):
+class MobileCentre(Door):
     """`MobileCentre(centre, *applications)`: on the books of a `Centre`; `start`, `url`, `behave`, `stop` as there.
 
     Addresses are those of guide.md; D006 and D007 also at `/fixmedins/D006`; e-voucher calls anywhere, by transType.
@@ -55,21 +54,6 @@ class MobileCentre(Party):
         self._applications = {one.app_id: one for one in applications}
         self._serial = 0
         self.notify_url = ""  # where it tells of a paid order by itself (6302), where it is not ''
-        self.told: list[tuple[str, int]] = []  # payOrdId, and the status it heard; 0 for nobody
-        self._telling: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        await self.open()
-
-    async def stop(self) -> None:
-        for task in self._telling:
-            task.cancel()
-        await asyncio.gather(*self._telling, return_exceptions=True)
-        await self.close()
 
     def behave(self, code: str, kind: str, **how: Any) -> None:
         """As the centre's, under the name MP-6201 or D001; its own kinds too."""
@@ -96,14 +80,7 @@ class MobileCentre(Party):
         """An envelope of the institution's: the answer to a notice. Raises Unreadable."""
         return sealing.opened(body, self._applications[app_id])
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            asked = await wire.read(reader)
-            await self._served(reader, writer, asked)
-            if asked.headers.get("connection", "").lower() == "close":
-                return
-
-    async def _served(
+    async def served(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: wire.Asked
     ) -> None:
         try:
@@ -125,21 +102,16 @@ class MobileCentre(Party):
             await asyncio.sleep(act.seconds)
         data, number, text = self._done(application, letter, code, act)
         if self.notify_url and code == "6202" and data:
-            task = asyncio.create_task(self._tell(str(data["payOrdId"])))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            order = str(data["payOrdId"])
+            self.tell_later(order, self.notify(self.notify_url, order))
         forged = act.kind == "forged"
         await wire.say_as(reader, writer, act, await self._sealed(application, data, number, text, forged))
 
     async def _undone(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act, application: Application
     ) -> None:
-        if act.kind == "lose":
-            raise ConnectionAbortedError("told to lose it")
-        if act.kind == "deaf":
-            return await wire.silence(reader)
-        if act.kind == "status":
-            return await wire.say(writer, b"", status=int(act.code or 503))
+        if await self.silent(reader, writer, act):
+            return
         if act.kind == "fail":
             return await wire.say(writer, await self._sealed(application, {"refStatus": "FAIL"}))
         number = int(act.code or -1) if act.code.lstrip("-").isdigit() or not act.code else -1
@@ -167,12 +139,6 @@ class MobileCentre(Party):
         if act.kind == "exp":
             data = {"refStatus": "EXP"}
         return (None if act.kind == "null" else data), 0, ""
-
-    async def _tell(self, pay_ord_id: str) -> None:
-        status = 0
-        with contextlib.suppress(OSError, EOFError, TimeoutError, ValueError):
-            status, _ = await self.notify(self.notify_url, pay_ord_id)
-        self.told.append((pay_ord_id, status))
 
     async def _sealed(
         self, application: Application, data: Row | None, code: int = 0, text: str = "", forged: bool = False

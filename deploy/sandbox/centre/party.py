@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -37,13 +36,13 @@ from deploy.sandbox.centre import (  # noqa: F401 - each module says what it ser
 from deploy.sandbox.centre.books import Account, Books
 from deploy.sandbox.centre.catalogue import Catalogues
 from deploy.sandbox.centre.desk import ALL, Desk, FileOut, No
+from deploy.sandbox.centre.door import Door
 from deploy.sandbox.centre.insured import Insured, insured
 from deploy.sandbox.centre.misbehaviour import UNDONE, Act, Misbehaviour
 from deploy.sandbox.centre.prepare import institution_of, prepare
 from deploy.sandbox.centre.settings import Institution, Settings
 from deploy.sandbox.centre.shelf import Shelf
 from deploy.sandbox.centre.transports import Unlawful
-from deploy.sandbox.party import Party
 
 _CHINA = timezone(timedelta(hours=8))
 _INFNO = re.compile(r"\d{4}[A-Z]?")
@@ -54,7 +53,7 @@ def china() -> datetime:
     return datetime.now(_CHINA)
 
 
-class Centre(Party):
+class Centre(Door):
     """`Centre(port=0, seed=0, settings=Settings(), now=china)`: a centre on loopback; its clock is China's.
 
     `await centre.start()`, then `centre.url` is the base address; `await centre.stop()`. `centre.books` is all it
@@ -85,8 +84,6 @@ class Centre(Party):
         self._reception = envelope.Reception(self.desk)
         self._shelf = Shelf()
         self.hospital_url = ""  # where it tells of 7204 and 7206 by itself, where it is not ''
-        self.told: list[tuple[str, int]] = []  # what it told so, and the status it heard; 0 for nobody
-        self._telling: set[asyncio.Task[None]] = set()
 
     def now(self) -> datetime:
         return self._now() + self._passed
@@ -101,18 +98,8 @@ class Centre(Party):
         """Its clock goes forward, so that files and sign-ins are over."""
         self._passed += timedelta(days=days, seconds=seconds)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        await self.open()
-
     async def stop(self) -> None:
-        for task in self._telling:
-            task.cancel()
-        await asyncio.gather(*self._telling, return_exceptions=True)
-        await self.close()
+        await super().stop()
         await asyncio.to_thread(self._shelf.clear)
 
     def behave(
@@ -148,14 +135,7 @@ class Centre(Party):
         hospital = self.settings.institutions[0]
         return await calling.tell(url, infno, tree, hospital, self.now(), self.books.next(), headers or {})
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            asked = await wire.read(reader)
-            await self._served(reader, writer, asked)
-            if asked.headers.get("connection", "").lower() == "close":
-                return
-
-    async def _served(
+    async def served(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: wire.Asked
     ) -> None:
         at = self.now()
@@ -202,25 +182,14 @@ class Centre(Party):
         row = head["input"]["data"]
         found = self.books.prescriptions[str(row["hi_rxno"])]
         shop = self.desk.institution(str(head["fixmedins_code"]))
-        task = asyncio.create_task(self._tell(*calling.of_pharmacy(infno, row, found, shop)))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
-
-    async def _tell(self, infno: str, tree: Mapping[str, Any]) -> None:
-        status = 0
-        with contextlib.suppress(OSError, EOFError, TimeoutError, ValueError, No):
-            status, _ = await self.tell(self.hospital_url, infno, tree)
-        self.told.append((infno, status))
+        told, tree = calling.of_pharmacy(infno, row, found, shop)
+        self.tell_later(told, self.tell(self.hospital_url, told, tree))
 
     async def _undone(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act, head: Any
     ) -> None:
-        if act.kind == "lose":
-            raise ConnectionAbortedError("told to lose it")
-        if act.kind == "deaf":
-            return await wire.silence(reader)
-        if act.kind == "status":
-            return await wire.say(writer, b"", status=int(act.code or 503))
+        if await self.silent(reader, writer, act):
+            return
         text, code = act.text or "系统忙,请稍后再试", "-1"
         if act.kind == "expired":
             self.expire(str(head.get("opter") or ""))
