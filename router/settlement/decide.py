@@ -32,13 +32,13 @@ def decide(definition: Definition, rows: Rows, now_ms: int) -> Command:
     try:
         for step, place, facts in _walk(known):
             passed.append((step, place, facts))
-            if wished and not _is_past(known, definition):
-                raise _Back(place)
+            if wished and not _is_past(known, definition) and not _is_done(known, step, place):
+                raise _Back(place)  # so far it came
             command = _forward(known, rows, step, place, facts, now_ms)
             if command is not None:
                 return command
             known.learn(step, place)
-            if (doubt := _doubt(step, known.facts, rows)) is not None:
+            if not wished and (doubt := _doubt(step, known.facts, rows)) is not None:
                 return End("SUSPENDED", place, "JL-T001", f"{step.name}: {doubt} does not hold 核对不符")
     except _Back:
         return _backward(known, rows, passed, now_ms)
@@ -67,6 +67,11 @@ def _is_past(known: Known, definition: Definition) -> bool:
         and progress.standing(definition.step(place.step)) == "OK"
         for place, progress in known.progress.items()
     )  # fmt: skip
+
+
+def _is_done(known: Known, step: Step, place: Place) -> bool:
+    """Whether there may be something to undo behind this place."""
+    return known.of(place).standing(step) == "OK" or (step.do is None and step.wait is None)
 
 
 def _doubt(step: Step, facts: dict[str, Any], rows: Rows) -> str | None:

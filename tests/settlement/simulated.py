@@ -14,7 +14,7 @@ from channels.settling.model import Definition
 from config.text import parse
 from router.settlement.book import Book, Change, New, Settlement
 from router.settlement.commands import Call
-from router.settlement.rows import ENDED
+from router.settlement.rows import ENDED, Decision, Notice
 from router.settlement.runner import LEASE_MS, Runner, Told
 from tests.settlement.memory import Crash, MemoryBook
 from transforms.library import Library
@@ -54,9 +54,9 @@ REQUEST = {"settle_no": "S1", "channel": "wechat", "total": "36.50", "bills": BI
 INFO = {"total": "36.50", "fund": "20.40", "cash": "16.10"}
 
 
-def definition() -> Definition:
+def definition(text: str = TEXT) -> Definition:
     problems: list[Any] = []
-    made = compile_settlement(parse(TEXT, "outpatient.yaml"), Library([], []), problems)
+    made = compile_settlement(parse(text, "outpatient.yaml"), Library([], []), problems)
     assert made is not None, problems
     return made
 
@@ -80,16 +80,28 @@ class Crashing:
 class World:
     """Parties that keep books, lose and lie by chance; a clock that moves when somebody waits; a process that dies."""
 
-    def __init__(self, seed: int, refuses: str = "", faults: float = 0.25, book: Book | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        refuses: str = "",
+        faults: float = 0.25,
+        book: Book | None = None,
+        text: str = TEXT,
+    ) -> None:
+        """With `faults` 0 only what `script` says happens: by "do insurance.2207", one fault after the other."""
         self.random = random.Random(seed)
         self.refuses = refuses
         self.faults = faults
-        self.now = 1_000_000
+        self.now = self.began = 1_000_000
         self.until = self.now + 15 * 60_000
         self.book: Any = MemoryBook(self.maybe_crash) if book is None else Crashing(book, self.maybe_crash)
         self.done: dict[str, int] = {}
         self.undone: dict[str, int] = {}
-        self.definition = definition()
+        self.script: dict[str, list[str]] = {}
+        self.asked: list[str] = []  # "do insurance.2207", in their order
+        self.keys: list[str] = []  # of the calls that do something
+        self.said: list[tuple[int, Notice | Decision]] = []  # what comes from outside, and when
+        self.definition = definition(text)
 
     async def known(self, digest: str) -> Definition:
         return self.definition
@@ -100,10 +112,34 @@ class World:
 
     async def call(self, settlement: Settlement, call: Call) -> Told:
         self.maybe_crash()
-        told = self._told(call)
-        self.now += self.random.choice((5, 800, 20_000))
+        name = f"{call.direction} {call.operation}"
+        self.asked.append(name)
+        if call.direction == "do":
+            self.keys.append(call.key)
+        scripted = self.script.get(name)
+        told = self._scripted(call, scripted.pop(0)) if scripted else self._told(call)
+        self.now += self.random.choice((5, 800, 20_000)) if self.faults else 100
         self.maybe_crash()
         return told
+
+    def _scripted(self, call: Call, kind: str) -> Told:
+        """lost: done, not answered. never: not done, not answered. refused. late: done, shown by no query before."""
+        if kind == "refused":
+            return Told("REJECTED", code="no")
+        if kind == "unsent":
+            return Told("UNSENT")
+        if kind == "killed before":
+            raise Crash
+        if kind in ("lost", "killed after"):
+            self._done(call)
+        if kind == "killed after":
+            raise Crash
+        if kind == "absent":
+            return Told("ABSENT")
+        if kind.startswith("says "):
+            self._done(call)
+            return Told("OK", reply={"setlinfo": {**INFO, "cash": kind.removeprefix("says ")}})
+        return Told("UNKNOWN")
 
     def _told(self, call: Call) -> Told:
         faulty = self.now < self.until and self.random.random() < self.faults
@@ -133,6 +169,7 @@ class World:
         return self._found(call, key)
 
     def _found(self, call: Call, key: str) -> Told:
+        key = "pay" if key == "paid" else key  # who waits for the money asks about the order
         if call.about == "undo":
             return Told("ABSENT") if self.live(key) else Told("OK")
         return Told("OK", reply={"setlinfo": INFO}) if self.live(key) else Told("ABSENT")
@@ -156,7 +193,14 @@ class World:
                 return now
             due = now.due_ms
             self.now = max(self.now + 1, due if state else self.now + LEASE_MS)
+            await self._hear()
         raise AssertionError("no end")
+
+    async def _hear(self) -> None:
+        """What came from outside until now."""
+        for at in [one for one in self.said if one[0] <= self.now - self.began]:
+            self.said.remove(at)
+            await self.book.tell("S1", at[1])
 
 
 EFFECTS = ("hold", "fees.0", "fees.1", "pay", "settle", "post", "invoice")
