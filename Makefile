@@ -38,6 +38,12 @@ TIMES ?= 200
 insurance-kill: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/contract/insurance_kill.py --times $(TIMES) --seed $(SEED) $(ARGS)
 
+# Settlements in a simulated world, each by its seed: `make simulate SEEDS=10000`.
+SEEDS ?= 10000
+simulate: $(READY)
+	$(BIN)/python -m tests.settlement --seeds $(SEEDS)
+	$(BIN)/python -m tests.settlement.mutations
+
 # Every reader of a stranger's bytes, SECONDS each: `make fuzz SECONDS=600 ARGS=mllp`.
 SECONDS ?= 60
 fuzz: $(READY)

@@ -117,7 +117,10 @@ class Operators:
         if said.what in _FOUR_EYES and (place is None or not said.evidence or not _second(said)):
             text = f"{said.what}: needs a step, a document and a second person 需步骤、凭证和复核人"
             raise NotDecided("JL-T015", text)
-        calls = [one for one in settlement.rows.attempts if one.place == place and one.direction == "do"]
+        if said.what == "retry" and settlement.state != "SUSPENDED":
+            raise NotDecided("JL-T015", "it is under way, and tried by itself 正在自动重试")
+        mine = [one.direction for one in settlement.rows.attempts if one.place == place]
+        calls = mine.count("undo") or mine.count("do")  # what is said of an undoing is said of the latest
         decision = Decision(
             said.what,
             said.who,
@@ -127,7 +130,7 @@ class Operators:
             said.reason,
             said.evidence,
             said.reply,
-            len(calls),
+            calls,
         )
         await self._book.tell(number, decision)
         self._wake(number)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from channels.settling.model import Step
 from router.settlement.rows import Attempt, Decision, Notice, Place, Rows
@@ -22,10 +23,16 @@ class Way(Struct, frozen=True):
     probes: tuple[Attempt, ...] = ()  # since the last call
     reverses: tuple[Attempt, ...] = ()  # since the last call
     told: Notice | Decision | None = None  # what somebody else said, later than the last call
+    retry_ms: int = 0  # when a person last wished it tried again
+    stands: bool = False  # it goes back already: a refusal is not tried again
 
     @property
     def last(self) -> Attempt | None:
         return self.calls[-1] if self.calls else None
+
+    def wished(self, call: Attempt) -> bool:
+        """Whether a person wished it tried again since that call."""
+        return not self.stands and self.retry_ms >= (call.ended_ms or call.began_ms)
 
     @property
     def reply(self) -> Any:
@@ -67,16 +74,22 @@ def progress_of(rows: Rows) -> dict[Place, Progress]:
     for decision in rows.decisions:
         if decision.place is not None and decision.what in ("done", "not done"):
             told.setdefault(decision.place, []).append(decision)
-    return {place: _progress(place, made.get(place, ()), told.get(place, ())) for place in {*made, *told}}
+    retry_ms = max((one.at_ms for one in rows.decisions if one.what == "retry"), default=0)
+    fresh = Way(retry_ms=retry_ms)
+    back = replace(fresh, stands=any(one.direction == "undo" for one in rows.attempts))
+    return {
+        place: _progress(Progress(place, back, fresh), made.get(place, ()), told.get(place, ()))
+        for place in {*made, *told}
+    }
 
 
-def _progress(place: Place, attempts: Iterable[Attempt], told: Iterable[Notice | Decision]) -> Progress:
-    do, undo = Way(), Way()
+def _progress(fresh: Progress, attempts: Iterable[Attempt], told: Iterable[Notice | Decision]) -> Progress:
+    do, undo = fresh.do, fresh.undo
     for attempt in attempts:
         if attempt.direction == "do":
-            do = Way((*do.calls, attempt))
+            do = replace(fresh.do, calls=(*do.calls, attempt))
         elif attempt.direction == "undo":
-            undo = Way((*undo.calls, attempt))
+            undo = replace(fresh.undo, calls=(*undo.calls, attempt))
         elif attempt.about == "undo":
             undo = _asked(undo, attempt)
         else:
@@ -86,16 +99,16 @@ def _progress(place: Place, attempts: Iterable[Attempt], told: Iterable[Notice |
         if isinstance(one, Decision) and one.after < len(way.calls):
             continue  # it was tried again since
         if way is undo:
-            undo = Way(undo.calls, undo.probes, undo.reverses, one)
+            undo = replace(undo, told=one)
         else:
-            do = Way(do.calls, do.probes, do.reverses, one)
-    return Progress(place, do, undo)
+            do = replace(do, told=one)
+    return Progress(fresh.place, do, undo)
 
 
 def _asked(way: Way, attempt: Attempt) -> Way:
     if attempt.direction == "probe":
-        return Way(way.calls, (*way.probes, attempt), way.reverses, way.told)
-    return Way(way.calls, way.probes, (*way.reverses, attempt), way.told)
+        return replace(way, probes=(*way.probes, attempt))
+    return replace(way, reverses=(*way.reverses, attempt))
 
 
 def _standing(way: Way, step: Step, unknowable: bool) -> Standing:
@@ -107,7 +120,7 @@ def _standing(way: Way, step: Step, unknowable: bool) -> Standing:
     if last.outcome == "OK":
         return "OK"
     if last.outcome in ("REJECTED", "ABSENT"):
-        return "REJECTED"
+        return "LATER" if way.wished(last) else "REJECTED"
     if last.outcome == "UNSENT" or not unknowable:
         return "LATER"
     return _found_out(way, last, step)

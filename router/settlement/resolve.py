@@ -22,7 +22,7 @@ def found_out(rows: Rows, step: Step, place: Place, way: Way, facts: dict[str, A
     """The next thing to do about the last call of a way that is open."""
     last = way.last
     assert last is not None
-    since_ms = last.ended_ms or last.began_ms
+    since_ms = max(last.ended_ms or last.began_ms, way.retry_ms)
     if way.reverses and way.reverses[-1].outcome not in ("REJECTED",):
         return _reverse(step, place, way, last, facts, now_ms)
     if step.ask is None:
@@ -49,7 +49,8 @@ def _reverse(
     step: Step, place: Place, way: Way, last: Attempt, facts: dict[str, Any], now_ms: int
 ) -> Command:
     """Once more where it was not answered: a reverse may be repeated."""
-    if len(way.reverses) >= _REVERSES or (way.reverses and way.reverses[-1].outcome == "REJECTED"):
+    tried = [one for one in way.reverses if one.began_ms > way.retry_ms]
+    if len(tried) >= _REVERSES or (way.reverses and way.reverses[-1].outcome == "REJECTED"):
         return _nobody_knows(step, place)
     if way.reverses:
         before = way.reverses[-1]
@@ -73,9 +74,11 @@ def again(
 ) -> Command | None:
     """The same once more, under the same key unless it was reversed; None where it was tried often enough."""
     last = way.last
-    if last is None or len(way.calls) >= step.trying.times:
+    tried = sum(one.began_ms > way.retry_ms for one in way.calls)
+    if last is None or tried >= step.trying.times:
         return None
-    due_ms = (last.ended_ms or last.began_ms) + round(step.trying.wait_s(len(way.calls)) * 1000)
+    wait_s = step.trying.wait_s(tried) if tried else 0
+    due_ms = (last.ended_ms or last.began_ms) + round(wait_s * 1000)
     if now_ms < due_ms:
         return Wait(due_ms)
     operation = step.do if direction == "do" else step.undo

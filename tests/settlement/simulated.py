@@ -95,6 +95,11 @@ class World:
         self.now = self.began = 1_000_000
         self.until = self.now + 15 * 60_000
         self.book: Any = MemoryBook(self.maybe_crash) if book is None else Crashing(book, self.maybe_crash)
+        self.crashes = 0
+        self.lied: list[str] = []  # what no party would have stood for
+        self.numbers: dict[str, list[str]] = {}  # by what is done: the keys that it was asked under
+        self.reversed: set[str] = set()
+        self.shown: dict[str, int] = {}  # from when on a query shows it
         self.done: dict[str, int] = {}
         self.undone: dict[str, int] = {}
         self.script: dict[str, list[str]] = {}
@@ -108,6 +113,7 @@ class World:
 
     def maybe_crash(self) -> None:
         if self.now < self.until and self.random.random() < self.faults / 8:
+            self.crashes += 1
             raise Crash
 
     async def call(self, settlement: Settlement, call: Call) -> Told:
@@ -156,23 +162,37 @@ class World:
         if call.direction == "do":
             if call.place.step == self.refuses:
                 return Told("REJECTED", code="no")
+            self._numbered(key, call.key)
             self.done[key] = self.done.get(key, 0) + 1
+            self.shown[key] = self.now + (self.random.randrange(110_000) if self.faults else 0)
             return Told("OK", reply={"setlinfo": INFO})
         if call.direction == "undo":
             self.undone[key] = self.undone.get(key, 0) + 1
             return Told("OK")
         if call.direction == "reverse":
             if not self.live(key):
+                self.reversed.add(call.key)  # what comes later under this number is refused
                 return Told("ABSENT", final=True)
             self.undone[key] = self.undone.get(key, 0) + 1
+            self.reversed.add(call.key)
             return Told("OK")
         return self._found(call, key)
+
+    def _numbered(self, what: str, key: str) -> None:
+        """A party knows a request by its number: the same while nobody reversed it, another once somebody did."""
+        before = self.numbers.setdefault(what, [])
+        if key in self.reversed:
+            self.lied.append(f"{what}: {key} again, and it was reversed")
+        if key not in before and any(one not in self.reversed for one in before):
+            self.lied.append(f"{what}: {key} beside {before}")
+        before.append(key)
 
     def _found(self, call: Call, key: str) -> Told:
         key = "pay" if key == "paid" else key  # who waits for the money asks about the order
         if call.about == "undo":
             return Told("ABSENT") if self.live(key) else Told("OK")
-        return Told("OK", reply={"setlinfo": INFO}) if self.live(key) else Told("ABSENT")
+        seen = self.live(key) and self.now >= self.shown.get(key, 0)
+        return Told("OK", reply={"setlinfo": INFO}) if seen else Told("ABSENT")
 
     def live(self, key: str) -> int:
         return self.done.get(key, 0) - self.undone.get(key, 0)

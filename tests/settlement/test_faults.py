@@ -154,6 +154,28 @@ def test_f13_an_undoing_that_is_refused_keeps_the_money_until_a_person_decides()
     assert world.book.balance("transit:S1") == -3650
 
 
+def test_f13_an_undoing_that_was_refused_is_tried_again_when_a_person_wishes_it() -> None:
+    world = World(1, faults=0)
+    world.script = {"do his.post": ["refused"], "undo insurance.2208": ["refused"]}
+    assert asyncio.run(world.play()).state == "SUSPENDED"
+    asyncio.run(
+        world.book.tell("S1", Decision("retry", "100017", world.now, reason="the month is open again"))
+    )
+    assert nothing(world, asyncio.run(world.play()))
+    assert world.asked.count("undo insurance.2208") == 2
+
+
+def test_f08_what_nobody_could_say_is_asked_again_when_a_person_wishes_it() -> None:
+    world = World(1, faults=0)
+    world.script = {"do insurance.2207": ["lost"], "probe insurance.5203": ["silence"] * 40}
+    world.script["reverse insurance.2601"] = ["silence"] * 10
+    assert asyncio.run(world.play()).code == "JL-T005"
+    world.script.clear()
+    asyncio.run(world.book.tell("S1", Decision("retry", "100017", world.now, reason="the centre is back")))
+    ended = asyncio.run(world.play())
+    assert complete(world, ended)
+
+
 def test_f14_a_reversal_that_finds_nothing_means_that_it_was_not_done() -> None:
     world, ended = played(do_2207=["never"], probe_5203=["silence"] * 40)
     assert complete(world, ended)

@@ -1,0 +1,90 @@
+"""`make simulate SEEDS=10000`: settlements in a simulated world, one after the other, each by its seed.
+
+Every seed chooses who refuses, how much goes wrong and when the process dies. At the end of each, effects, ledger and
+locks must agree. A seed that fails is printed: `python -m tests.settlement --seed 4711` plays it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections import Counter
+
+from router.settlement.book import Settlement
+from router.settlement.rows import Decision
+from tests.settlement.simulated import EFFECTS, TEXT, World
+
+REFUSALS = ("", "", "fees", "pay", "settle", "post")
+
+
+def world_of(seed: int) -> World:
+    chance = random.Random(seed)
+    world = World(seed, chance.choice(REFUSALS), chance.choice((0.05, 0.25, 0.5)), text=TEXT)
+    if chance.random() < 0.3:  # somebody cancels, at any time
+        at = chance.randrange(60_000)
+        world.said.append((at, Decision("cancel", "a caller", world.began + at)))
+    return world
+
+
+def faults(world: World, ended: Settlement) -> list[str]:
+    """What does not hold at the end; M6 to M10 of the design."""
+    live = {key: world.live(key) for key in EFFECTS}
+    accounts = {entry.account for one in world.book.journals.values() for entry in one.entries}
+    held = world.book.balance("transit:S1")
+    found = list(world.lied)
+    silent = sum(one.outcome is None for one in ended.rows.attempts)
+    found += [f"{silent} attempts without an outcome"] if silent > world.crashes else []
+    if ended.state == "COMPLETED":
+        found += [f"{key} {times} times" for key, times in live.items() if times != 1]
+        found += ["transit is not 0"] if held else []
+        found += ["no event"] if world.book.events != [("S1", "settlement.completed")] else []
+    elif ended.state in ("COMPENSATED", "REJECTED"):
+        found += [f"{key} is left" for key, times in live.items() if times]
+        found += [f"{name} is not 0" for name in accounts if world.book.balance(name)]
+    else:
+        found += ["nobody is told why"] if not ended.code else []
+        found += [f"{key} {times} times" for key, times in live.items() if times not in (0, 1)]
+    if ended.state != "SUSPENDED" and world.book.locks:
+        found.append("a bill is still locked")
+    return found
+
+
+def played(seed: int) -> tuple[str, list[str]]:
+    world = world_of(seed)
+    try:
+        ended = asyncio.run(world.play())
+    except Exception as error:
+        return "no end", [f"{type(error).__name__}: {error}"]
+    return ended.state, faults(world, ended)
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(prog="python -m tests.settlement")
+    asked.add_argument("--seeds", type=int, default=1000)
+    asked.add_argument("--seed", type=int, help="play this one again")
+    asked.add_argument("--first", action="store_true", help="end with the first that fails")
+    said = asked.parse_args()
+    seeds = [said.seed] if said.seed is not None else range(said.seeds)
+    states: Counter[str] = Counter()
+    bad = 0
+    began = time.monotonic()
+    for number, seed in enumerate(seeds, 1):
+        state, found = played(seed)
+        states[state] += 1
+        if found:
+            bad += 1
+            print(f"seed {seed}: {state}: {'; '.join(found)}")
+            if said.first:
+                return 1
+        if number % 1000 == 0:
+            print(f"{number} seeds, {bad} bad, {time.monotonic() - began:.0f} s", flush=True)
+    print(", ".join(f"{state} {count}" for state, count in sorted(states.items())))
+    print(f"simulate: {len(seeds)} seeds, {bad} bad")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
