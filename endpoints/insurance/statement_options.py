@@ -28,6 +28,10 @@ class StatementOptions(BaseModel):
     always: tuple[GroupText, ...] = Field(
         default=(), description="groups asked for every day: what only the centre has is found so"
     )
+    his: str = Field(
+        default="",
+        description="the HIS's own list, a file of the site: var/his/{begin}.csv; {end} too. It is waited for",
+    )
     unequal: Literal["answer", "dead"] = Field(
         default="answer", description="where a day is not equal: an answer, or a dead letter (and its alert)"
     )

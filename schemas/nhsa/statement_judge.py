@@ -114,10 +114,10 @@ def _centre_more(row: Result, key: Key, books: Books) -> Difference:
     if own is not None or (asked is not None and asked.state == "OK"):
         his_lacks = books.his is not None and row.setl_id not in books.his
         advice = _his_lost(row, infno, psn_no) if his_lacks else _ELSEWHERE
-    elif msgid and infno in REVERSIBLE:
+    elif asked is not None and infno in REVERSIBLE:
         advice = _reverse(msgid, infno, psn_no, asked)
     else:
-        advice = _ask_centre(row, infno)
+        advice = _not_ours(row, msgid, infno)
     return _difference("centre more", row, key, books, advice, psn_no, msgid)
 
 
@@ -193,9 +193,9 @@ def _local(
     )
 
 
-def _reverse(msgid: str, infno: str, psn_no: str, asked: Asked | None) -> Advice:
-    why_en, why_zh = _WHY.get(asked.state if asked else "", _WHY[""])
-    lost = asked is not None and asked.state in ("sent", "UNKNOWN", "PROCESSING")
+def _reverse(msgid: str, infno: str, psn_no: str, asked: Asked) -> Advice:
+    why_en, why_zh = _WHY[asked.state]
+    lost = asked.state in ("sent", "UNKNOWN", "PROCESSING")
     how = f"jingluo insurance reverse {msgid}" if lost else "2601"
     return Advice(
         f"{why_en}: reverse it with {how}",
@@ -206,13 +206,28 @@ def _reverse(msgid: str, infno: str, psn_no: str, asked: Asked | None) -> Advice
 
 
 _WHY: Mapping[str, tuple[str, str]] = {
-    "": ("no request of ours is known for it", "平台无此请求记录"),
     "sent": ("its answer was lost", "应答丢失"),
     "UNKNOWN": ("its answer was lost", "应答丢失"),
     "PROCESSING": ("it was still being done when last asked", "最近查询时仍在处理"),
     "REJECTED": ("the centre had refused it, and has it all the same", "中心曾拒绝，但已入账"),
     "REVERSED": ("it was reversed, and the centre still has it", "已冲正，但中心仍有记录"),
 }
+
+
+def _not_ours(row: Result, msgid: str, infno: str) -> Advice:
+    """It may be good: paid by mobile, settled by another system. Nobody reverses it before he has looked at it."""
+    then = (
+        f"2601 (omsgid {msgid}, oinfno {infno})"
+        if msgid and infno in REVERSIBLE
+        else CANCELS.get(infno, "2208 or 2305")
+    )
+    return Advice(
+        "no request of the engine's: look at it with 5203 (mobile payment, another system?); "
+        f"if nobody wants it, {then}",
+        f"平台无此请求：先用 5203 查询（移动支付或其他系统结算？），确认多余后用 {then}",
+        "5203",
+        _one(row),
+    )
 
 
 def _his_lost(row: Row | Result, infno: str, psn_no: str) -> Advice:
@@ -226,16 +241,6 @@ def _his_lost(row: Row | Result, infno: str, psn_no: str) -> Advice:
         f"已结算而 HIS 缺：HIS 补登，或用 {cancel} 撤销",
         cancel if infno in CANCELS else "",
         asked if infno in CANCELS else None,
-    )
-
-
-def _ask_centre(row: Result, infno: str) -> Advice:
-    cancel = CANCELS.get(infno, "2208 or 2305")
-    return Advice(
-        f"no msgid to reverse it by: look at it with 5203, then cancel it with {cancel}",
-        f"无报文ID可冲正：先用 5203 查询，再用 {cancel} 撤销",
-        "5203",
-        _one(row),
     )
 
 

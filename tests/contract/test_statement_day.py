@@ -135,6 +135,20 @@ async def test_a_centre_that_compares_as_a_task_of_its_own_is_asked_until_it_is_
     assert (asked.count("3211"), asked.count("3202")) == (1, 0)
 
 
+async def test_the_his_s_list_may_be_a_file_that_is_waited_for(tmp_path: Path) -> None:
+    said = {"store": str(tmp_path / "st"), "his": str(tmp_path / "{begin} {end}.csv")}
+    async with gateway(tmp_path, centre=in_china(), statement=said) as hospital:
+        first = (await outpatient(hospital))["output"]["setlinfo"]
+        with pytest.raises(Unreachable, match="JL-N216"):
+            await account(hospital)
+        today = datetime.now(CHINA).date()
+        names = ("setl_id", "medfee_sumamt", "fund_pay_sumamt", "acct_pay", "setl_time")
+        table = ",".join(names) + "\n" + ",".join(str(first[name]) for name in names) + "\n"
+        (tmp_path / f"{today - timedelta(days=1)} {today}.csv").write_text(table)
+        told = await account(hospital)
+        assert (told["equal"], told["his"]) == (True, True)
+
+
 @pytest.mark.parametrize("kind", ["html", "garbage", "lose"])
 async def test_a_centre_that_answers_nonsense_is_asked_again_and_what_was_said_before_stays(
     hospital: Gateway, kind: str

@@ -186,6 +186,21 @@ async def test_three_books_tell_who_lost_it(site: Site) -> None:
     assert "HIS" in one.advice.zh
 
 
+async def test_what_was_settled_past_the_engine_is_well_where_the_his_and_the_centre_agree(
+    site: Site,
+) -> None:
+    await site.both(row(1))
+    site.centre.book["S2"] = row(2, msgid="X")  # mobile payment
+    head = "setl_id,insutype,clr_type,setl_optins,medfee_sumamt,fund_pay_sumamt,acct_pay\n"
+    his = head + "".join(f"S{n},310,11,999900,86.50,50.40,20\n" for n in (1, 2))
+    made = await site.run(replace(DAY, his=his.encode()))
+    assert (made.equal, [a.count for a in made.accounts]) == (True, [2])
+    del site.centre.book["S2"]
+    made = await site.run(replace(DAY, his=his.encode()))
+    assert [one.kind for one in made.differences] == ["record lacks"]
+    assert [one.kind for one in made.details[0].differences] == ["hospital more"]
+
+
 async def test_a_row_of_the_his_s_that_names_no_insurance_is_said_and_not_declared(site: Site) -> None:
     his = "setl_id,medfee_sumamt,fund_pay_sumamt,acct_pay\nS7,1,1,0\n"
     made = await site.run(replace(DAY, his=his.encode()))

@@ -55,17 +55,19 @@ def test_what_the_centre_has_of_a_request_without_a_good_answer_is_reversed_by_i
         (Key("9", "310", "41"), "0", "2102"),
     ],
 )
-def test_what_nobody_here_knows_is_reversed_as_what_its_clearing_type_says(
-    key: Key, flag: str, oinfno: str
-) -> None:
+def test_what_nobody_here_knows_is_looked_at_before_it_is_reversed(key: Key, flag: str, oinfno: str) -> None:
     made = judged(said("1", flag=flag), books(), key)
-    assert made.advice.input == {"psn_no": "P1", "omsgid": MSGID, "oinfno": oinfno}
+    assert (made.advice.transaction, made.advice.input) == (
+        "5203",
+        {"setl_id": "S1", "mdtrt_id": "M1", "psn_no": "P1"},
+    )
+    assert f"2601 (omsgid {MSGID}, oinfno {oinfno})" in made.advice.en
+    assert "移动支付" in made.advice.zh
 
 
-def test_without_a_msgid_or_a_known_transaction_it_is_looked_at_first() -> None:
-    for made in (judged(said("1", msgid=""), books()), judged(said("1"), books(), Key("9", "310", "99"))):
-        assert made.advice.transaction == "5203"
-        assert made.advice.input == {"setl_id": "S1", "mdtrt_id": "M1", "psn_no": "P1"}
+def test_without_a_msgid_or_a_known_transaction_it_is_cancelled_if_at_all() -> None:
+    assert "nobody wants it, 2208" in judged(said("1", msgid=""), books()).advice.en
+    assert "2208 or 2305" in judged(said("1"), books(), Key("9", "310", "99")).advice.en
 
 
 def test_a_settlement_that_only_the_his_lost_is_booked_there_or_cancelled_never_reversed() -> None:

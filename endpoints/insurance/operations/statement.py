@@ -7,13 +7,15 @@ run broke off) and `his`, the HIS's own list: a list of objects, as `schemas.nhs
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from config.errors import BadMessage, Refused
+from config.errors import BadMessage, Refused, Unreachable
 from endpoints.insurance.centre import PartyCentre
 from endpoints.insurance.operations.base import body_of, operation, receipt
 from endpoints.insurance.party import Party
@@ -23,9 +25,11 @@ from endpoints.insurance.statement_kept import Kept, Statement
 from endpoints.insurance.statement_report import tree
 from schemas.json import Json
 from schemas.message import Message, Receipt
+from schemas.nhsa.statement_files import MAX_BYTES
 
 LONGEST_DAYS = 62  # a month, and the days to its close
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_HIS_AGAIN_S = 600.0  # until it is looked for again
 _OF_TIMER = ("scheduled", "previous")
 _KNOWN = (*_OF_TIMER, "day", "from", "to", "insutype", "again", "his")
 
@@ -43,6 +47,8 @@ async def statement(party: Party, message: Message) -> Receipt:
 
 async def run(party: Party, asked: Wanted, told: Told = lambda account, step: None) -> Statement:
     """Raises Refused and Unreachable; what was said until then is kept."""
+    if asked.his is None and party.options.statement.his:
+        asked = replace(asked, his=await asyncio.to_thread(_his_file, party, asked))
     kept = Kept(folder(party))
     centre = PartyCentre(party)
     now, form = party.ground.now, party.profile.form
@@ -51,6 +57,19 @@ async def run(party: Party, asked: Wanted, told: Told = lambda account, step: No
         return await statements.run(asked)
     except BadMessage as error:
         raise Refused(error.code, f"{error.text} {error.path}".strip()) from None
+
+
+def _his_file(party: Party, asked: Wanted) -> bytes:
+    """The HIS's list for these days. Raises Unreachable (JL-N216) while it is not there; blocks."""
+    name = party.options.statement.his.replace("{begin}", asked.begin).replace("{end}", asked.end)
+    path = Path(party.ground.base_dir) / name
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise Refused("JL-N203", f"{path.name}: larger than {MAX_BYTES} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        text = f"the HIS's list {path.name} cannot be read 无 HIS 结算清单: {error.strerror}"
+        raise Unreachable("JL-N216", text, after_s=_HIS_AGAIN_S) from None
 
 
 def folder(party: Party) -> Path:
