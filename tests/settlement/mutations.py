@@ -90,8 +90,8 @@ BUGS = (
     Bug(
         "a refusal is taken for a yes",
         "router.settlement.progress",
-        '    if last.outcome in ("REJECTED", "ABSENT"):\n        return "REJECTED"',
-        '    if last.outcome in ("REJECTED", "ABSENT"):\n        return "OK"',
+        'return "LATER" if way.wished(last) else "REJECTED"',
+        'return "OK"',
     ),
     Bug(
         "what is undone stays in the ledger",
