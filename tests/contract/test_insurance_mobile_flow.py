@@ -16,6 +16,7 @@ from centre_parts import line, registration, signed_in
 from journal_parts import KEYS
 
 from config import registry
+from config.errors import Refused
 from config.settings import LimitSettings
 from deploy.sandbox.centre import Application, Centre, MobileCentre
 from deploy.sandbox.centre.settings import HOSPITAL
@@ -261,9 +262,12 @@ async def test_a_refund_whose_answer_is_lost_is_made_once(hospital: Hospital) ->
     order = await hospital.order("1")
     paid = await hospital.pay(order)
     hospital.mobile.behave("6203", "cut", times=1)
-    first = await hospital.ask("reverse", {"msgid": paid["msgid"]})
+    hospital.mobile.behave("6301", "cut", skip=1, times=1)
+    first = await hospital.ask("reverse", {"msgid": paid["msgid"]}, unknown="dead")
     assert (first["outcome"], first["state"]) == ("UNKNOWN", "OK")
-    again = await hospital.ask("reverse", {"msgid": paid["msgid"]})
+    second = await hospital.ask("reverse", {"msgid": paid["msgid"]}, unknown="dead")
+    assert (second["outcome"], second["by"]) == ("UNKNOWN", first["by"])
+    again = await hospital.ask("reverse", {"msgid": paid["msgid"]}, unknown="dead")
     assert (again["outcome"], again["state"]) == ("OK", "REVERSED")
     assert len(hospital.centre.books.orders[order["payOrdId"]].refunds) == 1
 
@@ -316,11 +320,18 @@ async def test_a_prescription_is_checked_signed_sent_and_taken_back(hospital: Ho
         "rxFile": signed["rxFile"],
         "signDigest": signed["signDigest"],
     }
-    assert (await hospital.ask("D003", upload, "prescription"))["outcome"] == "OK"
+    sent = await hospital.ask("D003", upload, "prescription")
+    assert sent["outcome"] == "OK"
     shown = await hospital.ask("D005", {"hiRxno": made["hiRxno"], "fixmedinsCode": HOSPITAL}, "prescription")
     assert shown["output"]["rxStasName"] == "有效"
-    undo = {**sample(transaction("D004")), "hiRxno": made["hiRxno"]}
-    assert (await hospital.ask("D004", undo, "prescription"))["outcome"] == "OK"
+    with pytest.raises(Refused, match=r"JL-N311.*undoRea"):
+        await hospital.ask("reverse", {"msgid": sent["msgid"]}, "prescription")
+    undo = {name: value for name, value in sample(transaction("D004")).items() if name not in made}
+    hospital.mobile.behave("D004", "cut", times=1)
+    lost = await hospital.ask("reverse", {"msgid": sent["msgid"], "data": undo}, "prescription")
+    assert (lost["outcome"], lost["state"]) == ("UNKNOWN", "OK")
+    again = await hospital.ask("reverse", {"msgid": sent["msgid"], "data": undo}, "prescription")
+    assert (again["outcome"], again["state"], again["by"]) == ("OK", "REVERSED", lost["by"])
     asked = {**sample(transaction("D006")), "hiRxno": made["hiRxno"]}
     addresses = {"D006": "/fixmedins/rxChkInfoQuery"}
     reviewed = await hospital.ask("D006", asked, "prescription", addresses=addresses)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 QUERY = "MP-6301"
 _LOOKED_AT = 20  # exchanges of one order
 _NEEDED = ("payOrdId", "orgCodg", "payToken", "idNo", "userName", "idType")
+_REVOKED = "3"  # of the code list rx_stas_codg
 _NOT_SHOWN = "the order does not show it, or not yet 订单尚未体现该操作"
 _NO_QUERY = "no query of this centre shows what became of it 该中心无法查询其结果"
 
@@ -30,6 +31,8 @@ _NO_QUERY = "no query of this centre shows what became of it 该中心无法查�
 class Probe:
     def __init__(self, party: NhsaMobile, records: Records) -> None:
         self._party, self._records = party, records
+        # Whatever a call's own answers may become, a probe's are answers.
+        self._options = party.options.model_copy(update={"rejected": "answer", "unknown": "answer"})
 
     async def answer(self, message: Message) -> Receipt:
         """As `send` answers the call itself: its outcome, in place of the one that was not heard."""
@@ -38,10 +41,12 @@ class Probe:
 
     async def of(self, exchange: Exchange, given: Any = None) -> Receipt:
         """`given` is what the query needs besides what is known of the order."""
-        options = self._party.options
+        options = self._options
         transaction = catalogue.transaction(exchange.infno)
         if exchange.state in ("OK", "REJECTED", "REVERSED"):
             return again(transaction, exchange, options)
+        if transaction.name == "D004":
+            return await self._taken_back(exchange)
         if QUERY not in transaction.undoing.probes:
             unknown = Verdict("UNKNOWN", exchange.infcode, _NO_QUERY)
             return receipt(transaction, exchange.msgid, unknown, None, options)
@@ -54,6 +59,21 @@ class Probe:
         if outcome != "UNKNOWN":
             exchange = await self._records.end(exchange, outcome, verdict.code, text, heard.plain, {})
         return receipt(transaction, exchange.msgid, verdict, heard.data, options)
+
+    async def _taken_back(self, exchange: Exchange) -> Receipt:
+        """D004, by what D005 shows of the prescription: rxStasCodg 3 is 已撤销."""
+        options, sent = self._options, kept_data(exchange.request) or {}
+        data = {name: sent.get(name, "") for name in ("hiRxno", "fixmedinsCode")}
+        asked = Asked(named("D005", options.centre), data, exchange.opter)
+        _, heard = await self._party.call(asked, f"{exchange.msgid} probe")
+        shown = heard.data if isinstance(heard.data, dict) else {}
+        gone = heard.said.outcome == "OK" and str(shown.get("rxStasCodg")) == _REVOKED
+        said = Verdict(
+            "OK" if gone else "UNKNOWN", heard.said.code, "" if gone else heard.said.text or _NOT_SHOWN
+        )
+        if gone:
+            exchange = await self._records.end(exchange, "OK", said.code, "", heard.plain, {})
+        return receipt(catalogue.transaction("D004"), exchange.msgid, said, None, options)
 
     async def order(self, exchange: Exchange, given: Any) -> Heard:
         """What the centre says of the order of a call. Raises Refused (JL-N315), Unreachable."""

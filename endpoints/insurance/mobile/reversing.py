@@ -85,7 +85,9 @@ class Reverse:
             if outcome != "REJECTED":
                 return Undone(outcome, "" if outcome == "OK" else _NO_STATE, before.msgid)
         if QUERY not in transaction.undoing.probes:
-            return await self._sent(transaction.undoing.undo, exchange, dict(given))
+            known = {**(kept_data(exchange.request) or {}), **(kept_data(exchange.answer) or {})}
+            numbers = {name: known[name] for name in ("hiRxno", "fixmedinsCode") if known.get(name)}
+            return await self._sent(transaction.undoing.undo, exchange, {**numbers, **given})
         return await self._by_order(exchange, given)
 
     async def _by_order(self, exchange: Exchange, given: Mapping[str, Any]) -> Undone:
