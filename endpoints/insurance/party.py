@@ -228,7 +228,7 @@ class Party:
             answer = await self._exchange(request, made, sign_no, known)
             if answer.outcome != "REJECTED" or last or not self._sign_in_is_over(answer.err_msg):
                 return answer
-            await self._sign_ins.over(made.who, sign_no)
+            await self._sign_ins.over(made.who, sign_no, self.now_ms)
             known = known if known is None else known | {answer.exchange.msgid}
         raise AssertionError
 

@@ -50,12 +50,13 @@ class SignIns:
     async def known(self, who: Who, at_ms: int) -> SignIn | None:
         return await self._records().signed(self._system, *who, f"{china_time(at_ms):%Y-%m-%d}")
 
-    async def over(self, who: Who, sign_no: str) -> None:
+    async def over(self, who: Who, sign_no: str, at_ms: int) -> None:
         """It holds no longer, for nobody; one that was made meanwhile does."""
         held = self._held.get(who)
         if held is not None and held.sign_no == sign_no:
             del self._held[who]
-            await self._records().sign_out(held)
+        day = f"{china_time(at_ms):%Y-%m-%d}"
+        await self._records().sign_out(SignIn(self._system, *who, held.day if held else day, sign_no))
 
     async def sign_out(self, known: SignIn) -> None:
         self._held.pop((known.opter, known.device), None)

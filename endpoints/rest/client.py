@@ -85,7 +85,8 @@ class Client:
         if isinstance(error, TimeoutError):
             return error
         if isinstance(tls := error.__cause__ or error.__context__, ssl.SSLError):
-            return Unreachable("JL-E227", f"TLS: {refusal(tls)}")
+            # After the handshake: a certificate of ours that is not taken, but also an answer that was cut.
+            return Unreachable("JL-E227", f"TLS: {refusal(tls)}", maybe_done=True)
         return Unreachable("JL-E222", f"the exchange broke off: {type(error).__name__}", maybe_done=True)
 
     async def _read(self, response: aiohttp.ClientResponse, take: Take | None) -> bytes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 from fastapi import Request, Response
 from pydantic import ValidationError
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 from config import registry
 from config.errors import Refused, Unreachable
 from endpoints.base import Ground
+from endpoints.rest.client import Client
 from endpoints.rest.destination import HttpDestination
 from endpoints.web import WebServer
 from schemas.message import Message
@@ -179,3 +182,11 @@ async def test_a_query_that_does_not_fill_the_url_is_refused(sender: Sender, bod
 def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         HttpDestination.Options(**options)
+
+
+def test_tls_that_breaks_after_the_handshake_may_have_been_after_the_request() -> None:
+    broken = aiohttp.ClientOSError("cut")
+    broken.__cause__ = ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]")
+    error = Client._trouble(broken)
+    assert isinstance(error, Unreachable)
+    assert (error.code, error.maybe_done) == ("JL-E227", True)
