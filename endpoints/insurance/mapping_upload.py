@@ -19,6 +19,7 @@ from endpoints.insurance.files import Answer, Centre, nothing, settled
 from endpoints.insurance.mapping import CODE, ID, SENT, TYPE, Became, Item, Judged, Kept, Mappings
 
 BATCH = 100  # items of one message
+_LOST = 3  # batches in a row without an answer: the rest waits
 
 
 class Done(Struct, frozen=True):
@@ -50,6 +51,7 @@ class Uploading:
         self._withdrawn: set[str] = set()
         self._before: dict[str, Kept] = {}  # of what is withdrawn: it may stay as it was
         self._any_taken = False
+        self._lost = 0  # batches in a row without an answer
 
     async def upload(self, judged: Sequence[Judged], *, again: bool = False) -> Done:
         """What is new, changed or remapped; with `again` also what was refused as it stands.
@@ -110,14 +112,19 @@ class Uploading:
         await self._sorted(items, answer, self._withdraw, "withdrawn")
 
     async def _ask(self, infno: str, rows: Sequence[Any]) -> Answer:
-        if self._way.stop():
-            raise Unreachable(
-                "JL-N112", f"{infno}: not done yet, it goes on where it is 尚未完成，将继续", after_s=1
-            )
+        self._unless_over(infno)
         try:
             return await self._centre.call(infno, {"data": rows})
         except Refused as error:  # nothing left: an item is not as the interface says
             return Answer("REJECTED", None, error.code, error.text)
+
+    def _unless_over(self, infno: str) -> None:
+        if self._way.stop():
+            text = f"{infno}: not done yet, it goes on where it is 尚未完成，将继续"
+            raise Unreachable("JL-N112", text, after_s=1)
+        if self._lost >= _LOST:
+            text = f"{infno}: {self._lost} batches in a row had no answer 连续多批无应答"
+            raise Unreachable("JL-N106", text, maybe_done=True)
 
     async def _sorted(
         self,
@@ -128,11 +135,12 @@ class Uploading:
     ) -> None:
         now = self._way.now_ms()
         if answer.outcome == "OK":
-            self._any_taken = True
+            self._any_taken, self._lost = True, 0
             if done == "withdrawn":
                 self._withdrawn |= {one.id for one in items}
             await self._keep([self._kept(one, done, "", now) for one in items])
         elif answer.outcome != "REJECTED":
+            self._lost += 1
             said: Became = "unknown" if done == "uploaded" else "uploaded"
             await self._keep([self._kept(one, said, answer.text or "no answer 无应答", now) for one in items])
         elif len(items) == 1:
@@ -157,6 +165,7 @@ class Uploading:
 
     async def _is_there(self, item: Item) -> bool:
         """Whether the centre has the mapping of an item whose upload got no answer."""
+        self._unless_over("1317")
         asked = {"medins_list_codg": item.id, "updt_time": SINCE, "page_num": 1, "page_size": 100}
         answer = await self._centre.call("1317", {"data": asked})
         if nothing(answer):

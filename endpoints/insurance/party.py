@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 _END_TRIES = 4  # of writing down an outcome, before the caller hears it without
 _END_WAIT_S = 0.5
+# Pages of catalogues and dictionaries: they lie in tables of their own, and a thousand of them are 80 MB.
+_PUBLIC = frozenset(("1304", "1312", "1316", "1317", "1318", "1319", "1901"))
 _LOOKS = 3  # at what is there under a key, while others begin there too
 NOT_LEFT = "JL"  # how the infcode of a row begins that has no outcome: it never left, or changes nothing
 
@@ -250,7 +252,8 @@ class Party:
             heard = await self._wire.ask(made.transaction, exchange.request, request.take)
         answer, found = self.answered(made, exchange, heard)
         if answer is not None:
-            kept = heard.body if isinstance(heard, Heard) and not found.file else b""
+            whole = not found.file and made.transaction.name not in _PUBLIC
+            kept = heard.body if isinstance(heard, Heard) and whole else b""
             return await self._ended(made, answer, kept, answer.err_msg or found.text)
         # Nothing left, or nothing was changed: a row that says so, so that nobody takes it for unknown later.
         await self._write_down(exchange, "REJECTED", found.code or NOT_LEFT, found.text, b"", {})

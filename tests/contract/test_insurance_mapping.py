@@ -178,6 +178,17 @@ async def test_a_lost_answer_is_asked_for_before_anything_is_sent_again(store: C
     assert sent == [["D0", "D1"], ["D2"], ["D2"]]
 
 
+async def test_after_three_batches_without_an_answer_the_rest_waits(store: CatalogueStore) -> None:
+    centre, items = Books(), items_of(rows(50))
+    centre.loses = lambda infno: True
+    with pytest.raises(Unreachable, match="JL-N106"):
+        await uploading(store, centre).upload(judged(store, items).judged)
+    assert judged(store, items).counts == {"new": 20, "unknown": 30}
+    centre.loses = lambda infno: False
+    done = await uploading(store, centre).upload(judged(store, items).judged)
+    assert done.uploaded == 50
+
+
 async def test_what_is_withdrawn_is_gone_and_what_the_centre_keeps_stays(store: CatalogueStore) -> None:
     centre, items = Books(), items_of(rows(3))
     await uploading(store, centre).upload(judged(store, items).judged)

@@ -53,6 +53,8 @@ async def test_a_timers_message_brings_all_catalogues_and_the_next_only_what_is_
     assert all(hospital.rows(kind) == 50 for kind in KINDS if kind not in PAGED)
     assert hospital.rows("1304") == 25
     assert hospital.rows("1312") > 0
+    (page, *_) = await hospital.at.kept.search(infno="1312")
+    assert (page.state, (await hospital.at.row(page.msgid)).answer) == ("OK", b"")
     version = hospital.at.centre.catalogues.publish("1301")
     (one,) = (await hospital.ask("catalogue", codes=["1301"]))["catalogues"]
     assert (one["ver"], one["ended"]) == (version, 1)
