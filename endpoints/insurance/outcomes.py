@@ -22,7 +22,10 @@ from schemas.nhsa.model import Transaction
 # The gateway itself said no, and passed nothing on.
 NOT_PASSED_ON = frozenset((401, 403, 404, 405, 413, 414, 415, 429, 431))
 # The centre had our msgid twice, which we never send: something on the way repeated it, and the first may be booked.
-_TWICE = re.compile(r"(报文|msgid|MSGID|流水号).{0,12}(重复|已存在)|重复.{0,4}(报文|提交)")
+# A number of lines, prescriptions or visits (流水号) that is there already is of another kind: those it refused.
+_TWICE = re.compile(
+    r"(报文|msgid|MSGID|交易流水号|请求流水号|发送方流水号).{0,12}(重复|已存在)|^流水号.{0,12}(重复|已存在)|重复.{0,4}(报文|提交)"
+)
 # Settlements name the message that made them (medins_setl_id).
 _NAMED = frozenset(("2102", "2207", "2304"))
 # A sign-in that nobody heard of is made anew.

@@ -105,6 +105,14 @@ def test_a_transaction_that_writes_is_unknown_where_its_answer_is_lost(one: Any)
     assert judged(one, Heard(403, {}, b"")).outcome == "REJECTED"
 
 
+@pytest.mark.parametrize("words", ["费用明细流水号重复", "处方流水号已存在", "门诊流水号[O1]已存在"])
+def test_a_number_that_is_there_already_is_a_refusal_and_not_a_message_that_came_twice(words: str) -> None:
+    for name in ("2204", "2201", "2206"):
+        assert judged(transaction(name), answer(-1, err_msg=words)).outcome == "REJECTED"
+    for twice in ("报文ID重复", "交易流水号重复", "流水号已存在", "msgid H1 已存在"):
+        assert judged(transaction("2207"), answer(-1, err_msg=twice)).outcome == "UNKNOWN"
+
+
 @pytest.mark.parametrize("one", READS, ids=lambda one: str(one.name))
 def test_a_transaction_that_changes_nothing_may_be_asked_again(one: Any) -> None:
     for silence in (Silence(True, "JL-E221", ""), Heard(503, {}, b""), Heard(200, {}, b"<html>")):
