@@ -27,7 +27,7 @@ from endpoints.insurance.files import Take
 from endpoints.insurance.input import Input, Inputs
 from endpoints.insurance.options import PartyOptions
 from endpoints.insurance.outcomes import Heard, Judged, Silence, judged
-from endpoints.insurance.records import Ask, Exchange, Records, Taken
+from endpoints.insurance.records import NOT_LEFT, Ask, Exchange, Records, Taken
 from endpoints.insurance.resolving import Probed, Reversed
 from endpoints.insurance.signing_in import SignIns, Who
 from endpoints.insurance.wire import Wire
@@ -44,7 +44,6 @@ _END_WAIT_S = 0.5
 # Pages of catalogues and dictionaries: they lie in tables of their own, and a thousand of them are 80 MB.
 _PUBLIC = frozenset(("1304", "1312", "1316", "1317", "1318", "1319", "1901"))
 _LOOKS = 3  # at what is there under a key, while others begin there too
-NOT_LEFT = "JL"  # how the infcode of a row begins that has no outcome: it never left, or changes nothing
 
 
 class Request(Struct, frozen=True):
@@ -197,7 +196,7 @@ class Party:
     def _free(self, one: Exchange) -> bool:
         """Whether it may be sent again after this one: it never left, or only its sign-in was refused, or it was
         undone."""
-        if one.state == "REVERSED" or one.infcode.startswith(NOT_LEFT):
+        if one.state == "REVERSED" or one.never_left:
             return True
         return one.state == "REJECTED" and self._sign_in_is_over(one.text)
 

@@ -14,6 +14,7 @@ from schemas.message import NOTHING
 
 # OK done; REJECTED the centre said no, nothing is booked; PROCESSING it has it and is not done; UNKNOWN nobody can say.
 Outcome = Literal["OK", "REJECTED", "PROCESSING", "UNKNOWN"]
+NOT_LEFT = "JL"  # how the infcode of a row begins that has no outcome: it never left, or changes nothing
 
 
 class Ask(Struct, frozen=True):
@@ -52,6 +53,17 @@ class Exchange(Struct, frozen=True):
     answer: bytes = b""
     ended_ms: int = 0
     reversed_by: str = ""  # msgid of the 2601 or of the undoing transaction that was done
+
+    @property
+    def never_left(self) -> bool:
+        """Or it changes nothing: its infcode is a code of ours. A centre's own may begin so too."""
+        return self.state == "REJECTED" and self.infcode.startswith(NOT_LEFT)
+
+
+def latest(rows: Sequence[Exchange]) -> Exchange | None:
+    """Of those under one key the last that left, whatever a clock that was set back made of their order; of none
+    that left the last."""
+    return next((one for one in reversed(rows) if not one.never_left), rows[-1] if rows else None)
 
 
 class SignIn(Struct, frozen=True):

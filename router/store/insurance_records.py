@@ -36,6 +36,12 @@ LIMIT = 1_000  # rows of one search
 # What a day's account is made of, and what undoes it as a piece of business. 2601 leaves nothing to account for.
 SETTLEMENTS = ("2102", "2103", "2207", "2208", "2304", "2305")
 CANCELS = ("2103", "2208", "2305")
+# What is not believed any more of a row in that state.
+_LESS_THAN: Mapping[str, tuple[Outcome, ...]] = {
+    "OK": ("REJECTED", "PROCESSING", "UNKNOWN"),
+    "REJECTED": ("PROCESSING", "UNKNOWN"),
+    "REVERSED": ("PROCESSING", "UNKNOWN"),
+}
 
 e, s = table.c, sign_in.c
 _HEAD = [column for column in table.c if column.name not in ("request", "answer")]
@@ -92,7 +98,8 @@ class InsuranceRecords:
         answer: bytes,
         links: Mapping[str, str],
     ) -> Exchange:
-        """As in Records. One that was reversed stays so, and nothing that is known becomes unknown again."""
+        """As in Records. One that was reversed stays so, nothing that is known becomes unknown again, and what was
+        done stays done: a query that did not see it yet, while its answer came in, is no better evidence."""
         at_ms = self._now_ms()
 
         def change(connection: Connection, key: Key) -> Exchange:
@@ -100,7 +107,7 @@ class InsuranceRecords:
             row = connection.execute(asked).one_or_none()
             if row is None:
                 raise Unreachable("JL-E854", f"the insurance records have no {exchange.msgid}")
-            if outcome == "UNKNOWN" and row.state in ("OK", "REJECTED", "REVERSED"):
+            if outcome in _LESS_THAN.get(row.state, ()):
                 whole = connection.execute(select(table).where(e.msgid == exchange.msgid)).one()
                 return key.opened(whole, bodies=True)
             known = key.links_of(row.msgid, row.facts)

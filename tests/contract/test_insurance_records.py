@@ -385,3 +385,20 @@ async def test_of_two_processes_that_end_it_at_once_what_is_known_stays(
         assert found is not None
         assert found.state == "OK"
     other.close()
+
+
+@pytest.mark.parametrize("less", ["REJECTED", "PROCESSING", "UNKNOWN"])
+async def test_what_was_done_is_not_made_undone_by_a_query_that_did_not_see_it(
+    kept: InsuranceRecords, less: Any
+) -> None:
+    one = await begun(kept)
+    done = await ended(kept, one)
+    assert await kept.end(one, less, "", "no settlement of this message", b"", {}) == done
+    assert await kept.find(one.msgid) == done
+
+
+async def test_a_centres_own_code_is_no_sign_that_nothing_left(kept: InsuranceRecords) -> None:
+    one = await begun(kept)
+    assert not (await kept.end(one, "UNKNOWN", "JL0031", "报文ID重复", b"", {})).never_left
+    other = await begun(kept)
+    assert (await kept.end(other, "REJECTED", "JL-E220", "no connection", b"", {})).never_left

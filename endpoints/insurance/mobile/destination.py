@@ -32,7 +32,6 @@ from schemas.nhsa.model import Transaction
 
 log = structlog.get_logger()
 
-NOT_LEFT = "JL"  # how the infcode of a row begins whose request never left: our own code
 _OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN")
 _END_TRIES, _END_WAIT_S = 4, 0.5  # of writing down an outcome, before the caller hears it without
 _TAIL = 12  # characters of the appId in our own numbers
@@ -88,7 +87,7 @@ class NhsaMobile:
         """The last call under this key that left, or may have left."""
         found = await self._records().of_key(self.system, key)
         mine = [one for one in found if one.infno == transaction.name]
-        left = [one for one in mine if not one.infcode.startswith(NOT_LEFT)]
+        left = [one for one in mine if not one.never_left]
         return left[-1] if left else None
 
     async def _no_replay_of_open(self, transaction: Transaction, parent: str) -> None:

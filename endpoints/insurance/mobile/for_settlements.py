@@ -32,7 +32,7 @@ async def about(party: NhsaMobile, records: Records, message: Message) -> Receip
     """Raises Unreachable."""
     headers, given = message.headers, _data(message.body)
     made = await records.of_key(party.system, headers.get("key", ""))
-    left = [one for one in made if not one.infcode.startswith("JL")]
+    left = [one for one in made if not one.never_left]
     if not left:
         return _ABSENT
     exchange, reverse = left[-1], Reverse(party, records)

@@ -90,7 +90,7 @@ class Probe:
             mine = [found] if found is not None and found.system == self._party.system else []
         else:
             made = await self._records.of_key(self._party.system, str(said["key"]))
-            mine = [one for one in made if not one.infcode.startswith("JL")]  # those that left
+            mine = [one for one in made if not one.never_left]  # those that left
         if not mine:
             raise Refused("JL-N315", "nothing was asked under this number 没有此请求", retry=False)
         return mine[-1]

@@ -69,7 +69,7 @@ class Reverse:
     async def undoing_of(self, exchange: Exchange) -> Exchange | None:
         """The last call that was to undo it, and left."""
         found = await self._records.of_key(self._party.system, undo_key(exchange))
-        left = [one for one in found if not one.infcode.startswith("JL")]
+        left = [one for one in found if not one.never_left]
         return left[-1] if left else None
 
     async def _undone(self, exchange: Exchange, given: Mapping[str, Any]) -> Undone:
