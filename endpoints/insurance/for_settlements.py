@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from endpoints.insurance.operations.base import receipt
-from endpoints.insurance.records import Exchange
+from endpoints.insurance.records import Exchange, latest
 from endpoints.insurance.resolving import Probed, Reversed, undoing_of
 from schemas.message import Message, Receipt
 
@@ -30,10 +30,9 @@ def asks_about(headers: Mapping[str, str]) -> bool:
 async def about(party: Party, message: Message) -> Receipt:
     """Raises Refused and Unreachable as the party does."""
     headers = message.headers
-    mine = await party.records.of_key(party.system, headers.get("key", ""))
-    if not mine:  # it never left
+    exchange = latest(await party.records.of_key(party.system, headers.get("key", "")))
+    if exchange is None:  # it never left
         return receipt("ABSENT", _NEVER)
-    exchange = mine[-1]
     if headers["direction"] == "undo":
         return _reversed(await party.reverse(exchange, "undo"))
     if headers["direction"] == "reverse":

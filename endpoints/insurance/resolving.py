@@ -121,6 +121,8 @@ async def probe(party: Party, exchange: Exchange) -> Probed:
         exchange = await party.records.end(exchange, "OK", "0", found.text, body, found.links)
     elif found.verdict == "NOT_DONE":
         exchange = await party.records.end(exchange, "REJECTED", "", found.text, b"", {})
+        if exchange.state != "REJECTED":  # its answer came in meanwhile
+            return await probe(party, exchange)
     return Probed(found.verdict, exchange, found.text, tuple(evidence), found.output)
 
 
@@ -266,7 +268,7 @@ async def _undoing_key(party: Party, exchange: Exchange, undo: str) -> str:
     for n in range(_UNDOINGS):
         key = f"undo {exchange.msgid} {n}"
         before = [one for one in await party.records.of_key(party.system, key) if one.infno == undo]
-        if not before or before[-1].state != "REJECTED":
+        if not before or before[-1].state != "REJECTED" or before[-1].never_left:
             return key
     raise Refused("JL-N024", f"{undo} was refused {_UNDOINGS} times 撤销多次被拒")
 
@@ -311,9 +313,13 @@ async def _begun(party: Party, exchange: Exchange) -> dict[str, str]:
 
 
 def _not_before_ms(party: Party, exchange: Exchange) -> int:
-    """From when on it counts that something is not there: what was under way has come in, and queries show it."""
-    ended_ms = exchange.ended_ms or exchange.at_ms + int(party.options.timeout * 1000)
-    return ended_ms + int(party.options.query_lag * 1000)
+    """From when on it counts that something is not there: what was under way has come in, and queries show it.
+
+    A row may have ended before its request did: by a process that took over while the first was waiting still.
+    """
+    options = party.options
+    came_in_ms = exchange.at_ms + int((options.connect_within + options.timeout) * 1000)
+    return max(exchange.ended_ms, came_in_ms) + int(options.query_lag * 1000)
 
 
 def _output_of(exchange: Exchange) -> Any:

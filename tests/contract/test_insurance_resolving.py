@@ -12,6 +12,7 @@ from centre_parts import admission, agreed, bill, charged, departure, key, line,
 from gateway_parts import Gateway, gateway, records_at
 
 from config.errors import Refused, Unreachable
+from schemas.message import Message
 
 Tree = dict[str, Any]
 LATER_S = 200.0  # longer than any lag
@@ -323,6 +324,58 @@ async def test_a_query_that_fails_says_nothing(at: Gateway) -> None:
         await at.send("probe", {"msgid": told["msgid"]})
     at.centre.behave("5204", "refuse", times=1)
     at.later_s = LATER_S
+    found = await at.send("probe", {"msgid": told["msgid"]})
+    assert (found["verdict"], found["state"]) == ("CANNOT_SAY", "UNKNOWN")
+
+
+async def test_an_undoing_that_never_left_is_tried_for_as_long_as_the_centre_is_away(at: Gateway) -> None:
+    await at.send("2207", await _2207(at), "m1")
+    await at.centre.leave()
+    for _ in range(60):
+        with pytest.raises(Unreachable) as away:
+            await at.send("reverse", {"key": "m1"})
+        assert not away.value.maybe_done
+    await at.centre.open()
+    assert (await at.send("reverse", {"key": "m1"}))["outcome"] == "OK"
+
+
+async def test_a_probe_that_saw_nothing_says_done_where_the_answer_came_in_meanwhile(
+    at: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await lost(at, "2207", await _2207(at), "lose")
+    at.later_s = LATER_S
+    row, end = await at.row(told["msgid"]), at.kept.end
+
+    async def answered_first(*said: Any) -> Any:
+        await end(
+            row, "OK", "0", "", b'{"infcode":0,"output":{"setlinfo":{"setl_id":"S1"}}}', {"setl_id": "S1"}
+        )
+        return await end(*said)
+
+    monkeypatch.setattr(at.kept, "end", answered_first)
+    found = await at.send("probe", {"msgid": told["msgid"]})
+    assert (found["verdict"], found["state"], found["links"]["setl_id"]) == ("DONE", "OK", "S1")
+
+
+async def test_a_clock_that_was_set_back_does_not_hide_what_was_done(at: Gateway) -> None:
+    tree = await _2207(at)
+    await at.centre.leave()
+    with pytest.raises(Unreachable):
+        await at.send("2207", tree, "m1")
+    await at.centre.open()
+    at.later_s = -30.0
+    made = await at.send("2207", tree, "m1")
+    assert made["outcome"] == "OK"
+    assert (await at.send("probe", {"key": "m1"}))["msgid"] == made["msgid"]
+    for direction, outcome in (("probe", "OK"), ("undo", "OK")):
+        headers = {"param.code": "2207", "key": "m1", "direction": direction}
+        assert (await at.destination.send(Message(b"{}", headers=headers, id="m2"))).code == outcome
+
+
+async def test_while_the_first_process_may_wait_still_nothing_is_said_not_to_be_there(at: Gateway) -> None:
+    tree = await _2207(at)
+    told = await lost(at, "2207", tree, "lose")
+    at.later_s = 65.0  # over the lag of a row that ended at once, and not over the time that an answer has
     found = await at.send("probe", {"msgid": told["msgid"]})
     assert (found["verdict"], found["state"]) == ("CANNOT_SAY", "UNKNOWN")
 

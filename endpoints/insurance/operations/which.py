@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from config.errors import Refused
-from endpoints.insurance.records import Exchange
+from endpoints.insurance.records import Exchange, latest
 
 if TYPE_CHECKING:
     from endpoints.insurance.party import Party
@@ -24,7 +24,7 @@ async def meant(party: Party, tree: Mapping[str, Any]) -> Exchange:
         found = await party.records.find(msgid)
     else:
         mine = [one for one in await party.records.of_key(party.system, key) if infno in ("", one.infno)]
-        found = mine[-1] if mine else None
+        found = latest(mine)
     if found is None or found.system != party.system:
         raise Refused("JL-N023", f"the records have no {(msgid or key)[:60]} of this institution 无此报文")
     return found
