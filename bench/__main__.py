@@ -14,7 +14,20 @@ import structlog
 
 from bench.table import Table
 
-PARTS = ("parse", "map", "check", "tests", "start", "flow", "rest", "soap", "calls", "insurance", "journal")
+PARTS = (
+    "parse",
+    "map",
+    "check",
+    "tests",
+    "start",
+    "flow",
+    "rest",
+    "soap",
+    "calls",
+    "insurance",
+    "settle",
+    "journal",
+)
 LONG = ("order", "steady", "restart", "sealing", "catalogue")  # only where they are named
 
 
@@ -107,6 +120,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
         from bench import insurance
 
         return insurance.run
+    if name == "settle":
+        from bench import settle
+
+        return settle.run
     if name == "journal":
         from bench import journal
 

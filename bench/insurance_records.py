@@ -32,7 +32,7 @@ def table() -> Table:
         f"Exchanges with a centre on record, requests of {len(_REQUEST) / 1000:.0f} KB, per second",
         ["database", "at once", "begun and ended", "ms to begin"],
     )
-    for name, url in _databases():
+    for name, url in databases():
         with url as address:
             for at_once in (1, 32):
                 done, begin_s = asyncio.run(_run(address, at_once))
@@ -68,7 +68,7 @@ async def _exchange(kept: InsuranceRecords) -> float:
     return took
 
 
-def _databases() -> Iterator[tuple[str, AbstractContextManager[str]]]:
+def databases() -> Iterator[tuple[str, AbstractContextManager[str]]]:
     yield "SQLite", _file()
     if server := os.environ.get("JINGLUO_TEST_POSTGRESQL", ""):
         yield "PostgreSQL", _schema(server)
