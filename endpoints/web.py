@@ -34,7 +34,7 @@ from config.tls import Peer, ServerTls, peer_of
 from endpoints.base import WebOptions
 from endpoints.callers.admission import Admission
 from endpoints.callers.asking import asking
-from endpoints.describing import PROBLEM, SECURITY
+from endpoints.describing import PROBLEM, SECURITY, Rendered, rendered
 from endpoints.direct import Direct, DirectMiddleware
 from endpoints.limits import CLOSE, Body, Limit, limit_problem, problem
 from endpoints.secure import Gate, listening
@@ -219,14 +219,17 @@ class WebServer:
         self.max_head = MAX_HEAD
         self.head_within_s = HEAD_WITHIN_S
         self.body_within_s = BODY_WITHIN_S
-        self.app = FastAPI(title="Jingluo 经络", docs_url=None, redoc_url=None)
+        self.app = FastAPI(title="Jingluo 经络", docs_url=None, redoc_url=None, openapi_url=None)
         self.app.openapi = self._openapi  # type: ignore[method-assign]
         self._schemas: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._rendered: Rendered | None = None  # of /openapi.json
+        self._rendering = asyncio.Lock()
         self._documents: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
         self._direct = Direct()
         self.app.add_middleware(DirectMiddleware, direct=self._direct, refuse=_refused)
         self.app.add_middleware(GZipMiddleware, minimum_size=PACK_FROM, compresslevel=PACK_LEVEL)
         self.app.add_middleware(_Guard, web=self)
+        self.app.add_route("/openapi.json", self._document, include_in_schema=False)
         self.app.add_exception_handler(HTTPException, _on_http)
         self.app.add_exception_handler(RequestValidationError, _on_invalid)
         self.app.add_exception_handler(Exception, _on_bug)
@@ -324,6 +327,19 @@ class WebServer:
             components["securitySchemes"] = SECURITY
             self.app.openapi_schema = made
         return self.app.openapi_schema
+
+    async def _document(self, request: Request) -> Response:
+        """Whoever asks gets what was made once: it is large, and everybody may ask."""
+        async with self._rendering:
+            while self._rendered is None or self.app.openapi_schema is None:
+                made = self._openapi()
+                made_bytes = await asyncio.to_thread(rendered, made)
+                if self.app.openapi_schema is made:  # no door came or went meanwhile
+                    self._rendered = made_bytes
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        headers = {"vary": "accept-encoding"} | ({"content-encoding": "gzip"} if packed else {})
+        body = self._rendered.packed if packed else self._rendered.body
+        return Response(body, headers=headers, media_type="application/json")
 
     def _find(self, path: str, methods: list[str]) -> APIRoute | None:
         for route in self.app.router.routes:

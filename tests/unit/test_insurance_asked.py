@@ -251,6 +251,23 @@ async def test_the_document_has_a_path_for_each_with_its_schema_and_an_example(h
     assert settle["security"]
 
 
+async def test_the_document_is_made_once_and_anew_where_a_door_came(house: House) -> None:
+    bare = {"accept-encoding": "identity"}
+    assert (await house.client.get("/openapi.json")).json()["paths"] == {}
+    await rest(house)
+    packed, plain = (
+        await house.client.get("/openapi.json"),
+        await house.client.get("/openapi.json", headers=bare),
+    )
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.content == plain.content
+    made = house.web._rendered
+    assert (await house.client.get("/openapi.json")).content == packed.content
+    assert house.web._rendered is made
+    assert (await house.client.head("/openapi.json")).status_code == 200
+
+
 async def test_a_scope_names_one_word_of_its_request() -> None:
     made: type[WebOptions] = registry.sources.get("http").Options
     for scope in ("insurance.{cod}", "{code}.{code}", "insurance.{code"):
