@@ -169,7 +169,8 @@ class Statements:
     async def day(self, wanted: Wanted) -> Day:
         """The institution's books of the days, and the keys that must be asked for."""
         every, unread = await self._books.rows(wanted.begin, wanted.end)
-        ours = {row.setl_id: row for row in of_days(list(every.values()), wanted.begin, wanted.end)}
+        rows = of_days(list(every.values()), wanted.begin, wanted.end)
+        ours = {row.setl_id or row.msgid: row for row in rows}
         his = None
         declared = list(ours.values())
         if wanted.his is not None:

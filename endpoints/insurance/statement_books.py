@@ -28,7 +28,8 @@ class OurBooks:
         self.system, self._records = system, records
 
     async def rows(self, begin: str, end: str) -> tuple[dict[str, Row], list[Unread]]:
-        """By setl_id: settlements and their cancels around these days; whose amounts cannot be read is told."""
+        """By setl_id, or where that is not known by msgid: settlements and their cancels around these days; whose
+        amounts cannot be read is told."""
         since, until = first_ms(begin) - _EARLY_MS, first_ms(end) + 86_400_000 + _LATE_MS
         every: dict[str, Row] = {}
         unread: list[Unread] = []
@@ -38,7 +39,7 @@ class OurBooks:
             except BadMessage as error:
                 unread.append(Unread(exchange.msgid, exchange.infno, error.code, error.text))
             else:
-                every[row.setl_id] = row
+                every[row.setl_id or row.msgid] = row
         return every, unread
 
     async def unanswered(self, begin: str, end: str, rows: Sequence[Row]) -> list[Key]:

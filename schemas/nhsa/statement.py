@@ -212,17 +212,19 @@ def row_of(infno: str, asked: Any, answered: Any, msgid: str = "", original: Row
     """What the answer of a settlement or of a cancel (2102, 2103, 2207, 2208, 2304, 2305) says.
 
     `asked` is its input, `answered` its output. `original` is the settlement that a cancel cancels: tables of cancels
-    leave out insurance and clearing type. Raises BadMessage (JL-N200) where the answer has no amounts.
+    leave out insurance and clearing type. A cancel whose answer was lost, and was found done, has that one's amounts,
+    and no setl_id of its own that anybody knows. Raises BadMessage (JL-N200) where the answer has no amounts.
     """
     said = _node(answered, "setlinfo")
     put = _node(asked, "data", "druginfo", "mdtrtinfo")
     cancel = infno in CANCELLED_BY
     plain = CANCELLED_BY.get(infno, infno)
+    unheard = cancel and original is not None and not said
     return Row(
         setl_id=_text(said, "setl_id"),
         mdtrt_id=_text(said, "mdtrt_id") or _text(put, "mdtrt_id"),
         psn_no=_text(said, "psn_no") or _text(put, "psn_no"),
-        amounts=amounts_of(said),
+        amounts=original.amounts if unheard and original is not None else amounts_of(said),
         cancel=cancel,
         setl_optins=_text(said, "clr_optins", "setl_optins") or (original.setl_optins if original else ""),
         insutype=_text(said, "insutype") or _text(put, "insutype") or (original.insutype if original else ""),

@@ -72,7 +72,8 @@ KINDS_ZH: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What the institution has, by setl_id. `his` is None where no list was given."""
+    """What the institution has, by setl_id; by msgid a cancel that was found done, and whose setl_id nobody heard.
+    `his` is None where no list was given."""
 
     ours: Mapping[str, Row]
     his: Mapping[str, Row] | None = None
@@ -85,8 +86,13 @@ class Books:
 
 def judge(found: Iterable[Result], key: Key, books: Books) -> list[Difference]:
     """The rows of 3202's result on which the centre and the institution differ, with what to do; equal ones not."""
-    made = []
-    for row in found:
+    made: list[Difference] = []
+    rows = list(found)
+    unheard = _unheard(rows, books)
+    for row in rows:
+        # One that both have is told twice: the centre's row, and ours without a setl_id.
+        if row.msgid in unheard or (not row.setl_id and row.mdtrt_id in unheard.values()):
+            continue
         mine = books.declared(row.setl_id)
         rslt = row.rslt if row.rslt in ("0", "1", "2", "3") else _by_evidence(row, mine)
         if rslt == "1":
@@ -96,6 +102,17 @@ def judge(found: Iterable[Result], key: Key, books: Books) -> list[Difference]:
         elif rslt == "3":
             made.append(_difference("amounts", row, key, books, _amounts(row)))
     return made
+
+
+def _unheard(rows: Iterable[Result], books: Books) -> dict[str, str]:
+    """Cancels that both have, here without the setl_id that the centre gave them: msgid to mdtrt_id."""
+    ours = {msgid: row for msgid, row in books.ours.items() if not row.setl_id}
+    theirs = {row.msgid: row.amounts for row in rows if row.setl_id and row.msgid in ours}
+    return {
+        msgid: ours[msgid].mdtrt_id
+        for msgid, amounts in theirs.items()
+        if amounts is not None and amounts.same(ours[msgid].amounts)
+    }
 
 
 def _by_evidence(row: Result, mine: Row | None) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from deploy.sandbox.centre import Centre
 from deploy.sandbox.centre.books import Settlement, holds
 from endpoints.insurance.records import Records
+from endpoints.insurance.statement_books import CHINA
 from schemas.nhsa.catalogue import transaction
+from tests.insurance.desk import Desk
 from tests.insurance.visits import Visit
 
 _NO_END = ("sent", "UNKNOWN", "PROCESSING")
@@ -40,6 +43,18 @@ async def differences(
         f"{m.infno} {m.msgid} arrived {m.times} times" for m in centre.books.msgids.values() if m.times > 1
     ]
     return [*await _unended(records), *wrong, *([] if repeats else twice), *_of_visits(centre, held)]
+
+
+async def day_end(desks: Iterable[Desk]) -> list[str]:
+    """What the centre (3201, 3202) says of the day's account of each institution; [] where all is equal."""
+    today = datetime.now(CHINA).date()  # and the day before, for a test that runs over midnight
+    wrong = []
+    for desk in desks:
+        told = (
+            await desk.party.send("statement", {"from": f"{today - timedelta(days=1)}", "to": f"{today}"})
+        ).whole
+        wrong += [] if told["equal"] else [f"day end: {told['differences']}"]
+    return wrong
 
 
 async def _unended(records: Records) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.insurance.balance import differences
+from tests.insurance.balance import day_end, differences
 from tests.insurance.desk import Desk, Told
 from tests.insurance.gateway import Institution, desks
 from tests.insurance.provinces import CENTRES
@@ -113,7 +113,12 @@ async def _go(
 
 
 async def lived(
-    site: Path, seed: int, lanes: int = 4, each: int = 2, kinds: Sequence[str] | None = None
+    site: Path,
+    seed: int,
+    lanes: int = 4,
+    each: int = 2,
+    kinds: Sequence[str] | None = None,
+    day_ends: bool = True,
 ) -> Day:
     """`lanes` patients at once, `each` with so many visits one after the other. `kinds` are how the centre misbehaves,
     four by chance where nobody says. `wrong` is what does not agree."""
@@ -136,7 +141,8 @@ async def lived(
                 group.create_task(_lane(both, person, number, each, Random(chance.random()), day))
         day.lost = sum(desk.lost for desk in both)
         both[0].centre.well()
-        day.wrong = await differences(both[0].centre, both[0].party.records, day.visits, "repeat" in kinds)
+        day.wrong = await day_end(both) if day_ends else []
+        day.wrong += await differences(both[0].centre, both[0].party.records, day.visits, "repeat" in kinds)
     return day
 
 

@@ -61,7 +61,8 @@ async def desks(site: Path, province: str = "national", **options: Any) -> Async
     centre = Centre(settings=CENTRES[province])
     await centre.start()
     records = records_at(f"sqlite:///{site / 'journal.db'}")
-    told = {"province": province, "site": str(site), **options}
+    store = {"store": str(site / "statements")}
+    told = {"province": province, "site": str(site), "statement": store, **options}
     parties: list[Institution] = []
     try:
         parties += [Institution(centre, records, code, **told) for code in (HOSPITAL, PHARMACY)]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.centre_parts import agreed
+from tests.insurance.balance import day_end
 from tests.insurance.desk import Desk
 from tests.insurance.gateway import desks
 from tests.insurance.visits import BASKET, Outpatient, Purchase
 
 
-async def come(desk: Desk, until: str) -> Outpatient:
-    visit = Outpatient(desk.centre.persons[0], "O1")
+async def come(desk: Desk, until: str, number: str = "O1") -> Outpatient:
+    visit = Outpatient(desk.centre.persons[0], number)
     for step in visit.FORWARD[: visit.FORWARD.index(until)]:
         await getattr(visit, step)(desk)
     return visit
@@ -76,6 +79,25 @@ async def test_a_sale_is_not_undone_because_its_visits_could_not_be_listed(tmp_p
         pharmacy.centre.behave("5201", "refuse", times=1)
         assert (await probe(pharmacy, told.msgid))["verdict"] == "CANNOT_SAY"
         assert (await probe(pharmacy, told.msgid))["verdict"] == "DONE"
+
+
+@pytest.mark.parametrize("way", ["cut", "null"])
+async def test_the_day_is_equal_with_a_cancel_whose_amounts_nobody_heard(tmp_path: Path, way: str) -> None:
+    async with desks(tmp_path, query_lag="0s") as (desk, _):
+        for number in ("O1", "O2", "O3"):
+            visit = await come(desk, "settle", number)
+            await visit.settle(desk)
+            if number != "O1":
+                desk.centre.behave("2208", way, times=1)
+                await visit.unsettle(desk)
+        assert await day_end([desk]) == []
+        # And where something else differs, so that the lines are compared (3202), they are no difference.
+        desk.centre.behave("2207", "cut", times=1)
+        lost = await come(desk, "settle", "O4")
+        told = await desk.party.ask("2207", lost.bill(**agreed(lost.preview)))
+        (wrong,) = await day_end([desk])
+        assert wrong.count("'kind'") == 1
+        assert told.msgid in wrong
 
 
 async def test_what_never_came_is_not_done_once_queries_have_had_their_time(tmp_path: Path) -> None:

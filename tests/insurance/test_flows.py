@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.nhsa.profile import profile
-from tests.insurance.balance import differences
+from tests.insurance.balance import day_end, differences
 from tests.insurance.desk import Desk
 from tests.insurance.gateway import desks
 from tests.insurance.provinces import CENTRES
@@ -34,10 +34,12 @@ async def test_every_kind_of_insured_is_settled_and_it_is_undone_again_in_order(
                     await getattr(visit, step)(desk)
                 assert await differences(centre, records, made) == []
         assert sum(bool(visit.setl_id) for visit in made) == 21
+        assert await day_end((hospital, pharmacy)) == []
         for visit in made:
             desk = pharmacy if isinstance(visit, Purchase) else hospital
             for step in ways(visit, desk.discharge)[1]:
                 await getattr(visit, step)(desk)
+        assert await day_end((hospital, pharmacy)) == []
         assert await differences(centre, records, made) == []
         assert {one.state for one in centre.books.settlements.values() if one.refd_setl_flag == "0"} == {
             "cancelled"
