@@ -52,11 +52,21 @@ def flat(*trees: Any) -> dict[str, str]:
 
 def links(*trees: Any) -> dict[str, str]:
     """Of the first trees, where later ones say the same name otherwise."""
-    found = flat(*trees)
-    made = {name: found[name] for name in LINKS if name in found}
-    # Whose identity document serves as the certificate: 02 (身份证).
-    if "certno" not in made and found.get("mdtrt_cert_type") == "02" and found.get("mdtrt_cert_no"):
-        made["certno"] = found["mdtrt_cert_no"]
+    made: dict[str, str] = {}
+    document = ""
+    for tree in trees:
+        for n, one in enumerate(objects(tree)):
+            if n > _LOOKED_AT:
+                break
+            for name in LINKS:
+                value = one.get(name)
+                if value not in (None, "") and name not in made and not isinstance(value, dict | list | bool):
+                    made[name] = str(value)
+            # Whose identity document serves as the certificate: 02 (身份证).
+            if not document and one.get("mdtrt_cert_type") == "02":
+                document = str(one.get("mdtrt_cert_no") or "")
+    if document:
+        made.setdefault("certno", document)
     return made
 
 

@@ -14,6 +14,7 @@ from config.errors import Problem, Refused
 from endpoints.base import Ground
 from endpoints.insurance.destination import InsuranceDestination
 from endpoints.insurance.envelope import Said, asked, msgid_of, read, written
+from endpoints.insurance.facts import links
 from endpoints.insurance.outcomes import Heard, Silence, judged
 from schemas.json import Json
 from schemas.message import Message
@@ -214,3 +215,15 @@ def test_a_province_that_there_is_not_is_found_by_check(tmp_path: Path) -> None:
     assert [(one.at, one.code, one.hint) for one in problems] == [
         (("province",), "JL-C014", "did you mean guangdong?")
     ]
+
+
+def test_an_exchange_is_found_by_what_its_input_and_its_output_name() -> None:
+    fees = {
+        "feedetail": [{"psn_no": "P1", "mdtrt_id": "M1", "chrg_bchno": 7, "setl_id": None}, {"psn_no": "P2"}]
+    }
+    assert links(fees, {"setlinfo": {"setl_id": "S1", "mdtrt_id": "M2"}}) == {
+        **{"psn_no": "P1", "mdtrt_id": "M1", "chrg_bchno": "7", "setl_id": "S1"}
+    }
+    card = {"data": {"mdtrt_cert_type": "02", "mdtrt_cert_no": "9999991980"}}
+    assert links(card) == {"certno": "9999991980"}
+    assert links({"data": {"mdtrt_cert_type": "03", "mdtrt_cert_no": "Z1", "psn_no": {}}}, None, []) == {}
