@@ -18,6 +18,7 @@ from router.search import MAX_PAGE, Delivery, Found, Page, Query, Story
 from schemas.nhsa.catalogue import Unknown, transaction
 
 KIND = "nhsa"
+_LOST = "JL-N011"  # nobody knows what became of it
 _AGAIN_MS = 7 * 86_400_000
 # Departments 34, stock 35, settlement lists 41, self-payers 42, visits 43, stays 44, reports 45, nursing 46, notes 47.
 _GROUPS = frozenset(("34", "35", "41", "42", "43", "44", "45", "46", "47"))
@@ -100,6 +101,10 @@ class Uploads:
     ) -> None:
         self.ways = ways_of(channels)
         self._search, self._show = search, show
+        self._gathered = {
+            branch.target for channel in channels for branch in channel.branches if branch.collect
+        }
+        self._known: dict[str, Found] = {}  # rows that were gathered, as their own channels list them
 
     def rows(self, since_ms: int, until_ms: int, infno: str = "") -> list[Row]:
         """Those that were given in this time, the latest of each key; sorted by transaction and key.
@@ -115,15 +120,16 @@ class Uploads:
 
     def _given(self, since_ms: int, until_ms: int, infno: str) -> list[Row]:
         found: list[Row] = []
+        for channel, branch, names in self.ways.before:
+            if not infno or infno in names or "" in names:
+                name = infno or (names[0] if len(names) == 1 else "")
+                found += self._not_passed(channel, branch, name, since_ms, until_ms)
         for channel, branch in self.ways.last:
             if infno and _infno(branch) not in ("", infno):
                 continue
             for message in self._messages(channel.name, since_ms, until_ms):
                 found += self._of(message, branch)
-        for channel, branch, names in self.ways.before:
-            if not infno or infno in names or "" in names:
-                name = infno or (names[0] if len(names) == 1 else "")
-                found += self._not_passed(channel, branch, name, since_ms, until_ms)
+        self._known.clear()
         return [row for row in found if not infno or row.infno == infno]
 
     def _messages(self, channel: str, since_ms: int, until_ms: int) -> Iterator[Found]:
@@ -141,17 +147,20 @@ class Uploads:
             if message.state == "refused":
                 yield _refused(message, _infno(branch) or message.index.get("infno", ""))
             return
+        infno = _infno(branch) or message.index.get("infno", "")
+        if infno and message.channel not in self._gathered and _all_said(branch, delivery):
+            yield _row(message, delivery, {}, infno)
+            return
         story = self._show(message.id)
         answer = _answer(story, branch.name)
-        infno = _infno(branch) or _said(answer, "infno") or message.index.get("infno", "")
-        whole = _row(message, delivery, answer, infno)
+        whole = _row(message, delivery, answer, infno or _said(answer, "infno"))
         members = story.headers.get("collect.messages", "").split()
         if not members:
             yield whole
             return
         single = _singles(answer, len(members))
         for number, id in enumerate(members):
-            member = self._show(id).message
+            member = self._known.get(id) or self._show(id).message
             row = replace(whole, key=member.index, channel=member.channel, message=id, request=message.id)
             yield _single(row, single[number]) if single else row
 
@@ -160,11 +169,19 @@ class Uploads:
     ) -> Iterator[Row]:
         """Rows that have not come as far as the channel that uploads."""
         for message in self._messages(channel.name, since_ms, until_ms):
+            if branch.collect is not None:
+                self._known[message.id] = message
             if message.state == "refused":
                 yield _refused(message, infno)
             for delivery in message.deliveries:
                 if delivery.destination == branch.name and delivery.state != "sent":
                     yield _row(message, delivery, {}, infno)
+
+
+def _all_said(branch: Branch, delivery: Delivery) -> bool:
+    """Whether a delivery's end says all: where a no is a dead letter, what was sent was taken. Saves a look at each."""
+    dead = getattr(branch.options, "rejected", "") == getattr(branch.options, "unknown", "") == "dead"
+    return dead or delivery.state in ("waiting", "retrying")
 
 
 def latest(rows: Iterable[Row]) -> list[Row]:
@@ -211,7 +228,8 @@ def _state(delivery: Delivery, answer: Mapping[str, Any]) -> tuple[State, str]:
             return "refused", words
         return ("accepted", "") if said in ("", "OK") else ("unknown", words)
     if delivery.state == "dead":
-        return ("unknown" if said in ("UNKNOWN", "PROCESSING") else "refused"), delivery.reason or words
+        lost = said in ("UNKNOWN", "PROCESSING") or delivery.code == _LOST
+        return ("unknown" if lost else "refused"), delivery.reason or words
     return "waiting", delivery.reason
 
 

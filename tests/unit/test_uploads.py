@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from channels.collecting import Collect
 from channels.model import Branch, Channel
 from config.crypto import SiteKeys
 from router.envelope import Attempt, Envelope
 from router.ids import first_id
+from router.search import Story
 from router.store import Store, open_store
 from router.uploads import Row, Uploads, latest, missing, ways_of
 from schemas.json import Json
@@ -32,8 +35,10 @@ def channel(name: str, *branches: Branch) -> Channel:
 
 
 # fees -> fee-uploads -> 4201; reports -> report-uploads -> 4502; and a settlement, which is no upload.
+GATHER = Collect(100, None, 1_000_000, Json(), Json().gathers(""))
+GATHERED = replace(branch("gathered", "channel", channel="fee-uploads"), collect=GATHER)
 CHANNELS = (
-    channel("fees", branch("gathered", "channel", channel="fee-uploads")),
+    channel("fees", GATHERED),
     channel("fee-uploads", branch("insurance", "nhsa", transaction="4201")),
     channel("reports", branch("his", "mllp"), branch("each", "channel", channel="report-uploads")),
     channel("report-uploads", branch("insurance", "nhsa", transaction="4502")),
@@ -154,6 +159,28 @@ def test_an_end_is_what_the_centre_said(journal: Journal, tried: tuple[Any, ...]
     (row,) = journal.rows("4502")
     assert row.state == state
     assert journal.rows("4201") == []
+
+
+@pytest.mark.parametrize(
+    ("tried", "state"),
+    [
+        (("sent", "", "", OK), "accepted"),
+        (("dead", "JL-N011", "lost", {}), "unknown"),
+        (("dead", "JL-N010", "no", NO), "refused"),
+    ],
+)
+def test_where_a_no_is_a_dead_letter_no_message_is_opened_to_know(
+    journal: Journal, tried: tuple[Any, ...], state: str
+) -> None:
+    journal.add("report-uploads", {"report": "R1"}, {"insurance": tried})
+    said = {"transaction": "4502", "rejected": "dead", "unknown": "dead"}
+    channels = [channel("report-uploads", branch("insurance", "nhsa", **said))]
+
+    def show(id: str) -> Story:
+        raise AssertionError("it was opened")
+
+    (row,) = Uploads(channels, journal.store.search, show).rows(DAY, DAY + 86_400_000)
+    assert row.state == state
 
 
 def test_of_a_row_that_was_mended_and_sent_again_the_last_end_counts(journal: Journal) -> None:
