@@ -42,7 +42,7 @@ create table ins_self_pay_fee (
   reason varchar(1000)
 );
 
--- What the pharmacy dispensed (sel_retn_cnt > 0) and took back (< 0): maps dispensing-to-3505 and -3506.
+-- What the pharmacy dispensed (sel_retn_cnt > 0) and took back (< 0): map dispensing-to-stock.
 create table ins_dispensing (
   id integer primary key,
   med_list_codg varchar(50), fixmedins_hilist_id varchar(30), fixmedins_hilist_name varchar(200),
