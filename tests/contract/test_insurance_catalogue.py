@@ -232,7 +232,9 @@ def test_who_reads_while_it_is_published_sees_one_version_whole(
     over = threading.Event()
 
     def read() -> None:
-        while not over.is_set():
+        last = False
+        while not last:
+            last = over.is_set()
             rows = catalogues.search(LAYOUT, "XTEST", 1000)
             seen.append({row["name"] for row in rows} | {len(rows)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from insurance_centre import Centre, away
 from config.errors import BadMessage, Refused, Unreachable
 from endpoints.insurance.catalogue import update
 from endpoints.insurance.catalogue_import import Way, owner
-from endpoints.insurance.catalogues import Layout, Report
+from endpoints.insurance.catalogues import Layout, Load, Report
 from endpoints.insurance.files import Answer
 from router.store.insurance_catalogue import CatalogueStore
 
@@ -185,13 +186,21 @@ async def test_a_cancelled_update_keeps_what_is_done(
     catalogues: CatalogueStore, centre: Centre, tmp_path: Path
 ) -> None:
     centre.versions = [("V1", items(0, 95, "V1"))]
-    loop, some = asyncio.get_running_loop(), asyncio.Event()
-    told = way(catalogues, tell=lambda load, share: loop.call_soon_threadsafe(some.set))
-    running = asyncio.ensure_future(update(told, centre, FILES, tmp_path))
-    await asyncio.wait_for(some.wait(), 30)
+    loop, some, go = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def tell(load: Load, share: float) -> None:
+        loop.call_soon_threadsafe(some.set)
+        go.wait(60)  # so that it is cancelled in the midst, however slow this test is
+
+    running = asyncio.ensure_future(update(way(catalogues, tell=tell), centre, FILES, tmp_path))
+    await asyncio.wait_for(some.wait(), 60)
     running.cancel()
+    for _ in range(5):  # the cancelling is heard of
+        await asyncio.sleep(0)
+    go.set()
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert catalogues.state("1305").rows == 0
     (report,) = await update(way(catalogues), centre, FILES, tmp_path)
     assert report.now == len(catalogues.search(FILES, "X", 1000)) == 95
 
