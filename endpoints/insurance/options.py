@@ -135,9 +135,8 @@ class PartyOptions(ProvinceOptions, SendOptions):
         """Every transaction, where each message says which."""
         if self.transaction:
             return {}
-        told = Told(
-            self.of, self.check == "refuse", self.insured_place == "required", tuple(sorted(self.more))
-        )
+        place = self.insured_place == "required"
+        told = Told(self.of, self.check == "refuse", place, tuple(sorted(self.more)))
         return doors(told)
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from lxml import etree
 from openapi_spec_validator import validate
 
 from config import registry
-from config.errors import BadMessage
+from config.errors import BadMessage, Problem
 from endpoints.base import Described, Ground, WebOptions
 from endpoints.insurance.doors import Told, doors
 from schemas.json import Json
@@ -91,6 +91,23 @@ def test_the_transactions_that_an_institution_calls_are_at_the_door_and_no_other
     assert list(DOORS) == [*called, "probe", "reverse"]
     assert {"2207", "2203A", "4101A"} < set(DOORS)
     assert {"7102", "MP-6201", "D001"}.isdisjoint(DOORS)
+
+
+def test_a_sites_own_province_has_its_own_rules_at_the_door(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    text = 'profile: here\nrules: {"2207": {data.invono: {required: true}}}\n'
+    (tmp_path / "profiles" / "here.yaml").write_text(text, "utf-8")
+    options = registry.destinations.get("nhsa").Options(
+        url="http://centre.example", fixmedins_code="H99999900001", fixmedins_name="示例医院", mdtrtarea_admvs="999900",
+        recer_sys_code="MBS", province="here",
+    )  # fmt: skip
+    problems: list[Problem] = []
+    options.files(tmp_path, problems)
+    assert problems == []
+    asked = options.operations()
+    tree = Json().decode(Json().encode(DOORS["2207"].sample()))
+    assert [fault.path for fault in asked["2207"].faults(tree)] == ["/input/data/invono"]
+    assert options.model_copy(update={"transaction": "2207"}).operations() == {}
 
 
 @pytest.mark.parametrize("name", DOORS)
