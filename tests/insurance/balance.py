@@ -51,7 +51,9 @@ async def day_end(desks: Iterable[Desk]) -> list[str]:
     wrong = []
     for desk in desks:
         told = (
-            await desk.party.send("statement", {"from": f"{today - timedelta(days=1)}", "to": f"{today}"})
+            await desk.party.send(
+                "statement", {"from": f"{today - timedelta(days=1)}", "to": f"{today + timedelta(days=1)}"}
+            )
         ).whole
         wrong += [] if told["equal"] else [f"day end: {told['differences']}"]
     return wrong

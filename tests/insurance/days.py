@@ -52,6 +52,9 @@ class Mortal:
     async def send(self, name: str, body: Any, key: str = "") -> Told:
         return await self._party.send(name, body, key)
 
+    def wait(self) -> None:
+        self._party.wait()
+
     async def _die(self, asking: Any) -> None:
         """Somewhere between its first step and its last."""
         task = asyncio.ensure_future(asking)

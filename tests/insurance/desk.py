@@ -38,6 +38,7 @@ class Party(Protocol):
 
     async def ask(self, infno: str, tree: Tree, key: str = "") -> Told: ...
     async def send(self, name: str, body: Tree, key: str = "") -> Told: ...
+    def wait(self) -> None: ...
 
 
 @dataclass
@@ -104,7 +105,9 @@ class Desk:
         for _ in range(TIMES):
             found = (await self.party.send(operation, {"msgid": msgid})).whole
             clear = found.get("verdict", found.get("outcome"))
-            if clear not in ("CANNOT_SAY", "UNKNOWN") and not any(one in found["text"] for one in EXCUSES):
+            if clear in ("CANNOT_SAY", "UNKNOWN"):
+                self.party.wait()
+            elif not any(one in found["text"] for one in EXCUSES):
                 break
         return found
 

@@ -46,6 +46,10 @@ class Institution:
         names = ("outcome", "msgid", "output", "err_msg")
         return Told(name, *(said.get(one) or "" for one in names), tuple(said.get("warnings") or ()), said)
 
+    def wait(self) -> None:
+        """What was on its way, when a gateway died, counts as lost after a while: the clock goes on."""
+        self.gateway.later_s += 30
+
     def _place(self, tree: Any) -> str:
         """Where whom it is about is insured, as 1101 told the HIS."""
         text = str(tree)
