@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -164,6 +165,36 @@ async def test_what_was_answered_before_is_answered_again_and_not_sent_again(
     assert len(centre.named("pay_order")) == 1
     await answered(one, message(PAY, number=2))
     assert len(centre.named("pay_order")) == 2
+
+
+async def test_of_two_who_are_given_one_message_at_once_one_pays(mobile: Any, centre: PaymentCentre) -> None:
+    both = [await mobile(transaction="MP-6202") for _ in range(2)]
+    for number in range(1, 9):
+        told = await asyncio.gather(*(answered(one, message(PAY, number=number)) for one in both))
+        assert told[0]["msgid"] == told[1]["msgid"]
+        assert len(centre.named("pay_order")) == number
+
+
+async def test_of_two_who_refund_at_once_one_does(mobile: Any, centre: PaymentCentre) -> None:
+    paid = await answered(await mobile(transaction="MP-6202"), message(PAY))
+    both = [await mobile(transaction="reverse") for _ in range(2)]
+    await asyncio.gather(*(one.send(message({"msgid": paid["msgid"], "data": PERSON})) for one in both))
+    assert len(centre.named("refund_Order")) == 1
+
+
+async def test_a_payment_that_was_reversed_is_not_told_to_be_done(mobile: Any, records: Any) -> None:
+    one = await mobile(transaction="MP-6202")
+    paid = await answered(one, message(PAY))
+    await records.undone(paid["msgid"], "by")
+    again = await answered(one, message(PAY, again=True))
+    assert (again["outcome"], again["msgid"]) == ("REJECTED", paid["msgid"])
+
+
+async def test_a_call_without_an_address_leaves_no_row_that_looks_sent(mobile: Any, records: Any) -> None:
+    one, asked = await mobile(centre="prescription"), message(sample(transaction("D006")), "D006")
+    with pytest.raises(Refused, match="JL-N390"):
+        await one.send(asked)
+    assert await records.of_key(APP, asked.id) == []
 
 
 async def test_a_replay_pays_again_only_what_is_known_not_to_be_paid(

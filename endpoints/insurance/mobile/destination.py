@@ -22,8 +22,9 @@ from endpoints.insurance.mobile.probing import Probe
 from endpoints.insurance.mobile.reversing import Reverse
 from endpoints.insurance.mobile.rules import Verdict, verdict
 from endpoints.insurance.mobile.told import again, receipt
-from endpoints.insurance.records import Ask, Exchange, Records
+from endpoints.insurance.records import Ask, Exchange, Records, Taken
 from endpoints.insurance.sm_envelope import CHINA_S, BadEnvelope, Envelope, Opened, Sealed
+from endpoints.insurance.transports.base import Call
 from endpoints.insurance.transports.base import opened as transport_of
 from endpoints.rest.sending import Answer, Sending
 from schemas.json import Json
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 
 _OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN")
 _END_TRIES, _END_WAIT_S = 4, 0.5  # of writing down an outcome, before the caller hears it without
+_LOOKS = 3  # at what is there under a key, while others begin there too
 _TAIL = 12  # characters of the appId in our own numbers
 _JSON = Json()
 
@@ -74,34 +76,49 @@ class NhsaMobile:
         asked = asked_of(message, self.options)
         key = message.headers.get("key") or message.id or secrets.token_hex(16)  # `key`: a settlement's own
         if asked.transaction.writes:
-            before = await self.before(asked.transaction, key)
-            if before is not None:
-                return again(asked.transaction, before, self.options)
-            await self._no_replay_of_open(asked.transaction, message.parent)
+            return await self._once(asked, key, message.parent)
         exchange, heard = await self.call(asked, key)
-        if not (asked.transaction.writes or heard.plain) and heard.said.outcome == "UNKNOWN":
+        if not heard.plain and heard.said.outcome == "UNKNOWN":
             raise Unreachable("JL-N316", heard.said.text, maybe_done=True)  # it changes nothing: ask again
         return receipt(asked.transaction, exchange.msgid, heard.said, heard.data, self.options)
 
-    async def before(self, transaction: Transaction, key: str) -> Exchange | None:
-        """The last call under this key that left, or may have left."""
+    async def _once(self, asked: Asked, key: str, parent: str) -> Receipt:
+        """What writes: of all who ask under one key at once, one sends it."""
+        for _ in range(_LOOKS):
+            before, known = await self._before(asked.transaction, key)
+            if before is not None:
+                return again(asked.transaction, before, self.options)
+            await self._no_replay_of_open(asked.transaction, parent)
+            try:
+                exchange, heard = await self.call(asked, key, known)
+            except Taken:  # somebody began the same at this moment: it is there now
+                continue
+            return receipt(asked.transaction, exchange.msgid, heard.said, heard.data, self.options)
+        raise Unreachable("JL-N022", "the same is asked by another process at this moment 同一请求正在处理")
+
+    async def _before(self, transaction: Transaction, key: str) -> tuple[Exchange | None, frozenset[str]]:
+        """The last call under this key that left, or may have left, and all that there are."""
         found = await self._records().of_key(self.system, key)
         mine = [one for one in found if one.infno == transaction.name]
         left = [one for one in mine if not one.never_left]
-        return left[-1] if left else None
+        return (left[-1] if left else None), frozenset(one.msgid for one in mine)
 
     async def _no_replay_of_open(self, transaction: Transaction, parent: str) -> None:
         """A replayed message is a new one: it would pay again what perhaps was paid. Raises Refused (JL-N019)."""
-        before = await self.before(transaction, parent) if parent else None
+        before = (await self._before(transaction, parent))[0] if parent else None
         if before is not None and before.state != "REJECTED" and not transaction.undoing.repeatable:
             state = "UNKNOWN" if before.state == "sent" else before.state
             text = f"what this repeats is {state} ({before.msgid}): probe it first 原交易未了结，先查询"
             raise Refused("JL-N019", text, retry=False)
 
-    async def call(self, asked: Asked, key: str) -> tuple[Exchange, Heard]:
-        """One exchange, durable before it leaves. Raises Unreachable where it did not."""
+    async def call(
+        self, asked: Asked, key: str, known: frozenset[str] | None = None
+    ) -> tuple[Exchange, Heard]:
+        """One exchange, durable before it leaves. Raises Unreachable where it did not, and Taken where there is one
+        under this key that is not among the `known`."""
         records, now_s = self._records(), self.ground.now()
         sealed = await asyncio.to_thread(self._sealed, asked, now_s)
+        address = self._address(asked.transaction, sealed.wire, now_s)
         ask = Ask(
             self.system,
             asked.transaction.name,
@@ -109,10 +126,11 @@ class NhsaMobile:
             int(now_s * 1000),
             asked.opter,
             links_of(asked.data),
+            known,
         )
         exchange = await records.begin(ask, self._number(now_s), lambda _: sealed.plain)
         try:
-            heard = await self._exchanged(asked.transaction, sealed.wire, now_s)
+            heard = await self._exchanged(asked.transaction, sealed.wire, address)
         except Unreachable as error:
             if not error.maybe_done:
                 await self._ended(exchange, Heard(Verdict("REJECTED", error.code, error.text)))
@@ -147,11 +165,14 @@ class NhsaMobile:
         except ValueError as error:
             raise Refused("JL-N310", f"the data cannot be written: {error}", retry=False) from None
 
-    async def _exchanged(self, transaction: Transaction, wire: bytes, now_s: float) -> Heard:
+    def _address(self, transaction: Transaction, wire: bytes, now_s: float) -> Call:
+        """Raises Refused (JL-N390) where it has none."""
         path = self.options.addresses.get(transaction.name, transaction.path)
         if transaction.centre == "voucher" and not path:
             path = "/"
-        call = self._transport.request(transaction.code, path, wire, now_s, secrets.token_hex(16))
+        return self._transport.request(transaction.code, path, wire, now_s, secrets.token_hex(16))
+
+    async def _exchanged(self, transaction: Transaction, wire: bytes, call: Call) -> Heard:
         headers = {**call.headers, "content-type": "application/json; charset=utf-8"}
         try:
             answer = await self._way.ask("POST", call.url, headers, wire)

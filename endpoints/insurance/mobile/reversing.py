@@ -7,7 +7,7 @@ The undoing call is one by the msgid of what it undoes, and its appRefdSn follow
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ from endpoints.insurance.mobile.options import named
 from endpoints.insurance.mobile.probing import QUERY, Probe
 from endpoints.insurance.mobile.rules import order_group
 from endpoints.insurance.mobile.told import kept_data
-from endpoints.insurance.records import Exchange, Outcome, Records
+from endpoints.insurance.records import Exchange, Outcome, Records, Taken
 from endpoints.insurance.sm_envelope import CHINA_S
 from schemas.json import Json
 from schemas.message import Message, Receipt
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _JSON = Json()
 _PAID_FIRST = "the order is paid: undo the payment first 订单已支付，请先退费"
 _NO_STATE = "what became of the order is not known 订单状态未知"
+_BEING_UNDONE = "it is undone by another process at this moment: ask again 正在撤销"
 _NO_WAY = "no transaction undoes it 无可撤销的交易"
 
 
@@ -68,9 +69,11 @@ class Reverse:
 
     async def undoing_of(self, exchange: Exchange) -> Exchange | None:
         """The last call that was to undo it, and left."""
-        found = await self._records.of_key(self._party.system, undo_key(exchange))
-        left = [one for one in found if not one.never_left]
+        left = [one for one in await self._undoings(exchange) if not one.never_left]
         return left[-1] if left else None
+
+    async def _undoings(self, exchange: Exchange) -> Sequence[Exchange]:
+        return await self._records.of_key(self._party.system, undo_key(exchange))
 
     async def _undone(self, exchange: Exchange, given: Mapping[str, Any]) -> Undone:
         transaction = catalogue.transaction(exchange.infno)
@@ -78,19 +81,21 @@ class Reverse:
             return Undone("OK", f"the records say {exchange.state} 记录已有结果", exchange.reversed_by)
         if not transaction.undoing.undo:
             return Undone("REJECTED", _NO_WAY)
-        before = await self.undoing_of(exchange)
+        undoings = await self._undoings(exchange)
+        known = frozenset(one.msgid for one in undoings)
+        before = next((one for one in reversed(undoings) if not one.never_left), None)
         if before is not None and before.state != "REJECTED":
             receipt = await self._probe.of(before, given)
             outcome: Any = receipt.code if receipt.code in ("OK", "REJECTED") else "UNKNOWN"
             if outcome != "REJECTED":
                 return Undone(outcome, "" if outcome == "OK" else _NO_STATE, before.msgid)
         if QUERY not in transaction.undoing.probes:
-            known = {**(kept_data(exchange.request) or {}), **(kept_data(exchange.answer) or {})}
-            numbers = {name: known[name] for name in ("hiRxno", "fixmedinsCode") if known.get(name)}
-            return await self._sent(transaction.undoing.undo, exchange, {**numbers, **given})
-        return await self._by_order(exchange, given)
+            told = {**(kept_data(exchange.request) or {}), **(kept_data(exchange.answer) or {})}
+            numbers = {name: told[name] for name in ("hiRxno", "fixmedinsCode") if told.get(name)}
+            return await self._sent(transaction.undoing.undo, exchange, {**numbers, **given}, known)
+        return await self._by_order(exchange, given, known)
 
-    async def _by_order(self, exchange: Exchange, given: Mapping[str, Any]) -> Undone:
+    async def _by_order(self, exchange: Exchange, given: Mapping[str, Any], known: frozenset[str]) -> Undone:
         heard = await self._probe.order(exchange, given)
         shown = heard.data if isinstance(heard.data, dict) else {}
         group = order_group(shown, self._party.options.order_states) if heard.said.outcome == "OK" else ""
@@ -99,9 +104,10 @@ class Reverse:
         if group == "paid" and exchange.infno == "MP-6201":
             return Undone("REJECTED", _PAID_FIRST)
         if group == "paid":
-            return await self._sent("MP-6203", exchange, self._refund(exchange, shown, given))
+            return await self._sent("MP-6203", exchange, self._refund(exchange, shown, given), known)
         if group:
-            return await self._sent("MP-6401", exchange, dict(await self._probe.query(exchange, given)))
+            asked = dict(await self._probe.query(exchange, given))
+            return await self._sent("MP-6401", exchange, asked, known)
         return Undone("UNKNOWN", heard.said.text or _NO_STATE)
 
     def _refund(
@@ -130,11 +136,15 @@ class Reverse:
             name: value for name, value in given.items() if name in (*made, "payAuthNo", "ecToken")
         }
 
-    async def _sent(self, name: str, exchange: Exchange, data: dict[str, Any]) -> Undone:
+    async def _sent(
+        self, name: str, exchange: Exchange, data: dict[str, Any], known: frozenset[str]
+    ) -> Undone:
         options = self._party.options
         asked = checked(named(name, options.centre), data, options, exchange.opter)
         try:
-            made, heard = await self._party.call(asked, undo_key(exchange))
+            made, heard = await self._party.call(asked, undo_key(exchange), known)
+        except Taken:
+            return Undone("UNKNOWN", _BEING_UNDONE)
         except Refused as error:
             return Undone("REJECTED", error.text)
         outcome: Outcome = heard.said.outcome if heard.said.outcome in ("OK", "REJECTED") else "UNKNOWN"

@@ -54,8 +54,10 @@ def again(transaction: Transaction, exchange: Exchange, options: MobileOptions) 
     if exchange.state == "sent":
         text = "it was sent before, and its answer was not heard; ask by probe 已发送，未收到应答，请查询"
         return receipt(transaction, exchange.msgid, Verdict("UNKNOWN", "", text), None, options)
-    state = "OK" if exchange.state == "REVERSED" else exchange.state
-    said = Verdict(state, exchange.infcode, exchange.text)
+    said = Verdict(exchange.state, exchange.infcode, exchange.text)  # type: ignore[arg-type]  # but REVERSED
+    if exchange.state == "REVERSED":  # whatever it was: nothing of it is booked any more
+        text = f"it was reversed by {exchange.reversed_by} 已冲正或撤销"
+        said = Verdict("REJECTED", exchange.infcode, text)
     return receipt(transaction, exchange.msgid, said, kept_data(exchange.answer), options)
 
 
