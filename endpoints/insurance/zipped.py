@@ -6,10 +6,11 @@ What comes from outside has limits, and a name in it is only looked at: nothing 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -20,7 +21,18 @@ from config.errors import BadMessage
 _PIECE = 1 << 20
 _TAIL = 22 + 0xFFFF  # the end of a zip's directory, with its longest comment
 _DIRECTORY = 1 << 20  # bytes of a zip's directory: one file needs less than a thousandth of it
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+# All that zipfile raises over bytes that no honest sender sends; IndexError of a file without a name.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    OSError,
+    ArithmeticError,
+)
 
 
 class Limits(Struct, frozen=True):
@@ -60,14 +72,14 @@ def text_of(file: Path | bytes, limits: Limits = LIMITS) -> Iterator[Text]:
             yield _Bounded(opened, size, limits.unpacked)
             return
         _look_at_directory(opened, size)
-        try:
-            with zipfile.ZipFile(opened) as archive:
+        with ExitStack() as stack:  # what its reader raises is not the zip's
+            try:
+                archive = stack.enter_context(zipfile.ZipFile(opened))
                 entry = _only(archive)
-                with archive.open(entry) as inner:
-                    most = min(limits.unpacked, _PIECE + size * limits.times)
-                    yield _Bounded(inner, entry.file_size, most)
-        except _BROKEN as error:
-            raise BadMessage("JL-N100", f"the zip cannot be read: {_why(error)}") from None
+                inner = stack.enter_context(archive.open(entry))
+            except _BROKEN as error:
+                raise BadMessage("JL-N100", f"the zip cannot be read: {_why(error)}") from None
+            yield _Bounded(inner, entry.file_size, min(limits.unpacked, _PIECE + size * limits.times))
 
 
 class _Bounded:

@@ -154,6 +154,21 @@ def test_a_zip_whose_directory_lists_very_many_files_is_refused_unread() -> None
     assert "directory" in refused(made.getvalue(), "JL-N101")
 
 
+def test_a_zip_with_a_file_without_a_name_is_refused() -> None:
+    good = zipped("a.txt", [b"a\tb\n"])
+    at = good.rindex(b"PK\x01\x02")
+    bad = bytearray(good[: at + 46] + good[at + 51 :])
+    bad[at + 28] = 0
+    end = bad.rindex(b"PK\x05\x06")
+    bad[end + 12 : end + 16] = (end - at).to_bytes(4, "little")
+    refused(bytes(bad), "JL-N100")
+
+
+def test_what_a_reader_raises_is_not_taken_for_a_broken_zip() -> None:
+    with pytest.raises(ValueError, match="of the reader"), text_of(zipped("a.txt", [b"a\n"])):
+        raise ValueError("of the reader")
+
+
 def test_an_encrypted_zip_is_refused_with_the_reason() -> None:
     good = bytearray(zipped("a.txt", [b"a\tb\n"]))
     good[6] |= 1
