@@ -30,7 +30,7 @@ from: {{calls: {system}}}
 format: json
 index: {{settlement: $@header.settlement, step: $@header.step}}
 to:
-  town: {{map: call, send: {{http: {{url: "http://127.0.0.1:{port}/", timeout: 2s}}}}}}
+  town: {{map: call, send: {{http: {{url: "http://127.0.0.1:{port}/", timeout: 30s}}}}}}
 reply: town
 timeout: 40s
 """
@@ -40,7 +40,7 @@ from: {http: {path: /v1/settlements}}
 format: json
 to: {desk: {send: {settlement: outpatient}}}
 reply: desk
-timeout: 30s
+timeout: 60s
 """
 SHOW = """\
 channel: settlements-show

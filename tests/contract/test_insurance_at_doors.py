@@ -87,9 +87,9 @@ async def test_what_the_centre_refuses_is_an_answer(tmp_path: Path) -> None:
 
 
 async def test_a_settlement_whose_answer_is_lost_is_unknown_and_done_once(tmp_path: Path) -> None:
-    async with opened(tmp_path, timeout="1s") as doors:
+    async with opened(tmp_path) as doors:
         _, settle = await doors.charged()
-        doors.centre.behave("2207", "mute", times=1)
+        doors.centre.behave("2207", "cut", times=1)
         response = await doors.post("2207", doors.enveloped(settle), key="PAY-1")
         answer = Json().decode(response.content)
         assert (response.status_code, answer["outcome"]) == (200, "UNKNOWN")
@@ -204,22 +204,22 @@ def by_zeep(url: str, code: str, xml: str) -> str:
 
 
 async def test_by_soap_what_is_unknown_or_at_fault_has_a_code_of_its_own(tmp_path: Path) -> None:
-    async with opened(tmp_path, timeout="1s") as doors:
+    async with opened(tmp_path) as doors:
         answer = await doors.call("2201", doors.request("2201", {"data": {"psn_no": "1"}}))
         assert answer.findtext("ResultCode") == "9999"
         assert "险种类型" in (answer.findtext("ResultContent") or "")
         assert doors.centre.books.msgids == {}
         _, settle = await doors.charged()
-        doors.centre.behave("2207", "mute", times=1)
+        doors.centre.behave("2207", "cut", times=1)
         answer = await doors.call("2207", doors.request("2207", settle, "T-PAY"))
         assert (answer.findtext("ResultCode"), answer.findtext("outcome")) == ("0004", "UNKNOWN")
         assert answer.findtext("msgid") in doors.centre.books.msgids
 
 
 async def test_what_became_of_a_lost_settlement_is_asked_and_undone_at_either_door(tmp_path: Path) -> None:
-    async with opened(tmp_path, timeout="1s") as doors:
+    async with opened(tmp_path) as doors:
         _, settle = await doors.charged()
-        doors.centre.behave("2207", "mute", times=1)
+        doors.centre.behave("2207", "cut", times=1)
         lost = (await doors.asked("2207", settle))["msgid"]
         probed = await doors.post("probe", {"msgid": lost})
         async with asyncio.timeout(60):

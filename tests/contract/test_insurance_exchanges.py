@@ -178,12 +178,12 @@ async def test_a_refusal_of_the_centre_is_an_answer_with_its_words(at: Gateway) 
 
 
 @pytest.mark.parametrize(
-    ("option", "kind", "code"), [("rejected", "refuse", "JL-N010"), ("unknown", "mute", "JL-N011")]
+    ("option", "kind", "code"), [("rejected", "refuse", "JL-N010"), ("unknown", "cut", "JL-N011")]
 )
 async def test_a_refusal_or_an_unknown_may_be_a_dead_letter(
     tmp_path: Path, option: str, kind: str, code: str
 ) -> None:
-    async with gateway(tmp_path, timeout="1s", **{option: "dead"}) as at:
+    async with gateway(tmp_path, **{option: "dead"}) as at:
         tree = await due(at)
         at.centre.behave("2207", kind, times=1)
         with pytest.raises(Refused, match=code) as said:
@@ -216,11 +216,12 @@ async def test_a_settlement_without_a_clear_answer_is_unknown_and_is_never_sent_
 
 
 @pytest.mark.parametrize("kind", ["mute", "deaf", "late"])
-async def test_a_settlement_that_nobody_answers_in_time_is_unknown(tmp_path: Path, kind: str) -> None:
-    async with gateway(tmp_path, timeout="1s") as at:
-        tree = await due(at)
-        at.centre.behave("2207", kind, times=1, seconds=60)
-        told = await at.send("2207", tree, "m1")
+async def test_a_settlement_that_nobody_answers_in_time_is_unknown(at: Gateway, kind: str) -> None:
+    tree = await due(at)
+    hasty = Gateway(at.centre, at.kept, at.patient, timeout="2s")  # for this request alone
+    at.centre.behave("2207", kind, times=1, seconds=60)
+    told = await hasty.send("2207", tree, "m1")
+    await hasty.stop()
     assert told["outcome"] == "UNKNOWN"
     assert [one["code"] for one in told["warnings"]] == ["JL-E221"]
 

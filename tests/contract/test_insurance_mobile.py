@@ -138,7 +138,7 @@ LOST = ["mute", "cut", "html", "error", "garbage", "half", "lose"]
 async def test_a_lost_answer_is_unknown_sent_once_and_found_by_a_probe(
     mobile: Any, centre: PaymentCentre, kind: str
 ) -> None:
-    one = await mobile(transaction="MP-6202", timeout="2s" if kind == "mute" else "30s")
+    one = await mobile(transaction="MP-6202", timeout="4s" if kind == "mute" else "30s")
     centre.orders["ORD0001"] = "1"
     centre.acts["pay_order"] = [Act(kind)]
     first = await answered(one, message(PAY))

@@ -94,7 +94,7 @@ async def test_a_centre_that_calls_nothing_newer_a_refusal_is_understood(tmp_pat
 async def test_what_goes_wrong_on_the_way_leaves_nothing_and_is_tried_again(
     tmp_path: Path, fault: str
 ) -> None:
-    async with gateway(tmp_path, timeout="2s") as at:
+    async with gateway(tmp_path) as at:
         hospital = Hospital(at, tmp_path, None)
         at.centre.behave("9102", fault, times=1)
         with pytest.raises(Unreachable):

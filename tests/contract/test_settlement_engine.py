@@ -41,7 +41,7 @@ async def jingluo(engine: Engine, *words: str, code: int = 0) -> str:
 
 
 async def post(engine: Engine, request: dict[str, Any]) -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}", timeout=40) as client:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{engine.web.port}", timeout=90) as client:
         return await client.post("/v1/settlements", json=request)
 
 

@@ -29,7 +29,7 @@ systems:
     opter_name: 示例操作员
     sign_in: {{}}
     query_lag: 1s
-    timeout: 3s
+    timeout: 30s
 """
 INSURANCE = """\
 channel: calls-of-insurance
@@ -142,7 +142,7 @@ async def test_it_is_settled_at_the_centre_once_and_the_ledger_agrees(
     tmp_path: Path, centre: Centre, town: Town, lost: str
 ) -> None:
     if lost:
-        centre.behave(lost, "mute", times=1)
+        centre.behave(lost, "cut", times=1)
     async with running(site_of(tmp_path, centre, town)) as engine:
         told = await ended(engine, centre)
         assert told["state"] == "COMPLETED", told
@@ -161,7 +161,7 @@ async def test_a_his_that_refuses_leaves_nothing_at_the_centre(
 ) -> None:
     town.refuses = {"post_settlement"}
     if lost:
-        centre.behave(lost, "mute", times=1)
+        centre.behave(lost, "cut", times=1)
     async with running(site_of(tmp_path, centre, town)) as engine:
         told = await ended(engine, centre)
         assert told["state"] == "COMPENSATED", told
