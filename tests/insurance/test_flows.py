@@ -26,14 +26,16 @@ async def test_every_kind_of_insured_is_settled_and_it_is_undone_again_in_order(
     async with desks(tmp_path, province) as (hospital, pharmacy):
         centre, records = hospital.centre, hospital.party.records
         made: list[Visit] = []
-        for number, person in enumerate(centre.persons[:7]):
+        # Each kind of insured where provinces differ most; elsewhere one with an account, one without, one of a family.
+        persons = centre.persons[:7] if province in ("national", "guangdong") else centre.persons[:7:3]
+        for number, person in enumerate(persons):
             for kind, desk in kinds(hospital, pharmacy):
                 visit = kind(person, f"{kind.__name__[0]}{number}")
                 made.append(visit)
                 for step in ways(visit, desk.discharge)[0]:
                     await getattr(visit, step)(desk)
                 assert await differences(centre, records, made) == []
-        assert sum(bool(visit.setl_id) for visit in made) == 21
+        assert sum(bool(visit.setl_id) for visit in made) == 3 * len(persons)
         assert await day_end((hospital, pharmacy)) == []
         for visit in made:
             desk = pharmacy if isinstance(visit, Purchase) else hospital
