@@ -36,7 +36,8 @@ async def about(party: Party, message: Message) -> Receipt:
     if headers["direction"] == "undo":
         return _reversed(await party.reverse(exchange, "undo"))
     if headers["direction"] == "reverse":
-        return _reversed(await party.reverse(exchange, "2601"))
+        refused = exchange.state == "REJECTED"  # then there is nothing to ask the centre for
+        return _reversed(await party.reverse(exchange, "" if refused else "2601"))
     if headers.get("about") == "undo":
         return await _undone(party, exchange)
     return _probed(await party.probe(exchange))

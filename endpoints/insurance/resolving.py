@@ -129,10 +129,11 @@ async def probe(party: Party, exchange: Exchange) -> Probed:
 async def reverse(party: Party, exchange: Exchange, by: Way = "") -> Reversed:
     """By 2601 where the answer was lost and the centre takes it; by what undoes it where it is known to be done.
 
-    `by` chooses: '2601' also for one that is known to be done (the centre has it too much), 'undo' the other way.
+    `by` chooses: '2601' whatever the records say but that it is reversed (the centre has it too much, 3202), 'undo' the
+    other way.
     Raises Refused (JL-N024 cannot be undone so), and Unreachable: ask again.
     """
-    if exchange.state in ("REJECTED", "REVERSED"):
+    if exchange.state == "REVERSED" or (exchange.state == "REJECTED" and by != "2601"):
         return Reversed("OK", exchange, f"it is not booked: {exchange.state} 未入账，无需冲正")
     transaction = party.named(exchange.infno)
     oinfno = party.profile.reverse(transaction)
