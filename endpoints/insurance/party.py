@@ -43,6 +43,7 @@ _END_TRIES = 4  # of writing down an outcome, before the caller hears it without
 _END_WAIT_S = 0.5
 # Pages of catalogues and dictionaries: they lie in tables of their own, and a thousand of them are 80 MB.
 _PUBLIC = frozenset(("1304", "1312", "1316", "1317", "1318", "1319", "1901"))
+_OVER = ("REJECTED", "REVERSED")  # a replay may ask again for what has ended so
 _LOOKS = 3  # at what is there under a key, while others begin there too
 
 
@@ -185,7 +186,7 @@ class Party:
                 return await self._again(one, made), frozenset()
         if request.parent and not request.transaction.undoing.repeatable:
             for one in await self.records.of_key(self.system, request.parent):
-                if one.infno == request.transaction.name and not self._free(one) and one.state != "REJECTED":
+                if one.infno == request.transaction.name and not self._free(one) and one.state not in _OVER:
                     state = "UNKNOWN" if one.state == "sent" else one.state
                     text = (
                         f"the message that this repeats is {state} ({one.msgid}): probe or reverse it first"
@@ -194,9 +195,8 @@ class Party:
         return None, frozenset(one.msgid for one in mine)
 
     def _free(self, one: Exchange) -> bool:
-        """Whether it may be sent again after this one: it never left, or only its sign-in was refused, or it was
-        undone."""
-        if one.state == "REVERSED" or one.never_left:
+        """Whether it may be sent again after this one: it never left, or only its sign-in was refused."""
+        if one.never_left:
             return True
         return one.state == "REJECTED" and self._sign_in_is_over(one.text)
 
@@ -206,6 +206,13 @@ class Party:
             text = "it had left, and the process ended before the answer 报文已发出，进程中断，结果未知"
             answer = answer_of(one, Judged("UNKNOWN", text=text, code="JL-N020"), None, [])
             return await self._ended(made, answer, b"", text)
+        if (
+            one.state == "REVERSED"
+        ):  # the message comes again, of which nothing is booked any more: who wants it sends anew
+            text = f"it was reversed by {one.reversed_by} 已冲正或撤销"
+            return replace(
+                answer_of(one, Judged("REJECTED", text=text, code="JL-N026"), None, []), again=True
+            )
         state: Any = one.state
         if not one.answer:
             found = Judged(state, text=one.text, code="JL-N020" if state == "UNKNOWN" else "")

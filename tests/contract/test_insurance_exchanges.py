@@ -280,6 +280,21 @@ async def test_a_settlement_whose_process_died_is_unknown_and_not_sent_again(at:
     assert (await at.row(told["msgid"])).state == "UNKNOWN"
 
 
+@pytest.mark.parametrize("by", ["2601", "undo"])
+async def test_a_message_that_comes_again_after_it_was_reversed_books_nothing(at: Gateway, by: str) -> None:
+    tree = await due(at)
+    made = await at.send("2207", tree, "m1")
+    assert (await at.send("reverse", {"key": "m1", "by": by}))["outcome"] == "OK"
+    booked = len(at.centre.books.settlements)
+    again = await at.send("2207", tree, "m1")
+    told = (again["outcome"], again["msgid"], again["warnings"][0]["code"])
+    assert told == ("REJECTED", made["msgid"], "JL-N026")
+    assert len(at.centre.books.settlements) == booked
+    assert (await at.send("2207", tree, "m2", parent="m1"))[
+        "outcome"
+    ] == "OK"  # somebody wants it all the same
+
+
 async def test_a_success_that_does_not_say_what_it_made_is_none(at: Gateway) -> None:
     at.centre.behave("2207", "null", times=1)
     told = await settled(at)
