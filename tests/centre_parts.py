@@ -90,7 +90,7 @@ class Hospital:
         assert said["output"] is None
         return str(said["err_msg"])
 
-    async def unanswered(self, infno: str, tree: Mapping[str, Any], timeout_s: float = 1.0) -> str:
+    async def unanswered(self, infno: str, tree: Mapping[str, Any], timeout_s: float = 3.0) -> str:
         """The msgid of a call that gets no answer."""
         try:
             said = await self.call(infno, tree, timeout_s)

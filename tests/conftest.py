@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -63,3 +64,13 @@ def _own_log() -> Iterator[None]:
     """A test that sets the log up, as the commands do, sets up nobody else's."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _own_site() -> Iterator[None]:
+    """A command that a test runs with `--site` leaves that site to no other test."""
+    cli = sys.modules.get("router.cli")
+    before = getattr(cli, "_site", None)
+    yield
+    if (cli := sys.modules.get("router.cli")) is not None:
+        cli._site = before  # type: ignore[attr-defined]

@@ -122,7 +122,7 @@ async def test_a_stay_settled_in_the_middle_is_undone_last_settlement_first() ->
 async def test_a_lost_admission_is_found_by_5303_and_undone_by_2601() -> None:
     async with signed_in() as hospital:
         patient, centre = hospital.patient, hospital.centre
-        centre.behave("2401", "mute", times=1)
+        centre.behave("2401", "cut", times=1)
         lost = await hospital.unanswered("2401", admission(patient))
         asked = {"data": {"psn_no": patient.psn_no, "begntime": "2026-01-01", "endtime": "2026-01-31"}}
         (found,) = (await hospital.done("5303", asked))["data"]
@@ -147,7 +147,7 @@ async def test_a_pharmacy_sells_in_one_call_on_the_account() -> None:
         assert setl["hifp_pay"] == 0
         assert [row["chrgitm_lv"] for row in made["detlcutinfo"]] == ["01", "03"]
         cancel = key(shop, setl["mdtrt_id"], setl_id=setl["setl_id"])
-        shop.centre.behave("2103", "mute", times=1)
+        shop.centre.behave("2103", "cut", times=1)
         lost = await shop.unanswered("2103", cancel)
         assert books.accounts[patient.psn_no].balance_fen == 200_000
         await shop.done("2601", {"data": {"psn_no": patient.psn_no, "omsgid": lost, "oinfno": "2103"}})

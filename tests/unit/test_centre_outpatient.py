@@ -139,7 +139,7 @@ async def test_a_lost_cancel_is_undone_and_the_settlement_holds_again(hospital: 
     patient, centre = hospital.patient, hospital.centre
     mdtrt_id = await charged(hospital)
     setl = (await hospital.done("2207", bill(patient, mdtrt_id, "86.50")))["setlinfo"]
-    centre.behave("2208", "mute", times=1)
+    centre.behave("2208", "cut", times=1)
     lost = await hospital.unanswered("2208", key(hospital, mdtrt_id, setl_id=setl["setl_id"]))
     assert centre.books.settlements[setl["setl_id"]].state == "cancelled"
     await hospital.done("2601", {"data": {"psn_no": patient.psn_no, "omsgid": lost, "oinfno": "2208"}})

@@ -101,7 +101,7 @@ async def test_a_centre_may_call_a_transaction_by_another_number_in_2601_and_tak
         mdtrt_id = await charged(hospital)
         assert "2203A" in await hospital.refused("2203", {})
         made = (await hospital.done("2207", bill(hospital.patient, mdtrt_id, "86.50")))["setlinfo"]
-        hospital.centre.behave("2208", "mute", times=1)
+        hospital.centre.behave("2208", "cut", times=1)
         lost = await hospital.unanswered("2208", key(hospital, mdtrt_id, setl_id=made["setl_id"]))
         undo = {"psn_no": hospital.patient.psn_no, "omsgid": lost}
         assert "不支持冲正" in await hospital.refused("2601", {"data": {**undo, "oinfno": "2208"}})

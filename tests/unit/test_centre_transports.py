@@ -189,8 +189,8 @@ async def test_late_and_delayed_differ_in_when_it_is_done() -> None:
         waiting = asyncio.create_task(hospital.unanswered("2201", registration(hospital.patient), 2.0))
         await until(lambda: bool(centre.books.visits))
         await waiting
-        centre.behave("2201", "delayed", seconds=1.5, times=1)
-        await hospital.unanswered("2201", registration(hospital.patient, "O2"), 0.5)
+        centre.behave("2201", "delayed", seconds=4, times=1)
+        await hospital.unanswered("2201", registration(hospital.patient, "O2"), 2.0)
         await until(lambda: len(centre.books.visits) == 2)
 
 
