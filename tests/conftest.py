@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import structlog
+from hypothesis import settings
 from missing import missing
+
+# The same examples each time, and no limit of time for one: a loaded machine is no fault.
+settings.load_profile("ci")
 
 SERVICES = Path(__file__).resolve().parent.parent / ".services" / "env"
 
