@@ -30,6 +30,7 @@ _AT_ONCE = 200  # changes in a commit
 _TRIES = 3  # of a commit that another process was in the way of
 _PAGES = 8  # readers at once
 _SQLITE = {"timeout": 10.0}  # seconds to wait for another writer
+_LOCK_WAIT = "10s"  # the same on PostgreSQL, for each lock
 _POSTGRESQL = {
     "application_name": "jingluo",
     "connect_timeout": 5,
@@ -170,6 +171,8 @@ class GroupedDatabase(Generic[Key]):
                         connection.dialect.name == "sqlite"
                     ):  # else what is read first is not what is then changed
                         connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    else:  # a process that stands still with a lock in its hand stops no other for good
+                        connection.exec_driver_sql(f"SET LOCAL lock_timeout TO '{_LOCK_WAIT}'")
                     return [_done(change, connection, key) for change in changes]
             except SQLAlchemyError as error:
                 if not left or not _in_the_way(error):
