@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from config.errors import Refused, Unreachable
+from config.errors import BadMessage, Refused, Unreachable
 from endpoints.base import Ground
 from endpoints.insurance import envelope, resolving
 from endpoints.insurance.answer import Answer, answer_of
@@ -31,6 +31,7 @@ from endpoints.insurance.records import NOT_LEFT, Ask, Exchange, Records, Taken
 from endpoints.insurance.resolving import Probed, Reversed
 from endpoints.insurance.signing_in import SignIns, Who
 from endpoints.insurance.wire import Wire
+from schemas.json import Json
 from schemas.message import NOTHING
 from schemas.nhsa.catalogue import UnknownTransaction
 from schemas.nhsa.model import Transaction
@@ -38,6 +39,8 @@ from schemas.nhsa.profile import profile
 from schemas.validation.base import Fault
 
 log = structlog.get_logger()
+
+_JSON = Json()
 
 _END_TRIES = 4  # of writing down an outcome, before the caller hears it without
 _END_WAIT_S = 0.5
@@ -183,7 +186,7 @@ class Party:
         mine = [one for one in await self.records.of_key(self.system, request.key) if one.infno == name]
         for one in reversed(mine):
             if not self._free(one):
-                return await self._again(one, made), frozenset()
+                return _with_other_input(await self._again(one, made), made), frozenset()
         if request.parent and not request.transaction.undoing.repeatable:
             for one in await self.records.of_key(self.system, request.parent):
                 if one.infno == request.transaction.name and not self._free(one) and one.state not in _OVER:
@@ -205,10 +208,11 @@ class Party:
         if one.state == "sent":  # the process died in between
             text = "it had left, and the process ended before the answer 报文已发出，进程中断，结果未知"
             answer = answer_of(one, Judged("UNKNOWN", text=text, code="JL-N020"), None, [])
-            return await self._ended(made, answer, b"", text)
-        if (
-            one.state == "REVERSED"
-        ):  # the message comes again, of which nothing is booked any more: who wants it sends anew
+            told = await self._ended(made, answer, b"", text)
+            answered = told.exchange.state in ("OK", "REJECTED", "REVERSED")  # meanwhile: it had not died
+            return await self._again(told.exchange, made) if answered else told
+        # Nothing of it is booked any more: who wants it sends it anew.
+        if one.state == "REVERSED":
             text = f"it was reversed by {one.reversed_by} 已冲正或撤销"
             return replace(
                 answer_of(one, Judged("REJECTED", text=text, code="JL-N026"), None, []), again=True
@@ -285,3 +289,15 @@ class Party:
                 if left:
                     await asyncio.sleep(_END_WAIT_S)
         return None
+
+
+def _with_other_input(answer: Answer, made: Input) -> Answer:
+    """With a warning (JL-N027) where the key stood for something else before."""
+    try:
+        before = resolving.sent_of(answer.exchange).input
+        if _JSON.encode(before) == _JSON.encode(made.wire):
+            return answer
+    except (Refused, BadMessage):
+        return answer  # it cannot be read any more
+    text = "the key was used before with another input: this is the answer to that 同一请求号的内容不同，应答属原请求"
+    return replace(answer, warnings=(Fault("", text, "JL-N027"), *answer.warnings))

@@ -280,6 +280,39 @@ async def test_a_settlement_whose_process_died_is_unknown_and_not_sent_again(at:
     assert (await at.row(told["msgid"])).state == "UNKNOWN"
 
 
+async def test_who_takes_over_from_a_process_that_lived_after_all_tells_what_that_one_heard(
+    at: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, end = await due(at), at.kept.end
+
+    async def away(*said: Any) -> Any:
+        raise Unreachable("JL-E850", "the database is away")
+
+    monkeypatch.setattr("endpoints.insurance.party._END_WAIT_S", 0.0)
+    monkeypatch.setattr(at.kept, "end", away)
+    told = await at.send("2207", tree, "m1")
+    assert [one["code"] for one in told["warnings"]] == ["JL-N021"]
+
+    async def answered_first(row: Any, *said: Any) -> Any:
+        answer = json.dumps({"infcode": 0, "output": told["output"]}, default=str).encode()
+        await end(row, "OK", "0", "", answer, {})
+        return await end(row, *said)
+
+    monkeypatch.setattr(at.kept, "end", answered_first)
+    again = await at.send("2207", tree, "m1")
+    assert (again["outcome"], again["msgid"]) == ("OK", told["msgid"])
+    assert again["output"]["setlinfo"]["setl_id"] == told["output"]["setlinfo"]["setl_id"]
+
+
+async def test_the_same_key_with_another_input_is_told_that_its_answer_is_the_firsts(at: Gateway) -> None:
+    tree = await due(at)
+    told = await at.send("2207", tree, "m1")
+    other = await at.send("2207", {"data": {**tree["data"], "invono": "INV2"}}, "m1")
+    assert other["warnings"][0]["code"] == "JL-N027"
+    assert {**other, "warnings": other["warnings"][1:]} == told
+    assert len(at.centre.books.settlements) == 1
+
+
 @pytest.mark.parametrize("by", ["2601", "undo"])
 async def test_a_message_that_comes_again_after_it_was_reversed_books_nothing(at: Gateway, by: str) -> None:
     tree = await due(at)
