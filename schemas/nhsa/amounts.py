@@ -111,7 +111,7 @@ def amount(value: Any) -> Decimal:
     if value is None or value == "":
         return NOTHING
     if isinstance(value, Decimal):
-        if value.is_finite() and abs(value) < 10**16:
+        if value.is_finite() and value.copy_abs() < 10**16:  # abs() may overflow
             return value
     elif isinstance(value, int) and not isinstance(value, bool):
         if abs(value) < 10**16:

@@ -233,3 +233,11 @@ def test_the_rows_of_a_settlement_list_add_up() -> None:
     assert problems("4101", {"iteminfo": [row]}, None, HUNAN) == []
     [fault] = problems("4101", {"iteminfo": [row, {**row, "amt": 11}]}, None, HUNAN)
     assert fault.path == "/input/iteminfo/1/amt"
+
+
+@pytest.mark.parametrize("value", ["1e999999999", "-1e99999999999", "1e16", "NaN", "sNaN", "Infinity"])
+def test_a_number_that_no_field_has_room_for_is_no_amount_and_breaks_nothing(value: str) -> None:
+    with pytest.raises(NoAmount):
+        amount(Decimal(value))
+    line = {"feedetl_sn": "F1", "det_item_fee_sumamt": Decimal(value), "cnt": 1, "pric": Decimal(value)}
+    assert problems("2204", {"feedetail": [line]}, {"result": [line]}, HUNAN)
