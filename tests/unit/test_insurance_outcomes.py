@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from endpoints.insurance.destination import InsuranceDestination
 from endpoints.insurance.envelope import Said, asked, msgid_of, read, written
 from endpoints.insurance.facts import links
 from endpoints.insurance.outcomes import Heard, Silence, judged
+from endpoints.insurance.probing import Case, Told, reader
 from schemas.json import Json
 from schemas.message import Message
 from schemas.nhsa.catalogue import transaction, transactions
@@ -227,3 +229,15 @@ def test_an_exchange_is_found_by_what_its_input_and_its_output_name() -> None:
     card = {"data": {"mdtrt_cert_type": "02", "mdtrt_cert_no": "9999991980"}}
     assert links(card) == {"certno": "9999991980"}
     assert links({"data": {"mdtrt_cert_type": "03", "mdtrt_cert_no": "Z1", "psn_no": {}}}, None, []) == {}
+
+
+def test_a_settlement_that_is_shown_without_its_lines_is_not_said_to_be_cancelled() -> None:
+    facts = {"psn_no": "P1", "mdtrt_id": "M1", "setl_id": "S1"}
+    for none in (Told({"data": []}), Told(refused="未查询到", nothing=True)):
+        reading = reader(Case("2208", MSGID, datetime(2024, 1, 15), {}, facts))
+        assert reading is not None
+        assert next(reading).infno == "5203"
+        assert reading.send(Told({"setlinfo": {"setl_id": "S1"}})).infno == "5204"
+        with pytest.raises(StopIteration) as end:
+            reading.send(none)
+        assert end.value.value.verdict == "CANNOT_SAY"
