@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,7 +13,7 @@ import sys
 import uuid
 from pathlib import Path
 
-WAIT_S = 30
+WAIT_S = 60  # generous: others start while it does
 
 
 _started: list[subprocess.Popen[bytes]] = []
@@ -87,6 +89,9 @@ async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One where nobody listens, and that no connection going out is given while the engine is not there."""
+    while True:
+        port = 26_000 + secrets.randbelow(6_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
