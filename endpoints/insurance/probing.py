@@ -128,9 +128,8 @@ def cancelled(case: Case) -> Reader:
         return Finding("CANNOT_SAY", f"5204: {held.refused}")
     if any(str(row.get("setl_id") or "") == asked["setl_id"] for row in held.rows):
         return Finding("NOT_DONE", "5204: its lines are settled by it still 费用明细仍属该结算")
-    if (
-        not held.rows
-    ):  # a cancel leaves the lines: where there are none, somebody else's hand or a lag took them
+    # A cancel leaves the lines, but that of a sale, which takes its visit along. Else a lag, or another hand, did.
+    if not held.rows and case.infno != "2103":
         return Finding("CANNOT_SAY", "5203 shows it, and 5204 no lines 结算仍可查，费用明细为空")
     return Finding("DONE", "5204: no line is settled by it any more 费用明细已不属该结算")
 
