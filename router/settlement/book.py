@@ -62,6 +62,7 @@ class Change(Struct, frozen=True):
     journals: tuple[Journal, ...] = ()  # those that are there already are left as they are
     events: tuple[str, ...] = ()
     release: bool = False  # the lease, and with an end the locks
+    until_ms: int = 0  # of the lease
 
 
 class Book(Protocol):

@@ -6,6 +6,7 @@ channel waits was sent by then, or never is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from endpoints.base import HandOver
 from router.envelope import EXPIRES
 from router.settlement.book import Settlement
 from router.settlement.commands import Call
-from router.settlement.rows import Outcome
+from router.settlement.rows import CALL_MS, Outcome
 from router.settlement.runner import Told
 from schemas.json import Json
 from schemas.message import Message, Reply
@@ -50,7 +51,12 @@ class ChannelCalls:
         if channel is None:
             text = f"no channel takes calls of {system}: `from: {{calls: {system}}}` 未配置通道"
             return Told("UNSENT", code="JL-T030", text=text)
-        reply = await self._hand_over(channel.name, self._message(settlement, call, operation))
+        try:
+            async with asyncio.timeout(CALL_MS / 1000):
+                asked = self._hand_over(channel.name, self._message(settlement, call, operation))
+                reply = await asyncio.shield(asked)
+        except TimeoutError:
+            return Told("UNKNOWN", code="JL-T032", text="no answer in time 应答超时")
         return _told(reply)
 
     def _message(self, settlement: Settlement, call: Call, operation: str) -> Message:
@@ -77,11 +83,12 @@ def _told(reply: Reply) -> Told:
         return Told("UNKNOWN", code=reply.code, text=reply.text)
     tree = _tree(reply.body)
     if tree is None and reply.body:
-        return Told("UNKNOWN", code="JL-T031", text="an answer that nobody can read 无法识别的应答")
+        return Told("UNKNOWN", True, code="JL-T031", text="an answer that nobody can read 无法识别的应答")
     if not isinstance(tree, dict) or "outcome" not in tree:
         return Told("OK", reply=tree)
     code, text = str(tree.get("code") or tree.get("infcode") or ""), str(tree.get("err_msg") or "")
-    return Told(_OUTCOMES.get(str(tree["outcome"]), "UNKNOWN"), bool(tree.get("final")), tree, code, text)
+    outcome = _OUTCOMES.get(str(tree["outcome"]), "UNKNOWN")
+    return Told(outcome, bool(tree.get("final")) or outcome == "UNKNOWN", tree, code, text)
 
 
 def _tree(body: bytes) -> Any:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.settling.model import Step
-from router.settlement.rows import Attempt, Decision, Notice, Place, Rows
+from router.settlement.rows import Attempt, Decision, Notice, Place, Rows, over_ms
 
 # READY nothing was tried. OPEN nobody knows whether it was done. LATER it was not done, and may be tried again.
 # OK, REJECTED as the party said; UNDONE it was done, and is no more.
@@ -142,11 +142,13 @@ def _found_out(way: Way, last: Attempt, step: Step) -> Standing:
             return "OK"
         if one.outcome == "REJECTED":
             return "REJECTED"
-        if one.outcome == "ABSENT" and (one.final or (not reversible and is_late(one, last, step))):
+        late = is_late(one, last, step)
+        final = one.final and one.began_ms >= over_ms(last)
+        if one.outcome == "ABSENT" and (final or (not reversible and late)):
             return "LATER"
     return "OPEN"
 
 
 def is_late(probe: Attempt, of: Attempt, step: Step) -> bool:
     """Whether a party that did it would have shown it by then, however much its queries lag."""
-    return probe.began_ms > (of.ended_ms or of.began_ms) + step.probing.lag_s * 1000
+    return probe.began_ms > over_ms(of) + step.probing.lag_s * 1000

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from channels.settling.model import Step
 from router.settlement.commands import Call, Command, End, Wait
 from router.settlement.progress import Way, is_late
-from router.settlement.rows import Attempt, Direction, Place, Rows
+from router.settlement.rows import Attempt, Direction, Place, Rows, over_ms
 
 _REVERSES = 10  # of one call; then a person
 
@@ -23,11 +23,13 @@ def found_out(rows: Rows, step: Step, place: Place, way: Way, facts: dict[str, A
     last = way.last
     assert last is not None
     since_ms = max(last.ended_ms or last.began_ms, way.retry_ms)
+    if step.ask is None and now_ms < over_ms(last):
+        return Wait(over_ms(last))
     if way.reverses and way.reverses[-1].outcome not in ("REJECTED",):
         return _reverse(step, place, way, last, facts, now_ms)
     if step.ask is None:
         return _policy(step, place, way, last, facts, now_ms)
-    over = now_ms - since_ms > step.probing.give_up_s * 1000
+    over = now_ms - max(since_ms, over_ms(last)) > step.probing.give_up_s * 1000
     latest = way.probes[-1] if way.probes else None
     if over or (latest is not None and latest.outcome == "ABSENT" and is_late(latest, last, step)):
         return _policy(step, place, way, last, facts, now_ms)

@@ -17,6 +17,9 @@ State = Literal[
 ]
 ENDED = ("COMPLETED", "COMPENSATED", "REJECTED")
 
+# A call that nobody heard the end of may be under way for so long: in its queue, or at the party's.
+CALL_MS = 180_000
+
 # do a step, undo it, probe what became of either, reverse one whose effect nobody knows.
 Direction = Literal["do", "undo", "probe", "reverse"]
 
@@ -43,11 +46,18 @@ class Attempt(Struct, frozen=True):
     began_ms: int
     outcome: Outcome | None = None
     ended_ms: int = 0
-    final: bool = False  # of ABSENT: the party guarantees that it will not be found later either
+    # Of ABSENT: the party guarantees that it will not be found later either. Of UNKNOWN: it is not under way any more.
+    final: bool = False
     reply: Any = None  # the party's answer as a tree
     code: str = ""
     text: str = ""
     about: Literal["", "do", "undo"] = ""  # of a probe and a reverse: which way it asks about
+
+
+def over_ms(call: Attempt) -> int:
+    """From when on a call is not under way any more, whoever heard what of it."""
+    heard = call.outcome not in (None, "UNKNOWN") or call.final
+    return call.ended_ms if heard else max(call.began_ms + CALL_MS, call.ended_ms)
 
 
 class Decision(Struct, frozen=True):

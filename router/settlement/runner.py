@@ -15,7 +15,7 @@ from router.settlement.decide import decide
 from router.settlement.posting import Journal, NoAmount, journals
 from router.settlement.rows import Attempt, Outcome, Rows, State
 
-LEASE_MS = 60_000  # a runner that says nothing for so long has lost it; it says something at every commit
+LEASE_MS = 60_000  # from its last commit on; who takes over then finds out what became of a call under way
 _MOST = 10_000  # commands in one go
 
 
@@ -30,7 +30,7 @@ class Told(Struct, frozen=True):
 
 
 class Calls(Protocol):
-    """The parties. Never raises but CancelledError; takes no longer than a lease."""
+    """The parties. Never raises but CancelledError; takes no longer than CALL_MS."""
 
     async def call(self, settlement: Settlement, call: Call) -> Told: ...
 
@@ -70,7 +70,7 @@ class Runner:
             rows = settlement.rows
             command = self._next(definition, rows)
             change = self._change(definition, settlement, command)
-            await self._book.write(number, fence, change)
+            await self._write(number, fence, change)
             if change.state is not None and change.release:
                 return change.state
             settlement = _after(settlement, change)
@@ -80,9 +80,14 @@ class Runner:
                 rows = replace(settlement.rows, attempts=(*settlement.rows.attempts[:-1], ended))
                 books = _books(definition, rows)
                 written = Change(ended=ended, journals=books, due_ms=self._now_ms())
-                await self._book.write(number, fence, written)
+                await self._write(number, fence, written)
                 settlement = replace(settlement, rows=rows)
         raise AssertionError(f"settlement {number}: no end in {_MOST} commands")
+
+    async def _write(self, number: str, fence: int, change: Change) -> None:
+        """The lease begins anew with it."""
+        until_ms = 0 if change.release else self._now_ms() + LEASE_MS
+        await self._book.write(number, fence, replace(change, until_ms=until_ms))
 
     def _next(self, definition: Definition, rows: Rows) -> Command:
         """What cannot be decided or booked is for a person: a bug of the pipeline's, not of the engine's."""

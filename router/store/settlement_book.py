@@ -139,6 +139,8 @@ class SettlementBook:
     ) -> None:
         """The settlement's own row, which also shows whether it is still ours. Raises Fenced before anything."""
         values: dict[str, Any] = {"changed_ms": at_ms}
+        if change.until_ms:
+            values["until_ms"] = change.until_ms
         if change.state is not None:
             values |= {"state": change.state, "code": change.code}
         if change.text:

@@ -60,9 +60,10 @@ class MemoryBook:
 
     async def write(self, number: str, fence: int, change: Change) -> None:
         self.maybe_crash()
-        held = self._leases[number][0]
+        held, owner, _ = self._leases[number]
         if held != fence:
             raise Fenced
+        self._leases[number] = (held, owner, change.until_ms)
         was = self.settlements[number]
         rows = was.rows
         if change.begun is not None:

@@ -59,14 +59,14 @@ BUGS = (
     Bug(
         "sent before it is written",
         "router.settlement.runner",
-        "            await self._book.write(number, fence, change)\n            if change.state",
+        "            await self._write(number, fence, change)\n            if change.state",
         "            if isinstance(command, Call):\n                await self._calls.call(settlement, command)\n"
-        "            await self._book.write(number, fence, change)\n            if change.state",
+        "            await self._write(number, fence, change)\n            if change.state",
     ),
     Bug(
         "the answer is not written",
         "router.settlement.runner",
-        "                await self._book.write(number, fence, written)\n",
+        "                await self._write(number, fence, written)\n",
         "",
     ),
     Bug(
@@ -122,6 +122,12 @@ BUGS = (
         "router.settlement.progress",
         '        elif attempt.about == "undo":',
         '        elif attempt.about == "never":',
+    ),
+    Bug(
+        "what may still be on its way counts as over",
+        "router.settlement.rows",
+        "    return call.ended_ms if heard else max(call.began_ms + CALL_MS, call.ended_ms)\n",
+        "    return call.ended_ms or call.began_ms\n",
     ),
     Bug(
         "an end is no end: nothing is said of it",

@@ -14,7 +14,7 @@ from channels.settling.model import Definition
 from config.text import parse
 from router.settlement.book import Book, Change, New, Settlement
 from router.settlement.commands import Call
-from router.settlement.rows import ENDED, Decision, Notice
+from router.settlement.rows import CALL_MS, ENDED, Decision, Notice
 from router.settlement.runner import LEASE_MS, Runner, Told
 from tests.settlement.memory import Crash, MemoryBook
 from transforms.library import Library
@@ -96,6 +96,7 @@ class World:
         self.until = self.now + 15 * 60_000
         self.book: Any = MemoryBook(self.maybe_crash) if book is None else Crashing(book, self.maybe_crash)
         self.crashes = 0
+        self.under_way: list[tuple[int, Call]] = []
         self.lied: list[str] = []  # what no party would have stood for
         self.numbers: dict[str, list[str]] = {}  # by what is done: the keys that it was asked under
         self.reversed: set[str] = set()
@@ -118,6 +119,7 @@ class World:
 
     async def call(self, settlement: Settlement, call: Call) -> Told:
         self.maybe_crash()
+        self._arrive()
         name = f"{call.direction} {call.operation}"
         self.asked.append(name)
         if call.direction == "do":
@@ -149,13 +151,26 @@ class World:
 
     def _told(self, call: Call) -> Told:
         faulty = self.now < self.until and self.random.random() < self.faults
-        kind = self.random.choice(("lost", "never", "unsent")) if faulty else "well"
+        kind = self.random.choice(("lost", "never", "unsent", "on its way")) if faulty else "well"
+        if kind == "on its way":  # it waits in a queue, or the party takes its time: it comes in all the same
+            if call.direction in ("do", "undo"):
+                self.under_way.append((self.now + self.random.randrange(CALL_MS - 30_000), call))
+            return Told("UNKNOWN")
         if kind == "unsent":
             return Told("UNSENT")
         if kind == "never":
             return Told("UNKNOWN")
         told = self._done(call)
         return told if kind == "well" else Told("UNKNOWN")
+
+    def _arrive(self) -> None:
+        """What was on its way and has come in, when it came in."""
+        now = self.now
+        for at in [one for one in self.under_way if one[0] <= now]:
+            self.under_way.remove(at)
+            self.now = at[0]
+            self._done(at[1])
+        self.now = now
 
     def _done(self, call: Call) -> Told:
         key = f"{call.place.step}.{call.place.item}" if call.place.step == "fees" else call.place.step
@@ -210,6 +225,8 @@ class World:
                 continue
             now: Settlement = await self.book.load("S1")
             if state in (*ENDED, "SUSPENDED"):
+                self.now += CALL_MS
+                self._arrive()
                 return now
             due = now.due_ms
             self.now = max(self.now + 1, due if state else self.now + LEASE_MS)
