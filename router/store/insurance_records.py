@@ -20,7 +20,7 @@ from config.settings import Settings
 from config.tls import Identity
 from endpoints.insurance.records import Ask, Exchange, Outcome, SignIn, Taken
 from router.store import KEY_FILE
-from router.store.grouped import GroupedDatabase
+from router.store.durable import GroupedDatabase
 from router.store.insurance_rows import BLIND, Key
 from router.store.insurance_tables import INSURANCE, link, sign_in
 from router.store.insurance_tables import exchange as table

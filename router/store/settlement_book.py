@@ -16,7 +16,7 @@ from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows
 from router.store import KEY_FILE
 from router.store import settlement_tables as tables
-from router.store.grouped import GroupedDatabase
+from router.store.durable import GroupedDatabase
 from router.store.settlement_rows import Key, attempt_of, values_of, word_of
 
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))

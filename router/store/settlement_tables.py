@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-from router.store.grouped import Schema
+from router.store.durable import Schema
 
 settlements = MetaData()
 

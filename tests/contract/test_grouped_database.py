@@ -10,7 +10,7 @@ from journal_parts import KEYS
 from sqlalchemy import select
 
 from config.errors import Unreachable
-from router.store.grouped import GroupedDatabase
+from router.store.durable import GroupedDatabase
 from router.store.insurance_rows import Key
 from router.store.insurance_tables import INSURANCE, data_key
 
@@ -19,7 +19,7 @@ from router.store.insurance_tables import INSURANCE, data_key
 async def test_nobody_waits_for_good_for_a_process_that_stands_still_with_a_lock(
     journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.store.grouped._LOCK_WAIT", "1s")
+    monkeypatch.setattr("router.store.durable._LOCK_WAIT", "1s")
     kept = GroupedDatabase(INSURANCE, Key, journal_url, lambda: KEYS)
     look = select(data_key.c.id)
     try:

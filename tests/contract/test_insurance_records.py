@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from config.crypto import SiteKeys
 from config.errors import Unreachable
 from endpoints.insurance.records import Ask, Exchange, SignIn, Taken
-from router.store.grouped import file_beside
+from router.store.durable import file_beside
 from router.store.insurance_records import InsuranceRecords, insurance_records
 
 CODE = "H99999900001"

@@ -78,3 +78,22 @@ def test_every_code_says_what_it_means_and_what_to_do() -> None:
     assert not set(codes()) - found, "a row of a code that nothing says"
     rows = [line for line in FILE.read_text("utf-8").splitlines() if line.startswith("| JL-")]
     assert len(rows) == len(codes()), "a row that is no row, or stands twice"
+
+
+def test_no_file_of_a_package_is_called_like_what_the_package_itself_offers() -> None:
+    """The file's first import would put itself in the place of that name, in whatever process imports it."""
+    clashes = []
+    for init in (path for path in SOURCES if path.name == "__init__.py"):
+        tree = ast.parse(init.read_text(encoding="utf-8"))
+        imported = (node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+        names = {one.asname or one.name: node for node in imported for one in node.names}
+        files = {path.stem for path in init.parent.glob("*.py")}
+        own = init.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        clashes += [
+            f"{init.relative_to(ROOT)}: {name}"
+            for name, node in names.items()
+            # What comes of the file itself is put there after the file was.
+            if name in files
+            and not (isinstance(node, ast.ImportFrom) and node.module in (own, f"{own}.{name}"))
+        ]
+    assert clashes == []
