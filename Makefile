@@ -42,7 +42,7 @@ insurance-kill: $(READY)
 SEEDS ?= 10000
 simulate: $(READY)
 	$(BIN)/python -m tests.settlement --seeds $(SEEDS)
-	$(BIN)/python -m tests.settlement.mutations
+	$(BIN)/python -m tests.settlement.bugs
 
 # Every reader of a stranger's bytes, SECONDS each: `make fuzz SECONDS=600 ARGS=mllp`.
 SECONDS ?= 60

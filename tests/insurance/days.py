@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.insurance.balance import day_end, differences
+from tests.insurance.accord import day_end, differences
 from tests.insurance.desk import Desk, Told
 from tests.insurance.gateway import Institution, desks
 from tests.insurance.provinces import CENTRES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.centre_parts import agreed
-from tests.insurance.balance import day_end
+from tests.insurance.accord import day_end
 from tests.insurance.desk import Desk
 from tests.insurance.gateway import desks
 from tests.insurance.visits import BASKET, Outpatient, Purchase

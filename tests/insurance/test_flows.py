@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.nhsa.profile import profile
-from tests.insurance.balance import day_end, differences
+from tests.insurance.accord import day_end, differences
 from tests.insurance.desk import Desk
 from tests.insurance.gateway import desks
 from tests.insurance.provinces import CENTRES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.settlement import mutations
+from tests.settlement import bugs
 from tests.settlement.__main__ import played
 
 
@@ -14,6 +14,6 @@ def test_whatever_happens_effects_ledger_and_locks_agree_at_the_end(part: int) -
     assert bad == {}, "python -m tests.settlement --seed N plays one again"
 
 
-@pytest.mark.parametrize("number", range(len(mutations.BUGS)), ids=[bug.what for bug in mutations.BUGS])
+@pytest.mark.parametrize("number", range(len(bugs.BUGS)), ids=[bug.what for bug in bugs.BUGS])
 def test_a_deliberate_bug_is_found(number: int) -> None:
-    assert mutations.found(number)
+    assert bugs.found(number)

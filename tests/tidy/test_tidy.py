@@ -43,6 +43,12 @@ def test_no_test_folder_hides_a_package() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
+def test_no_two_folders_of_tests_have_a_part_of_one_name() -> None:
+    """They stand on one path: which of the two is imported would hang on who was imported first."""
+    names = [p.name for p in (ROOT / "tests").rglob("*.py") if p.name not in ("conftest.py", "__main__.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_nothing_unfinished_is_marked_in_the_sources() -> None:
     mark = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
     found = [f"{p.relative_to(ROOT)}" for p in SOURCES if mark.search(p.read_text(encoding="utf-8"))]

@@ -1,4 +1,4 @@
-"""Deliberate bugs, each of which the simulation must find: `python -m tests.settlement.mutations [NUMBER]`.
+"""Deliberate bugs, each of which the simulation must find: `python -m tests.settlement.bugs [NUMBER]`.
 
 A bug is a text of a module and what stands there instead. It is put in while the module is imported, in a process of
 its own; the files are not touched.
@@ -174,7 +174,7 @@ def play(number: int) -> int:
 
 def found(number: int) -> bool:
     """Whether the simulation finds that bug; in a process of its own."""
-    asked = [sys.executable, "-m", "tests.settlement.mutations", str(number)]
+    asked = [sys.executable, "-m", "tests.settlement.bugs", str(number)]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False)
     assert "stands there no more" not in done.stderr, done.stderr
     return done.returncode != 0
