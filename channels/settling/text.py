@@ -6,11 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from channels.case_schema import TESTS
 from channels.model import TestsText
 from config.units import Seconds
-
-__all__ = ["TESTS", "PostText", "SettlementText", "StepText", "TryText", "WaitText"]
 
 OPERATION = r"^[a-z0-9][a-z0-9-]{0,63}\.[A-Za-z0-9_-]{1,64}$"
 OperationText = Annotated[str, Field(pattern=OPERATION, description="`system.operation`: `insurance.2207`")]

@@ -34,13 +34,6 @@ class Say(Struct, frozen=True):
     decision: Decision
 
 
-class Emit(Struct, frozen=True):
-    """Put an event into the outbox; once, by its place."""
-
-    place: Place
-    event: str
-
-
 class End(Struct, frozen=True):
     """That was all; or a person must look (`SUSPENDED`), and `code` and `text` say why."""
 
@@ -50,4 +43,4 @@ class End(Struct, frozen=True):
     text: str = ""
 
 
-Command = Call | Wait | Say | Emit | End
+Command = Call | Wait | Say | End

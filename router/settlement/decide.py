@@ -18,10 +18,7 @@ from router.settlement.rows import Decision, Place, Rows
 
 
 class _Back(Exception):
-    """What was done is to be undone; `place` is where it turned."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    """What was done is to be undone."""
 
 
 def decide(definition: Definition, rows: Rows, now_ms: int) -> Command:
@@ -33,7 +30,7 @@ def decide(definition: Definition, rows: Rows, now_ms: int) -> Command:
         for step, place, facts in _walk(known):
             passed.append((step, place, facts))
             if wished and not _is_past(known, definition) and not _is_done(known, step, place):
-                raise _Back(place)  # so far it came
+                raise _Back  # so far it came
             command = _forward(known, rows, step, place, facts, now_ms)
             if command is not None:
                 return command
@@ -95,11 +92,11 @@ def _forward(
     if standing == "READY":
         return Call(place, "do", str(step.do), key_of(place, 0), _body(step, facts))
     if standing == "OPEN":
-        return found_out(rows, step, place, progress.do, facts, now_ms)
+        return found_out(step, place, progress.do, facts, now_ms)
     if standing == "UNDONE":
-        raise _Back(place)
+        raise _Back
     if standing == "REJECTED" and not (step.forward or _is_past(known, known.definition)):
-        raise _Back(place)
+        raise _Back
     return again(rows, step, place, progress.do, "do", facts, now_ms) or _given_up(known, step, place)
 
 
@@ -107,7 +104,7 @@ def _given_up(known: Known, step: Step, place: Place) -> Command:
     """It was tried as often as it may be, and was not done."""
     if step.forward or _is_past(known, known.definition):
         return End("SUSPENDED", place, "JL-T002", f"{step.name}: refused again and again 多次失败")
-    raise _Back(place)
+    raise _Back
 
 
 def _since(rows: Rows, place: Place) -> int:
@@ -127,7 +124,7 @@ def _waited(
     if "OK" in outcomes or "done" in said:
         return None
     if "REJECTED" in outcomes or "not done" in said:
-        raise _Back(place)
+        raise _Back
     deadline_ms = since_ms + round(step.wait.deadline_s * 1000)
     asked_ms = way.probes[-1].ended_ms or way.probes[-1].began_ms if way.probes else since_ms
     due_ms = asked_ms + round(step.probing.wait_s(len(way.probes)) * 1000)
@@ -151,7 +148,7 @@ def _backward(
         progress = known.of(place)
         standing = progress.standing(step)
         if standing == "OPEN":
-            return found_out(rows, step, place, progress.do, facts, now_ms)
+            return found_out(step, place, progress.do, facts, now_ms)
         touched = touched or (standing in ("OK", "UNDONE") and step.unknowable)
         if standing != "OK" or step.undo is None:
             continue
@@ -168,7 +165,7 @@ def _undo(rows: Rows, step: Step, progress: Progress, facts: dict[str, Any], now
         key = done.key if done is not None else key_of(place, 0)
         return Call(place, "undo", str(step.undo), key, _body(step, facts))
     if undoing == "OPEN":
-        return found_out(rows, step, place, way, facts, now_ms)
+        return found_out(step, place, way, facts, now_ms)
     if undoing == "LATER":
         command = again(rows, step, place, way, "undo", facts, now_ms)
         if command is not None:

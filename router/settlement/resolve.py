@@ -18,7 +18,7 @@ def key_of(place: Place, renewed: int) -> str:
     return f"{place.step}{item}" + (f"~{renewed}" if renewed else "")
 
 
-def found_out(rows: Rows, step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms: int) -> Command:
+def found_out(step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms: int) -> Command:
     """The next thing to do about the last call of a way that is open."""
     last = way.last
     assert last is not None

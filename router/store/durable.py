@@ -18,10 +18,12 @@ from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from config.crypto import KEY_BYTES, KeyTrouble, SiteKeys, key_id
+from config.crypto import KEY_BYTES, KeyTrouble, SiteKeys, key_id, site_keys
 from config.errors import Unreachable
 from config.private import make_file, make_folder
+from config.settings import Settings
 from config.tls import Identity, libpq_options
+from router.store import KEY_FILE
 
 T = TypeVar("T")
 Key = TypeVar("Key")
@@ -275,6 +277,16 @@ def _done(change: Callable[[Connection, Key], Any], connection: Connection, key:
 def _fail(done: asyncio.Future[Any], error: BaseException) -> None:
     done.set_exception(error)
     done.exception()  # who asked may be gone
+
+
+def of_site(schema: Schema, opened: Callable[[bytes], Key], settings: Settings) -> GroupedDatabase[Key]:
+    """In the site's database, under its key. Touches nothing before its first use."""
+    said = settings.insurance
+
+    def keys() -> SiteKeys:
+        return site_keys(said.key, said.old_keys, settings.var / KEY_FILE)
+
+    return GroupedDatabase(schema, opened, said.database, keys, said.database_tls)
 
 
 def file_beside(journal: Path, name: str) -> Path:

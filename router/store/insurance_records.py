@@ -14,13 +14,12 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 
-from config.crypto import SiteKeys, digest, site_keys
+from config.crypto import SiteKeys, digest
 from config.errors import Unreachable
 from config.settings import Settings
 from config.tls import Identity
 from endpoints.insurance.records import Ask, Exchange, Outcome, SignIn, Taken
-from router.store import KEY_FILE
-from router.store.durable import GroupedDatabase
+from router.store.durable import GroupedDatabase, of_site
 from router.store.insurance_rows import BLIND, Key
 from router.store.insurance_tables import INSURANCE, link, sign_in
 from router.store.insurance_tables import exchange as table
@@ -379,9 +378,4 @@ def insurance_records(
 
 def open_insurance(settings: Settings, now_ms: Callable[[], int]) -> InsuranceRecords:
     """The site's."""
-    said = settings.insurance
-
-    def keys() -> SiteKeys:
-        return site_keys(said.key, said.old_keys, settings.var / KEY_FILE)
-
-    return insurance_records(said.database, keys, now_ms, said.database_tls)
+    return InsuranceRecords(of_site(INSURANCE, Key, settings), now_ms)

@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
-from config.crypto import SiteKeys, site_keys
+from config.crypto import SiteKeys
 from config.settings import Settings
 from config.tls import Identity
 from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
 from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows
-from router.store import KEY_FILE
 from router.store import settlement_tables as tables
-from router.store.durable import GroupedDatabase
+from router.store.durable import GroupedDatabase, of_site
 from router.store.settlement_rows import Key, attempt_of, values_of, word_of
 
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
@@ -338,9 +337,4 @@ def settlement_book(
 
 def open_settlements(settings: Settings, now_ms: Callable[[], int]) -> SettlementBook:
     """The site's."""
-    said = settings.insurance
-
-    def keys() -> SiteKeys:
-        return site_keys(said.key, said.old_keys, settings.var / KEY_FILE)
-
-    return settlement_book(said.database, keys, now_ms, said.database_tls)
+    return SettlementBook(of_site(tables.SETTLEMENTS, Key, settings), now_ms)

@@ -78,8 +78,8 @@ BUGS = (
     Bug(
         "what nobody knows of is not looked at before it goes back",
         "router.settlement.decide",
-        '        if standing == "OPEN":\n            return found_out(rows, step, place, progress.do',
-        '        if standing == "NEVER":\n            return found_out(rows, step, place, progress.do',
+        '        if standing == "OPEN":\n            return found_out(step, place, progress.do',
+        '        if standing == "NEVER":\n            return found_out(step, place, progress.do',
     ),
     Bug(
         "nothing is undone",
