@@ -4,7 +4,8 @@
 `Unreachable` speak of the receiver. Everything else is a bug and stays loud. Each carries a stable code:
 `JL-Cnnn` configuration, `JL-Mnnn` messages, `JL-Dnnn` delivery, `JL-Lnnn` large bodies, `JL-Bnnn` the broker,
 `JL-Jnnn` the journal, `JL-Knnn` keys, `JL-Rnnn` a reload,
-`JL-Vnnn` what validation finds in a message, `JL-Nnnn` insurance.
+`JL-Vnnn` what validation finds in a message, `JL-Nnnn` insurance, `JL-Tnnn` settlements,
+`JL-Pnnn` payment.
 """
 
 from __future__ import annotations

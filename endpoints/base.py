@@ -22,6 +22,7 @@ from config.tls import ClientCertificates
 from endpoints.insurance.catalogues import Tables
 from endpoints.insurance.records import Records
 from endpoints.operations import Operation
+from endpoints.payment.records import Payments
 from endpoints.settling import Settle
 from schemas.base import Format
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
@@ -235,6 +236,7 @@ class Ground:
     # The engine's rows of its talk with an insurance centre. Opened at first use; None in `jingluo test`.
     insurance: Records | None = None
     settle: Settle | None = None  # for a destination that begins settlements
+    payments: Payments | None = None  # orders and refunds of payment channels; opened at first use
     # Its tables of catalogues, dictionaries and mappings, for a destination. Opened at first use, too.
     insurance_tables: Tables | None = None
     writes: Format | None = None  # what a destination is sent, to be read
