@@ -10,12 +10,12 @@ demo: $(READY)
 	$(BIN)/jingluo demo $(ARGS)
 
 # Most tests that need an engine wait: three at a time keep two cores busy. A file's tests stay together.
-# One after the other, and a file alone: `make test WORKERS=0 ARGS=tests/unit/test_mapping.py`.
+# What failed is run once more, alone (tests/again.py). One after the other, and a file alone: `make test WORKERS=0 ARGS=tests/unit/test_mapping.py`.
 WORKERS ?= 3
 test: $(READY)
 	bash deploy/services.sh start
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python tests/again.py -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
