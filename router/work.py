@@ -37,6 +37,7 @@ from router.results import Results
 from router.settlement.desk import Desk
 from router.store.insurance_catalogue import open_catalogues
 from router.store.insurance_records import open_insurance
+from router.store.payment_book import open_payments
 from router.suspects import Suspects
 
 Tries = Callable[[str, str], tuple[int, int]]
@@ -129,6 +130,7 @@ class Makers:
         self._full = full
         self.insurance = open_insurance(settings, now_ms)
         self.insurance_tables = open_catalogues(settings, now_ms)
+        self.payments = open_payments(settings)
         self.desk = desk(self._hand_over)
 
     async def remember(self) -> None:
@@ -171,6 +173,7 @@ class Makers:
             insurance=self.insurance,
             insurance_tables=self.insurance_tables,
             settle=self.desk,
+            payments=self.payments,
         )
         destination = kind(branch.options, ground)
         handling = Handling(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence
+from config.errors import Refused
+from endpoints.payment.orders import RECEIVED, Evidence, Order, Refund, RefundEvidence, owed
 
 MOST_REFUNDS = 50  # of an order (微信支付: at most 50 partial refunds)
 
@@ -47,7 +48,29 @@ class Payments(Protocol):
     async def open(self, system: str, before_ms: int, limit: int) -> Sequence[Order]:
         """Orders that have no end and were placed before: CREATED, PREPAID, PAYING, UNKNOWN; oldest first."""
 
+    async def open_refunds(self, system: str, before_ms: int, limit: int) -> Sequence[Refund]:
+        """Refunds that have no end and were asked for before: CREATED, UNKNOWN, PROCESSING; oldest first."""
+
     async def between(
         self, system: str, from_ms: int, to_ms: int, after: str, limit: int
     ) -> Sequence[Order | Refund]:
         """For reconciliation: orders by `paid_ms` (else `at_ms`), refunds by `at_ms`; by number, `after` exclusive."""
+
+
+def same(there: Order, asked: Order) -> Order:
+    """The order that has the key already. Raises Refused (JL-P001) where it is not what is asked for."""
+    if (there.fen, there.method) != (asked.fen, asked.method):
+        text = f"{asked.key} came before with another amount or method, as {there.number} 支付单重复"
+        raise Refused("JL-P001", text)
+    return there
+
+
+def allowed(order: Order, refunds: tuple[Refund, ...], refund: Refund) -> None:
+    """Whether one more refund of it may be. Raises Refused (JL-P002, JL-P003, JL-P004)."""
+    if order.state not in RECEIVED:
+        raise Refused("JL-P002", f"{order.number} is {order.state}: nothing was paid 未支付不能退款")
+    if len(refunds) >= MOST_REFUNDS:
+        text = f"{order.number} has {len(refunds)} refunds: pay the rest out another way 退款次数超限"
+        raise Refused("JL-P004", text)
+    if refund.fen <= 0 or owed(refunds) + refund.fen > order.paid_fen:
+        raise Refused("JL-P003", f"{order.number}: more would go back than was paid 退款超出已付金额")

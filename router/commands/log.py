@@ -94,17 +94,18 @@ def parked(
 
 @app.command()
 def rekey() -> None:
-    """Wraps every data key of the journal, and of what was asked of insurance centres and settled, by its current key.
-    Files of large bodies still need theirs. 更换密钥"""
+    """Wraps every data key of the journal, and of what was asked of insurance centres, paid and settled, by its current
+    key. Files of large bodies still need theirs. 更换密钥"""
     from config.errors import JingluoError
     from router.cli import settings
     from router.clock import now_ms
     from router.store.insurance_records import open_insurance
+    from router.store.payment_book import open_payments
     from router.store.settlement_book import open_settlements
 
     said = settings()
     count = ask(lambda store: store.rekey())
-    for book in (open_insurance(said, now_ms), open_settlements(said, now_ms)):
+    for book in (open_insurance(said, now_ms), open_settlements(said, now_ms), open_payments(said)):
         try:
             count += book.rekey()
         except JingluoError as error:
