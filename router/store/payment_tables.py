@@ -6,6 +6,8 @@ amounts and state alone, so that a row in which one of them was changed does not
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 from router.store.durable import Schema
@@ -30,7 +32,7 @@ def _sealed(name: str) -> Column[bytes]:
     return Column(name, LargeBinary, nullable=False)
 
 
-def _open(states: tuple[str, ...]) -> dict[str, object]:
+def _open(states: tuple[str, ...]) -> dict[str, Any]:
     where = text(f"state IN ({', '.join(repr(state) for state in states)})")
     return {"sqlite_where": where, "postgresql_where": where}
 
