@@ -108,7 +108,7 @@ async def test_a_kill_at_any_moment_of_a_reload_loses_nothing(
             process.kill()
             process = Process(site, broker)
         await sender.some(10)
-        await arrived(sink, sender)
+    await arrived(sink, sender)
     assert await asyncio.to_thread(process.terminate) == 0
     firsts = [id for id in dict.fromkeys(sink.ids()) if id in sender.accepted]
     assert firsts == sender.accepted, "all are one patient's: never one before another"
