@@ -79,7 +79,7 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
         _tested(made, channels, workshop)
     callers = site_callers(settings, env, workshop.systems)
     across(drafts, unread, settings, callers, partial(_actions, workshop.library))
-    pipelines = site_settlements(settings, env, workshop.library)
+    pipelines = site_settlements(settings, env, workshop.library, workshop.samples is not None)
     uncalled(pipelines, channels.values())
     for made in drafts:
         findings += made.document.findings(made.problems)
@@ -220,8 +220,10 @@ def site_callers(settings: Settings, env: Mapping[str, str], systems: Systems) -
     return read_callers(path, shown(path, settings.site), settings.site, secrets, env)
 
 
-def site_settlements(settings: Settings, env: Mapping[str, str], library: Library) -> Pipelines:
-    return read_settlements(settings.channels, lambda path: shown(path, settings.site), library, env)
+def site_settlements(
+    settings: Settings, env: Mapping[str, str], library: Library, tests: bool = False
+) -> Pipelines:
+    return read_settlements(settings.channels, lambda path: shown(path, settings.site), library, env, tests)
 
 
 def _files(settings: Settings, findings: list[Finding]) -> list[Path]:

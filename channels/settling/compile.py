@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from channels.settling.checking import compile_check
+from channels.settling.expressions import Expressions
 from channels.settling.model import (
     Check,
     Definition,
@@ -19,7 +20,6 @@ from channels.settling.model import (
     Probing,
     Read,
     Step,
-    Test,
     Trying,
     Until,
 )
@@ -27,13 +27,10 @@ from channels.settling.text import SettlementText, StepText
 from config.errors import Problem
 from config.models import problems_of
 from config.text import At, Document
-from transforms.conditions import compile_when
-from transforms.expression import begin, compile_expression, is_expression, literal, open_scope
 from transforms.library import Library
 from transforms.mapping import Compiler
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_FACT = re.compile(r"^\$([a-z][a-z0-9_]*)(?=[.\[\s|]|$)")
 _FACT_PATH = re.compile(r"^\$([a-z][a-z0-9_]*(?:[.\[][^\s|]*)?)(?=[\s|]|$)")
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _TAKEN = frozenset(("item", "items", "settle_no"))  # what the engine itself puts among the facts
@@ -58,9 +55,10 @@ def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-class _Compiler:
+class _Compiler(Expressions):
     def __init__(self, text: SettlementText, library: Library, problems: list[Problem]) -> None:
-        self.text, self.library, self.problems = text, library, problems
+        super().__init__(library, problems)
+        self.text = text
         self.names: set[str] = set()  # of steps
         self.kept: set[str] = set(_TAKEN)  # of facts, as far as it is read
 
@@ -142,9 +140,6 @@ class _Compiler:
                 made.append(check)
         return made
 
-    def test(self, said: Any, at: At) -> Test | None:
-        return compile_when(self.renamed(said), "json", self.library, self.problems, at, ())
-
     def shape(self, said: Any, at: At) -> Read | None:
         """As a map's `make`. What steps kept is named first: inside an `each` a path is the item's."""
         named: dict[str, str] = {}
@@ -154,39 +149,6 @@ class _Compiler:
             spec["let"] = {name: path for path, name in named.items()}
         made = Compiler(self.library).map(spec, self.problems, at[:-1], None)
         return None if made is None else made.tree
-
-    def value(self, said: Any, at: At) -> Read | None:
-        """An expression on the facts, or a literal."""
-        return self.raw(self.renamed(said), at)
-
-    def values(self, said: str, at: At) -> Read:
-        """All that an expression finds, as a list."""
-        return self.raw(self.renamed(said), at, every=True) or (lambda facts: [])
-
-    def raw(self, said: Any, at: At, every: bool = False) -> Read | None:
-        if not is_expression(said):
-            fixed = literal(said)
-            return lambda tree: fixed
-        scope = open_scope("json", self.library, self.problems, at)
-        expression = compile_expression(said, scope, at, every) if scope else None
-        if expression is None:
-            return None
-        call = expression.closure()
-        return lambda tree: call(tree, begin(tree))
-
-    def renamed(self, said: Any) -> Any:
-        """`$preset.x`, a fact that a step kept, is `$.preset.x` in the tree of all facts."""
-        if isinstance(said, Mapping):
-            return {self.renamed(key): self.renamed(value) for key, value in said.items()}
-        if isinstance(said, list):
-            return [self.renamed(one) for one in said]
-        if not isinstance(said, str):
-            return said
-        found = _FACT.match(said)
-        return said if found is None else f"$.{said[1:]}"
-
-    def problem(self, at: At, code: str, message: str, hint: str = "", on_key: bool = False) -> None:
-        self.problems.append(Problem(at, code, message, hint, on_key=on_key))
 
 
 def _named(said: Any, named: dict[str, str]) -> Any:

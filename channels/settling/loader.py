@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from channels.model import Channel
+from channels.settling.cases import Case, read_cases
 from channels.settling.compile import compile_settlement
 from channels.settling.model import Definition
 from config.errors import ConfigError, Finding, Problem
@@ -27,18 +28,34 @@ class Pipeline:
     file: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A settlement's tests, and the file that they stand in."""
+
+    definition: Definition
+    document: Document
+    cases: list[Case]
+
+
 @dataclass(slots=True)
 class Pipelines:
     """By name. `findings` are in file order."""
 
     found: dict[str, Pipeline] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    tested: list[Tested] = field(default_factory=list)
 
 
 def read_settlements(
-    channels: Path, shown: Callable[[Path], str], library: Library, env: Mapping[str, str]
+    channels: Path,
+    shown: Callable[[Path], str],
+    library: Library,
+    env: Mapping[str, str],
+    tests: bool = False,
 ) -> Pipelines:
-    """`shown` says how a path stands in findings. Never raises for a bad file: it does not run."""
+    """`shown` says how a path stands in findings; with `tests` they are read too. Never raises for a bad file: it does
+    not run.
+    """
     made = Pipelines()
     folder = channels / FOLDER
     paths = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
@@ -51,11 +68,11 @@ def read_settlements(
         except ConfigError as error:
             made.findings += error.findings
             continue
-        _enter(made, document, path.stem, library)
+        _enter(made, document, path.stem, library, tests)
     return made
 
 
-def _enter(made: Pipelines, document: Document, stem: str, library: Library) -> None:
+def _enter(made: Pipelines, document: Document, stem: str, library: Library, tests: bool) -> None:
     problems = list(document.problems)
     definition = compile_settlement(document, library, problems)
     if definition is not None:
@@ -66,9 +83,13 @@ def _enter(made: Pipelines, document: Document, stem: str, library: Library) -> 
         elif definition.name != stem:
             hint = f"call the file {definition.name}.yaml"
             problems.append(Problem(("settlement",), "JL-C022", "not called like its file", hint, "warning"))
-    made.findings += document.findings(problems)
     if definition is not None and not any(problem.severity == "error" for problem in problems):
         made.found[definition.name] = Pipeline(definition, document.data, document.file)
+        if tests:
+            cases, wrong = read_cases(document, definition, library)
+            problems += wrong
+            made.tested.append(Tested(definition, document, cases))
+    made.findings += document.findings(problems)
 
 
 def uncalled(made: Pipelines, channels: Iterable[Channel]) -> None:

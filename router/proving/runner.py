@@ -15,11 +15,13 @@ from channels.cases import Case
 from channels.compile import Draft, Workshop, draft
 from channels.loader import Drawn, draw_tests, own_maps, own_tables, shown
 from channels.model import Channel
+from channels.settling.cases import Case as SettlementCase
 from config.errors import Finding
 from config.settings import Settings
 from config.text import Document
 from router.proving.judge import contents, judge, without_file
 from router.proving.routes import Routes
+from router.proving.settling.play import proved
 from router.proving.stage import Stage
 from transforms.contents import as_file
 from transforms.coverage import Coverage
@@ -33,7 +35,7 @@ from transforms.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One test. `of` is its channel, map or table (`kind`), `line` its place in that file."""
+    """One test. `of` is its channel, settlement, map or table (`kind`), `line` its place in that file."""
 
     kind: str
     of: str
@@ -59,7 +61,7 @@ class Report:
     results: list[Result] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     written: list[str] = field(default_factory=list)  # files of expected messages
-    untested: list[str] = field(default_factory=list)  # channels, maps and tables without a test
+    untested: list[str] = field(default_factory=list)  # channels, settlements, maps and tables without a test
     routes: list[Routes] = field(default_factory=list)
     tables: list[Asking] = field(default_factory=list)
     coverage: Coverage | None = None
@@ -77,8 +79,8 @@ def run_tests(
     update: bool = False,
     coverage: bool = False,
 ) -> Report:
-    """`chosen`: names of channels, maps and tables, or `name: test`, with `*` and `?`. `update` writes expected
-    messages.
+    """`chosen`: names of channels, settlements, maps and tables, or `name: test`, with `*` and `?`. `update` writes
+    expected messages.
     """
     report = Report(coverage=Coverage() if coverage else None)
     library = Library(settings.maps, settings.tables, report.coverage)
@@ -88,6 +90,7 @@ def run_tests(
     runner.tables(library)
     runner.maps(library)
     asyncio.run(runner.channels())
+    asyncio.run(runner.settlements())
     return report
 
 
@@ -154,12 +157,25 @@ class _Runner:
                     failures = await self._play(case, scenes, routes)
                     self._note("channel", channel.name, made.document, case, failures, began)
 
+    async def settlements(self) -> None:
+        for tested in self.drawn.pipelines.tested:
+            definition = tested.definition
+            if not _chosen(self.chosen, definition.name):
+                continue
+            if not tested.cases:
+                self.report.untested.append(definition.name)
+            for case in tested.cases:
+                if _chosen(self.chosen, definition.name, case.name):
+                    began = time.perf_counter()
+                    failures = await proved(definition, case)
+                    self._note("settlement", definition.name, tested.document, case, failures, began)
+
     def _note(
         self,
         kind: str,
         of: str,
         document: Document,
-        test: Case | Proof,
+        test: Case | Proof | SettlementCase,
         failures: list[Failure],
         began: float,
     ) -> None:

@@ -1,0 +1,90 @@
+"""What a settlement's database keeps, in memory, for one process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.posting import Journal
+from router.settlement.rows import ENDED, Decision, Notice, Rows
+
+
+class MemoryBook:
+    """Meets `router.settlement.book.Book`."""
+
+    def __init__(self) -> None:
+        self.settlements: dict[str, Settlement] = {}
+        self.journals: dict[str, Journal] = {}
+        self.events: list[str] = []
+        self._requests: dict[str, New] = {}
+        self._locks: dict[str, str] = {}
+        self._fences: dict[str, int] = {}
+
+    async def begin(self, new: New) -> Settlement:
+        there = self._requests.setdefault(new.number, new)
+        if there is not new:
+            if there.request != new.request:
+                raise Differs("JL-T011", "the same number with another request")
+            return self.settlements[new.number]
+        if any(lock in self._locks for lock in new.locks):
+            raise Locked("JL-T010", "another settlement of the same thing is under way")
+        self._locks |= dict.fromkeys(new.locks, new.number)
+        rows = Rows(new.number, new.request, new.began_ms)
+        made = Settlement(new.number, new.name, new.digest, "RUNNING", rows, new.began_ms)
+        self.settlements[new.number] = made
+        return made
+
+    async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
+        self._fences[number] = self._fences.get(number, 0) + 1
+        return self._fences[number]
+
+    async def load(self, number: str) -> Settlement:
+        return self.settlements[number]
+
+    async def write(self, number: str, fence: int, change: Change) -> None:
+        if self._fences[number] != fence:
+            raise Fenced
+        was = self.settlements[number]
+        rows = was.rows
+        if change.begun is not None:
+            rows = replace(rows, attempts=(*rows.attempts, change.begun))
+        if change.ended is not None:
+            at = change.ended.number - 1
+            rows = replace(rows, attempts=(*rows.attempts[:at], change.ended, *rows.attempts[at + 1 :]))
+        if change.decision is not None:
+            rows = replace(rows, decisions=(*rows.decisions, change.decision))
+        for journal in change.journals:
+            self.journals.setdefault(journal.id, journal)
+        self.events += [event for event in change.events if event not in self.events]
+        state = change.state or was.state
+        due_ms = was.due_ms if change.due_ms is None else change.due_ms
+        self.settlements[number] = replace(
+            was, rows=rows, state=state, due_ms=due_ms, code=change.code, text=change.text
+        )
+        if change.release and state in ENDED:
+            self._locks = {lock: of for lock, of in self._locks.items() if of != number}
+
+    async def tell(self, number: str, notice: Notice | Decision) -> None:
+        was = self.settlements[number]
+        rows = was.rows
+        if isinstance(notice, Notice):
+            rows = replace(rows, notices=(*rows.notices, notice))
+        else:
+            rows = replace(rows, decisions=(*rows.decisions, notice))
+        state = "RUNNING" if was.state == "SUSPENDED" else was.state
+        self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
+        active = (one for one in self.settlements.values() if one.state not in (*ENDED, "SUSPENDED"))
+        return [one.number for one in active if one.due_ms <= now_ms][:limit]
+
+    def balances(self) -> dict[str, Decimal]:
+        """Of each account, in yuan; what it got as debit is above 0."""
+        made: dict[str, int] = {}
+        for journal in self.journals.values():
+            for entry in journal.entries:
+                made[entry.account] = made.get(entry.account, 0) + entry.fen
+        return {account: Decimal(fen) / 100 for account, fen in sorted(made.items())}
