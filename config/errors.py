@@ -5,7 +5,7 @@
 `JL-Cnnn` configuration, `JL-Mnnn` messages, `JL-Dnnn` delivery, `JL-Lnnn` large bodies, `JL-Bnnn` the broker,
 `JL-Jnnn` the journal, `JL-Knnn` keys, `JL-Rnnn` a reload,
 `JL-Vnnn` what validation finds in a message, `JL-Nnnn` insurance, `JL-Tnnn` settlements,
-`JL-Pnnn` payment.
+`JL-Pnnn` payment, `JL-Qnnn` reconciliation.
 """
 
 from __future__ import annotations

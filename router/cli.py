@@ -286,6 +286,7 @@ def main() -> None:
     from router.commands.log import app as log
     from router.commands.maps import app as maps
     from router.commands.messages import app as messages
+    from router.commands.reconcile import app as reconcile_
     from router.commands.rules import app as rules
     from router.commands.settlements import app as settlements_
     from router.commands.wsdl import app as wsdl
@@ -296,6 +297,7 @@ def main() -> None:
     app.add_typer(log, name="log")
     app.add_typer(insurance, name="insurance")
     app.add_typer(docs, name="docs")
+    app.add_typer(reconcile_, name="reconcile")
     app.add_typer(rules, name="rules")
     app.add_typer(settlements_, name="settlements")
     app.add_typer(wsdl, name="wsdl")
