@@ -39,7 +39,7 @@ _RANK: Mapping[str, int] = {
     "CREATED": 0,
     "PREPAID": 1,
     "PAYING": 2,
-    "UNKNOWN": 2,
+    "UNKNOWN": 0,  # whatever is seen says more
     **dict.fromkeys(OVER, 4),
     "PAID": 5,
     "PAID_AFTER_CLOSE": 5,

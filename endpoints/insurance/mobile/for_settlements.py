@@ -38,7 +38,8 @@ async def about(party: NhsaMobile, records: Records, message: Message) -> Receip
     exchange, reverse = left[-1], Reverse(party, records)
     try:
         if headers["direction"] in ("undo", "reverse"):
-            return await reverse.of(exchange, given)
+            # The fees of an order that somebody else has had paid (WeChat): its insurance part is refunded.
+            return await reverse.of(exchange, given, refunds=headers.get("param.code") == "MP-6203")
         if headers.get("about") != "undo":
             return await Probe(party, records).of(exchange, given)
         return await _undone(party, records, exchange, given)

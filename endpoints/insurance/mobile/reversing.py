@@ -52,8 +52,9 @@ class Reverse:
         given = said.get("data")
         return await self.of(await self._probe.meant(said), given if isinstance(given, dict) else {})
 
-    async def of(self, exchange: Exchange, given: Mapping[str, Any]) -> Receipt:
-        made = await self._undone(exchange, given)
+    async def of(self, exchange: Exchange, given: Mapping[str, Any], refunds: bool = False) -> Receipt:
+        """`refunds`: fees (MP-6201) that are paid meanwhile are refunded, and not refused."""
+        made = await self._undone(exchange, given, refunds)
         if made.by and made.outcome == "OK":
             await self._records.undone(exchange.msgid, made.by)
         now = await self._records.find(exchange.msgid) or exchange
@@ -75,7 +76,7 @@ class Reverse:
     async def _undoings(self, exchange: Exchange) -> Sequence[Exchange]:
         return await self._records.of_key(self._party.system, undo_key(exchange))
 
-    async def _undone(self, exchange: Exchange, given: Mapping[str, Any]) -> Undone:
+    async def _undone(self, exchange: Exchange, given: Mapping[str, Any], refunds: bool) -> Undone:
         transaction = catalogue.transaction(exchange.infno)
         if exchange.state in ("REVERSED", "REJECTED"):
             return Undone("OK", f"the records say {exchange.state} 记录已有结果", exchange.reversed_by)
@@ -93,16 +94,20 @@ class Reverse:
             told = {**(kept_data(exchange.request) or {}), **(kept_data(exchange.answer) or {})}
             numbers = {name: told[name] for name in ("hiRxno", "fixmedinsCode") if told.get(name)}
             return await self._sent(transaction.undoing.undo, exchange, {**numbers, **given}, known)
-        return await self._by_order(exchange, given, known)
+        return await self._by_order(exchange, given, known, refunds)
 
-    async def _by_order(self, exchange: Exchange, given: Mapping[str, Any], known: frozenset[str]) -> Undone:
+    async def _by_order(
+        self, exchange: Exchange, given: Mapping[str, Any], known: frozenset[str], refunds: bool
+    ) -> Undone:
         heard = await self._probe.order(exchange, given)
         shown = heard.data if isinstance(heard.data, dict) else {}
         group = order_group(shown, self._party.options.order_states) if heard.said.outcome == "OK" else ""
         if group == "cancelled":
             return Undone("OK", "the order is cancelled 订单已撤销")
         if group == "paid" and exchange.infno == "MP-6201":
-            return Undone("REJECTED", _PAID_FIRST)
+            if not refunds:
+                return Undone("REJECTED", _PAID_FIRST)
+            given = {"refdType": "HI", **given}  # the cash goes back where it was taken
         if group == "paid":
             return await self._sent("MP-6203", exchange, self._refund(exchange, shown, given), known)
         if group:
