@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from channels.settling.accounts import ACCOUNTS, Account
 from channels.settling.checking import compile_check
 from channels.settling.expressions import Expressions
 from channels.settling.model import (
@@ -26,6 +27,7 @@ from channels.settling.model import (
 from channels.settling.text import SettlementText, StepText
 from config.errors import Problem
 from config.models import problems_of
+from config.registry import nearest
 from config.text import At, Document
 from transforms.library import Library
 from transforms.mapping import Compiler
@@ -69,7 +71,8 @@ class _Compiler(Expressions):
         steps = [step for number, one in enumerate(text.steps) for step in self.step(one, ("steps", number))]
         if sum(step.pivot for step in steps) > 1:
             self.problem(("steps",), "JL-C201", "two pivots: only one step can be where it turns")
-        return Definition(text.settlement, text.version, digest, text.title, key, tuple(steps), lock)
+        own = {kind: Account(said.type, said.floor) for kind, said in text.accounts.items()}
+        return Definition(text.settlement, text.version, digest, text.title, key, tuple(steps), lock, own)
 
     def step(self, one: Mapping[str, StepText], at: At) -> list[Step]:
         """None or one: a step is a mapping of its name to what it does."""
@@ -130,6 +133,13 @@ class _Compiler(Expressions):
         """`transit:{settle_no}`: what stands in braces is a fact, or a field of the request."""
         if not re.fullmatch(r"[a-z]+(:([a-z0-9_-]+|\{[a-z][a-z0-9_]*\}))*", said):
             self.problem(at, "JL-C205", f"{said!r} is no account", "kind:name, `{fact}` for a name")
+        kind = said.partition(":")[0]
+        if kind not in ACCOUNTS and kind not in self.text.accounts:
+            known = [*ACCOUNTS, *self.text.accounts]
+            hint = f"say what it is by `accounts`; did you mean {nearest(kind, known) or ', '.join(known)}?"
+            self.problems.append(
+                Problem(at, "JL-C208", f"no kind of account is called {kind!r}", hint, "warning")
+            )
         return lambda facts: _HOLE.sub(lambda hole: str(facts.get(hole[1]) or "none"), said)
 
     def checks(self, said: list[Any], at: At) -> list[Check]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from channels.settling.accounts import Account
+
 Facts = Mapping[str, Any]
 Test = Callable[[Facts], bool]
 Read = Callable[[Facts], Any]
@@ -130,6 +132,7 @@ class Definition:
     lock: Mapping[str, Read] = field(
         default_factory=dict
     )  # a kind of thing to its values: one settlement at a time
+    accounts: Mapping[str, Account] = field(default_factory=dict)  # its own kinds, beside ACCOUNTS
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)

@@ -46,6 +46,13 @@ class PostText(_Text):
     amount: str = Field(description="an expression, in yuan: `$preset.fund_pay_sumamt`")
 
 
+class AccountText(_Text):
+    """What a kind of account is: by what stands before the first colon of its name."""
+
+    type: Literal["asset", "liability", "income", "expense"]
+    floor: bool = Field(default=False, description="it never goes below zero: what would is refused")
+
+
 class TryText(_Text):
     """How a call is tried again that did not leave, or was found not to have been done."""
 
@@ -122,6 +129,10 @@ class SettlementText(_Text):
     key: str = Field(description="what the caller calls it by: an expression on the request, `$.settle_no`")
     lock: dict[str, str] = Field(
         default={}, description="one settlement at a time of each of these: `{bill: $.bills[].bill_no}`"
+    )
+    accounts: dict[str, AccountText] = Field(
+        default={},
+        description="kinds of accounts of its own, or otherwise than they are: `{fund: {type: asset}}`",
     )
     steps: list[dict[str, StepText]] = Field(min_length=1, max_length=100)
     tests: list[Any] = Field(default=[], description="cases for `jingluo test`")

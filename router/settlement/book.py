@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from channels.settling.accounts import Account
 from config.errors import JingluoError
 from router.settlement.posting import Journal
 from router.settlement.rows import Attempt, Decision, Notice, Rows, State
@@ -60,6 +62,7 @@ class Change(Struct, frozen=True):
     text: str = ""
     due_ms: int | None = None
     journals: tuple[Journal, ...] = ()  # those that are there already are left as they are
+    own: Mapping[str, Account] = MappingProxyType({})  # kinds of accounts of the pipeline's own
     events: tuple[str, ...] = ()
     release: bool = False  # the lease, and with an end the locks
     until_ms: int = 0  # of the lease
@@ -80,7 +83,7 @@ class Book(Protocol):
     async def load(self, number: str) -> Settlement: ...
 
     async def write(self, number: str, fence: int, change: Change) -> None:
-        """One commit. Raises Fenced."""
+        """One commit. Raises Fenced, and Floored where its journals would bring an account below zero."""
 
     async def tell(self, number: str, notice: Notice | Decision) -> None:
         """What came from outside: without a fence, and due at once."""

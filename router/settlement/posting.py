@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from channels.settling.checking import number
 from channels.settling.model import Definition, Facts, Step
+from router.settlement.commands import Call, Command, End
 from router.settlement.facts import Known
 from router.settlement.progress import progress_of
-from router.settlement.rows import Place, Rows
+from router.settlement.rows import Place, Rows, State
 
 
 class NoAmount(ValueError):
@@ -36,28 +37,55 @@ class Journal(Struct, frozen=True):
     entries: tuple[Entry, ...]
 
 
-def journals(definition: Definition, rows: Rows) -> Iterator[Journal]:
-    """All that must be in the books by now, in the order of the steps. Raises NoAmount and TooMany."""
+def booked(definition: Definition, rows: Rows, command: Command) -> tuple[Journal, ...]:
+    """All that must be in the books when `command` is carried out. Raises NoAmount and TooMany."""
+    reached = command.place if isinstance(command, Call) else None
+    ended = command.state if isinstance(command, End) else "RUNNING"
+    return tuple(journals(definition, rows, reached, ended))
+
+
+def journals(
+    definition: Definition, rows: Rows, reached: Place | None = None, state: State = "RUNNING"
+) -> Iterator[Journal]:
+    """All that must be in the books by now, in the order of the steps. Raises NoAmount and TooMany.
+
+    A step that asks nobody posts once a step behind it is tried (`reached`: is about to be), so that what it keeps for
+    that is in the books before anything leaves; it is taken back with the whole.
+    """
     known = Known(definition, rows, progress_of(rows))
-    for step in definition.steps:
+    passed = _passed(definition, rows, reached, state)
+    for at, step in enumerate(definition.steps):
         if step.when is not None and not step.when(known.facts):
             continue
         for place, facts in known.places(step):
             progress = known.of(place)
             standing = progress.standing(step)
-            done = standing in ("OK", "UNDONE") or (
-                step.do is None and standing == "READY" and step.wait is None
-            )
-            if not done:
-                return
+            if step.do is None and any(one.outcome == "OK" for one in progress.do.probes):
+                standing = "OK"  # what it waited for was seen
+            if standing not in ("OK", "UNDONE"):
+                if step.do is not None or at >= passed:
+                    return
+                if step.wait is not None:  # it went on without
+                    continue
             known.learn(step, place)
             entries = tuple(_entries(step, {**facts, **known.facts}))
             if not entries:
                 continue
             yield Journal(_id(rows, place, "done"), rows.number, entries)
+            if state in ("COMPENSATED", "REJECTED") and step.do is None:
+                standing = "UNDONE"
             if standing == "UNDONE":
                 back = tuple(Entry(one.account, -one.fen) for one in entries)
                 yield Journal(_id(rows, place, "undone"), rows.number, back)
+
+
+def _passed(definition: Definition, rows: Rows, reached: Place | None, state: State) -> int:
+    """How many of the steps somebody went past: those before the last that was tried."""
+    if state == "COMPLETED":
+        return len(definition.steps)
+    order = {step.name: at for at, step in enumerate(definition.steps)}
+    places = [one.place for one in rows.attempts] + ([reached] if reached is not None else [])
+    return max((order.get(place.step, -1) for place in places), default=-1)
 
 
 def _entries(step: Step, facts: Facts) -> Iterator[Entry]:
@@ -80,6 +108,15 @@ def fen(yuan: Any, where: str = "") -> int:
     if amount is None or amount * 100 != (amount * 100).to_integral_value():
         raise NoAmount(f"{where}: an amount is no number of fen 金额无效")
     return int(amount * 100)
+
+
+def step_of(journal: Journal) -> str:
+    """The name of the step that it is of.
+
+    >>> step_of(Journal("S1/fees.3/undone", "S1", ()))
+    'fees'
+    """
+    return journal.id[len(journal.settlement) + 1 :].rpartition("/")[0].partition(".")[0]
 
 
 def _id(rows: Rows, place: Place, what: str) -> str:

@@ -12,7 +12,9 @@ from channels.settling.model import Definition
 from router.settlement.book import Book, Change, Fenced, Settlement
 from router.settlement.commands import Call, Command, End, Say, Wait
 from router.settlement.decide import decide
-from router.settlement.posting import Journal, NoAmount, journals
+from router.settlement.ledger import Floored, without
+from router.settlement.posting import Journal, NoAmount, booked, journals
+from router.settlement.refused import instead, told_by_ledger
 from router.settlement.rows import Attempt, Outcome, Rows, State
 
 LEASE_MS = 60_000  # from its last commit on; who takes over then finds out what became of a call under way
@@ -66,11 +68,18 @@ class Runner:
     async def _driven(self, number: str, fence: int) -> State:
         settlement = await self._book.load(number)
         definition = await self._definitions(settlement.digest)
+        refused: Floored | None = None
+        out: frozenset[str] = frozenset()  # accounts that are left out as long as it goes back
         for _ in range(_MOST):
             rows = settlement.rows
-            command = self._next(definition, rows)
-            change = self._change(definition, settlement, command)
-            await self._write(number, fence, change)
+            command, books = self._next(definition, rows)
+            if refused is not None:
+                command = instead(definition, rows, command, books, refused, self._now_ms())
+                out, refused = out | refused.accounts, None
+            change = self._change(definition, settlement, command, books, out)
+            refused = await self._write(number, fence, change)
+            if refused is not None:
+                continue
             if change.state is not None and change.release:
                 return change.state
             settlement = _after(settlement, change)
@@ -78,28 +87,44 @@ class Runner:
                 assert change.begun is not None
                 ended = await self._asked(settlement, command, change.begun)
                 rows = replace(settlement.rows, attempts=(*settlement.rows.attempts[:-1], ended))
-                books = _books(definition, rows)
-                written = Change(ended=ended, journals=books, due_ms=self._now_ms())
+                books, own = _books(definition, rows), definition.accounts
+                written = Change(ended=ended, journals=books, own=own, due_ms=self._now_ms())
                 await self._write(number, fence, written)
                 settlement = replace(settlement, rows=rows)
         raise AssertionError(f"settlement {number}: no end in {_MOST} commands")
 
-    async def _write(self, number: str, fence: int, change: Change) -> None:
-        """The lease begins anew with it."""
+    async def _write(self, number: str, fence: int, change: Change) -> Floored | None:
+        """The lease begins anew with it. What an account's floor refuses is told, and nothing is written; but what
+        came of a call, and that a person must look, is written in any case, without those journals."""
         until_ms = 0 if change.release else self._now_ms() + LEASE_MS
-        await self._book.write(number, fence, replace(change, until_ms=until_ms))
+        try:
+            await self._book.write(number, fence, replace(change, until_ms=until_ms))
+        except Floored as error:
+            if change.ended is None and change.state != "SUSPENDED":
+                return error
+            left = without(change.journals, error.accounts)
+            return await self._write(number, fence, replace(change, journals=left))
+        return None
 
-    def _next(self, definition: Definition, rows: Rows) -> Command:
-        """What cannot be decided or booked is for a person: a bug of the pipeline's, not of the engine's."""
+    def _next(self, definition: Definition, rows: Rows) -> tuple[Command, tuple[Journal, ...]]:
+        """And what the books have then. What cannot be decided or booked is for a person: a bug of the pipeline's."""
         try:
             list(journals(definition, rows))
-            return decide(definition, rows, self._now_ms())
+            command = decide(definition, rows, self._now_ms())
+            return command, booked(definition, rows, command)
         except NoAmount as error:
-            return End("SUSPENDED", None, "JL-T006", str(error))
+            return End("SUSPENDED", None, "JL-T006", str(error)), ()
         except ValueError as error:
-            return End("SUSPENDED", None, "JL-T007", str(error)[:200])
+            return End("SUSPENDED", None, "JL-T007", str(error)[:200]), ()
 
-    def _change(self, definition: Definition, settlement: Settlement, command: Command) -> Change:
+    def _change(
+        self,
+        definition: Definition,
+        settlement: Settlement,
+        command: Command,
+        books: tuple[Journal, ...],
+        out: frozenset[str],
+    ) -> Change:
         now = self._now_ms()
         if isinstance(command, Call):
             number = len(settlement.rows.attempts) + 1
@@ -112,7 +137,8 @@ class Runner:
                 now,
                 about=command.about,
             )
-            return Change(begun=begun, due_ms=now + LEASE_MS)
+            left = without(books, out)
+            return Change(begun=begun, journals=left, own=definition.accounts, due_ms=now + LEASE_MS)
         if isinstance(command, Say):
             return Change(decision=command.decision)
         if isinstance(command, Wait):
@@ -120,12 +146,13 @@ class Runner:
             return Change(state=state, due_ms=command.until_ms, release=True)
         assert isinstance(command, End)
         events = tuple(step.emit for step in definition.steps if step.emit and command.state == "COMPLETED")
-        books = _books(definition, settlement.rows) if command.code not in ("JL-T006", "JL-T007") else ()
+        code, text = told_by_ledger(settlement.rows) or (command.code, command.text)
         return Change(
             state=command.state,
-            code=command.code,
-            text=command.text,
+            code=command.code or code,
+            text=command.text or text,
             journals=books,
+            own=definition.accounts,
             events=events,
             release=True,
         )

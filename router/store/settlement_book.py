@@ -12,8 +12,9 @@ from config.crypto import SiteKeys
 from config.settings import Settings
 from config.tls import Identity
 from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
-from router.settlement.posting import Journal
+from router.settlement.ledger import Deposit
 from router.settlement.rows import ENDED, Decision, Notice, Rows
+from router.store import settlement_ledger as ledger
 from router.store import settlement_tables as tables
 from router.store.durable import GroupedDatabase, of_site
 from router.store.settlement_rows import Key, attempt_of, values_of, word_of
@@ -51,7 +52,9 @@ class SettlementBook:
             if there is None:
                 self._lock(connection, new)
                 made = self._database.insert(tables.settlement).values(_row(new, key, at_ms))
-                if connection.execute(made.on_conflict_do_nothing()).rowcount == 1:
+                added = connection.execute(made.on_conflict_do_nothing()).rowcount == 1
+                ledger.begin(connection, self._database.insert, key, new.number)
+                if added:
                     return
                 there = connection.execute(asked).one()  # another process was quicker
             if _plain(_facts(there, key)["request"]) != _plain(new.request):
@@ -115,6 +118,8 @@ class SettlementBook:
         at_ms = self._now_ms()
 
         def written(connection: Connection, key: Key) -> None:
+            new = ledger.unwritten(connection, number, change.journals)
+            ledger.guard(connection, self._database.insert, new, change.own)
             self._held(connection, key, number, fence, change, at_ms)
             if change.begun is not None:
                 connection.execute(insert(tables.attempt).values(values_of(change.begun, number, key)))
@@ -124,7 +129,7 @@ class SettlementBook:
                 connection.execute(one.where(a.outcome.is_(None)).values(values))
             if change.decision is not None:
                 _add_word(connection, key, number, change.decision)
-            _post(connection, key, number, change.journals, at_ms)
+            ledger.post(connection, key, number, new, at_ms)
             for event in change.events:
                 row = {"settlement": number, "event": event, "at_ms": at_ms}
                 connection.execute(self._database.insert(tables.outbox).values(row).on_conflict_do_nothing())
@@ -205,6 +210,12 @@ class SettlementBook:
             return int(connection.execute(asked).scalar_one())
 
         return await self._database.read(look)
+
+    async def deposit(self, admission: str, since_ms: int = 0, until_ms: int = 0) -> Deposit:
+        """What was paid in advance for an admission, and what became of it; `until_ms` 0 is now."""
+        return await self._database.read(
+            lambda connection, key: ledger.deposit(connection, admission, since_ms, until_ms)
+        )
 
     async def search(
         self, state: str = "", name: str = "", since_ms: int = 0, limit: int = 100, after: str = ""
@@ -303,29 +314,6 @@ def _add_word(connection: Connection, key: Key, settlement: str, said: Notice | 
     kind = "notice" if isinstance(said, Notice) else "decision"
     row = {"settlement": settlement, "number": number, "kind": kind, "at_ms": said.at_ms, "said": sealed}
     connection.execute(insert(tables.word).values(row))
-
-
-def _post(connection: Connection, key: Key, settlement: str, journals: Sequence[Journal], at_ms: int) -> None:
-    """Those that are not there yet, each chained to the one before."""
-    if not journals:
-        return
-    there = {
-        row.id: row
-        for row in connection.execute(select(j.id, j.mac, j.number).where(j.settlement == settlement))
-    }
-    last = max(there.values(), key=lambda row: row.number, default=None)
-    number, before = (last.number, bytes(last.mac)) if last is not None else (0, b"")
-    for one in journals:
-        if one.id in there:
-            continue
-        number, before = number + 1, key.mac(before, one.id, one.entries)
-        row = {"id": one.id, "settlement": settlement, "number": number, "at_ms": at_ms, "mac": before}
-        connection.execute(insert(tables.journal).values(row))
-        entries = [
-            {"journal": one.id, "number": n, "account": line.account, "fen": line.fen}
-            for n, line in enumerate(one.entries)
-        ]
-        connection.execute(insert(tables.entry), entries)
 
 
 def settlement_book(

@@ -31,10 +31,14 @@ class Key:
     def opened(self, sealed: bytes, place: str) -> Any:
         return decoded(unpack(self._sealer.open(bytes(sealed), place.encode())))
 
-    def mac(self, before: bytes, id: str, entries: Sequence[Entry]) -> bytes:
+    def mac(self, before: bytes, id: str, at_ms: int, entries: Sequence[Entry]) -> bytes:
         """Of a journal: it holds for this one at this place alone. 32 bytes."""
-        told = "\0".join([id, *(f"{one.account}\1{one.fen}" for one in entries)])
+        told = "\0".join([id, str(at_ms), *(f"{one.account}\1{one.fen}" for one in entries)])
         return self._chain(before + told.encode())
+
+    def head(self, settlement: str, count: int, last: bytes) -> bytes:
+        """Of how many journals there are. 32 bytes."""
+        return self._chain(f"head\0{settlement}\0{count}\0".encode() + last)
 
 
 # Every number that is not whole is a Decimal.

@@ -125,6 +125,47 @@ entry = Table(
     Index("ledger_entry_account", "account"),
 )
 
+# How many journals a book has, and the mac of its last: what is cut off its end is missed.
+head = Table(
+    "ledger_head",
+    settlements,
+    Column("settlement", _Key, primary_key=True),
+    _number("count"),
+    Column("mac", LargeBinary, nullable=False),
+)
+
+# An account that never goes below zero: whoever posts to it holds its row.
+account = Table("ledger_account", settlements, Column("name", _Key, primary_key=True))
+
+# Money that waits for a person: of a settlement, or of an order that nobody knows.
+item = Table(
+    "suspense_item",
+    settlements,
+    Column("id", _Key, primary_key=True),
+    _text("book"),
+    _text("account"),
+    _number("fen"),
+    _text("class"),
+    _text("party"),
+    _number("opened_ms"),
+    _number("closed_ms"),  # 0 while it is open
+    _text("closed_by"),
+    _sealed("said"),
+    Index("suspense_item_book", "book"),
+    Index("suspense_item_open", "closed_ms", "opened_ms"),
+)
+
+# What must hold and did not: of a settlement or an account, by which rule.
+finding = Table(
+    "settlement_finding",
+    settlements,
+    Column("book", _Key, primary_key=True),
+    Column("rule", _Key, primary_key=True),
+    _number("found_ms"),
+    _number("closed_ms"),  # 0 as long as it is so
+    _sealed("said"),
+)
+
 # Events that are to be published; gone once they are.
 outbox = Table(
     "settlement_outbox",
@@ -139,7 +180,7 @@ SETTLEMENTS = Schema(
     "the settlements",
     settlements,
     schema_version,
-    1,
+    2,
     data_key,
     ("JL-T020", "JL-T021", "JL-T022"),
 )

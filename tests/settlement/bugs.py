@@ -59,9 +59,9 @@ BUGS = (
     Bug(
         "sent before it is written",
         "router.settlement.runner",
-        "            await self._write(number, fence, change)\n            if change.state",
+        "            refused = await self._write(number, fence, change)\n",
         "            if isinstance(command, Call):\n                await self._calls.call(settlement, command)\n"
-        "            await self._write(number, fence, change)\n            if change.state",
+        "            refused = await self._write(number, fence, change)\n",
     ),
     Bug(
         "the answer is not written",

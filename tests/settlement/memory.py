@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.ledger import Floored, below, floors
 from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows
 
@@ -63,6 +64,7 @@ class MemoryBook:
         held, owner, _ = self._leases[number]
         if held != fence:
             raise Fenced
+        self._floors(change)
         self._leases[number] = (held, owner, change.until_ms)
         was = self.settlements[number]
         rows = was.rows
@@ -86,6 +88,12 @@ class MemoryBook:
             if state in ENDED:
                 self.locks = {lock: of for lock, of in self.locks.items() if of != number}
         self.maybe_crash()
+
+    def _floors(self, change: Change) -> None:
+        new = [one for one in change.journals if one.id not in self.journals]
+        before = {name: self.balance(name) for name in floors(new, change.own)}
+        if broken := below(before, new, change.own):
+            raise Floored(broken)
 
     def _post(self, journals: Sequence[Journal]) -> None:
         for journal in journals:
