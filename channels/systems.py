@@ -203,7 +203,11 @@ def _options(
     problems: list[Problem],
 ) -> tuple[str, Any] | None:
     """Each mistake is put where the key stands: in the channel, or in the system's entry."""
-    shared = {key: value for key, value in systems.entries.get(system, {}).items() if key != "kind"}
+    entry = systems.entries.get(system, {})
+    some = getattr(found.Options, "of_system", None)
+    shared = {k: v for k, v in entry.items() if k != "kind" and (some is None or k in some)}
+    if system is not None and (name := getattr(found.Options, "system_field", "")):
+        shared = {name: system, **shared}
 
     def note(problem: Problem) -> None:
         inside = problem.at and problem.at[0] in shared and problem.at[0] not in own

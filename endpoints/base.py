@@ -51,6 +51,12 @@ class Options(BaseModel):
     # Of a destination the option that says what is asked of it: `send: system.operation` gives that one.
     operation_field: ClassVar[str] = ""
 
+    # The option that is the system's name in systems.yaml, where its entry does not say another.
+    system_field: ClassVar[str] = ""
+
+    # Of a system's entry what this end takes, where the other end's options stand there too; None: all of it.
+    of_system: ClassVar[frozenset[str] | None] = None
+
     def files(self, site: Path, problems: list[Problem]) -> Sequence[Path]:
         """The site's files that decide what the endpoint does besides its YAML, all that they name included.
 

@@ -9,7 +9,10 @@ from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence
 
 
 class PaymentChannel(Protocol):
-    """Methods never raise for what a channel or a network does: what nobody can read is `UNKNOWN`. They raise
+    """What a notice of an order must name, `merchant` and `app`, belongs in the facts of `create` and `pay`. A channel
+    that can give an ABNORMAL refund another way also has `refund_otherwise(order, refund, asked) -> RefundEvidence`.
+
+    Methods never raise for what a channel or a network does: what nobody can read is `UNKNOWN`. They raise
     Unreachable only where a request never left. Each ends within the party's timeout."""
 
     async def create(self, order: Order, asked: Mapping[str, Any]) -> Evidence:

@@ -79,6 +79,7 @@ class Refund(Struct, frozen=True):
     reason: str = ""
     channel_no: str = ""
     done_ms: int = 0
+    undoes: bool = False  # a settlement takes back what it did; else it is a step's own
 
 
 class Evidence(Struct, frozen=True):
@@ -117,7 +118,7 @@ def moved(order: Order, seen: Evidence) -> Order:
     known = replace(order, facts=facts, channel_no=seen.channel_no or order.channel_no)
     if seen.state in RECEIVED and not order.paid_ms:
         known = replace(known, paid_fen=seen.fen or order.fen, paid_ms=seen.at_ms or order.at_ms)
-    if _RANK[seen.state] < _RANK[order.state]:
+    if _RANK[seen.state] < _RANK[order.state] and order.state != "UNKNOWN":
         return known
     state: OrderState = seen.state
     if order.state in OVER and seen.state in RECEIVED:

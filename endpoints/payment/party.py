@@ -6,11 +6,16 @@
 | created | ask of create | whether it was: gives the code again |
 | paid | ask of a wait | whether the money is there; the body names the `order` |
 | close | undo of create, reverse of a wait | no money will come. REJECTED where it has come |
+| refund_or_close | undo of create | no money will come, and what came goes back |
 | pay | do | by the payer's code: `auth_code` |
 | query | ask of pay | whether it was paid |
 | reverse | reverse or undo of pay | there is no money, whatever there was |
 | refund | do, or undo of paid | `amount` of an `order`, or all that is left of it |
 | refunded | ask of refund | whether it went back |
+| refund_otherwise | do | a refund that ended ABNORMAL goes to another account |
+| noticed | a channel of notices | what the channel said by itself: noticed.py |
+| sweep | a timer | orders and refunds that have no end are asked about: sweep.py |
+| bill | reconciliation | the statement of a `day` (yyyy-MM-dd), as the channel gives it |
 
 A body names an order by `order` (our number); without it the order is the one of the call's own `key`.
 """
@@ -20,28 +25,54 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from config.errors import Refused
+from endpoints.payment import noticed, sweep
 from endpoints.payment.channel import PaymentChannel
-from endpoints.payment.numbers import fen_of, number_of, yuan_of
+from endpoints.payment.numbers import fen_of, number_of
 from endpoints.payment.orders import OVER, RECEIVED, Evidence, Order, Refund, owed
 from endpoints.payment.records import Payments
-from schemas.json import Json
-from schemas.message import Message, Receipt
+from endpoints.payment.told import absent, given_back, shown
+from endpoints.settling import Settle
+from schemas.message import Receipt
 
-_JSON = Json()
 Asked = Mapping[str, Any]
+OPERATIONS = (
+    "create", "created", "paid", "close", "refund_or_close", "pay", "query", "reverse",
+    "refund", "refunded", "refund_otherwise", "noticed", "sweep", "bill",
+)  # fmt: skip
+_MOST_KEY = 200
+
+
+class Rules(Struct, frozen=True):
+    """What a site says of its orders; PaymentOptions has the words."""
+
+    waits: str = "paid"
+    returns: str = ""
+    sweep_after_s: float = 60.0
+    open_for_s: float = 10_800.0
+    sweep_at_once: int = 200
 
 
 class PaymentParty:
-    """Of one system. `now_ms` is the router's clock."""
+    """Of one system. `now_ms` is the router's clock; `settle` carries out settlements, where this process does."""
 
     def __init__(
-        self, system: str, channel: PaymentChannel, payments: Payments, now_ms: Callable[[], int]
+        self,
+        system: str,
+        channel: PaymentChannel,
+        payments: Payments,
+        now_ms: Callable[[], int],
+        settle: Settle | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self.system = system
         self.channel = channel
         self.payments = payments
-        self._now_ms = now_ms
+        self.settle = settle
+        self.rules = rules or Rules()
+        self.now_ms = now_ms
 
     async def ask(self, operation: str, asked: Asked, headers: Mapping[str, str]) -> Receipt:
         """Raises Refused for what cannot be asked, and Unreachable where nothing left."""
@@ -50,21 +81,37 @@ class PaymentParty:
             "created": self._created,
             "paid": self._paid,
             "close": self._close,
+            "refund_or_close": self._refund_or_close,
             "pay": self._pay,
             "query": self._paid,
             "reverse": self._reverse,
             "refund": self._refund,
             "refunded": self._refunded,
+            "refund_otherwise": self._refund_otherwise,
+            "noticed": lambda asked, _: noticed.noticed(self, asked),
+            "sweep": lambda _, __: sweep.sweep(self),
+            "bill": lambda asked, _: self._bill(asked),
         }
         if operation not in verbs:
             raise Refused("JL-P006", f"a payment channel knows no {operation[:30]!r}: {', '.join(verbs)}")
         if headers.get("about") == "undo":
-            return await self._refunded(asked, headers)
+            return await self._undone(operation, asked, headers)
         return await verbs[operation](asked, headers)
+
+    async def _undone(self, operation: str, asked: Asked, headers: Mapping[str, str]) -> Receipt:
+        """Whether what was to be undone is: its money went back, or none will come."""
+        refund = await self.payments.refund_of_key(self.system, headers.get("key", ""))
+        if refund is None:
+            order = await self._known(asked, headers)
+            if order is not None and order.state not in (*OVER, "REFUNDED"):
+                order = await self.payments.seen(order, await self.channel.query(order))
+            if order is not None and order.state in (*OVER, "REFUNDED"):
+                return shown(order, "OK")
+        return await self._refunded(asked, headers)
 
     async def _placed(self, asked: Asked, headers: Mapping[str, str], method: str) -> Order:
         key = headers.get("key", "") or str(asked.get("key", ""))
-        if not key:
+        if not key or len(key) > _MOST_KEY or not key.isprintable():
             raise Refused("JL-P007", "an order needs a `key` 缺少幂等键")
         order = Order(
             self.system,
@@ -72,7 +119,7 @@ class PaymentParty:
             key,
             fen_of(asked.get("amount")),
             str(asked.get("method") or method),
-            self._now_ms(),
+            self.now_ms(),
             settlement=headers.get("settlement", ""),
         )
         return await self.payments.place(order)
@@ -81,29 +128,31 @@ class PaymentParty:
         number = str(asked.get("order") or "")
         if number:
             return await self.payments.order(self.system, number)
-        return await self.payments.of_key(self.system, headers.get("key", ""))
+        return await self.payments.of_key(self.system, headers.get("key", "") or str(asked.get("key", "")))
 
     async def _create(self, asked: Asked, headers: Mapping[str, str]) -> Receipt:
-        order = await self._placed(asked, headers, "native")
-        if order.state in OVER or order.state in RECEIVED:
-            return shown(order, "OK" if order.state in RECEIVED else "REJECTED")
-        seen = await self.channel.create(order, asked)
-        return _created(await self.payments.seen(order, seen), seen)
+        return await self._issued(await self._placed(asked, headers, "native"), asked)
 
     async def _created(self, asked: Asked, headers: Mapping[str, str]) -> Receipt:
         """The same number again: a channel gives a code for the same order."""
         order = await self._known(asked, headers)
-        if order is None:
-            return absent()
+        return absent() if order is None else await self._issued(order, asked)
+
+    async def _issued(self, order: Order, asked: Asked) -> Receipt:
         if order.state in OVER or order.state in RECEIVED:
             return shown(order, "OK" if order.state in RECEIVED else "REJECTED")
         seen = await self.channel.create(order, asked)
-        return _created(await self.payments.seen(order, seen), seen)
+        order = await self.payments.seen(order, seen)
+        if order.state in ("PREPAID", "PAYING", *RECEIVED):
+            return shown(order, "OK")
+        return shown(order, "REJECTED" if order.state in OVER else "UNKNOWN", seen)
 
     async def _pay(self, asked: Asked, headers: Mapping[str, str]) -> Receipt:
         order = await self._placed(asked, headers, "code")
         if order.state != "CREATED":  # it may have left: it is asked about, never sent twice
             return await self._looked(order)
+        if not asked.get("auth_code"):
+            raise Refused("JL-P010", "to pay by a code needs `auth_code` 缺少付款码")
         seen = await self.channel.pay(order, asked)
         return _paid(await self.payments.seen(order, seen), seen)
 
@@ -114,6 +163,8 @@ class PaymentParty:
     async def _looked(self, order: Order) -> Receipt:
         if order.state in RECEIVED:
             return shown(order, "OK")
+        if order.state in OVER:
+            return shown(order, "REJECTED")
         seen = await self.channel.query(order)
         return _paid(await self.payments.seen(order, seen), seen)
 
@@ -121,13 +172,27 @@ class PaymentParty:
         order = await self._known(asked, headers)
         if order is None:
             return absent()
-        if order.state in OVER or order.state == "REFUNDED":
-            return shown(order, "OK")
-        seen = await self.channel.close(order)
-        order = await self.payments.seen(order, seen)
+        order, seen = await self._closed(order)
         if order.state in OVER or order.state == "REFUNDED":
             return shown(order, "OK")
         return shown(order, "REJECTED" if order.state in RECEIVED else "UNKNOWN", seen)
+
+    async def _closed(self, order: Order) -> tuple[Order, Evidence | None]:
+        if order.state in OVER or order.state in RECEIVED:
+            return order, None
+        seen = await self.channel.close(order)
+        return await self.payments.seen(order, seen), seen
+
+    async def _refund_or_close(self, asked: Asked, headers: Mapping[str, str]) -> Receipt:
+        order = await self._known(asked, headers)
+        if order is None:
+            return absent()
+        order, seen = await self._closed(order)
+        if order.state in OVER or order.state == "REFUNDED":
+            return shown(order, "OK")
+        if order.state in RECEIVED:
+            return await self._refund({**asked, "order": order.number}, {**headers, "direction": "undo"})
+        return shown(order, "UNKNOWN", seen)
 
     async def _reverse(self, asked: Asked, headers: Mapping[str, str]) -> Receipt:
         order = await self._known(asked, headers)
@@ -147,29 +212,41 @@ class PaymentParty:
             order = await self.payments.seen(order, await self.channel.query(order))
         if order.state in OVER:
             return shown(order, "OK")  # there is nothing to give back
-        refund = await self.payments.give_back(await self._wanted(order, asked, headers))
-        if refund.state != "SUCCESS":
+        wanted = await self._wanted(order, asked, headers)
+        if wanted.undoes and not wanted.fen:
+            return shown(order, "OK" if order.state == "REFUNDED" else "PROCESSING")
+        refund = await self.payments.give_back(wanted)
+        if refund.state not in ("SUCCESS", "ABNORMAL"):
             seen = await self.channel.refund(order, refund)
             refund = await self.payments.refund_seen(refund, seen)
         return given_back(refund)
 
     async def _wanted(self, order: Order, asked: Asked, headers: Mapping[str, str]) -> Refund:
+        """Of an undo all that is left: 0 fen where all goes back already."""
         key = headers.get("key", "") or str(asked.get("key", ""))
+        if not key or len(key) > _MOST_KEY or not key.isprintable():
+            raise Refused("JL-P007", "a refund needs a `key` 缺少幂等键")
         number = "R" + number_of(self.system, f"{key}/refund")
         there = await self.payments.refund(self.system, number)
         if there is not None:
             return there
+        undoes = headers.get("direction", "do") == "undo"
         left = order.paid_fen - owed(tuple(await self.payments.refunds(self.system, order.number)))
-        fen = (
-            fen_of(asked["amount"]) if headers.get("direction", "do") == "do" and "amount" in asked else left
-        )
-        settlement, reason = headers.get("settlement", ""), str(asked.get("reason") or "")[:80]
+        fen = left if undoes or "amount" not in asked else fen_of(asked["amount"])
         return Refund(
-            self.system, number, order.number, key, fen, self._now_ms(), settlement=settlement, reason=reason
+            self.system,
+            number,
+            order.number,
+            key,
+            fen,
+            self.now_ms(),
+            settlement=headers.get("settlement", ""),
+            reason=str(asked.get("reason") or "")[:80],
+            undoes=undoes,
         )
 
     async def _refunded(self, asked: Asked, headers: Mapping[str, str]) -> Receipt:
-        refund = await self.payments.refund_of_key(self.system, headers.get("key", ""))
+        refund = await self._refund_of(asked, headers)
         if refund is None:
             order = await self._known(asked, headers)
             return shown(order, "OK") if order is not None and order.state in OVER else absent()
@@ -182,11 +259,31 @@ class PaymentParty:
             return absent(final=False)
         return given_back(await self.payments.refund_seen(refund, seen))
 
+    async def _refund_of(self, asked: Asked, headers: Mapping[str, str]) -> Refund | None:
+        number = str(asked.get("refund") or "")
+        if number and "key" not in headers:
+            return await self.payments.refund(self.system, number)
+        return await self.payments.refund_of_key(
+            self.system, headers.get("key", "") or str(asked.get("key", ""))
+        )
 
-def _created(order: Order, seen: Evidence) -> Receipt:
-    if order.state in ("PREPAID", "PAYING", *RECEIVED):
-        return shown(order, "OK")
-    return shown(order, "REJECTED" if order.state in OVER else "UNKNOWN", seen)
+    async def _refund_otherwise(self, asked: Asked, headers: Mapping[str, str]) -> Receipt:
+        refund = await self.payments.refund(self.system, str(asked.get("refund") or ""))
+        if refund is None:
+            return absent()
+        if refund.state != "ABNORMAL":
+            return given_back(refund)
+        otherwise = getattr(self.channel, "refund_otherwise", None)
+        if otherwise is None:
+            raise Refused("JL-P011", "this channel gives back by the way of the payment alone 不支持异常退款")
+        order = await self.payments.order(self.system, refund.order)
+        seen = await otherwise(order, refund, asked)
+        return given_back(await self.payments.refund_seen(refund, seen))
+
+    async def _bill(self, asked: Asked) -> Receipt:
+        """The file's bytes; ABSENT, not final, where it is not there yet."""
+        found = await self.channel.bill(str(asked.get("day") or ""))
+        return absent(final=False) if found is None else Receipt("OK", found)
 
 
 def _paid(order: Order, seen: Evidence) -> Receipt:
@@ -197,50 +294,3 @@ def _paid(order: Order, seen: Evidence) -> Receipt:
     if seen.state == "ABSENT":
         return absent(final=False)
     return shown(order, "PROCESSING" if seen.state in ("PAYING", "PREPAID") else "UNKNOWN", seen)
-
-
-def shown(order: Order, outcome: str, seen: Evidence | None = None) -> Receipt:
-    """What a settlement keeps of an order: amounts in yuan."""
-    tree: dict[str, Any] = {
-        "outcome": outcome,
-        "order": order.number,
-        "state": order.state,
-        "amount": yuan_of(order.fen),
-        "paid": yuan_of(order.paid_fen),
-        "paid_ms": order.paid_ms,
-        "channel_no": order.channel_no,
-        "method": order.method,
-        **{k: v for k, v in order.facts.items() if k in ("code_url", "prepay", "txn_time")},
-    }
-    if seen is not None and seen.code:
-        tree |= {"code": seen.code, "err_msg": seen.text}
-    return Receipt(outcome, _JSON.encode(tree), "json")
-
-
-def given_back(refund: Refund) -> Receipt:
-    outcomes = {"SUCCESS": "OK", "CLOSED": "REJECTED", "FAILED": "REJECTED"}
-    outcome = outcomes.get(refund.state, "PROCESSING" if refund.state == "PROCESSING" else "UNKNOWN")
-    tree = {
-        "outcome": outcome,
-        "refund": refund.number,
-        "order": refund.order,
-        "state": refund.state,
-        "amount": yuan_of(refund.fen),
-        "channel_no": refund.channel_no,
-    }
-    return Receipt(outcome, _JSON.encode(tree), "json")
-
-
-def absent(final: bool = True) -> Receipt:
-    """Nothing is known of it. `final`: it never left."""
-    return Receipt("ABSENT", _JSON.encode({"outcome": "ABSENT", "final": final}), "json")
-
-
-def body_of(message: Message, limit: int = 1_000_000) -> dict[str, Any]:
-    """A message's JSON object. Raises Refused (JL-P008)."""
-    if message.blob is not None or len(message.body) > limit:
-        raise Refused("JL-P008", f"over {limit} bytes 报文过大")
-    tree = _JSON.decode(message.body, message.charset) if message.body else {}
-    if not isinstance(tree, dict):
-        raise Refused("JL-P008", "what is asked of a payment channel is a JSON object 报文应为JSON对象")
-    return tree

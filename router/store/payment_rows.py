@@ -59,6 +59,7 @@ class Key:
             **row,
             "settlement": clean(refund.settlement),
             "channel_no": clean(refund.channel_no),
+            "undoes": int(refund.undoes),
             "reason": self._sealer.seal(pack(_encode(refund.reason)), _place("refund", row)),
         }
 
@@ -76,6 +77,7 @@ class Key:
             reason=reason,
             channel_no=row.channel_no,
             done_ms=row.done_ms,
+            undoes=bool(row.undoes),
         )
 
     def _opened(self, what: str, row: Any, sealed: bytes) -> Any:

@@ -76,6 +76,7 @@ refund = Table(
     _text("settlement"),
     _text("channel_no"),
     _number("done_ms"),
+    _number("undoes"),
     _sealed("reason"),
     Index("payment_refund_key", "system", "key", unique=True),
     Index("payment_refund_order", "order_number"),

@@ -1,0 +1,154 @@
+"""What a verified notice does: it moves the order, and the settlement is told. Twice, late or out of order, it does
+nothing more (F20, F21).
+
+    {"id": "EV-1", "kind": "paid", "order": "JL...", "amount": "36.50", "currency": "CNY", "state": "SUCCESS",
+     "channel_no": "42000...", "paid_ms": 1790000000000, "merchant": "1900000001", "app": "wx0000000000000001"}
+
+`kind`: paid, closed, refunded, refund_closed, refund_abnormal. A refund's has `refund`, its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from config.errors import Refused, Unreachable
+from endpoints.payment.numbers import fen_of, yuan_of
+from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence, RefundState
+from endpoints.payment.told import given_back_tree, shown_tree, told
+from schemas.message import Receipt
+
+if TYPE_CHECKING:
+    from endpoints.payment.party import PaymentParty
+
+log = structlog.get_logger()
+_REFUNDS: Mapping[str, RefundState] = {
+    "refunded": "SUCCESS",
+    "refund_closed": "CLOSED",
+    "refund_abnormal": "ABNORMAL",
+}
+_NO_SUCH = "JL-T012"  # of a settlement
+
+
+async def noticed(party: PaymentParty, asked: Mapping[str, Any]) -> Receipt:
+    """Raises Refused: JL-P030 no such order, JL-P031 another merchant's or currency, JL-P032 no such refund: a person
+    looks at the dead letter, and reconciliation finds the money."""
+    kind, number = str(asked.get("kind") or ""), str(asked.get("order") or "")
+    order = await party.payments.order(party.system, number)
+    if order is None:
+        raise Refused(
+            "JL-P030", f"a notice ({kind[:20]}) of {number[:40]!r}, which is no order 通知的支付单不存在"
+        )
+    _same_merchant(order, asked)
+    if kind in _REFUNDS:
+        return await _refund(party, order, asked, _REFUNDS[kind])
+    if kind == "closed":
+        order = await party.payments.seen(order, Evidence("CLOSED"))
+    elif kind == "paid":
+        seen = Evidence(
+            "PAID",
+            fen_of(asked.get("amount")),
+            int(asked.get("paid_ms") or 0),
+            str(asked.get("channel_no") or ""),
+        )
+        order = await party.payments.seen(order, seen)
+        await follow(party, order)
+    else:
+        raise Refused("JL-P033", f"a notice of no known kind: {kind[:20]!r} 通知类型无法识别")
+    return told("OK", order=order.number, state=order.state)
+
+
+def _same_merchant(order: Order, asked: Mapping[str, Any]) -> None:
+    """What the order was placed with, and its notice must say too. What either does not say is not compared."""
+    said = {"currency": "CNY"} | {name: order.facts.get(name) for name in ("merchant", "app")}
+    for name, value in said.items():
+        if value and asked.get(name) and str(asked[name]) != str(value):
+            raise Refused("JL-P031", f"{order.number}: the notice has another {name} 通知与支付单不符")
+
+
+async def follow(party: PaymentParty, order: Order) -> None:
+    """After money was seen: its settlement is told; where that has ended without it, the money goes back (F19)."""
+    if not order.settlement or order.state not in ("PAID", "PAID_AFTER_CLOSE"):
+        return
+    if order.state == "PAID" and not await _ended_without(party, order):
+        tree = shown_tree(order, "OK")
+        step = party.rules.waits if order.method != "code" else _step(order.key)
+        await _tell(party, order.settlement, step, "OK", tree)
+        return
+    await _give_back(party, order)
+
+
+async def _ended_without(party: PaymentParty, order: Order) -> bool:
+    if party.settle is None:
+        return False
+    try:
+        now = await party.settle.show(order.settlement, 0)
+    except Refused as error:
+        if error.code != _NO_SUCH:
+            raise
+        return False
+    return now.get("state") in ("COMPENSATED", "REJECTED")
+
+
+async def _give_back(party: PaymentParty, order: Order) -> None:
+    """By a pipeline of its own, which the order's number names: begun again it is the same."""
+    rules = party.rules
+    if not rules.returns:
+        log.error("payment.after_close", system=party.system, order=order.number)
+        raise Refused(
+            "JL-P034", f"{order.number} was paid after its end, and no pipeline `returns` it 关单后到账需退款"
+        )
+    if party.settle is None:
+        raise Unreachable("JL-T022", "this process carries out no settlements 本进程不执行结算")
+    request = {
+        "number": f"RT{order.number}",
+        "system": party.system,
+        "order": order.number,
+        "amount": yuan_of(order.paid_fen),
+        "settlement": order.settlement,
+        "method": order.method,
+        "reason": "关单后到账退款",
+    }
+    await party.settle.begin(rules.returns, request, party.system, 0)
+
+
+async def _refund(party: PaymentParty, order: Order, asked: Mapping[str, Any], state: RefundState) -> Receipt:
+    number = str(asked.get("refund") or "")
+    refund = await party.payments.refund(party.system, number)
+    if refund is None:
+        await party.payments.seen(order, await party.channel.query(order))
+        raise Refused(
+            "JL-P032", f"a notice of the refund {number[:40]!r}, which we did not ask for 通知的退款不存在"
+        )
+    fen = fen_of(asked["amount"]) if asked.get("amount") else refund.fen
+    if fen != refund.fen:
+        raise Refused("JL-P031", f"{number}: the notice has another amount 通知与退款单不符")
+    seen = RefundEvidence(state, fen, int(asked.get("paid_ms") or 0), str(asked.get("channel_no") or ""))
+    refund = await party.payments.refund_seen(refund, seen)
+    await follow_refund(party, refund)
+    return told("OK", order=order.number, refund=number, state=refund.state)
+
+
+async def follow_refund(party: PaymentParty, refund: Refund) -> None:
+    """The step that asked for it is told. One that undoes finds out by asking."""
+    outcome = {"SUCCESS": "OK", "CLOSED": "REJECTED", "FAILED": "REJECTED"}.get(refund.state)
+    if outcome is not None and refund.settlement and not refund.undoes:
+        await _tell(party, refund.settlement, _step(refund.key), outcome, given_back_tree(refund))
+
+
+def _step(key: str) -> str:
+    """`S20260105001/pay.2~1` is of the step `pay`."""
+    return key.rpartition("/")[2].partition("~")[0].partition(".")[0]
+
+
+async def _tell(party: PaymentParty, settlement: str, step: str, outcome: str, tree: dict[str, Any]) -> None:
+    """Where no settlement has that number the order is somebody's own: there is nobody to tell."""
+    if party.settle is None:
+        return  # it asks by itself
+    try:
+        await party.settle.notice(settlement, step, outcome, tree)
+    except Refused as error:
+        if error.code != _NO_SUCH:
+            raise

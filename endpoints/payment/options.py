@@ -1,0 +1,49 @@
+"""What systems.yaml and a channel may say of any payment channel (支付渠道)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from config.registry import nearest
+from config.units import Seconds, Size
+from endpoints.base import Options
+from endpoints.payment.party import OPERATIONS
+
+
+class PaymentOptions(Options):
+    """The base of each kind's own; asked by `send: wechat.create`, or each message says: `send: {system: wechat}`."""
+
+    operation_field: ClassVar[str] = "operation"
+    system_field: ClassVar[str] = "name"
+
+    name: str = Field(
+        "",
+        max_length=40,
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="what its orders are kept under: the system's name. Say it where that changes",
+    )
+    operation: str = Field("", description="what is asked; without it each message says, by `param.code`")
+    waits: str = Field(
+        "paid", max_length=60, description="the step of a settlement that waits for the money of its orders"
+    )
+    returns: str = Field(
+        "",
+        max_length=60,
+        description="the pipeline that gives back money which came for what had ended: it is begun with `number`, "
+        "`system`, `order`, `amount`, `settlement`",
+    )
+    sweep_after: Seconds = Field(60.0, description="orders younger than that are not asked about by `sweep`")
+    open_for: Seconds = Field(10_800.0, description="an order unpaid for so long is closed by `sweep`")
+    sweep_at_once: int = Field(200, ge=1, le=1000, description="orders, and refunds, of one `sweep`")
+    max_input: Size = Field(1_000_000, description="of a message's body")
+
+    @field_validator("operation")
+    @classmethod
+    def _operation(cls, name: str) -> str:
+        if name and name not in OPERATIONS:
+            meant = nearest(name, OPERATIONS)
+            hint = f"; did you mean {meant}?" if meant else f"; there are {', '.join(OPERATIONS)}"
+            raise ValueError(f"no operation of a payment channel is called {name[:40]!r}{hint}")
+        return name
