@@ -29,6 +29,7 @@ OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN", "ABSENT")
 
 class PaymentDestination(ABC):
     Options: ClassVar[type[Options]] = PaymentOptions
+    Party: ClassVar[type[PaymentParty]] = PaymentParty  # a kind with more operations has its own
     answers_in = "json"
     codes = frozenset(OUTCOMES)
 
@@ -61,7 +62,7 @@ class PaymentDestination(ABC):
         rules = Rules(
             options.waits, options.returns, options.sweep_after, options.open_for, options.sweep_at_once
         )
-        return PaymentParty(
+        return self.Party(
             self.system, self.channel, ground.payments, self._now_ms, settle=ground.settle, rules=rules
         )
 

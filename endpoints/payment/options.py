@@ -17,6 +17,7 @@ class PaymentOptions(Options):
 
     operation_field: ClassVar[str] = "operation"
     system_field: ClassVar[str] = "name"
+    known: ClassVar[tuple[str, ...]] = OPERATIONS  # a kind with more of its own says so
 
     name: str = Field(
         "",
@@ -42,8 +43,8 @@ class PaymentOptions(Options):
     @field_validator("operation")
     @classmethod
     def _operation(cls, name: str) -> str:
-        if name and name not in OPERATIONS:
-            meant = nearest(name, OPERATIONS)
-            hint = f"; did you mean {meant}?" if meant else f"; there are {', '.join(OPERATIONS)}"
+        if name and name not in cls.known:
+            meant = nearest(name, cls.known)
+            hint = f"; did you mean {meant}?" if meant else f"; there are {', '.join(cls.known)}"
             raise ValueError(f"no operation of a payment channel is called {name[:40]!r}{hint}")
         return name

@@ -24,8 +24,9 @@ from endpoints.payment.mixed.channel import Heard, MixedChannel
 from endpoints.payment.mixed.states import states_of
 from endpoints.payment.numbers import number_of, yuan_of
 from endpoints.payment.orders import OVER, RECEIVED, Evidence, Order
-from endpoints.payment.party import Asked, PaymentParty, absent, shown
+from endpoints.payment.party import Asked, PaymentParty
 from endpoints.payment.records import Payments
+from endpoints.payment.told import absent, shown
 from schemas.json import Json
 from schemas.message import Receipt
 
@@ -68,7 +69,7 @@ class MixedParty(PaymentParty):
         if not _NUMBER.fullmatch(number):
             raise Refused("JL-P301", "`number` is what `number` answered 订单号无效")
         settlement = headers.get("settlement", "")
-        order = Order(self.system, number, key, amounts.cash, "jsapi", self._now_ms(), settlement=settlement)
+        order = Order(self.system, number, key, amounts.cash, "jsapi", self.now_ms(), settlement=settlement)
         return await self.payments.place(order)
 
     async def _looked(self, order: Order) -> Receipt:
@@ -95,7 +96,7 @@ class MixedParty(PaymentParty):
         if order.state not in RECEIVED:
             order = await self.payments.seen(order, await self.channel.query(order))
         if order.facts.get("half") == "CASH" and order.state not in RECEIVED:
-            order = await self.payments.seen(order, Evidence("PAID", fen=order.fen, at_ms=self._now_ms()))
+            order = await self.payments.seen(order, Evidence("PAID", fen=order.fen, at_ms=self.now_ms()))
         if order.state in RECEIVED:
             return await self._refund({"order": order.number, "reason": "交易未完成"}, headers)
         if order.state in OVER:
