@@ -29,6 +29,7 @@ _OUTCOMES: Mapping[str, Outcome] = {
     "REJECTED": "REJECTED",
     "PROCESSING": "PROCESSING",
     "UNKNOWN": "UNKNOWN",
+    "UNSENT": "UNSENT",  # the party knows that nothing of it left
     "ABSENT": "ABSENT",
 }
 _TOO_LATE = "JL-D914"

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
@@ -56,7 +57,7 @@ KINDS = (
     *("delayed", "lag", "pending", "exp", "fail"),
 )
 UNDONE = ("lose", "deaf", "refuse", "code", "expired", "status", "fail")
-_WORD = re.compile(r"(?:([0-9A-Za-z.*-]+)=)?([a-z]+)(?::([^@*]+))?(?:@(\d{1,2}|100)%)?(?:\*(\d+))?")
+_WORD = re.compile(r"(?:([0-9A-Za-z_.*-]+)=)?([a-z]+)(?::([^@*]+))?(?:@(\d{1,2}|100)%)?(?:\*(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,9 @@ class _Rule:
 class Misbehaviour:
     """The first rule that applies wins; chance comes from the seed."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, kinds: Collection[str] = KINDS) -> None:
         self._chance = Random(seed)
+        self._kinds = kinds
         self._rules: list[_Rule] = []
 
     def add(
@@ -99,8 +101,8 @@ class Misbehaviour:
         until: float = math.inf,
     ) -> None:
         """For `infno`, or '*' for all; not for the first `skip` of them. Raises ValueError for what it cannot do."""
-        if act.kind not in KINDS:
-            raise ValueError(f"{act.kind!r}: there are {', '.join(KINDS)}")
+        if act.kind not in self._kinds:
+            raise ValueError(f"{act.kind!r}: there are {', '.join(self._kinds)}")
         self._rules.append(_Rule(infno, act, times, skip, share, until))
 
     def well(self) -> None:
@@ -122,14 +124,14 @@ class Misbehaviour:
         return WELL
 
 
-def order(word: str) -> tuple[str, Act, float, float]:
+def order(word: str, kinds: Collection[str] = KINDS) -> tuple[str, Act, float, float]:
     """`2207=mute*1`, `late:5@20%`: transaction, act, how often, which share. Raises ValueError."""
     match = _WORD.fullmatch(word)
     infno, kind, value, share, count = match.groups() if match else (None, "", None, None, None)
     seconds = kind in ("late", "delayed", "lag")
-    if kind not in KINDS or (seconds and value and not re.fullmatch(r"\d+(\.\d+)?", value)):
+    if kind not in kinds or (seconds and value and not re.fullmatch(r"\d+(\.\d+)?", value)):
         raise ValueError(
-            f"{word!r}: write [INFNO=]KIND[:VALUE][@SHARE%][*COUNT], KIND one of {', '.join(KINDS)}"
+            f"{word!r}: write [INFNO=]KIND[:VALUE][@SHARE%][*COUNT], KIND one of {', '.join(kinds)}"
         )
     act = Act(kind, float(value or 1) if seconds else 0, "" if seconds else value or "")
     return infno or "*", act, float(count) if count else math.inf, int(share or 100) / 100
