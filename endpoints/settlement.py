@@ -29,7 +29,8 @@ class SettlementOptions(Options):
         "",
         description="show or cancel one, or a party's notice; its `number` is in the message or in the path",
     )
-    step: str = Field("", description="of a notice: the step that it is about")
+    step: str = Field("", description="of a notice: the step that it is about, or the `for` of its `wait`")
+    about: Literal["do", "undo"] = Field("do", description="of a notice: undo where it is of a refund")
     within: float = Field(
         20.0, ge=0, le=600, description="how long a caller waits for what it comes to, in seconds"
     )
@@ -48,7 +49,7 @@ class SettlementDestination:
     """Answers with number, state and facts as JSON."""
 
     Options: ClassVar[type[Options]] = SettlementOptions
-    codes = frozenset(("COMPLETED", "COMPENSATED", "REJECTED", "SUSPENDED", "WAITING", "RUNNING"))
+    codes = frozenset(("COMPLETED", "COMPENSATED", "REJECTED", "SUSPENDED", "WAITING", "RUNNING", "LATE"))
 
     def __init__(self, options: SettlementOptions, ground: Ground) -> None:
         self.options = options
@@ -74,8 +75,9 @@ class SettlementDestination:
             return _receipt(await settle.show(number, options.within))
         if options.asks == "cancel":
             return _receipt(await settle.cancel(number, caller))
-        await settle.notice(number, options.step, str(tree.get("outcome", "")), tree)
-        return Receipt("accepted")
+        said = str(tree.get("outcome", ""))
+        told = await settle.notice(number, options.step, said, tree, options.about)
+        return Receipt("LATE" if told["late"] else "accepted", _JSON.encode(told), "json")
 
     def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
         """What a test says that it comes to."""

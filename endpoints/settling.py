@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 class Settle(Protocol):
@@ -23,5 +23,11 @@ class Settle(Protocol):
     async def cancel(self, number: str, who: str) -> dict[str, Any]:
         """It goes back, unless its pivot is done. Raises Refused (JL-T012)."""
 
-    async def notice(self, number: str, step: str, outcome: str, reply: Any) -> None:
-        """What a party said by itself of a step; durable when it returns. Raises Refused (JL-T012)."""
+    async def notice(
+        self, number: str, step: str, outcome: str, reply: Any, about: Literal["do", "undo"] = "do"
+    ) -> dict[str, Any]:
+        """What a party said by itself of a step, or of its undoing; durable when it returns.
+
+        `step` is its name or the `for` of its `wait`. Gives number, state, and `late`: it has ended without this, and
+        nothing is done about it. Raises Refused (JL-T012, JL-T016).
+        """

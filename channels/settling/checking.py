@@ -26,18 +26,25 @@ class Maker(Protocol):
 
 
 def compile_check(said: Any, maker: Maker, at: At) -> Check | None:
-    """None where it is wrong."""
+    """None where it is wrong. `else: undo` beside what must hold: all is undone where it does not."""
     if not isinstance(said, Mapping) or not said:
         maker.problems.append(
             Problem(at, "JL-C206", "a check is a mapping: an expression and what it must be")
         )
         return None
-    parts = [_part(left, right, maker, (*at, left)) for left, right in said.items()]
+    otherwise = said.get("else", "suspend")
+    if otherwise not in ("suspend", "undo"):
+        maker.problems.append(
+            Problem((*at, "else"), "JL-C206", "else is `suspend` (a person looks) or `undo`")
+        )
+        return None
+    pairs = {left: right for left, right in said.items() if left != "else"}
+    parts = [_part(left, right, maker, (*at, left)) for left, right in pairs.items()]
     held = [part for part in parts if part is not None]
     if len(held) < len(parts):
         return None
-    name = ", ".join(map(str, said))
-    return Check(name, lambda facts: all(part(facts) for part in held))
+    name = ", ".join(map(str, pairs))
+    return Check(name, lambda facts: all(part(facts) for part in held), otherwise)
 
 
 def _part(left: Any, right: Any, maker: Maker, at: At) -> Test | None:

@@ -100,7 +100,7 @@ class _Compiler(Expressions):
                 keep,
                 tuple(self.checks(text.check, (*here, "check"))),
                 tuple(self.posts(text, here)),
-                Until(text.wait.until, text.wait.else_) if text.wait else None,
+                Until(text.wait.until, text.wait.else_, text.wait.for_ or "") if text.wait else None,
                 text.pivot,
                 text.forward,
                 text.emit,

@@ -31,10 +31,11 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What must hold once a step is done. It never fails a step: where it does not hold, a person looks."""
+    """What must hold once a step is done. Where it does not hold a person looks, or all that is done is undone."""
 
     name: str
     holds: Test
+    otherwise: Literal["suspend", "undo"] = "suspend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,21 @@ class Trying:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """What a step waits for: a notice, or what a probe finds; and what becomes of it when the time is over."""
+    """What a step waits for: a notice, or what a probe finds; and what becomes of it when the time is over.
+
+    `notice` is another name for the step, by which a party's notices reach it in any pipeline: `payment.notice`.
+    """
 
     deadline_s: float
     otherwise: Literal["cancel", "suspend", "go on"] = "cancel"
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`do` may be none: a step that only checks, posts or says something. With `ask`, `undo` or `reverse` its effect
-    may be unknown, and is then found out; without any of them it is simply called again.
+    """`do` may be none: a step that only waits, checks, posts or says something. With `ask`, `undo` or `reverse` its
+    effect may be unknown, and is then found out; without any of them it is simply called again. The `reverse` of a step
+    that waits makes sure that what it waits for will not come any more.
     """
 
     name: str
@@ -133,6 +139,10 @@ class Definition:
         default_factory=dict
     )  # a kind of thing to its values: one settlement at a time
     accounts: Mapping[str, Account] = field(default_factory=dict)  # its own kinds, beside ACCOUNTS
+
+    def noticed(self, name: str) -> Step | None:
+        """The step that a notice means: by its name, or the `for` of its `wait`."""
+        return next((s for s in self.steps if s.name == name or (s.wait and s.wait.notice == name)), None)
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)

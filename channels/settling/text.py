@@ -24,7 +24,9 @@ class WaitText(_Text):
     """The step ends when a party says so (`for`), or when a query shows it (`ask`)."""
 
     for_: OperationText | None = Field(
-        default=None, alias="for", description="the notice that ends it: `payment.notice`"
+        default=None,
+        alias="for",
+        description="another name of the step, for notices to any pipeline: `{asks: notice, step: payment.notice}`",
     )
     ask: OperationText | None = Field(default=None, description="what shows it meanwhile: `payment.query`")
     every: Waits = Field(
@@ -86,7 +88,9 @@ class StepText(_Text):
         default=None, description="what undoes it, once it is known to be done"
     )
     reverse: OperationText | None = Field(
-        default=None, description="what makes sure that it is not done, where nobody knows whether it was"
+        default=None,
+        description="what makes sure that it is not done, where nobody knows whether it was; of a wait: that it will "
+        "not come any more, when the time is over or it is cancelled",
     )
     when: Any = Field(default=None, description="a condition on the facts; without one, always")
     each: str | None = Field(default=None, description="a list: the step is done for each of it, as `$item`")
@@ -94,7 +98,10 @@ class StepText(_Text):
         default=1, alias="in", ge=1, le=10_000, description="or for so many at once, as `$items`"
     )
     keep: dict[str, str] = Field(default={}, description="facts from the answer: name to expression")
-    check: list[Any] = Field(default=[], description="what must hold when it is done; else a person looks")
+    check: list[Any] = Field(
+        default=[],
+        description="what must hold when it is done; else a person looks, or with `else: undo` it is all undone",
+    )
     post: list[PostText] = Field(default=[], description="what the ledger has of it")
     wait: WaitText | None = Field(default=None, description="it ends when a party or a query says so")
     pivot: bool = Field(default=False, description="before it what is done is undone, after it only forward")
@@ -111,8 +118,11 @@ class StepText(_Text):
     def _does_one_thing(self) -> StepText:
         if self.wait is not None and self.do is not None:
             raise ValueError("a step does something or waits for something; make two of it")
-        if self.do is None and (self.ask or self.undo or self.reverse or self.with_ is not None):
-            raise ValueError("ask, undo, reverse and with belong to `do`")
+        calls = self.ask or self.undo or self.reverse or self.with_ is not None
+        if self.do is None and (self.ask or (calls and self.wait is None)):
+            raise ValueError("ask, undo, reverse and with belong to `do`, or but for ask to `wait`")
+        if self.wait is not None and self.reverse and not self.wait.ask:
+            raise ValueError("a wait with `reverse` needs `ask`: what came in the last moment is asked about")
         if self.pivot and self.do is None:
             raise ValueError("a pivot does something")
         return self

@@ -7,15 +7,20 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from channels.settling.accounts import Account
 from config.errors import JingluoError
 from router.settlement.posting import Journal
-from router.settlement.rows import Attempt, Decision, Notice, Rows, State
+from router.settlement.rows import ENDED, Attempt, Decision, Notice, Rows, State
 
 
 class Fenced(Exception):
     """Somebody else has it by now: what was to be written is not."""
+
+
+class Heard(Exception):
+    """Something came from outside since it was loaded: it is given up unchanged, to be decided anew."""
 
 
 class Locked(JingluoError):
@@ -78,15 +83,21 @@ class Book(Protocol):
         """
 
     async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
-        """A fence, higher than any before; None where another has it and is not late."""
+        """A fence, higher than any before; None where another has it and is not late, or it has ended."""
 
     async def load(self, number: str) -> Settlement: ...
 
     async def write(self, number: str, fence: int, change: Change) -> None:
-        """One commit. Raises Fenced, and Floored where its journals would bring an account below zero."""
+        """One commit. Raises Fenced; Floored where its journals would bring an account below zero; and Heard where it
+        would be given up and was told something since `claim`."""
 
-    async def tell(self, number: str, notice: Notice | Decision) -> None:
-        """What came from outside: without a fence, and due at once."""
+    async def tell(self, number: str, notice: Notice | Decision) -> State:
+        """What came from outside: without a fence, and due at once. Gives the state that it came in."""
 
     async def due(self, now_ms: int, limit: int) -> Sequence[str]:
         """Active settlements whose time has come and that nobody has, or whose holder is late."""
+
+
+def as_told(said: Notice | Decision, state: State) -> Notice | Decision:
+    """As it is kept: a notice that comes after the end is marked so."""
+    return replace(said, late=True) if isinstance(said, Notice) and state in ENDED else said

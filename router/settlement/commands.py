@@ -19,13 +19,14 @@ class Call(Struct, frozen=True):
     key: str
     body: Any = None
     about: Literal["", "do", "undo"] = ""  # of a probe and a reverse: which way it asks about
+    state: State = "RUNNING"  # of the settlement meanwhile
 
 
 class Wait(Struct, frozen=True):
-    """Nothing is to be done before `until_ms`, unless somebody says something. `waits`: for a person or a notice."""
+    """Nothing is to be done before `until_ms`, unless somebody says something. WAITING: for a person or a notice."""
 
     until_ms: int
-    waits: bool = False
+    state: State = "RUNNING"
 
 
 class Say(Struct, frozen=True):

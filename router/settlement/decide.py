@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from channels.settling.model import Definition, Step
+from msgspec.structs import replace
+
+from channels.settling.model import Check, Definition, Step
 from router.settlement.commands import Call, Command, End, Say, Wait
 from router.settlement.facts import Known
-from router.settlement.progress import Progress, Way, progress_of
-from router.settlement.resolve import again, found_out, key_of
-from router.settlement.rows import Decision, Place, Rows
+from router.settlement.progress import Progress, closed, progress_of
+from router.settlement.resolve import again, body_of, closing, found_out, key_of
+from router.settlement.rows import Decision, Place, Rows, State
 
 
 class _Back(Exception):
@@ -24,21 +26,24 @@ class _Back(Exception):
 def decide(definition: Definition, rows: Rows, now_ms: int) -> Command:
     """Raises TooMany."""
     known = Known(definition, rows, progress_of(rows))
-    wished = _wished_back(rows)
-    passed: list[tuple[Step, Place, dict[str, Any]]] = []
+    back = _going_back(rows)
+    reached = None
     try:
         for step, place, facts in _walk(known):
-            passed.append((step, place, facts))
-            if wished and not _is_past(known, definition) and not _is_done(known, step, place):
+            reached = place
+            if back and not known.past and not _is_done(known, step, place):
                 raise _Back  # so far it came
-            command = _forward(known, rows, step, place, facts, now_ms)
+            command = _forward(known, step, place, facts, now_ms)
             if command is not None:
                 return command
             known.learn(step, place)
-            if not wished and (doubt := _doubt(step, known.facts, rows)) is not None:
-                return End("SUSPENDED", place, "JL-T001", f"{step.name}: {doubt} does not hold 核对不符")
+            if not back and (doubt := _doubt(step, known.facts, rows)) is not None:
+                return _doubted(known, step, place, doubt)
+        if back and not known.past:
+            raise _Back
     except _Back:
-        return _backward(known, rows, passed, now_ms)
+        command = _backward(known, reached, now_ms)
+        return command if isinstance(command, End | Say) else replace(command, state=back or "COMPENSATING")
     return End("COMPLETED")
 
 
@@ -51,19 +56,15 @@ def _walk(known: Known) -> Iterator[tuple[Step, Place, dict[str, Any]]]:
             yield step, place, facts
 
 
-def _wished_back(rows: Rows) -> bool:
-    """The last word of those who decided on the whole."""
-    words = [one.what for one in rows.decisions if one.what in ("compensate", "cancel", "forward")]
-    return bool(words) and words[-1] != "forward"
-
-
-def _is_past(known: Known, definition: Definition) -> bool:
-    """Whether a pivot is done: then only forward."""
-    return any(
-        progress.do.calls and definition.step(place.step).pivot
-        and progress.standing(definition.step(place.step)) == "OK"
-        for place, progress in known.progress.items()
-    )  # fmt: skip
+def _going_back(rows: Rows) -> State | None:
+    """By the last word of those who decided on the whole; or because it began to, and nobody turned it since: what
+    comes late never makes it go forward again over what is half undone."""
+    words = [one for one in rows.decisions if one.what in ("compensate", "cancel", "forward")]
+    if words and words[-1].what != "forward":
+        return "CANCELLING" if words[-1].what == "cancel" else "COMPENSATING"
+    turned_ms = words[-1].at_ms if words else -1
+    began = any(one.direction == "undo" and one.began_ms > turned_ms for one in rows.attempts)
+    return "COMPENSATING" if began else None
 
 
 def _is_done(known: Known, step: Step, place: Place) -> bool:
@@ -71,38 +72,44 @@ def _is_done(known: Known, step: Step, place: Place) -> bool:
     return known.of(place).standing(step) == "OK" or (step.do is None and step.wait is None)
 
 
-def _doubt(step: Step, facts: dict[str, Any], rows: Rows) -> str | None:
+def _doubt(step: Step, facts: dict[str, Any], rows: Rows) -> Check | None:
     """The first check that does not hold, where nobody said to go on all the same."""
     waived = any(one.what == "forward" for one in rows.decisions)
-    return None if waived else next((check.name for check in step.checks if not check.holds(facts)), None)
+    return None if waived else next((check for check in step.checks if not check.holds(facts)), None)
 
 
-def _forward(
-    known: Known, rows: Rows, step: Step, place: Place, facts: dict[str, Any], now_ms: int
-) -> Command | None:
+def _doubted(known: Known, step: Step, place: Place, doubt: Check) -> Command:
+    """Raises _Back."""
+    if doubt.otherwise == "undo" and not known.past:
+        raise _Back
+    return End("SUSPENDED", place, "JL-T001", f"{step.name}: {doubt.name} does not hold 核对不符")
+
+
+def _forward(known: Known, step: Step, place: Place, facts: dict[str, Any], now_ms: int) -> Command | None:
     """None where the step is done. Raises _Back."""
-    progress = known.of(place)
-    if step.wait is not None and step.do is None:
-        return _waited(step, place, progress.do, facts, _since(rows, place), now_ms)
+    if step.wait is not None:
+        return _waited(known, step, place, facts, now_ms)
     if step.do is None:
         return None
+    progress = known.of(place)
     standing = progress.standing(step)
     if standing == "OK":
         return None
     if standing == "READY":
-        return Call(place, "do", str(step.do), key_of(place, 0), _body(step, facts))
+        return Call(place, "do", str(step.do), key_of(place, 0), body_of(step, facts))
     if standing == "OPEN":
         return found_out(step, place, progress.do, facts, now_ms)
     if standing == "UNDONE":
         raise _Back
-    if standing == "REJECTED" and not (step.forward or _is_past(known, known.definition)):
+    if standing == "REJECTED" and not (step.forward or known.past):
         raise _Back
-    return again(rows, step, place, progress.do, "do", facts, now_ms) or _given_up(known, step, place)
+    tried = again(known.rows, step, place, progress.do, "do", facts, now_ms)
+    return tried or _given_up(known, step, place)
 
 
 def _given_up(known: Known, step: Step, place: Place) -> Command:
-    """It was tried as often as it may be, and was not done."""
-    if step.forward or _is_past(known, known.definition):
+    """It was tried as often as it may be, and was not done. Raises _Back."""
+    if step.forward or known.past:
         return End("SUSPENDED", place, "JL-T002", f"{step.name}: refused again and again 多次失败")
     raise _Back
 
@@ -113,49 +120,75 @@ def _since(rows: Rows, place: Place) -> int:
     return max([rows.began_ms, *ended])
 
 
-def _waited(
-    step: Step, place: Place, way: Way, facts: dict[str, Any], since_ms: int, now_ms: int
-) -> Command | None:
-    """For a notice, or what a probe finds. Raises _Back where it was refused."""
+def _waited(known: Known, step: Step, place: Place, facts: dict[str, Any], now_ms: int) -> Command | None:
+    """For a notice, or what a probe finds. Raises _Back where it was refused, or will not come any more."""
     assert step.wait is not None
-    outcomes = [way.told.outcome] if way.told is not None and not isinstance(way.told, Decision) else []
-    outcomes += [one.outcome for one in way.probes if one.outcome in ("OK", "REJECTED")]
-    said = [one.what for one in (way.told,) if isinstance(one, Decision)]
-    if "OK" in outcomes or "done" in said:
+    way, standing = known.of(place).do, known.of(place).standing(step)
+    if standing == "OK":
         return None
-    if "REJECTED" in outcomes or "not done" in said:
-        raise _Back
+    if standing != "READY":
+        if closed(way) and standing == "REJECTED":
+            return _too_late(known, step, place, now_ms)
+        return _given_up(known, step, place)
+    since_ms = _since(known.rows, place)
     deadline_ms = since_ms + round(step.wait.deadline_s * 1000)
     asked_ms = way.probes[-1].ended_ms or way.probes[-1].began_ms if way.probes else since_ms
     due_ms = asked_ms + round(step.probing.wait_s(len(way.probes)) * 1000)
-    if step.ask is not None and (now_ms >= due_ms or asked_ms < deadline_ms <= now_ms):
-        return Call(place, "probe", str(step.ask), key_of(place, 0), _body(step, facts), "do")
+    over = now_ms >= deadline_ms and bool(way.reverses)
+    if step.ask is not None and not over and (now_ms >= due_ms or asked_ms < deadline_ms <= now_ms):
+        return Call(place, "probe", str(step.ask), key_of(place, 0), body_of(step, facts), "do", "WAITING")
     if now_ms < deadline_ms:
-        return Wait(min(due_ms, deadline_ms) if step.ask else deadline_ms, waits=True)
+        return Wait(min(due_ms, deadline_ms) if step.ask else deadline_ms, "WAITING")
     if step.wait.otherwise == "go on":
         return None
-    if step.wait.otherwise == "suspend":
+    if step.wait.otherwise == "cancel" and step.reverse is not None and not known.past:
+        return closing(step, place, way, facts, now_ms)
+    return _too_late(known, step, place, now_ms)
+
+
+def _too_late(known: Known, step: Step, place: Place, now_ms: int) -> Command:
+    """It did not come in time."""
+    assert step.wait is not None
+    if step.wait.otherwise == "suspend" or known.past:
         return End("SUSPENDED", place, "JL-T003", f"{step.name}: nothing came in time 超时未到")
     return Say(Decision("cancel", "deadline", now_ms, place))
 
 
-def _backward(
-    known: Known, rows: Rows, passed: list[tuple[Step, Place, dict[str, Any]]], now_ms: int
-) -> Command:
+def _backward(known: Known, reached: Place | None, now_ms: int) -> Command:
     """Undoes what is proved done, last first; what is open is found out first."""
     touched = False
-    for step, place, facts in reversed(passed):
+    for step, place, facts in reversed(_passed(known, reached)):
         progress = known.of(place)
         standing = progress.standing(step)
         if standing == "OPEN":
             return found_out(step, place, progress.do, facts, now_ms)
+        if standing == "READY" and step.wait is not None and step.reverse is not None:
+            command = closing(step, place, progress.do, facts, now_ms)
+            if command is not None:
+                return command
         touched = touched or (standing in ("OK", "UNDONE") and step.unknowable)
         if standing != "OK" or step.undo is None:
             continue
-        command = _undo(rows, step, progress, facts, now_ms)
+        command = _undo(known.rows, step, progress, facts, now_ms)
         if command is not None:
             return command
     return End("COMPENSATED" if touched else "REJECTED")
+
+
+def _passed(known: Known, reached: Place | None) -> list[tuple[Step, Place, dict[str, Any]]]:
+    """All that was tried, and where it came to: a notice may be of a step behind one that is undone by now."""
+    again = Known(known.definition, known.rows, known.progress)
+    left = {*known.progress, *([reached] if reached is not None else [])}
+    passed = []
+    for step, place, facts in _walk(again):
+        if not left:
+            break
+        if place in left:
+            passed.append((step, place, facts))
+            left.remove(place)
+        if again.of(place).standing(step) in ("OK", "UNDONE"):
+            again.learn(step, place)
+    return passed
 
 
 def _undo(rows: Rows, step: Step, progress: Progress, facts: dict[str, Any], now_ms: int) -> Command | None:
@@ -163,7 +196,7 @@ def _undo(rows: Rows, step: Step, progress: Progress, facts: dict[str, Any], now
     if undoing == "READY":
         done = progress.do.last
         key = done.key if done is not None else key_of(place, 0)
-        return Call(place, "undo", str(step.undo), key, _body(step, facts))
+        return Call(place, "undo", str(step.undo), key, body_of(step, facts))
     if undoing == "OPEN":
         return found_out(step, place, way, facts, now_ms)
     if undoing == "LATER":
@@ -173,7 +206,3 @@ def _undo(rows: Rows, step: Step, progress: Progress, facts: dict[str, Any], now
     if undoing in ("LATER", "REJECTED"):
         return End("SUSPENDED", place, "JL-T004", f"{step.name}: it cannot be undone 无法撤销")
     return None
-
-
-def _body(step: Step, facts: dict[str, Any]) -> Any:
-    return step.make(facts) if step.make is not None else facts

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -18,6 +18,7 @@ from config.errors import JingluoError, Refused, Unreachable
 from router.settlement.book import Differs, Locked, New, Settlement
 from router.settlement.facts import kept
 from router.settlement.operators import Operators
+from router.settlement.progress import Progress, progress_of
 from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place
 from router.settlement.runner import Calls, Runner
 from router.store.settlement_book import SettlementBook
@@ -110,13 +111,24 @@ class Desk:
         self._drive(number)
         return await self.show(number, _LOOK_S)
 
-    async def notice(self, number: str, step: str, outcome: str, reply: Any) -> None:
-        await self._load(number)
-        said = _OUTCOMES.get(outcome)
+    async def notice(
+        self, number: str, step: str, outcome: str, reply: Any, about: Literal["do", "undo"] = "do"
+    ) -> dict[str, Any]:
+        settlement = await self._load(number)
+        definition = await self._definition(settlement.digest)
+        said, of = _OUTCOMES.get(outcome), definition.noticed(step)
         if said is None:
             raise Refused("JL-T012", "a notice says OK, REJECTED or PROCESSING 通知结果无法识别")
-        await self._book.tell(number, Notice(Place(step), self._now_ms(), said, reply))
-        self._drive(number)
+        if of is None:
+            raise Refused("JL-T016", f"{settlement.name} has no step {step[:64]!r} 流程没有该步骤")
+        place = Place(of.name)
+        state = await self._book.tell(number, Notice(place, self._now_ms(), said, reply, about))
+        if state not in ENDED:
+            self._drive(number)
+            return {"number": number, "state": state, "late": False}
+        progress = progress_of((await self._load(number)).rows).get(place, Progress(place))
+        known = progress.standing(of) in (("UNDONE",) if about == "undo" else ("OK", "UNDONE"))
+        return {"number": number, "state": state, "late": not known}
 
     async def _load(self, number: str) -> Settlement:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from channels.settling.model import MAX_ITEMS, Definition, Step
@@ -19,8 +20,19 @@ class Known:
 
     def __init__(self, definition: Definition, rows: Rows, progress: Mapping[Place, Progress]) -> None:
         self.definition = definition
+        self.rows = rows
         self.progress = progress
         self.facts: dict[str, Any] = dict(rows.request)
+
+    @cached_property
+    def past(self) -> bool:
+        """Whether a pivot is done: then only forward."""
+        pivots = {step.name: step for step in self.definition.steps if step.pivot}
+        return any(
+            one.do.calls and one.standing(pivots[place.step]) == "OK"
+            for place, one in self.progress.items()
+            if place.step in pivots
+        )
 
     def of(self, place: Place) -> Progress:
         return self.progress.get(place) or Progress(place)

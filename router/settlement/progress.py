@@ -53,10 +53,8 @@ class Progress(Struct, frozen=True):
     undo: Way = Way()
 
     def standing(self, step: Step) -> Standing:
-        done = _standing(self.do, step, step.unknowable)
-        if done != "OK" or self.undo.last is None:
-            return done
-        return "UNDONE" if self.undoing(step) == "OK" else "OK"
+        done = _waiting(self.do) if step.wait is not None else _standing(self.do, step, step.unknowable)
+        return "UNDONE" if done == "OK" and self.undoing(step) == "OK" else done
 
     def undoing(self, step: Step) -> Standing:
         """How far its undoing is: READY before it began."""
@@ -69,7 +67,7 @@ def progress_of(rows: Rows) -> dict[Place, Progress]:
     for attempt in rows.attempts:
         made.setdefault(attempt.place, []).append(attempt)
     told: dict[Place, list[Notice | Decision]] = {}
-    for notice in rows.notices:
+    for notice in (one for one in rows.notices if not one.late):
         told.setdefault(notice.place, []).append(notice)
     for decision in rows.decisions:
         if decision.place is not None and decision.what in ("done", "not done"):
@@ -94,21 +92,46 @@ def _progress(fresh: Progress, attempts: Iterable[Attempt], told: Iterable[Notic
             undo = _asked(undo, attempt)
         else:
             do = _asked(do, attempt)
-    for one in told:
-        way = undo if undo.last is not None and isinstance(one, Decision) else do
-        if isinstance(one, Decision) and one.after < len(way.calls):
-            continue  # it was tried again since
-        if way is undo:
-            undo = replace(undo, told=one)
+    for one in sorted(told, key=lambda one: one.at_ms):
+        undoing = one.about == "undo" if isinstance(one, Notice) else undo.last is not None
+        if undoing:
+            undo = _heard(undo, one)
         else:
-            do = replace(do, told=one)
+            do = _heard(do, one)
     return Progress(fresh.place, do, undo)
+
+
+def _heard(way: Way, said: Notice | Decision) -> Way:
+    if isinstance(said, Decision):
+        stale = said.after < len(way.calls)  # it was tried again since
+        return way if stale else replace(way, told=said)
+    done = isinstance(way.told, Notice) and way.told.outcome == "OK"
+    if said.outcome == "OK" and not done:
+        return replace(way, told=said)
+    return replace(way, told=said) if said.outcome == "REJECTED" and way.told is None else way
 
 
 def _asked(way: Way, attempt: Attempt) -> Way:
     if attempt.direction == "probe":
         return replace(way, probes=(*way.probes, attempt))
     return replace(way, reverses=(*way.reverses, attempt))
+
+
+def _waiting(way: Way) -> Standing:
+    """Of a step that only waits: READY while it does. What came has come, whatever else was said of it."""
+    if isinstance(way.told, Decision):
+        return "OK" if way.told.what == "done" else "REJECTED"
+    said = {one.outcome for one in way.probes}
+    if way.told is not None:
+        said.add(way.told.outcome)
+    if "OK" in said:
+        return "OK"
+    return "REJECTED" if "REJECTED" in said or closed(way) else "READY"
+
+
+def closed(way: Way) -> bool:
+    """Whether the party made sure that it will not come any more."""
+    return any(one.outcome in ("OK", "ABSENT") for one in way.reverses)
 
 
 def _standing(way: Way, step: Step, unknowable: bool) -> Standing:
@@ -129,12 +152,12 @@ def _standing(way: Way, step: Step, unknowable: bool) -> Standing:
 def _as_told(told: Notice | Decision) -> Standing:
     if isinstance(told, Decision):
         return "OK" if told.what == "done" else "LATER"
-    return "OK" if told.outcome == "OK" else "REJECTED" if told.outcome == "REJECTED" else "OPEN"
+    return "OK" if told.outcome == "OK" else "REJECTED"
 
 
 def _found_out(way: Way, last: Attempt, step: Step) -> Standing:
     """Of a call that was not answered for good: what probes and reverses said since."""
-    if any(one.outcome in ("OK", "ABSENT") for one in way.reverses):
+    if closed(way):
         return "LATER"  # whatever it did is no more
     reversible = step.reverse is not None and last.direction == "do"
     for one in reversed(way.probes):

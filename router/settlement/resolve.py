@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from channels.settling.model import Step
 from router.settlement.commands import Call, Command, End, Wait
-from router.settlement.progress import Way, is_late
+from router.settlement.progress import Way, closed, is_late
 from router.settlement.rows import Attempt, Direction, Place, Rows, over_ms
 
 _REVERSES = 10  # of one call; then a person
@@ -26,7 +26,7 @@ def found_out(step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms:
     if step.ask is None and now_ms < over_ms(last):
         return Wait(over_ms(last))
     if way.reverses and way.reverses[-1].outcome not in ("REJECTED",):
-        return _reverse(step, place, way, last, facts, now_ms)
+        return _reverse(step, place, way, last.key, facts, now_ms)
     if step.ask is None:
         return _policy(step, place, way, last, facts, now_ms)
     over = now_ms - max(since_ms, over_ms(last)) > step.probing.give_up_s * 1000
@@ -37,29 +37,50 @@ def found_out(step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms:
     due_ms = asked_ms + round(step.probing.wait_s(len(way.probes)) * 1000)
     if now_ms < due_ms:
         return Wait(due_ms)
-    return Call(place, "probe", str(step.ask), last.key, facts, _way_of(last))
+    return Call(place, "probe", str(step.ask), last.key, body_of(step, facts), _way_of(last))
+
+
+def body_of(step: Step, facts: dict[str, Any]) -> Any:
+    """What a party is sent of a step."""
+    return step.make(facts) if step.make is not None else facts
+
+
+def closing(step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms: int) -> Command | None:
+    """Makes sure that what a step waits for will not come any more; None once it is sure, or it came, which the party
+    says by refusing: then it is asked about until it shows it."""
+    if closed(way):
+        return None
+    if not way.reverses or way.reverses[-1].outcome != "REJECTED":
+        return _reverse(step, place, way, key_of(place, 0), facts, now_ms)
+    since_ms = way.reverses[-1].ended_ms
+    asked = [one for one in way.probes if one.began_ms >= since_ms]
+    if now_ms - max(since_ms, way.retry_ms) > step.probing.give_up_s * 1000:
+        return _nobody_knows(step, place)
+    due_ms = asked[-1].ended_ms + round(step.probing.wait_s(len(asked)) * 1000) if asked else now_ms
+    if now_ms < due_ms:
+        return Wait(due_ms)
+    return Call(place, "probe", str(step.ask), key_of(place, 0), body_of(step, facts), "do")
 
 
 def _policy(step: Step, place: Place, way: Way, last: Attempt, facts: dict[str, Any], now_ms: int) -> Command:
     """Nobody can say: what was asked for is reversed where that can be, so that it is not done for certain."""
     if step.reverse is not None and last.direction == "do":
-        return _reverse(step, place, way, last, facts, now_ms)
+        return _reverse(step, place, way, last.key, facts, now_ms)
     return _nobody_knows(step, place)
 
 
-def _reverse(
-    step: Step, place: Place, way: Way, last: Attempt, facts: dict[str, Any], now_ms: int
-) -> Command:
+def _reverse(step: Step, place: Place, way: Way, key: str, facts: dict[str, Any], now_ms: int) -> Command:
     """Once more where it was not answered: a reverse may be repeated."""
     tried = [one for one in way.reverses if one.began_ms > way.retry_ms]
     if len(tried) >= _REVERSES or (way.reverses and way.reverses[-1].outcome == "REJECTED"):
         return _nobody_knows(step, place)
     if way.reverses:
         before = way.reverses[-1]
-        due_ms = (before.ended_ms or before.began_ms) + round(step.probing.wait_s(len(way.reverses)) * 1000)
+        wait_s = step.probing.wait_s(len(way.reverses))
+        due_ms = (before.ended_ms or before.began_ms) + round(wait_s * 1000)
         if now_ms < due_ms:
             return Wait(due_ms)
-    return Call(place, "reverse", str(step.reverse), last.key, facts, _way_of(last))
+    return Call(place, "reverse", str(step.reverse), key, body_of(step, facts), "do")
 
 
 def _way_of(call: Attempt) -> Literal["do", "undo"]:
@@ -85,10 +106,9 @@ def again(
         return Wait(due_ms)
     operation = step.do if direction == "do" else step.undo
     key = last.key
-    if direction == "do" and any(one.outcome in ("OK", "ABSENT") for one in way.reverses):
+    if direction == "do" and closed(way):
         key = key_of(place, _reversed(rows, place))
-    body = step.make(facts) if step.make is not None else facts
-    return Call(place, direction, str(operation), key, body)
+    return Call(place, direction, str(operation), key, body_of(step, facts))
 
 
 def _reversed(rows: Rows, place: Place) -> int:

@@ -75,12 +75,15 @@ class Decision(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """What a party said by itself (a payment's callback), verified and stored before it was answered."""
+    """What a party said by itself (a payment's callback), verified and stored before it was answered. They come in any
+    order, late and more than once: what is done stays done."""
 
     place: Place
     at_ms: int
     outcome: Outcome
     reply: Any = None
+    about: Literal["do", "undo"] = "do"  # of the step, or of its undoing: a refund's callback
+    late: bool = False  # it came when all had ended: nothing was done about it
 
 
 class Rows(Struct, frozen=True):

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.settling.model import Definition
-from router.settlement.book import Book, Change, Fenced, Settlement
+from router.settlement.book import Book, Change, Fenced, Heard, Settlement
 from router.settlement.commands import Call, Command, End, Say, Wait
 from router.settlement.decide import decide
 from router.settlement.ledger import Floored, without
@@ -56,14 +56,17 @@ class Runner:
 
     async def drive(self, number: str) -> State | None:
         """As far as it goes now. None where another has it, or took it over. Raises StoreDown."""
-        now = self._now_ms()
-        fence = await self._book.claim(number, self._owner, now, now + LEASE_MS)
-        if fence is None:
-            return None
-        try:
-            return await self._driven(number, fence)
-        except Fenced:
-            return None
+        while True:
+            now = self._now_ms()
+            fence = await self._book.claim(number, self._owner, now, now + LEASE_MS)
+            if fence is None:
+                return None
+            try:
+                return await self._driven(number, fence)
+            except Fenced:
+                return None
+            except Heard:
+                continue
 
     async def _driven(self, number: str, fence: int) -> State:
         settlement = await self._book.load(number)
@@ -137,13 +140,14 @@ class Runner:
                 now,
                 about=command.about,
             )
-            left = without(books, out)
-            return Change(begun=begun, journals=left, own=definition.accounts, due_ms=now + LEASE_MS)
+            left, due_ms = without(books, out), now + LEASE_MS
+            return Change(
+                begun=begun, state=command.state, journals=left, own=definition.accounts, due_ms=due_ms
+            )
         if isinstance(command, Say):
             return Change(decision=command.decision)
         if isinstance(command, Wait):
-            state: State = "WAITING" if command.waits else settlement.state
-            return Change(state=state, due_ms=command.until_ms, release=True)
+            return Change(state=command.state, due_ms=command.until_ms, release=True)
         assert isinstance(command, End)
         events = tuple(step.emit for step in definition.steps if step.emit and command.state == "COMPLETED")
         code, text = told_by_ledger(settlement.rows) or (command.code, command.text)

@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
 
 from config.crypto import SiteKeys
 from config.settings import Settings
 from config.tls import Identity
-from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, Settlement, as_told
 from router.settlement.ledger import Deposit
-from router.settlement.rows import ENDED, Decision, Notice, Rows
+from router.settlement.rows import ENDED, Decision, Notice, Rows, State
 from router.store import settlement_ledger as ledger
 from router.store import settlement_tables as tables
 from router.store.durable import GroupedDatabase, of_site
@@ -78,8 +78,9 @@ class SettlementBook:
     async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
         def change(connection: Connection, key: Key) -> int | None:
             free = or_(s.owner == "", s.until_ms <= now_ms)
-            mine = update(tables.settlement).where(s.number == number, free)
-            taken = connection.execute(mine.values(owner=owner, until_ms=until_ms, fence=s.fence + 1))
+            mine = update(tables.settlement).where(s.number == number, free, s.state.not_in(ENDED))
+            values = {"owner": owner, "until_ms": until_ms, "fence": s.fence + 1, "due_ms": max(now_ms, 1)}
+            taken = connection.execute(mine.values(values))
             if taken.rowcount != 1:
                 return None
             return int(connection.execute(select(s.fence).where(s.number == number)).scalar_one())
@@ -141,7 +142,8 @@ class SettlementBook:
     def _held(
         self, connection: Connection, key: Key, number: str, fence: int, change: Change, at_ms: int
     ) -> None:
-        """The settlement's own row, which also shows whether it is still ours. Raises Fenced before anything."""
+        """The settlement's own row, which also shows whether it is still ours; `due_ms` is 0 where it was told
+        something since it was claimed. Raises Fenced and Heard before anything else is written."""
         values: dict[str, Any] = {"changed_ms": at_ms}
         if change.until_ms:
             values["until_ms"] = change.until_ms
@@ -152,27 +154,31 @@ class SettlementBook:
             facts = {**_facts(row, key), "text": change.text}
             values["facts"] = key.sealed(facts, f"settlement {number}")
         if change.due_ms is not None:
-            values["due_ms"] = change.due_ms
-        if change.release:
-            values |= {"owner": "", "until_ms": 0}
+            values["due_ms"] = case((s.due_ms == 0, 0), else_=max(change.due_ms, 1))
+        free = {"owner": "", "until_ms": 0}
         ours = update(tables.settlement).where(s.number == number, s.fence == fence, s.owner != "")
-        if connection.execute(ours.values(values)).rowcount != 1:
-            raise Fenced
+        if not change.release:
+            if connection.execute(ours.values(values)).rowcount != 1:
+                raise Fenced
+        elif connection.execute(ours.where(s.due_ms != 0).values(values | free)).rowcount != 1:
+            raise Heard if connection.execute(ours.values(free)).rowcount == 1 else Fenced
 
     def rekey(self) -> int:
         """Blocking. See GroupedDatabase."""
         return self._database.rekey()
 
-    async def tell(self, number: str, notice: Notice | Decision) -> None:
-        def change(connection: Connection, key: Key) -> None:
+    async def tell(self, number: str, notice: Notice | Decision) -> State:
+        def change(connection: Connection, key: Key) -> State:
             row = connection.execute(select(s.state).where(s.number == number).with_for_update()).one()
-            _add_word(connection, key, number, notice)
+            _add_word(connection, key, number, as_told(notice, row.state))
             state = "RUNNING" if row.state == "SUSPENDED" else row.state
             connection.execute(
                 update(tables.settlement).where(s.number == number).values(due_ms=0, state=state)
             )
+            told: State = row.state
+            return told
 
-        await self._database.write(change)
+        return await self._database.write(change)
 
     async def due(self, now_ms: int, limit: int) -> Sequence[str]:
         def look(connection: Connection, key: Key) -> list[str]:

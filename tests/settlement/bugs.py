@@ -53,8 +53,8 @@ BUGS = (
     Bug(
         "the old number for what was reversed",
         "router.settlement.resolve",
-        'if direction == "do" and any(',
-        'if direction == "never" and any(',
+        'if direction == "do" and closed(way)',
+        'if direction == "never" and closed(way)',
     ),
     Bug(
         "sent before it is written",
@@ -72,8 +72,8 @@ BUGS = (
     Bug(
         "undone in the order in which it was done",
         "router.settlement.decide",
-        "in reversed(passed):",
-        "in passed:",
+        "in reversed(_passed(known, reached)):",
+        "in _passed(known, reached):",
     ),
     Bug(
         "what nobody knows of is not looked at before it goes back",

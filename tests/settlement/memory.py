@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, Settlement, as_told
 from router.settlement.ledger import Floored, below, floors
 from router.settlement.posting import Journal
-from router.settlement.rows import ENDED, Decision, Notice, Rows
+from router.settlement.rows import ENDED, Decision, Notice, Rows, State
 
 
 class Crash(BaseException):
@@ -51,8 +51,10 @@ class MemoryBook:
 
     async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
         fence, holder, until = self._leases.get(number, (0, "", 0))
-        if holder and until > now_ms:
+        was = self.settlements[number]
+        if (holder and until > now_ms) or was.state in ENDED:
             return None
+        self.settlements[number] = replace(was, due_ms=max(now_ms, 1))
         self._leases[number] = (fence + 1, owner, until_ms)
         return fence + 1
 
@@ -65,8 +67,11 @@ class MemoryBook:
         if held != fence:
             raise Fenced
         self._floors(change)
-        self._leases[number] = (held, owner, change.until_ms)
         was = self.settlements[number]
+        if change.release and was.due_ms == 0:
+            self._leases[number] = (held, "", 0)
+            raise Heard
+        self._leases[number] = (held, owner, change.until_ms)
         rows = was.rows
         if change.begun is not None:
             rows = replace(rows, attempts=(*rows.attempts, change.begun))
@@ -79,7 +84,7 @@ class MemoryBook:
         self._post(change.journals)
         self.events += [(number, event) for event in change.events if (number, event) not in self.events]
         state = change.state or was.state
-        due_ms = was.due_ms if change.due_ms is None else change.due_ms
+        due_ms = was.due_ms if change.due_ms is None or was.due_ms == 0 else max(change.due_ms, 1)
         self.settlements[number] = replace(
             was, rows=rows, state=state, due_ms=due_ms, code=change.code, text=change.text
         )
@@ -101,15 +106,16 @@ class MemoryBook:
             assert there == journal, "a journal is never another"
             assert sum(entry.fen for entry in journal.entries) == 0, "M6: every journal balances"
 
-    async def tell(self, number: str, notice: Notice | Decision) -> None:
+    async def tell(self, number: str, notice: Notice | Decision) -> State:
         was = self.settlements[number]
-        rows = was.rows
+        rows, notice = was.rows, as_told(notice, was.state)
         if isinstance(notice, Notice):
             rows = replace(rows, notices=(*rows.notices, notice))
         else:
             rows = replace(rows, decisions=(*rows.decisions, notice))
-        state = "RUNNING" if was.state == "SUSPENDED" else was.state
+        state: State = "RUNNING" if was.state == "SUSPENDED" else was.state
         self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
+        return was.state
 
     async def due(self, now_ms: int, limit: int) -> Sequence[str]:
         active = (one for one in self.settlements.values() if one.state not in (*ENDED, "SUSPENDED"))

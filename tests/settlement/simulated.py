@@ -14,7 +14,7 @@ from channels.settling.model import Definition
 from config.text import parse
 from router.settlement.book import Book, Change, New, Settlement
 from router.settlement.commands import Call
-from router.settlement.rows import CALL_MS, ENDED, Decision, Notice
+from router.settlement.rows import CALL_MS, ENDED, Decision, Notice, State
 from router.settlement.runner import LEASE_MS, Runner, Told
 from tests.settlement.memory import Crash, MemoryBook
 from transforms.library import Library
@@ -107,6 +107,8 @@ class World:
         self.asked: list[str] = []  # "do insurance.2207", in their order
         self.keys: list[str] = []  # of the calls that do something
         self.said: list[tuple[int, Notice | Decision]] = []  # what comes from outside, and when
+        self.info: dict[str, str] = INFO  # what the insurance says of the settlement
+        self.states: list[State] = []  # that what came from outside found it in
         self.definition = definition(text)
 
     async def known(self, digest: str) -> Definition:
@@ -127,6 +129,7 @@ class World:
         scripted = self.script.get(name)
         told = self._scripted(call, scripted.pop(0)) if scripted else self._told(call)
         self.now += self.random.choice((5, 800, 20_000)) if self.faults else 100
+        await self.hear()
         self.maybe_crash()
         return told
 
@@ -180,8 +183,10 @@ class World:
             self._numbered(key, call.key)
             self.done[key] = self.done.get(key, 0) + 1
             self.shown[key] = self.now + (self.random.randrange(110_000) if self.faults else 0)
-            return Told("OK", reply={"setlinfo": INFO})
+            return Told("OK", reply={"setlinfo": self.info if key == "settle" else INFO})
         if call.direction == "undo":
+            left = [one for one in EFFECTS[EFFECTS.index(key) + 1 :] if self.live(one)]
+            self.lied += [f"{key} is undone before {one}" for one in left]
             self.undone[key] = self.undone.get(key, 0) + 1
             return Told("OK")
         if call.direction == "reverse":
@@ -224,20 +229,20 @@ class World:
                 self.now += self.random.choice((0, LEASE_MS))
                 continue
             now: Settlement = await self.book.load("S1")
-            if state in (*ENDED, "SUSPENDED"):
+            if now.state in (*ENDED, "SUSPENDED"):
                 self.now += CALL_MS
                 self._arrive()
                 return now
-            due = now.due_ms
+            due = min([now.due_ms, *(self.began + at for at, _ in self.said)])
             self.now = max(self.now + 1, due if state else self.now + LEASE_MS)
-            await self._hear()
+            await self.hear()
         raise AssertionError("no end")
 
-    async def _hear(self) -> None:
+    async def hear(self) -> None:
         """What came from outside until now."""
         for at in [one for one in self.said if one[0] <= self.now - self.began]:
             self.said.remove(at)
-            await self.book.tell("S1", at[1])
+            self.states.append(await self.book.tell("S1", at[1]))
 
 
 EFFECTS = ("hold", "fees.0", "fees.1", "pay", "settle", "post", "invoice")
