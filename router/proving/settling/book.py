@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement, as_told
 from router.settlement.posting import Journal
-from router.settlement.rows import ENDED, Decision, Notice, Rows
+from router.settlement.rows import ENDED, Decision, Notice, Rows, State
 
 
 class MemoryBook:
@@ -67,15 +67,16 @@ class MemoryBook:
         if change.release and state in ENDED:
             self._locks = {lock: of for lock, of in self._locks.items() if of != number}
 
-    async def tell(self, number: str, notice: Notice | Decision) -> None:
+    async def tell(self, number: str, notice: Notice | Decision) -> State:
         was = self.settlements[number]
-        rows = was.rows
+        rows, notice = was.rows, as_told(notice, was.state)
         if isinstance(notice, Notice):
             rows = replace(rows, notices=(*rows.notices, notice))
         else:
             rows = replace(rows, decisions=(*rows.decisions, notice))
-        state = "RUNNING" if was.state == "SUSPENDED" else was.state
+        state: State = "RUNNING" if was.state == "SUSPENDED" else was.state
         self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
+        return was.state
 
     async def due(self, now_ms: int, limit: int) -> Sequence[str]:
         active = (one for one in self.settlements.values() if one.state not in (*ENDED, "SUSPENDED"))
