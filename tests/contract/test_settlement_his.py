@@ -1,0 +1,110 @@
+"""A settlement whose HIS leg is the sandbox's billing side, by SOAP and by JSON: posted once, whatever is lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_parts import running, write_site
+from settlement_parts import CALLS, MAP, Town
+
+from deploy.sandbox.billing import Billing
+from router.engine import Engine
+
+PIPELINE = """
+settlement: outpatient
+key: $.settle_no
+lock: {bill: "$.bills[].bill_no"}
+steps:
+  - hold: {do: his.hold_bills, ask: his.query_hold, undo: his.release_bills}
+  - pay:
+      do: payment.pay
+      ask: payment.query
+      undo: payment.refund
+      post: [{debit: "clearing:wechat", credit: "transit:{settle_no}", amount: $.total}]
+  - post:
+      do: his.post_settlement
+      ask: his.query_settlement
+      undo: his.unpost_settlement
+      pivot: true
+      keep: {receipt: $.receipt}
+      check: [{$receipt: {exists: true}}]
+      post: [{debit: "transit:{settle_no}", credit: "income:his", amount: $.total}]
+"""
+SYSTEMS = """\
+systems:
+  his:
+    kind: his
+    profile: {profile}
+    url: {url}
+    settings: {{hospital: H1, terminal: T1, user: "100017"}}
+    sign_key: sandbox
+    timeout: 20s
+"""
+HIS = """\
+channel: calls-of-his
+from: {calls: his}
+format: json
+index: {settlement: $@header.settlement, step: $@header.step}
+to: {his: {send: {system: his}, index: {his_receipt: $.receipt}}}
+reply: his
+timeout: 90s
+"""
+BILLS = [{"bill_no": "B1", "amount": "30.10"}, {"bill_no": "B2", "amount": "6.40"}]
+REQUEST = {"settle_no": "S1", "total": "36.50", "patient": {"patient_no": "P1"}, "bills": BILLS}
+
+
+@pytest.fixture
+async def billing() -> AsyncIterator[Billing]:
+    made = Billing(dedupe=False)
+    made.books.bill("B1", 3010)
+    made.books.bill("B2", 640)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def town() -> AsyncIterator[Town]:
+    made = await Town().start()
+    yield made
+    await made.stop()
+
+
+def site_of(folder: Path, profile: str, billing: Billing, town: Town) -> Path:
+    url = f"{billing.url}/soap" if profile == "one-string" else billing.url
+    channels = {"calls-of-payment": CALLS.format(system="payment", port=town.port), "calls-of-his": HIS}
+    site = write_site(folder, channels, SYSTEMS.format(profile=profile, url=url))
+    (site / "maps").mkdir()
+    (site / "maps" / "call.yaml").write_text(MAP)
+    (site / "channels" / "settlements").mkdir()
+    (site / "channels" / "settlements" / "outpatient.yaml").write_text(PIPELINE)
+    return site
+
+
+async def ended(engine: Engine) -> dict[str, Any]:
+    desk = engine.makers.desk
+    assert desk is not None
+    told = await desk.begin("outpatient", REQUEST, "kiosk", 40)
+    for _ in range(20):
+        if told["state"] not in ("RUNNING", "WAITING"):
+            break
+        told = await desk.show("S1", 5)
+    return told
+
+
+@pytest.mark.parametrize(("profile", "kind"), [("one-string", "cut"), ("json-gateway", "half")])
+async def test_it_is_posted_at_the_his_once(
+    tmp_path: Path, billing: Billing, town: Town, profile: str, kind: str
+) -> None:
+    if kind:
+        billing.behave("post_settlement", kind, times=1)
+    async with running(site_of(tmp_path, profile, billing, town)) as engine:
+        told = await ended(engine)
+        assert told["state"] == "COMPLETED", told
+        (post,) = billing.books.live("post")
+        assert (post.key, post.settlement, post.step, post.fen) == ("S1/post", "S1", "post", 3650)
+        assert told["facts"]["receipt"] == post.number
+        assert billing.asked.count("post_settlement") == 1
