@@ -22,6 +22,7 @@ class Asked:
     path: str
     headers: dict[str, str]  # names in lower case
     body: bytes
+    query: str = ""
 
 
 async def read(reader: asyncio.StreamReader) -> Asked:
@@ -35,7 +36,8 @@ async def read(reader: asyncio.StreamReader) -> Asked:
     if not length.isdigit() or int(length) > MAX_BODY or "transfer-encoding" in headers:
         raise ConnectionAbortedError("a body of a length that is not taken")
     body = await reader.readexactly(int(length))
-    return Asked(method, unquote(urlsplit(rest.rpartition(" ")[0]).path), headers, body)
+    url = urlsplit(rest.rpartition(" ")[0])
+    return Asked(method, unquote(url.path), headers, body, url.query)
 
 
 def framed(body: bytes, status: int = 200, kind: str = "application/json;charset=UTF-8") -> bytes:

@@ -1,0 +1,1 @@
+"""Alipay (支付宝), its open platform's gateway: kind `alipay`."""

@@ -1,0 +1,18 @@
+"""The destination: each message is one operation of an application's orders at Alipay."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from endpoints.base import Options
+from endpoints.payment.alipay.channel import opened
+from endpoints.payment.alipay.options import AlipayOptions
+from endpoints.payment.channel import PaymentChannel
+from endpoints.payment.destination import PaymentDestination
+
+
+class AlipayDestination(PaymentDestination):
+    Options: ClassVar[type[Options]] = AlipayOptions
+
+    def channel_of(self) -> PaymentChannel:
+        return opened(self.options, self.ground)
