@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from config.errors import Unreachable
 from router.api_lists import MOST, After, Limit, linked
+from router.settlement.ledger_shown import DepositShown, Proved
 from router.settlement.operators import Decide, NotDecided, Operators, Shown, Story
 
 T = TypeVar("T")
@@ -31,6 +32,17 @@ def routes(operators: Operators) -> APIRouter:
         found = await _answered(operators.list(state, name, since_ms, limit + 1, after))
         linked(response, request, found[limit - 1].number if len(found) > limit else "")
         return found[:limit]
+
+    @made.get("/proof")
+    async def proof(after: After = "", limit: Limit = MOST) -> Proved:
+        """The journals of some settlements, recomputed: what was changed, is missing or stands elsewhere. Ask again
+        with `after` as it is answered until that is ''."""
+        return await _answered(operators.proof(after, limit))
+
+    @made.get("/deposits/{admission}")
+    async def deposit(admission: str, since_ms: int = 0, until_ms: int = 0) -> DepositShown:
+        """What was paid in advance for an admission: opening + in - used - refunded = closing."""
+        return await _answered(operators.deposit(admission, since_ms, until_ms))
 
     @made.get("/{number}")
     async def one(number: str) -> Story:

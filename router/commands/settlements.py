@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
 import typer
+
+from router.commands.settlements_ledger import deposit, verify
+from router.commands.settlements_shown import time_of, yuan_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +21,9 @@ app = typer.Typer(
     help="What is under way, what waits for a person, and what a person says. 结算：查询、核实、处置",
     no_args_is_help=True,
 )
+
+app.command()(verify)
+app.command()(deposit)
 
 _COLOURS = {"COMPLETED": "green", "SUSPENDED": "red", "COMPENSATED": "yellow", "REJECTED": "yellow"}
 
@@ -103,8 +108,8 @@ def _print(found: list[dict[str, Any]]) -> None:
     for one in found:
         colour = _COLOURS.get(one["state"])
         state = f"[{colour}]{one['state']}[/]" if colour else one["state"]
-        held = _yuan(one["held_fen"])
-        table.add_row(one["number"], one["settlement"], state, _time(one["began_ms"]), held, one["code"])
+        held = yuan_of(one["held_fen"])
+        table.add_row(one["number"], one["settlement"], state, time_of(one["began_ms"]), held, one["code"])
     terminal().print(table if found else "no settlements 无结算")
 
 
@@ -123,7 +128,7 @@ def _tell(story: dict[str, Any]) -> None:
     for one in story["decisions"]:
         second = f" + {one['second']}" if one["second"] else ""
         said = f"{one['who']}{second}: {one['what']} {one.get('step', '')} {one['reason']}"
-        out.print(escape(f"{_time(one['at_ms'])} {said}"))
+        out.print(escape(f"{time_of(one['at_ms'])} {said}"))
 
 
 def _attempts(attempts: list[dict[str, Any]]) -> Table:
@@ -139,7 +144,7 @@ def _attempts(attempts: list[dict[str, Any]]) -> Table:
         does = f"{one['direction']} {one['about']}".strip()
         operation, said = one["operation"].rpartition(".")[2], f"{one['code']} {one['text']}".strip()
         facts = (one["system"], step, does, operation, one["outcome"] or "-", escape(said[:80]))
-        table.add_row(str(one["number"]), _time(one["began_ms"]), *facts)
+        table.add_row(str(one["number"]), time_of(one["began_ms"]), *facts)
     return table
 
 
@@ -148,14 +153,5 @@ def _ledger(lines: list[dict[str, Any]]) -> Table:
 
     table = headed("journal 凭证", "account 科目", "yuan 金额")
     for one in lines:
-        table.add_row(one["journal"], one["account"], _yuan(one["fen"]))
+        table.add_row(one["journal"], one["account"], yuan_of(one["fen"]))
     return table
-
-
-def _yuan(fen: int) -> str:
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02}"
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%m-%d %H:%M:%S")

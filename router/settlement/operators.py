@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.errors import JingluoError
 from router.settlement.book import Settlement
+from router.settlement.ledger_shown import DepositShown, Proved, WrongJournal
 from router.settlement.rows import ENDED, Attempt, Decision, Place
 from router.store.settlement_book import Head, SettlementBook
 
@@ -107,6 +109,17 @@ class Operators:
             decisions=[_decided(one) for one in settlement.rows.decisions],
             ledger=[Line(journal=journal, account=account, fen=fen) for journal, account, fen in lines],
         )
+
+    async def proof(self, after: str, most: int) -> Proved:
+        """The journals of the next `most` settlements behind `after`, recomputed."""
+        proof = await self._book.proof(after, most)
+        found = [WrongJournal(**msgspec.structs.asdict(one)) for one in proof.found]
+        return Proved(found=found, settlements=proof.settlements, journals=proof.journals, after=proof.after)
+
+    async def deposit(self, admission: str, since_ms: int, until_ms: int) -> DepositShown:
+        """What was paid in advance for an admission, and what became of it."""
+        found = await self._book.deposit(admission, since_ms, until_ms)
+        return DepositShown.model_validate(msgspec.to_builtins(found))
 
     async def decide(self, number: str, said: Decide) -> Story:
         """Raises NotDecided."""

@@ -16,8 +16,10 @@ from router.settlement.ledger import Deposit
 from router.settlement.rows import ENDED, Decision, Notice, Rows, State
 from router.store import settlement_ledger as ledger
 from router.store import settlement_tables as tables
+from router.store import settlement_verify as verify
 from router.store.durable import GroupedDatabase, of_site
 from router.store.settlement_rows import Key, attempt_of, values_of, word_of
+from router.store.settlement_verify import Proof
 
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
 _RESTING = (*ENDED, "SUSPENDED")
@@ -222,6 +224,10 @@ class SettlementBook:
         return await self._database.read(
             lambda connection, key: ledger.deposit(connection, admission, since_ms, until_ms)
         )
+
+    async def proof(self, after: str = "", most: int = 2000) -> Proof:
+        """The journals of the next `most` settlements, recomputed."""
+        return await self._database.read(lambda connection, key: verify.page(connection, key, after, most))
 
     async def search(
         self, state: str = "", name: str = "", since_ms: int = 0, limit: int = 100, after: str = ""

@@ -21,7 +21,7 @@ j, e, h = tables.journal.c, tables.entry.c, tables.head.c
 
 def begin(connection: Connection, insert_one: Callable[[Any], Any], key: Key, settlement: str) -> None:
     """Its book, without a journal, where there is none."""
-    row = {"settlement": settlement, "count": 0, "mac": key.head(settlement, 0, b"")}
+    row = {"settlement": settlement, "length": 0, "mac": key.head(settlement, 0, b"")}
     connection.execute(insert_one(tables.head).values(row).on_conflict_do_nothing())
 
 
@@ -65,7 +65,7 @@ def post(connection: Connection, key: Key, settlement: str, new: Sequence[Journa
     """Adds them to the chain of a settlement that has begun one."""
     if not new:
         return
-    number = connection.execute(select(h.count).where(h.settlement == settlement)).scalar_one()
+    number = connection.execute(select(h.length).where(h.settlement == settlement)).scalar_one()
     last = select(j.mac).where(j.settlement == settlement, j.number == number)
     before = bytes(connection.execute(last).scalar_one()) if number else b""
     for one in new:
@@ -78,7 +78,7 @@ def post(connection: Connection, key: Key, settlement: str, new: Sequence[Journa
         ]
         connection.execute(insert(tables.entry), entries)
     moved = update(tables.head).where(h.settlement == settlement)
-    connection.execute(moved.values(count=number, mac=key.head(settlement, number, before)))
+    connection.execute(moved.values(length=number, mac=key.head(settlement, number, before)))
 
 
 def deposit(connection: Connection, admission: str, since_ms: int, until_ms: int) -> Deposit:

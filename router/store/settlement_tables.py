@@ -130,7 +130,7 @@ head = Table(
     "ledger_head",
     settlements,
     Column("settlement", _Key, primary_key=True),
-    _number("count"),
+    _number("length"),
     Column("mac", LargeBinary, nullable=False),
 )
 

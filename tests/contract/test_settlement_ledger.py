@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from database_parts import client
 from journal_parts import KEYS
 
 from router.settlement.book import Change, New
@@ -82,3 +83,81 @@ async def test_a_deposit_is_opening_and_in_less_used_and_refunded(books: list[Se
     ]
     later = await book.deposit("A1", since_ms=NOW + 1)
     assert (later.opening_fen, later.closing_fen, later.movements) == (0, 0, ())
+
+
+def table(journal_url: str, *statements: str) -> None:
+    """What somebody with the database's password does, and no key."""
+    engine = client(
+        journal_url
+        if journal_url.startswith("postgres")
+        else journal_url.replace("journal.db", "journal.settlement.db")
+    )
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+MEDDLING = {
+    "an amount": ("UPDATE ledger_entry SET fen = fen * 2 WHERE journal = 'S2/b/done'", [("S2/b/done", "changed")]),
+    "a date": ("UPDATE ledger_journal SET at_ms = at_ms + 1 WHERE id = 'S2/b/done'", [("S2/b/done", "changed")]),
+    "one side": (
+        "UPDATE ledger_entry SET fen = 1 WHERE journal = 'S2/b/done' AND number = 0",
+        [("S2/b/done", "changed"), ("S2/b/done", "unbalanced")],
+    ),
+    "one in the middle is gone": (
+        "DELETE FROM ledger_journal WHERE id = 'S2/b/done'",
+        [("", "missing"), ("S2/b/done", "strange")],
+    ),
+    "the last is gone": (
+        "DELETE FROM ledger_journal WHERE id = 'S2/c/done'",
+        [("", "missing"), ("S2/c/done", "strange")],
+    ),
+    "two were exchanged": (
+        "UPDATE ledger_journal SET number = 5 - number WHERE settlement = 'S2' AND number > 1",
+        [("S2/c/done", "reordered"), ("S2/b/done", "reordered"), ("", "changed")],
+    ),
+    "the book is gone": (
+        "DELETE FROM ledger_head WHERE settlement = 'S2'",
+        [*((f"S2/{step}/done", "strange") for step in "abc"), ("", "missing")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MEDDLING)
+async def test_a_journal_that_was_changed_is_named(
+    books: list[SettlementBook], journal_url: str, what: str
+) -> None:
+    book = books[0]
+    for number in ("S1", "S2", "S3"):
+        lines = [
+            Journal(f"{number}/{step}/done", number, (Entry("cash:a", 100), Entry("income:b", -100)))
+            for step in "abc"
+        ]
+        await posted(book, number, *lines)
+    assert (await book.proof()).found == ()
+    statement, wrong = MEDDLING[what]
+    if "number = 5 -" in statement:  # each by itself: no two have one number
+        statement = "UPDATE ledger_journal SET number = -number WHERE settlement = 'S2' AND number > 1"
+        table(
+            journal_url,
+            statement,
+            "UPDATE ledger_journal SET number = 5 + number WHERE settlement = 'S2' AND number < 0",
+        )
+    else:
+        table(journal_url, statement)
+    proof = await book.proof()
+    assert [(one.journal, one.what) for one in proof.found] == wrong
+    assert {one.settlement for one in proof.found} <= {"S2", ""}
+
+
+async def test_the_ledger_is_proved_page_by_page(books: list[SettlementBook]) -> None:
+    book = books[0]
+    for number in range(5):
+        await posted(book, f"S{number}", journal(f"S{number}", "cash:a", "income:b", 100))
+    pages, after = [], ""
+    while not pages or after:
+        pages.append(page := await book.proof(after, 2))
+        after = page.after
+    assert [(page.settlements, page.journals) for page in pages] == [(2, 2), (2, 2), (1, 1)]
+    assert all(page.found == () for page in pages)
