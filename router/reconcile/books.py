@@ -69,7 +69,7 @@ class Books(Struct, frozen=True):
     his: Sequence[Row] | None = None
     insurance: Sequence[Row] | None = None
     ledger: Sequence[Row] | None = None
-    sums: Sequence[Sum] = ()
+    sums: Sequence[Sum] | None = None
     paid: Mapping[str, int] = field(
         default_factory=dict
     )  # our number of an order: fen, of those outside the window

@@ -208,7 +208,7 @@ class Compared:
                 self._found("ledger", "long", row, theirs=row, text=text, state=self._waiting(row))
 
     def _sums(self) -> None:
-        for one in self.books.sums:
+        for one in self.books.sums or ():
             if one.theirs_fen == one.ours_fen and one.third_fen in (None, one.ours_fen):
                 continue
             third = f", a third book {one.third_fen} fen" if one.third_fen is not None else ""

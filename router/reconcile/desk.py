@@ -1,0 +1,242 @@
+"""A site's reconciliation: statements are taken, days compared, differences explained, days signed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from config.errors import BadMessage, Refused
+from endpoints.payment.records import Payments
+from router.reconcile import ours as own
+from router.reconcile.books import Books, Item, Sum
+from router.reconcile.classes import CLASSES
+from router.reconcile.compare import compare
+from router.reconcile.kept import Event, Kept, Run, Signature, Source, Statement
+from router.reconcile.matching import match
+from schemas.statements.forms import CUTS, read_statement
+from schemas.statements.row import DAY_MS, Row, Wanted, begin_ms, day_of, shifted
+
+WINDOW = 2  # days before and after
+_MOST_LOOKUPS = 20_000  # rows of one statement that are looked for by their keys, each by itself
+BOOKS = ("channel", "his", "insurance", "ledger", "sums")
+HIS = "his"  # what the HIS's charge lists are kept under
+
+# What the ledger booked by a channel's account between two times, as rows: of settlements.
+Booked = Callable[[str, int, int], Awaitable[Sequence[Row]]]
+# Sums of a system and a day that other books say.
+Sums = Callable[[str, str], Awaitable[Sequence[Sum]]]
+
+
+class Taken(Struct, frozen=True):
+    """What came of a statement: it was kept, and these days were compared."""
+
+    statement: Statement
+    runs: tuple[Run, ...]
+
+
+class Person(Struct, frozen=True):
+    who: str
+    office: str
+
+
+class Reconciler:
+    """Of one site. Raises Unreachable while a database is away."""
+
+    def __init__(
+        self,
+        kept: Kept,
+        payments: Payments,
+        now_ms: Callable[[], int],
+        booked: Booked | None = None,
+        sums: Sums | None = None,
+    ) -> None:
+        self.kept = kept
+        self._payments = payments
+        self._now_ms = now_ms
+        self._booked, self._sums = booked, sums
+
+    @property
+    def today(self) -> str:
+        return day_of(self._now_ms())
+
+    async def take(self, source: Source, day: str, body: bytes, sha1: str = "") -> Taken:
+        """Keeps it, and compares its day and those that waited for it. Raises Refused (JL-Q001 to JL-Q009, JL-Q034):
+        what does not fit changes nothing (F69)."""
+        try:
+            begin_ms(day)
+            rows = await asyncio.to_thread(_read, source, day, body, sha1)
+        except BadMessage as error:
+            raise Refused(error.code, error.text) from None
+        except ValueError:
+            raise Refused("JL-Q005", f"no day: {day[:20]!r} 日期无效") from None
+        done = [row for row in rows if row.state != "FAILED"]
+        made = Statement(
+            source.system,
+            day,
+            0,
+            self._now_ms(),
+            hashlib.sha256(body).hexdigest(),
+            source,
+            len(rows),
+            sum(row.fen for row in done if row.kind == "PAY"),
+            sum(row.fen for row in done if row.kind == "REFUND"),
+            sum(row.fee_fen for row in done),
+            body,
+        )
+        made = await self.kept.keep(made)
+        return Taken(replace(made, body=b""), tuple(await self._after(source.system, day)))
+
+    async def _after(self, system: str, day: str) -> list[Run]:
+        """Runs of the days that a new statement may say something of."""
+        systems = (
+            [system] if system != HIS else sorted({one.system for one in await self.kept.days()} - {HIS})
+        )
+        runs = []
+        for name in systems:
+            for back in range(-WINDOW, WINDOW + 1):
+                one = shifted(day, back)
+                if (one == day and name == system) or await self.kept.statement(name, one) is not None:
+                    runs.append(await self.run(name, one))
+        return runs
+
+    async def run(self, system: str, day: str) -> Run:
+        """Compares a day. Twice is as good as once. Raises Refused (JL-Q010) where there is no statement of it."""
+        statement = await self.kept.statement(system, day)
+        if statement is None:
+            raise Refused("JL-Q010", f"there is no statement of {system} of {day} 尚无对账单")
+        books = await self._books(statement)
+        items = await asyncio.to_thread(compare, books, day, day, self.today)
+        theirs, mine = len(books.channel or ()), len(books.ours)
+        run = Run(system, day, 0, self._now_ms(), statement.number, theirs, mine, 0, 0)
+        compared = [name for name in BOOKS if getattr(books, name) is not None]
+        return await self.kept.record(run, items, compared)
+
+    async def _books(self, statement: Statement) -> Books:
+        system, day, source = statement.system, statement.day, statement.source
+        theirs = await self._rows(statement)
+        from_ms = begin_ms(day)
+        ours = [row async for row in own.between(self._payments, system, from_ms, from_ms + DAY_MS)]
+        left = match(theirs, ours)
+        if len(left.theirs) > _MOST_LOOKUPS:
+            text = f"{len(left.theirs)} rows of the statement are unknown: is it this system's? 大量未知交易"
+            raise Refused("JL-Q011", text)
+        elsewhere = [await own.known(self._payments, row) for row in left.theirs]
+        there = {row.number for row in ours}
+        ours += [row for row in elsewhere if row is not None and row.number not in there]
+        expected = [row for row in left.ours if row.state != "FAILED"]
+        if expected:
+            theirs = theirs + await self._neighbours(statement, expected)
+        booked = None
+        if self._booked is not None:
+            # What is booked in the first minutes of the next day may be of this day's last orders.
+            booked = await self._booked(system, from_ms - DAY_MS, from_ms + 2 * DAY_MS)
+            ours = ours + await self._of_bills(system, from_ms, booked, ours)
+        return Books(
+            system,
+            theirs,
+            ours,
+            his=await self._his(system, day),
+            ledger=booked,
+            sums=await self._sums(system, day) if self._sums is not None else None,
+            paid=await self._paid(theirs, ours),
+            old=source.old,
+            cut_h=cut_of(source),
+        )
+
+    async def _neighbours(self, statement: Statement, wanted: Sequence[Row]) -> list[Row]:
+        """Rows of the days around that are what this day's statement lacks."""
+        keys = {(row.kind, row.number) for row in wanted} | {(row.kind, row.channel_no) for row in wanted}
+        found = []
+        for back in (-2, -1, 1, 2):
+            near = await self.kept.statement(statement.system, shifted(statement.day, back))
+            for row in await self._rows(near) if near is not None else ():
+                if (row.kind, row.number) in keys or (row.channel_no and (row.kind, row.channel_no) in keys):
+                    found.append(row)
+        return found
+
+    async def _of_bills(
+        self, system: str, from_ms: int, booked: Sequence[Row], ours: Sequence[Row]
+    ) -> list[Row]:
+        """Orders of the days around, of settlements that were booked on this day and have none on it."""
+        here = {(row.kind, row.bill) for row in ours}
+        day = range(from_ms, from_ms + DAY_MS)
+        bills = {row.bill for row in booked if row.at_ms in day and (row.kind, row.bill) not in here}
+        found: list[Row] = []
+        for begin in (from_ms - DAY_MS, from_ms + DAY_MS) if bills else ():
+            near = own.between(self._payments, system, begin, begin + DAY_MS)
+            found += [row async for row in near if row.bill in bills]
+        return found
+
+    async def _his(self, system: str, day: str) -> list[Row] | None:
+        """None where the HIS gave no list of that day."""
+        lists = [await self.kept.statement(HIS, shifted(day, back)) for back in range(-WINDOW, WINDOW + 1)]
+        if lists[WINDOW] is None:
+            return None
+        rows = [row for one in lists if one is not None for row in await self._rows(one)]
+        return [row for row in rows if row.system == system]
+
+    async def _paid(self, theirs: Sequence[Row], ours: Sequence[Row]) -> dict[str, int]:
+        """What was paid of orders of other days that went back on this one."""
+        here = {row.number for row in ours if row.kind == "PAY"}
+        orders = {row.order for row in theirs if row.kind == "REFUND" and row.order} - here
+        found = {}
+        for number in sorted(orders)[:_MOST_LOOKUPS]:
+            order = await self._payments.order(theirs[0].system, number)
+            if order is not None:
+                found[number] = order.paid_fen
+        return found
+
+    async def _rows(self, statement: Statement) -> list[Row]:
+        return await asyncio.to_thread(_read, statement.source, statement.day, statement.body, "")
+
+    async def explain(
+        self, id: str, by: Sequence[Person], reason: str, evidence: str = "", journal: str = ""
+    ) -> Item:
+        """Raises Refused: JL-Q030 no such item, JL-Q032 an office that must say so is missing, or has not said."""
+        item, _ = await self.kept.item(id)
+        needed = CLASSES[item.cls].signs or ("finance",)
+        offices = {one.office for one in by}
+        if missing := [office for office in needed if office not in offices]:
+            raise Refused("JL-Q032", f"{item.cls}: needs {', '.join(missing)} 缺少签字部门")
+        if len({one.who for one in by}) < len(needed):
+            raise Refused("JL-Q032", f"{item.cls}: needs {len(needed)} people 需{len(needed)}人签字")
+        if item.state == "RESOLVED":
+            raise Refused("JL-Q032", "it is resolved: nothing is left to explain 已平账")
+        said: dict[str, Any] = {
+            "by": [{"who": one.who, "office": one.office} for one in by],
+            "reason": reason,
+        }
+        said |= {"evidence": evidence, "journal": journal}
+        return await self.kept.say(id, "explained", said, "EXPLAINED")
+
+    async def show(self, id: str) -> tuple[Item, list[Event]]:
+        return await self.kept.item(id)
+
+    async def sign(self, system: str, day: str, who: str, office: str, second: str = "") -> Signature:
+        """Raises Refused: JL-Q010 no statement, JL-Q031 something is unexplained, JL-Q032 the second is the first,
+        JL-Q033 signed already, JL-Q035 the last comparison is of another statement."""
+        statement = await self.kept.statement(system, day)
+        runs = await self.kept.runs(system, day)
+        if statement is None or not runs:
+            raise Refused("JL-Q010", f"{day} of {system} was not compared yet 尚未对账")
+        if runs[-1].statement != statement.number:
+            raise Refused("JL-Q035", "a newer statement came: compare again 请重新对账")
+        if second == who:
+            raise Refused("JL-Q032", "the second person is the first 复核人不能是本人")
+        made = Signature(system, day, self._now_ms(), who, office, second, statement.digest, "")
+        return await self.kept.sign(made)
+
+
+def _read(source: Source, day: str, body: bytes, sha1: str) -> list[Row]:
+    wanted = Wanted(source.system, day, source.merchants, sha1, cut_of(source))
+    return read_statement(source.form, body, wanted)
+
+
+def cut_of(source: Source) -> int:
+    """Hours before midnight that its day ends."""
+    return source.cut_h or (CUTS.get(source.form, 0) if isinstance(source.form, str) else 0)
