@@ -71,6 +71,7 @@ class Runner:
     async def _driven(self, number: str, fence: int) -> State:
         settlement = await self._book.load(number)
         definition = await self._definitions(settlement.digest)
+        answered: Attempt | None = None  # what came of the last call, and is not written yet
         refused: Floored | None = None
         out: frozenset[str] = frozenset()  # accounts that are left out as long as it goes back
         for _ in range(_MOST):
@@ -80,7 +81,11 @@ class Runner:
                 command = instead(definition, rows, command, books, refused, self._now_ms())
                 out, refused = out | refused.accounts, None
             change = self._change(definition, settlement, command, books, out)
-            refused = await self._write(number, fence, change)
+            if change.release and answered is not None:  # where somebody said something, it is not given up
+                await self._write(number, fence, Change(ended=answered, due_ms=self._now_ms()))
+                answered = None
+            change = replace(change, ended=answered)
+            refused, answered = await self._write(number, fence, change), None
             if refused is not None:
                 continue
             if change.state is not None and change.release:
@@ -88,22 +93,21 @@ class Runner:
             settlement = _after(settlement, change)
             if isinstance(command, Call):
                 assert change.begun is not None
-                ended = await self._asked(settlement, command, change.begun)
-                rows = replace(settlement.rows, attempts=(*settlement.rows.attempts[:-1], ended))
-                books, own = _books(definition, rows), definition.accounts
-                written = Change(ended=ended, journals=books, own=own, due_ms=self._now_ms())
-                await self._write(number, fence, written)
-                settlement = replace(settlement, rows=rows)
+                answered = await self._asked(settlement, command, change.begun)
+                attempts = (*settlement.rows.attempts[:-1], answered)
+                settlement = replace(settlement, rows=replace(settlement.rows, attempts=attempts))
         raise AssertionError(f"settlement {number}: no end in {_MOST} commands")
 
     async def _write(self, number: str, fence: int, change: Change) -> Floored | None:
-        """The lease begins anew with it. What an account's floor refuses is told, and nothing is written; but what
-        came of a call, and that a person must look, is written in any case, without those journals."""
+        """The lease begins anew with it. What an account's floor refuses is told, and nothing is written but what came
+        of a call; that a person must look is written in any case, without those journals."""
         until_ms = 0 if change.release else self._now_ms() + LEASE_MS
         try:
             await self._book.write(number, fence, replace(change, until_ms=until_ms))
         except Floored as error:
-            if change.ended is None and change.state != "SUSPENDED":
+            if change.state != "SUSPENDED":
+                if change.ended is not None:
+                    await self._write(number, fence, Change(ended=change.ended, due_ms=self._now_ms()))
                 return error
             left = without(change.journals, error.accounts)
             return await self._write(number, fence, replace(change, journals=left))
@@ -128,7 +132,7 @@ class Runner:
         books: tuple[Journal, ...],
         out: frozenset[str],
     ) -> Change:
-        now = self._now_ms()
+        now, left, own = self._now_ms(), without(books, out), definition.accounts
         if isinstance(command, Call):
             number = len(settlement.rows.attempts) + 1
             begun = Attempt(
@@ -140,14 +144,13 @@ class Runner:
                 now,
                 about=command.about,
             )
-            left, due_ms = without(books, out), now + LEASE_MS
-            return Change(
-                begun=begun, state=command.state, journals=left, own=definition.accounts, due_ms=due_ms
-            )
+            due_ms = now + LEASE_MS
+            return Change(begun=begun, state=command.state, journals=left, own=own, due_ms=due_ms)
         if isinstance(command, Say):
-            return Change(decision=command.decision)
+            return Change(decision=command.decision, journals=left, own=own)
         if isinstance(command, Wait):
-            return Change(state=command.state, due_ms=command.until_ms, release=True)
+            due_ms = command.until_ms
+            return Change(state=command.state, journals=left, own=own, due_ms=due_ms, release=True)
         assert isinstance(command, End)
         events = tuple(step.emit for step in definition.steps if step.emit and command.state == "COMPLETED")
         code, text = told_by_ledger(settlement.rows) or (command.code, command.text)
@@ -156,7 +159,7 @@ class Runner:
             code=command.code or code,
             text=command.text or text,
             journals=books,
-            own=definition.accounts,
+            own=own,
             events=events,
             release=True,
         )
@@ -181,10 +184,3 @@ def _after(settlement: Settlement, change: Change) -> Settlement:
     if change.decision is not None:
         rows = replace(rows, decisions=(*rows.decisions, change.decision))
     return replace(settlement, rows=rows)
-
-
-def _books(definition: Definition, rows: Rows) -> tuple[Journal, ...]:
-    try:
-        return tuple(journals(definition, rows))
-    except ValueError:  # the next decision says so
-        return ()

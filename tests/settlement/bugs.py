@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NamedTuple
 
-SEEDS = 150
+SEEDS = 400
 
 
 class Bug(NamedTuple):
@@ -59,15 +59,15 @@ BUGS = (
     Bug(
         "sent before it is written",
         "router.settlement.runner",
-        "            refused = await self._write(number, fence, change)\n",
+        "            refused, answered = await",
         "            if isinstance(command, Call):\n                await self._calls.call(settlement, command)\n"
-        "            refused = await self._write(number, fence, change)\n",
+        "            refused, answered = await",
     ),
     Bug(
         "the answer is not written",
         "router.settlement.runner",
-        "                await self._write(number, fence, written)\n",
-        "",
+        "change, ended=answered)",
+        "change)",
     ),
     Bug(
         "undone in the order in which it was done",
