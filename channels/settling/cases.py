@@ -200,6 +200,7 @@ class _Reader:
             if one
         }
         steps = {step.name for step in self.definition.steps}
+        steps |= {step.wait.notice for step in self.definition.steps if step.wait and step.wait.notice}
         for operation in text.parties:
             self._named(operation, operations, (*at, "parties", operation), "no step asks")
         asked = text.expect.asked

@@ -24,6 +24,7 @@ from channels.settling.model import (
     Trying,
     Until,
 )
+from channels.settling.shared import is_map
 from channels.settling.text import SettlementText, StepText
 from config.errors import Problem
 from config.models import problems_of
@@ -152,6 +153,9 @@ class _Compiler(Expressions):
 
     def shape(self, said: Any, at: At) -> Read | None:
         """As a map's `make`. What steps kept is named first: inside an `each` a path is the item's."""
+        if is_map(said):
+            made = Compiler(self.library).map(said["of"], self.problems, at, None) if "of" in said else None
+            return None if made is None else made.tree
         named: dict[str, str] = {}
         make = _named(said, named)
         spec: dict[str, Any] = {"from": "json", "to": "json", "make": make}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from channels.model import Channel
 from channels.settling.cases import Case, read_cases
 from channels.settling.compile import compile_settlement
 from channels.settling.model import Definition
+from channels.settling.shared import with_maps
 from config.errors import ConfigError, Finding, Problem
 from config.text import Document, read
 from transforms.library import Library
@@ -74,6 +75,7 @@ def read_settlements(
 
 def _enter(made: Pipelines, document: Document, stem: str, library: Library, tests: bool) -> None:
     problems = list(document.problems)
+    document = replace(document, data=with_maps(document.data, library, problems))
     definition = compile_settlement(document, library, problems)
     if definition is not None:
         if definition.name in made.found:

@@ -81,7 +81,9 @@ class StepText(_Text):
 
     do: OperationText | None = Field(default=None, description="what is asked of a party")
     with_: Any = Field(
-        default=None, alias="with", description="what is sent, as a map's `make`; without it the facts"
+        default=None,
+        alias="with",
+        description="what is sent, as a map's `make`, or `{map: name}`; without it the facts",
     )
     ask: OperationText | None = Field(default=None, description="what shows whether it was done")
     undo: OperationText | None = Field(

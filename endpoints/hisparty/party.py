@@ -53,11 +53,14 @@ class HisParty:
         self._post = post
 
     async def ask(self, name: str, body: Any, headers: Mapping[str, str], message: str = "") -> Tree:
-        """A tree with `outcome`. Raises Refused (JL-H001 to JL-H005) for what cannot be asked."""
+        """A tree with `outcome`. Where the body says `of`, it is the key of an earlier write that is taken back, and a
+        probe asks whether that is gone. Raises Refused (JL-H001 to JL-H005) for what cannot be asked.
+        """
         if name not in self.profile.operations:
             raise Refused("JL-H001", self._unknown(name))
         direction = headers.get("direction", "do")
-        key = headers.get("key") or (str(body.get("key") or "") if isinstance(body, dict) else "")
+        of = str(body.get("of") or "") if isinstance(body, dict) else ""
+        key = of or headers.get("key") or (str(body.get("key") or "") if isinstance(body, dict) else "")
         names = {
             "key": key,
             "settlement": headers.get("settlement", ""),
@@ -73,7 +76,8 @@ class HisParty:
         if not key:
             raise Refused("JL-H004", f"{name} without a key 缺少幂等键")
         if direction == "probe" or profile.shows(name):
-            return self._probed(await self._seen(asked._replace(name=written)), headers.get("about") or "do")
+            about = "undo" if of else headers.get("about") or "do"
+            return self._probed(await self._seen(asked._replace(name=written)), about)
         if direction == "reverse":
             return await self._reverse(asked._replace(name=written))
         if profile.undoes(name):

@@ -48,17 +48,26 @@ class ChannelCalls:
 
     async def call(self, settlement: Settlement, call: Call) -> Told:
         system, _, operation = call.operation.rpartition(".")
-        channel = next((c for c in self._channels() if c.kind == "calls" and c.options.of == system), None)
+        message = self._message(settlement, call, operation)
+        channel = self._channel(system, message)
         if channel is None:
             text = f"no channel takes calls of {system}: `from: {{calls: {system}}}` 未配置通道"
             return Told("UNSENT", code="JL-T030", text=text)
         try:
             async with asyncio.timeout(CALL_MS / 1000):
-                asked = self._hand_over(channel.name, self._message(settlement, call, operation))
+                asked = self._hand_over(channel.name, message)
                 reply = await asyncio.shield(asked)
         except TimeoutError:
             return Told("UNKNOWN", code="JL-T032", text="no answer in time 应答超时")
         return _told(reply)
+
+    def _channel(self, system: str, message: Message) -> Channel | None:
+        """Where several take calls of one system, the first whose `when` holds of what is asked: a payment by its
+        channel, say.
+        """
+        taking = [one for one in self._channels() if one.kind == "calls" and one.options.of == system]
+        tree = _tree(message.body)
+        return next((one for one in taking if one.when is None or one.when(tree, message)), None)
 
     def _message(self, settlement: Settlement, call: Call, operation: str) -> Message:
         now = self._now_ms()

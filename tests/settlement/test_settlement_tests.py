@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from channels.loader import load_site
+from channels.settling.loader import compiled
 from config.settings import load_settings
 from router.proving.runner import Report, run_tests
 from router.proving.shown import as_text
+from transforms.library import Library
 
 PIPELINE = """\
 settlement: outpatient
 key: $.settle_no
 steps:
   - hold: {do: his.hold, ask: his.query_hold, undo: his.release}
-  - preset: {do: insurance.2206, with: {input: {data: {medfee_sumamt: $.total}}}, keep: {preset: $.output.setlinfo}}
+  - preset: {do: insurance.2206, with: {map: insurance-2206}, keep: {preset: $.output.setlinfo}}
   - pay:
       do: payment.pay
       ask: payment.query
@@ -27,7 +30,7 @@ steps:
       ask: insurance.5203
       reverse: insurance.2601
       undo: insurance.2208
-      with: {input: {data: {medfee_sumamt: $.total}}}
+      with: {map: insurance-2207}
       keep: {settled: $.output.setlinfo}
       post: [{debit: "receivable:fund", credit: "transit:{settle_no}", amount: $settled.fund_pay_sumamt}]
   - agreed: {wait: {for: his.agreed, until: 1h}}
@@ -49,7 +52,13 @@ reply: party
 """
 PLAIN = """\
   - name: it is done
-    given: {settle_no: S1, channel: wechat, total: "100.00"}
+    given:
+      settle_no: S1
+      channel: wechat
+      total: "100.00"
+      mdtrt_id: M1
+      patient: {psn_no: N1, insutype: "310", mdtrt_cert_type: "02", mdtrt_cert_no: "999999198001010010"}
+      visit: {med_type: "11"}
     meanwhile: [{after: 10m, notice: {step: agreed}}]
     expect: {state: COMPLETED}
 """
@@ -198,3 +207,36 @@ def test_a_mistake_in_a_test_is_found_with_its_place(tmp_path: Path, said: str, 
     assert code in finding
     assert report.findings[0].line > 30
     assert len(report.results) == 1, "the others are played all the same"
+
+
+MAP = """\
+map: order
+from: json
+to: json
+make: {amount: $.preset.psn_cash_pay}
+tests: [{name: the amount, given: {preset: {psn_cash_pay: "1.00"}}, expect: {$.amount: "1.00"}}]
+"""
+
+
+def test_what_is_sent_may_stand_in_a_map_and_is_kept_with_the_pipeline(tmp_path: Path) -> None:
+    folder = site(
+        tmp_path, PLAIN, PIPELINE.replace("with: {amount: $preset.psn_cash_pay}", "with: {map: order}")
+    )
+    (folder / "maps").mkdir()
+    (folder / "maps" / "order.yaml").write_text(MAP)
+    assert failures(play(folder)) == []
+    settings = load_settings(folder, {})
+    before = load_site(settings, {}).settlements["outpatient"]
+    assert compiled(before.data, Library([], [])).digest == before.definition.digest, (
+        "it needs no file any more"
+    )
+    (folder / "maps" / "order.yaml").write_text(MAP.replace("make: {", "make: {method: code, "))
+    assert load_site(settings, {}).settlements["outpatient"].definition.digest != before.definition.digest
+    (folder / "maps" / "order.yaml").write_text(MAP.replace("to: json", "to: xml"))
+    assert "JL-C219" in " ".join(map(str, load_site(settings, {}).findings))
+
+
+def test_what_a_centre_would_refuse_fails_the_test(tmp_path: Path) -> None:
+    (found, *_) = failures(play(site(tmp_path, PLAIN.replace("      mdtrt_id: M1\n", ""))))
+    assert found.startswith("it is done: sent: insurance.2206: expected")
+    assert "mdtrt_id" in found

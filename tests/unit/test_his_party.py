@@ -201,3 +201,15 @@ def test_a_profile_that_is_wrong_says_where_and_what_was_meant(tmp_path: Path) -
     assert "$hopital is no name here" in said
     assert "'pong' is nothing that is asked of a HIS" in said
     assert "'dollar' is none of yuan, fen, number" in said
+
+
+@BOTH
+async def test_a_later_settlement_takes_back_what_an_earlier_one_posted(profile: str) -> None:
+    his = His(profile)
+    await his.ask("post_settlement")
+    key = {"of": "S1/post"}
+    assert (await his.ask("query_settlement", key, direction="probe", step="unpost"))["outcome"] == "ABSENT"
+    assert (await his.ask("unpost_settlement", key, step="unpost"))["outcome"] == "OK"
+    assert (await his.ask("query_settlement", key, direction="probe", step="unpost"))["outcome"] == "OK"
+    again = await his.ask("unpost_settlement", key, step="unpost")
+    assert (again["outcome"], again["again"], his.billing.books.live("post")) == ("OK", True, [])

@@ -68,10 +68,12 @@ async def _tell(
 ) -> None:
     if event.notice is not None:
         said = event.notice
-        asked = definition.step(said.step).ask or definition.step(said.step).undo
+        step = definition.noticed(said.step)
+        assert step is not None, "a test names steps that there are"
+        asked = step.ask or step.undo
         if said.outcome == "OK" and asked is not None:
-            world.came(str(asked), said.step)
-        await book.tell(number, Notice(Place(said.step), world.now, said.outcome, said.reply))
+            world.came(str(asked), step.name)
+        await book.tell(number, Notice(Place(step.name), world.now, said.outcome, said.reply))
     elif event.decide is not None:
         one = event.decide
         settlement = await book.load(number)
@@ -151,6 +153,8 @@ def _asked(wanted: Sequence[str] | Mapping[str, int], got: list[str]) -> Iterato
 def _sound(definition: Definition, played: Played) -> Iterator[tuple[str, Any, Any]]:
     """What must be so of any settlement, whatever a test says (M6, M7 of the invariants)."""
     state = played.settlement.state
+    for operation, fault in dict.fromkeys(played.world.faults):
+        yield f"sent: {operation}", "what its table allows", fault
     for what in played.world.doubled:
         yield "done once", what, "done while it was done already"
     if state not in ENDED:

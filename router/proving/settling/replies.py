@@ -16,7 +16,10 @@ _FUND = Decimal("0.6")
 _FEN = Decimal("0.01")
 
 
-def reply_of(operation: str, body: Any) -> dict[str, Any]:
+Orders = dict[str, Any]  # of payments: number to what was asked for, in yuan
+
+
+def reply_of(operation: str, body: Any, orders: Orders) -> dict[str, Any]:
     """Of `insurance.2207` with what was sent. Amounts are yuan as text."""
     name = operation.rpartition(".")[2]
     asked = body if isinstance(body, Mapping) else {}
@@ -29,7 +32,7 @@ def reply_of(operation: str, body: Any) -> dict[str, Any]:
     if name == "MP-6202":
         return {"output": {"data": _mobile(asked)}}
     if name in ("create", "created", "paid", "pay", "query"):
-        return _order(asked)
+        return _order(asked, orders)
     if name in ("refund", "refunded"):
         return {"refund": "R0000000000000000001", "order": asked.get("order"), "amount": asked.get("amount")}
     return {}
@@ -73,12 +76,8 @@ def _mobile(asked: Mapping[str, Any]) -> dict[str, str]:
     return {"ordStas": "6"} | {key: f"{value:.2f}" for key, value in amounts.items()}
 
 
-def _order(asked: Mapping[str, Any]) -> dict[str, Any]:
-    amount = asked.get("amount")
-    return {
-        "order": asked.get("order") or "P0000000000000000001",
-        "state": "PAID",
-        "amount": amount,
-        "paid": amount,
-        "code_url": "weixin://example",
-    }
+def _order(asked: Mapping[str, Any], orders: Orders) -> dict[str, Any]:
+    """A payment's order; one that is not named is a new one."""
+    order = asked.get("order") or f"P{len(orders) + 1:019d}"
+    amount = orders.setdefault(order, asked.get("amount"))
+    return {"order": order, "state": "PAID", "amount": amount, "paid": amount, "code_url": "weixin://example"}

@@ -8,7 +8,8 @@ from typing import Any
 
 from channels.settling.cases import SaysText, Word
 from channels.settling.model import Definition
-from router.proving.settling.replies import reply_of
+from router.proving.settling.inputs import faults_of
+from router.proving.settling.replies import Orders, reply_of
 from router.settlement.book import Settlement
 from router.settlement.commands import Call
 from router.settlement.runner import Told
@@ -41,13 +42,17 @@ class World:
         self.now = self.began = now
         self.asked: list[Call] = []
         self.doubled: list[str] = []  # what was done while it was done already
+        self.faults: list[tuple[str, str]] = []  # operation, what is wrong with what it was sent
         self._definition = definition
         self._scripts = {operation: _Script(says) for operation, says in parties.items()}
         self._live: dict[tuple[str, str], str] = {}  # (system, step and item) to the key it was done under
         self._replies: dict[tuple[str, str], Any] = {}
+        self._orders: Orders = {}
 
     async def call(self, settlement: Settlement, call: Call) -> Told:
         self.asked.append(call)
+        if call.direction == "do":
+            self.faults += [(call.operation, fault) for fault in faults_of(call.operation, call.body)]
         script = self._scripts.get(call.operation)
         says = script.next(self.now - self.began) if script else None
         word: Word = says.says if says else "ok"
@@ -80,7 +85,7 @@ class World:
         self._live.pop(place, None)
         if call.direction == "reverse" and not there:
             return Told("ABSENT", final=True, reply=reply)
-        return Told("OK", reply=reply_of(call.operation, call.body) if reply is None else reply)
+        return Told("OK", reply=reply_of(call.operation, call.body, self._orders) if reply is None else reply)
 
     def _do(self, call: Call, reply: Any) -> Told:
         place = _place(call)
@@ -91,7 +96,9 @@ class World:
                 self.doubled.append(f"{call.operation} of {place[1]}")
             self._live[place] = call.key
         if reply is not None or place not in self._replies:
-            self._replies[place] = reply_of(call.operation, call.body) if reply is None else reply
+            self._replies[place] = (
+                reply_of(call.operation, call.body, self._orders) if reply is None else reply
+            )
         return Told("OK", reply=self._replies[place])
 
     def _found(self, call: Call, reply: Any) -> Told:
@@ -102,7 +109,9 @@ class World:
         step = self._definition.step(call.place.step)
         if step.do is None:
             self.came(call.operation, place[1])
-            return Told("OK", reply=reply_of(call.operation, call.body) if reply is None else reply)
+            return Told(
+                "OK", reply=reply_of(call.operation, call.body, self._orders) if reply is None else reply
+            )
         if not self._held(call):
             return Told("ABSENT", final=True)
         return Told("OK", reply=self._replies.get(place) if reply is None else reply)
