@@ -16,6 +16,7 @@ from channels.settling.expressions import Expressions
 from channels.settling.model import (
     Check,
     Definition,
+    Manual,
     Operation,
     Posting,
     Probing,
@@ -101,7 +102,8 @@ class _Compiler(Expressions):
                 keep,
                 tuple(self.checks(text.check, (*here, "check"))),
                 tuple(self.posts(text, here)),
-                Until(text.wait.until, text.wait.else_, text.wait.for_ or "") if text.wait else None,
+                _until(text),
+                _manual(text),
                 text.pivot,
                 text.forward,
                 text.emit,
@@ -111,7 +113,10 @@ class _Compiler(Expressions):
         ]
 
     def keep(self, text: StepText, at: At) -> dict[str, Callable[[Any], Any]]:
-        made = {}
+        made: dict[str, Callable[[Any], Any]] = {}
+        if text.manual is not None and not text.keep:
+            self.kept.add(str(at[-1]))
+            return {str(at[-1]): lambda reply: reply}
         for name, said in text.keep.items():
             place = (*at, "keep", name)
             if not _NAME.fullmatch(name) or name in _TAKEN:
@@ -180,6 +185,17 @@ def _named(said: Any, named: dict[str, str]) -> Any:
 
 def _operation(said: str | None) -> Operation | None:
     return Operation(*said.rpartition(".")[::2]) if said else None
+
+
+def _until(text: StepText) -> Until | None:
+    if text.manual is not None:
+        return Until(text.manual.until, text.manual.else_)
+    return Until(text.wait.until, text.wait.else_, text.wait.for_ or "") if text.wait is not None else None
+
+
+def _manual(text: StepText) -> Manual | None:
+    said = text.manual
+    return None if said is None else Manual(tuple(said.form), tuple(said.roles), said.four_eyes)
 
 
 def _probing(text: StepText) -> Probing:

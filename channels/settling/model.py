@@ -94,6 +94,15 @@ class Until:
 
 
 @dataclass(frozen=True, slots=True)
+class Manual:
+    """Of a step that waits for a person's decision: what it must say, who may say it, and whether it needs two."""
+
+    form: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()  # one of these; none: anybody
+    four_eyes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """`do` may be none: a step that only waits, checks, posts or says something. With `ask`, `undo` or `reverse` its
     effect may be unknown, and is then found out; without any of them it is simply called again. The `reverse` of a step
@@ -113,6 +122,7 @@ class Step:
     checks: tuple[Check, ...] = ()
     post: tuple[Posting, ...] = ()
     wait: Until | None = None
+    manual: Manual | None = None  # it waits for a person: with `wait`
     pivot: bool = False  # before it what is done is undone; after it there is only forward
     forward: bool = False  # nothing before it is undone because of it: it is tried until it is done
     emit: str = ""  # an event, once all before it is done

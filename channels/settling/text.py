@@ -40,6 +40,23 @@ class WaitText(_Text):
     )
 
 
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class ManualText(_Text):
+    """The step ends when a person says done or not done. What the form says is a fact, by the step's name."""
+
+    form: list[FieldName] = Field(default=[], max_length=50, description="what a yes must say: its fields")
+    roles: list[str] = Field(
+        default=[], max_length=20, description="who may decide: one of these; else anybody"
+    )
+    four_eyes: bool = Field(default=False, description="it needs a second person")
+    until: Seconds = Field(default=315_360_000.0, description="how long it waits; by default for ten years")
+    else_: Literal["cancel", "suspend", "go on"] = Field(
+        default="cancel", alias="else", description="as of `wait`"
+    )
+
+
 class PostText(_Text):
     """A line of the ledger, once the step is done. `{name}` in an account is a fact: `clearing:{channel}`."""
 
@@ -106,6 +123,7 @@ class StepText(_Text):
     )
     post: list[PostText] = Field(default=[], description="what the ledger has of it")
     wait: WaitText | None = Field(default=None, description="it ends when a party or a query says so")
+    manual: ManualText | None = Field(default=None, description="it ends when a person says so")
     pivot: bool = Field(default=False, description="before it what is done is undone, after it only forward")
     forward: bool = Field(
         default=False, description="tried until it is done; nothing is undone because of it"
@@ -118,8 +136,8 @@ class StepText(_Text):
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> StepText:
-        if self.wait is not None and self.do is not None:
-            raise ValueError("a step does something or waits for something; make two of it")
+        if sum(one is not None for one in (self.do, self.wait, self.manual)) > 1:
+            raise ValueError("a step does something or waits for something or somebody; make two of it")
         calls = self.ask or self.undo or self.reverse or self.with_ is not None
         if self.do is None and (self.ask or (calls and self.wait is None)):
             raise ValueError("ask, undo, reverse and with belong to `do`, or but for ask to `wait`")

@@ -77,11 +77,14 @@ def decide(
     item: Annotated[int, typer.Option(min=0)] = 0,
     second: Annotated[str, typer.Option(help="The second person, of done and not done. 复核人")] = "",
     evidence: Annotated[str, typer.Option(help="The document that shows it. 凭证")] = "",
-    reply: Annotated[str, typer.Option(help="Of done: what the party would have answered, JSON.")] = "",
+    reply: Annotated[
+        str, typer.Option(help="Of done: what the party would have answered, or a form's fields: JSON. 表单")
+    ] = "",
+    role: Annotated[str, typer.Option(help="Of a step that says who may decide it: as what. 角色")] = "",
 ) -> None:
     """It is written down, and the settlement goes on. 处置"""
     said: dict[str, Any] = {"what": what, "who": who, "reason": reason, "step": step, "item": item}
-    said |= {"second": second, "evidence": evidence, "reply": _json(reply)}
+    said |= {"second": second, "evidence": evidence, "reply": _json(reply), "role": role}
     with _engine() as engine:
         told = engine.post(f"/api/settlements/{quote(number, safe='')}/decisions", said)
     _tell(json.loads(told))

@@ -27,6 +27,7 @@ class Wait(Struct, frozen=True):
 
     until_ms: int
     state: State = "RUNNING"
+    place: Place | None = None  # of WAITING: what waits
 
 
 class Say(Struct, frozen=True):

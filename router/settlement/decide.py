@@ -115,9 +115,11 @@ def _given_up(known: Known, step: Step, place: Place) -> Command:
 
 
 def _since(rows: Rows, place: Place) -> int:
-    """When a step that only waits began to: when the last call before it ended."""
-    ended = [one.ended_ms for one in rows.attempts if one.place.step != place.step and one.direction == "do"]
-    return max([rows.began_ms, *ended])
+    """When a step that only waits began to: when the last call before it ended, or somebody said what another step
+    waited for."""
+    calls = (one for one in rows.attempts if one.direction == "do" and one.place.step != place.step)
+    words = (one for one in (*rows.decisions, *rows.notices) if one.place and one.place.step != place.step)
+    return max([rows.began_ms, *(one.ended_ms for one in calls), *(one.at_ms for one in words)])
 
 
 def _waited(known: Known, step: Step, place: Place, facts: dict[str, Any], now_ms: int) -> Command | None:
@@ -138,7 +140,7 @@ def _waited(known: Known, step: Step, place: Place, facts: dict[str, Any], now_m
     if step.ask is not None and not over and (now_ms >= due_ms or asked_ms < deadline_ms <= now_ms):
         return Call(place, "probe", str(step.ask), key_of(place, 0), body_of(step, facts), "do", "WAITING")
     if now_ms < deadline_ms:
-        return Wait(min(due_ms, deadline_ms) if step.ask else deadline_ms, "WAITING")
+        return Wait(min(due_ms, deadline_ms) if step.ask else deadline_ms, "WAITING", place)
     if step.wait.otherwise == "go on":
         return None
     if step.wait.otherwise == "cancel" and step.reverse is not None and not known.past:

@@ -56,7 +56,7 @@ class Desk:
     @property
     def operators(self) -> Operators:
         """What people see and say of these settlements."""
-        return Operators(self._book, self._now_ms, self._drive)
+        return Operators(self._book, self._now_ms, self._drive, self._definition)
 
     def start(self) -> None:
         self._looking = asyncio.create_task(self._look(), name="settlements")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from channels.settling.model import Definition
 from config.errors import JingluoError
 from router.settlement.book import Settlement
 from router.settlement.ledger_shown import DepositShown, Proved, WrongJournal
+from router.settlement.manual import asked, lacking, shown
 from router.settlement.rows import ENDED, Attempt, Decision, Place
 from router.store.settlement_book import Head, SettlementBook
 
@@ -63,6 +66,7 @@ class Story(Shown):
     """All of one: what was tried, in order, and what the ledger has."""
 
     text: str = ""
+    asks: dict[str, Any] | None = None  # where it waits for a person: step, form, roles, four_eyes
     attempts: list[Tried] = []
     decisions: list[dict[str, Any]] = []
     ledger: list[Line] = []
@@ -80,14 +84,22 @@ class Decide(BaseModel):
     item: int = Field(0, ge=0)
     second: str = Field("", max_length=100, description="the second person 复核人")
     evidence: str = Field("", max_length=500, description="the document that shows it 凭证")
-    reply: Any = Field(None, description="of done: what the party would have answered")
+    reply: Any = Field(None, description="of done: what the party would have answered, or a form's fields")
+    role: str = Field("", max_length=64, description="of a step that says who may decide it: as what 角色")
 
 
 class Operators:
     """`wake` is told of a settlement that is to be taken up again."""
 
-    def __init__(self, book: SettlementBook, now_ms: Any, wake: Any) -> None:
+    def __init__(
+        self,
+        book: SettlementBook,
+        now_ms: Callable[[], int],
+        wake: Callable[[str], None],
+        definition: Callable[[str], Awaitable[Definition]],
+    ) -> None:
         self._book = book
+        self._definition = definition
         self._now_ms = now_ms
         self._wake = wake
 
@@ -102,9 +114,13 @@ class Operators:
         settlement, head = await self._known(number)
         lines = await self._book.lines(number)
         held = sum(fen for _, account, fen in lines if account == f"transit:{number}")
+        waits = None
+        if settlement.state == "WAITING":
+            waits = asked(await self._definition(settlement.digest), settlement.rows, self._now_ms())
         return Story(
             **_shown(head, held).model_dump(),
             text=settlement.text,
+            asks=shown(waits[0], waits[1].manual) if waits and waits[1].manual else None,
             attempts=[_tried(one) for one in settlement.rows.attempts],
             decisions=[_decided(one) for one in settlement.rows.decisions],
             ledger=[Line(journal=journal, account=account, fen=fen) for journal, account, fen in lines],
@@ -127,9 +143,6 @@ class Operators:
         if settlement.state in ENDED:
             raise NotDecided("JL-T015", f"it is {settlement.state}: nothing is left to decide 结算已结束")
         place = Place(said.step, said.item) if said.step else None
-        if said.what in _FOUR_EYES and (place is None or not said.evidence or not _second(said)):
-            text = f"{said.what}: needs a step, a document and a second person 需步骤、凭证和复核人"
-            raise NotDecided("JL-T015", text)
         if said.what == "retry" and settlement.state != "SUSPENDED":
             raise NotDecided("JL-T015", "it is under way, and tried by itself 正在自动重试")
         mine = [one.direction for one in settlement.rows.attempts if one.place == place]
@@ -144,20 +157,35 @@ class Operators:
             said.evidence,
             said.reply,
             calls,
+            said.role,
         )
+        if said.what in _FOUR_EYES:
+            await self._may(settlement, decision)
         await self._book.tell(number, decision)
         self._wake(number)
         return await self.show(number)
+
+    async def _may(self, settlement: Settlement, said: Decision) -> None:
+        """Whether done or not done may be said. Raises NotDecided (JL-T015)."""
+        definition = await self._definition(settlement.digest)
+        step = next(
+            (s for s in definition.steps if said.place is not None and s.name == said.place.step), None
+        )
+        if step is not None and step.manual is not None:
+            waits = asked(definition, settlement.rows, self._now_ms())
+            if waits is None or waits[0] != said.place:
+                raise NotDecided("JL-T015", f"{step.name} does not wait for anybody 该步骤未在等待审批")
+            if lacks := lacking(step.manual, said):
+                raise NotDecided("JL-T015", f"{step.name}: {lacks}")
+        elif step is None or not said.evidence or not said.second or said.second == said.who:
+            text = f"{said.what}: needs a step, a document and a second person 需步骤、凭证和复核人"
+            raise NotDecided("JL-T015", text)
 
     async def _known(self, number: str) -> tuple[Settlement, Head]:
         try:
             return await self._book.load(number), await self._book.head(number)
         except LookupError:
             raise NotDecided("JL-T012", f"no settlement has the number {number} 没有这笔结算") from None
-
-
-def _second(said: Decide) -> bool:
-    return bool(said.second) and said.second != said.who
 
 
 def _shown(head: Head, held_fen: int) -> Shown:
@@ -193,4 +221,4 @@ def _tried(one: Attempt) -> Tried:
 def _decided(one: Decision) -> dict[str, Any]:
     place = {"step": one.place.step, "item": one.place.item} if one.place else {}
     told = {"what": one.what, "who": one.who, "second": one.second, "at_ms": one.at_ms, "reason": one.reason}
-    return {**told, "evidence": one.evidence, **place}
+    return {**told, "evidence": one.evidence, **place, **({"role": one.role} if one.role else {})}

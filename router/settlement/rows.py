@@ -72,6 +72,7 @@ class Decision(Struct, frozen=True):
     evidence: str = ""
     reply: Any = None  # of `done`: what is known of it
     after: int = 0  # how many attempts there were: what was tried later outweighs it
+    role: str = ""  # as what they decide, where the step says who may
 
 
 class Notice(Struct, frozen=True):
