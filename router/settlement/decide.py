@@ -16,7 +16,7 @@ from router.settlement.commands import Call, Command, End, Say, Wait
 from router.settlement.facts import Known
 from router.settlement.progress import Progress, closed, progress_of
 from router.settlement.resolve import again, body_of, closing, found_out, key_of
-from router.settlement.rows import Decision, Place, Rows, State
+from router.settlement.rows import Decision, Notice, Place, Rows, State
 
 
 class _Back(Exception):
@@ -118,7 +118,8 @@ def _since(rows: Rows, place: Place) -> int:
     """When a step that only waits began to: when the last call before it ended, or somebody said what another step
     waited for."""
     calls = (one for one in rows.attempts if one.direction == "do" and one.place.step != place.step)
-    words = (one for one in (*rows.decisions, *rows.notices) if one.place and one.place.step != place.step)
+    said: list[Decision | Notice] = [*rows.decisions, *rows.notices]
+    words = (one for one in said if one.place is not None and one.place.step != place.step)
     return max([rows.began_ms, *(one.ended_ms for one in calls), *(one.at_ms for one in words)])
 
 
