@@ -111,16 +111,17 @@ class UnionPay:
             seen = await self._void(order, refund)
             if seen is not None:
                 return seen
-        said = await self.gateway.trade(self._back(order, refund, "04", refund.number))
-        return await self._came_of(said, refund.number, refund, lagging="PROCESSING")
+        number = self._returned(order, refund)
+        said = await self.gateway.trade(self._back(order, refund, "04", number))
+        return await self._came_of(said, number, refund, lagging="PROCESSING")
 
     async def query_refund(self, order: Order, refund: Refund) -> RefundEvidence:
         if self._voids(order, refund):
-            seen = await self._back_seen("V" + refund.number, refund)
+            seen = await self._back_seen(refund.number, refund)
             if seen.state not in ("ABSENT", "FAILED"):
                 return seen
             failed = seen.state == "FAILED"
-            seen = await self._back_seen(refund.number, refund)
+            seen = await self._back_seen(self._returned(order, refund), refund)
             return replace(seen, state="UNKNOWN") if failed and seen.state == "ABSENT" else seen
         return await self._back_seen(refund.number, refund)
 
@@ -171,7 +172,7 @@ class UnionPay:
 
     async def _void(self, order: Order, refund: Refund) -> RefundEvidence | None:
         """None where it is known not to be voided, and will not be."""
-        number = "V" + refund.number
+        number = refund.number
         seen = await self._back_seen(number, refund)
         if seen.state == "FAILED":
             return None
@@ -201,6 +202,10 @@ class UnionPay:
         """Whether it is, or began as, a void: all of it, on the day on which it was paid. By the records alone, so that
         it is the same whenever it is asked."""
         return refund.fen == order.paid_fen and day(refund.at_ms) == day(order.paid_ms)
+
+    def _returned(self, order: Order, refund: Refund) -> str:
+        """orderId of a 退货: the refund's number, or another where a void has that already."""
+        return f"T{refund.number}" if self._voids(order, refund) else refund.number
 
     async def _back_seen(self, number: str, refund: Refund) -> RefundEvidence:
         said = await self._asked(number, refund.at_ms)
