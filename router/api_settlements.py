@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from config.errors import Unreachable
 from router.api_lists import MOST, After, Limit, linked
-from router.settlement.ledger_shown import DepositShown, Proved
+from router.settlement.ledger_shown import DepositShown, Proved, Suspended
 from router.settlement.operators import Decide, NotDecided, Operators, Shown, Story
 
 T = TypeVar("T")
@@ -32,6 +32,18 @@ def routes(operators: Operators) -> APIRouter:
         found = await _answered(operators.list(state, name, since_ms, limit + 1, after))
         linked(response, request, found[limit - 1].number if len(found) > limit else "")
         return found[:limit]
+
+    @made.get("/suspense")
+    async def suspense(
+        party: str = "",
+        cls: Annotated[str, Query(alias="class", description="difference, unknown, left ...")] = "",
+        least_fen: int = 0,
+        by: Literal["age", "amount"] = "age",
+        closed: bool = False,
+        limit: Limit = MOST,
+    ) -> Suspended:
+        """Money that waits for a person: how much by party and age, and each; oldest or largest first."""
+        return await _answered(operators.suspense(party, cls, least_fen, by, closed, limit))
 
     @made.get("/proof")
     async def proof(after: After = "", limit: Limit = MOST) -> Proved:

@@ -11,6 +11,7 @@ import typer
 
 from router.commands.settlements_ledger import deposit, verify
 from router.commands.settlements_shown import time_of, yuan_of
+from router.commands.settlements_suspense import suspense
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 app.command()(verify)
 app.command()(deposit)
+app.command()(suspense)
 
 _COLOURS = {"COMPLETED": "green", "SUSPENDED": "red", "COMPENSATED": "yellow", "REJECTED": "yellow"}
 

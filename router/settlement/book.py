@@ -65,6 +65,7 @@ class Change(Struct, frozen=True):
     state: State | None = None
     code: str = ""
     text: str = ""
+    party: str = ""  # the system that it is about, where a person must look
     due_ms: int | None = None
     journals: tuple[Journal, ...] = ()  # those that are there already are left as they are
     own: Mapping[str, Account] = MappingProxyType({})  # kinds of accounts of the pipeline's own

@@ -25,6 +25,38 @@ class Proved(BaseModel):
     after: str
 
 
+class Waits(BaseModel):
+    """A suspense item: `fen` is what waits, `book` a settlement's number or an order's. Times are Unix milliseconds;
+    `closed_ms` is 0 while it is open."""
+
+    id: str
+    book: str
+    account: str
+    fen: int
+    cls: str
+    party: str
+    opened_ms: int
+    closed_ms: int
+    closed_by: str
+    text: str
+
+
+class WaitsLong(BaseModel):
+    """How many items of a party are open, and how much they are: `age` is <1h, <1d, <7d or >=7d."""
+
+    party: str
+    age: str
+    count: int
+    fen: int
+
+
+class Suspended(BaseModel):
+    """What waits for a person: by party and age, and each."""
+
+    aged: list[WaitsLong]
+    items: list[Waits]
+
+
 class Moved(BaseModel):
     """A movement of a deposit. Times are Unix milliseconds."""
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from channels.settling.model import Definition
 from config.errors import JingluoError
 from router.settlement.book import Settlement
-from router.settlement.ledger_shown import DepositShown, Proved, WrongJournal
+from router.settlement.ledger_shown import DepositShown, Proved, Suspended, Waits, WaitsLong, WrongJournal
 from router.settlement.manual import asked, lacking, shown
 from router.settlement.rows import ENDED, Attempt, Decision, Place
 from router.store.settlement_book import Head, SettlementBook
@@ -124,6 +124,18 @@ class Operators:
             attempts=[_tried(one) for one in settlement.rows.attempts],
             decisions=[_decided(one) for one in settlement.rows.decisions],
             ledger=[Line(journal=journal, account=account, fen=fen) for journal, account, fen in lines],
+        )
+
+    async def suspense(
+        self, party: str, cls: str, least_fen: int, by: str, closed: bool, limit: int
+    ) -> Suspended:
+        """Oldest first, or (`by` amount) largest first."""
+        book = self._book.suspense
+        items = await book.items(party, cls, "", least_fen, by, closed, limit)
+        aged = await book.aged()
+        return Suspended(
+            aged=[WaitsLong(**msgspec.to_builtins(one)) for one in aged],
+            items=[Waits(**msgspec.to_builtins(one)) for one in items],
         )
 
     async def proof(self, after: str, most: int) -> Proved:

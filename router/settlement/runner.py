@@ -153,11 +153,14 @@ class Runner:
             return Change(state=command.state, journals=left, own=own, due_ms=due_ms, release=True)
         assert isinstance(command, End)
         events = tuple(step.emit for step in definition.steps if step.emit and command.state == "COMPLETED")
-        code, text = told_by_ledger(settlement.rows) or (command.code, command.text)
+        code, text = command.code, command.text
+        if command.state in ("COMPENSATED", "REJECTED"):
+            code, text = told_by_ledger(settlement.rows) or (code, text)
         return Change(
             state=command.state,
-            code=command.code or code,
-            text=command.text or text,
+            code=code,
+            text=text,
+            party=_party(definition, command),
             journals=books,
             own=own,
             events=events,
@@ -184,3 +187,12 @@ def _after(settlement: Settlement, change: Change) -> Settlement:
     if change.decision is not None:
         rows = replace(rows, decisions=(*rows.decisions, change.decision))
     return replace(settlement, rows=rows)
+
+
+def _party(definition: Definition, command: End) -> str:
+    """The system of the step where it ended; '' where there is none."""
+    if command.place is None:
+        return ""
+    step = definition.step(command.place.step)
+    operation = step.do or step.ask
+    return operation.system if operation is not None else ""

@@ -15,6 +15,7 @@ from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, 
 from router.settlement.ledger import Deposit
 from router.settlement.rows import ENDED, Decision, Notice, Rows, State
 from router.store import settlement_ledger as ledger
+from router.store import settlement_suspense as suspense
 from router.store import settlement_tables as tables
 from router.store import settlement_verify as verify
 from router.store.durable import GroupedDatabase, of_site
@@ -44,6 +45,7 @@ class SettlementBook:
     def __init__(self, database: GroupedDatabase[Key], now_ms: Callable[[], int]) -> None:
         self._database = database
         self._now_ms = now_ms
+        self.suspense = suspense.Suspense(database, now_ms)  # what waits for a person
 
     async def begin(self, new: New) -> Settlement:
         at_ms = self._now_ms()
@@ -133,6 +135,7 @@ class SettlementBook:
             if change.decision is not None:
                 _add_word(connection, key, number, change.decision)
             ledger.post(connection, key, number, new, at_ms)
+            suspense.follow(connection, key, number, change, at_ms)
             for event in change.events:
                 row = {"settlement": number, "event": event, "at_ms": at_ms}
                 connection.execute(self._database.insert(tables.outbox).values(row).on_conflict_do_nothing())
@@ -173,6 +176,8 @@ class SettlementBook:
         def change(connection: Connection, key: Key) -> State:
             row = connection.execute(select(s.state).where(s.number == number).with_for_update()).one()
             _add_word(connection, key, number, as_told(notice, row.state))
+            if isinstance(notice, Notice):
+                suspense.heard(connection, key, number, notice, row.state)
             state = "RUNNING" if row.state == "SUSPENDED" else row.state
             connection.execute(
                 update(tables.settlement).where(s.number == number).values(due_ms=0, state=state)

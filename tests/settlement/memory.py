@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, Settlement, as_told
-from router.settlement.ledger import Floored, below, floors
+from router.settlement.ledger import Floored, balance, below, floors
 from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows, State
+from router.settlement.suspense import Item, followed
 
 
 class Crash(BaseException):
@@ -29,6 +30,7 @@ class MemoryBook:
         self.requests: dict[str, New] = {}
         self.locks: dict[str, str] = {}
         self.journals: dict[str, Journal] = {}
+        self.items: dict[str, Item] = {}
         self.events: list[tuple[str, str]] = []
         self._leases: dict[str, tuple[int, str, int]] = {}  # fence, owner, until
 
@@ -82,6 +84,8 @@ class MemoryBook:
         if change.decision is not None:
             rows = replace(rows, decisions=(*rows.decisions, change.decision))
         self._post(change.journals)
+        if change.state is not None and change.release:
+            self._follow(number, change)
         self.events += [(number, event) for event in change.events if (number, event) not in self.events]
         state = change.state or was.state
         due_ms = was.due_ms if change.due_ms is None or was.due_ms == 0 else max(change.due_ms, 1)
@@ -99,6 +103,17 @@ class MemoryBook:
         before = {name: self.balance(name) for name in floors(new, change.own)}
         if broken := below(before, new, change.own):
             raise Floored(broken)
+
+    def _follow(self, number: str, change: Change) -> None:
+        account = f"transit:{number}"
+        mine = [one for one in self.items.values() if one.book == number and not one.closed_ms]
+        held = balance(account, self.balance(account), change.own)
+        closed, wanted = followed(mine, change.state, change.code, held)
+        for id, by in closed:
+            self.items[id] = replace(self.items[id], closed_ms=1, closed_by=by)
+        if wanted is not None:
+            id = f"{number}/{len(self.items) + 1}"
+            self.items[id] = Item(id, number, account, wanted[1], wanted[0], change.party, 0)
 
     def _post(self, journals: Sequence[Journal]) -> None:
         for journal in journals:
