@@ -17,6 +17,12 @@ from schemas.json import Json
 from schemas.message import Message, Receipt
 
 _JSON = Json()
+RESULTS = {"COMPLETED": "done", "COMPENSATED": "nothing", "REJECTED": "nothing"}
+NOTICES = {
+    "done": "done 已完成",
+    "nothing": "nothing was taken, it may be begun anew 未扣费，可重新办理",
+    "pending": "under way, do not pay again 处理中，请勿重复支付",
+}
 
 
 class SettlementOptions(Options):
@@ -29,6 +35,7 @@ class SettlementOptions(Options):
         "",
         description="show or cancel one, or a party's notice; its `number` is in the message or in the path",
     )
+    whole: bool = Field(False, description="of show: the answer has the `request` too, for a refund say")
     step: str = Field("", description="of a notice: the step that it is about, or the `for` of its `wait`")
     about: Literal["do", "undo"] = Field("do", description="of a notice: undo where it is of a refund")
     within: float = Field(
@@ -69,12 +76,12 @@ class SettlementDestination:
         caller = message.headers.get("caller.name", "")
         if options.begins:
             told = await settle.begin(options.begins, tree, caller, options.within)
-            return _receipt(told)
+            return self._receipt(told)
         number = str(message.headers.get("param.number") or tree.get("number") or "")
         if options.asks == "show":
-            return _receipt(await settle.show(number, options.within))
+            return self._receipt(await settle.show(number, options.within))
         if options.asks == "cancel":
-            return _receipt(await settle.cancel(number, caller))
+            return self._receipt(await settle.cancel(number, caller))
         said = str(tree.get("outcome", ""))
         told = await settle.notice(number, options.step, said, tree, options.about)
         return Receipt("LATE" if told["late"] else "accepted", _JSON.encode(told), "json")
@@ -82,7 +89,14 @@ class SettlementDestination:
     def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
         """What a test says that it comes to."""
         told = _JSON.decode(answer) if answer else {"number": "", "state": code or "COMPLETED"}
-        return _receipt(told)
+        return self._receipt(told)
+
+    def _receipt(self, told: dict[str, Any]) -> Receipt:
+        """In three words for a terminal (`result`), whatever the states are: only `nothing` may be begun anew."""
+        state = str(told.get("state", ""))
+        shown = {key: value for key, value in told.items() if key != "request" or self.options.whole}
+        result = RESULTS.get(state, "pending")
+        return Receipt(state, _JSON.encode({**shown, "result": result, "notice": NOTICES[result]}), "json")
 
 
 def _tree(message: Message) -> dict[str, Any]:
@@ -93,7 +107,3 @@ def _tree(message: Message) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise Refused("JL-T014", "a settlement's request is a JSON object 结算请求应为JSON对象")
     return tree
-
-
-def _receipt(told: dict[str, Any]) -> Receipt:
-    return Receipt(str(told.get("state", "")), _JSON.encode(told), "json")

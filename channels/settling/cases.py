@@ -100,6 +100,7 @@ class ExpectText(_Text):
 
     state: Literal["RUNNING", "WAITING", "COMPLETED", "COMPENSATED", "REJECTED", "SUSPENDED"]
     code: str = Field(default="", description="why it is SUSPENDED: `JL-T005`")
+    reason: str = Field(default="", description="of what came to nothing: a part of what its caller reads")
     facts: dict[str, Any] = Field(default={}, description="expression to value: `$preset.psn_cash_pay`")
     asked: list[str] | dict[str, int] = Field(
         default=[], description="these in this order, others may be between; or how often each"

@@ -26,7 +26,9 @@ class Maker(Protocol):
 
 
 def compile_check(said: Any, maker: Maker, at: At) -> Check | None:
-    """None where it is wrong. `else: undo` beside what must hold: all is undone where it does not."""
+    """None where it is wrong. Beside what must hold stand `else: undo` (all is undone where it does not) and `text`,
+    what a caller reads then.
+    """
     if not isinstance(said, Mapping) or not said:
         maker.problems.append(
             Problem(at, "JL-C206", "a check is a mapping: an expression and what it must be")
@@ -38,13 +40,13 @@ def compile_check(said: Any, maker: Maker, at: At) -> Check | None:
             Problem((*at, "else"), "JL-C206", "else is `suspend` (a person looks) or `undo`")
         )
         return None
-    pairs = {left: right for left, right in said.items() if left != "else"}
+    pairs = {left: right for left, right in said.items() if left not in ("else", "text")}
     parts = [_part(left, right, maker, (*at, left)) for left, right in pairs.items()]
     held = [part for part in parts if part is not None]
     if len(held) < len(parts):
         return None
     name = ", ".join(map(str, pairs))
-    return Check(name, lambda facts: all(part(facts) for part in held), otherwise)
+    return Check(name, lambda facts: all(part(facts) for part in held), otherwise, str(said.get("text", "")))
 
 
 def _part(left: Any, right: Any, maker: Maker, at: At) -> Test | None:

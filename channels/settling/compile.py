@@ -71,10 +71,16 @@ class _Compiler(Expressions):
         key = self.value(text.key, ("key",)) or (lambda facts: None)
         lock = {name: self.values(said, ("lock", name)) for name, said in text.lock.items()}
         steps = [step for number, one in enumerate(text.steps) for step in self.step(one, ("steps", number))]
-        if sum(step.pivot for step in steps) > 1:
-            self.problem(("steps",), "JL-C201", "two pivots: only one step can be where it turns")
+        if sum(step.pivot and step.when is None for step in steps) > 1:
+            self.problem(
+                ("steps",), "JL-C201", "two pivots without `when`: only one step can be where it turns"
+            )
+        for number, name in enumerate(text.undo):
+            if name not in self.names:
+                self.problem(("undo", number), "JL-C220", f"no step is called {name!r}")
         own = {kind: Account(said.type, said.floor) for kind, said in text.accounts.items()}
-        return Definition(text.settlement, text.version, digest, text.title, key, tuple(steps), lock, own)
+        named = (text.settlement, text.version, digest, text.title)
+        return Definition(*named, key, tuple(steps), lock, own, tuple(text.undo))
 
     def step(self, one: Mapping[str, StepText], at: At) -> list[Step]:
         """None or one: a step is a mapping of its name to what it does."""

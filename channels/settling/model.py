@@ -36,6 +36,7 @@ class Check:
     name: str
     holds: Test
     otherwise: Literal["suspend", "undo"] = "suspend"
+    text: str = ""  # for the caller, where it does not hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ class Definition:
         default_factory=dict
     )  # a kind of thing to its values: one settlement at a time
     accounts: Mapping[str, Account] = field(default_factory=dict)  # its own kinds, beside ACCOUNTS
+    undo: tuple[str, ...] = ()  # steps that are undone in this order among themselves, not last first
 
     def noticed(self, name: str) -> Step | None:
         """The step that a notice means: by its name, or the `for` of its `wait`."""

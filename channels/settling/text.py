@@ -164,5 +164,8 @@ class SettlementText(_Text):
         default={},
         description="kinds of accounts of its own, or otherwise than they are: `{fund: {type: asset}}`",
     )
+    undo: list[str] = Field(
+        default=[], description="these are undone in this order among themselves; without it last first"
+    )
     steps: list[dict[str, StepText]] = Field(min_length=1, max_length=100)
     tests: list[Any] = Field(default=[], description="cases for `jingluo test`")

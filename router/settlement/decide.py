@@ -18,6 +18,8 @@ from router.settlement.progress import Progress, closed, progress_of
 from router.settlement.resolve import again, body_of, closing, found_out, key_of
 from router.settlement.rows import Decision, Notice, Place, Rows, State
 
+Passed = tuple[Step, Place, dict[str, Any]]
+
 
 class _Back(Exception):
     """What was done is to be undone."""
@@ -160,7 +162,7 @@ def _too_late(known: Known, step: Step, place: Place, now_ms: int) -> Command:
 def _backward(known: Known, reached: Place | None, now_ms: int) -> Command:
     """Undoes what is proved done, last first; what is open is found out first."""
     touched = False
-    for step, place, facts in reversed(_passed(known, reached)):
+    for step, place, facts in _in_order(known.definition, _passed(known, reached)):
         progress = known.of(place)
         standing = progress.standing(step)
         if standing == "OPEN":
@@ -178,7 +180,17 @@ def _backward(known: Known, reached: Place | None, now_ms: int) -> Command:
     return End("COMPENSATED" if touched else "REJECTED")
 
 
-def _passed(known: Known, reached: Place | None) -> list[tuple[Step, Place, dict[str, Any]]]:
+def _in_order(definition: Definition, passed: list[Passed]) -> list[Passed]:
+    """Last first; those of `undo` in its order, at the places that they have among all."""
+    back = passed[::-1]
+    named = [number for number, one in enumerate(back) if one[0].name in definition.undo]
+    ordered = sorted((back[number] for number in named), key=lambda one: definition.undo.index(one[0].name))
+    for number, one in zip(named, ordered, strict=True):
+        back[number] = one
+    return back
+
+
+def _passed(known: Known, reached: Place | None) -> list[Passed]:
     """All that was tried, and where it came to: a notice may be of a step behind one that is undone by now."""
     again = Known(known.definition, known.rows, known.progress)
     left = {*known.progress, *([reached] if reached is not None else [])}

@@ -19,6 +19,7 @@ from router.settlement.book import Differs, Locked, New, Settlement
 from router.settlement.facts import kept
 from router.settlement.operators import Operators
 from router.settlement.progress import Progress, progress_of
+from router.settlement.reason import reason
 from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place
 from router.settlement.runner import Calls, Runner
 from router.store.settlement_book import SettlementBook
@@ -143,7 +144,10 @@ class Desk:
             "settlement": settlement.name,
             "state": settlement.state,
             "facts": kept(definition, settlement.rows),
+            "request": settlement.rows.request,
         }
+        if settlement.state in ("COMPENSATED", "REJECTED"):
+            told["reason"] = reason(definition, settlement.rows)
         return told | ({"code": settlement.code, "text": settlement.text} if settlement.code else {})
 
     async def _keep(self, pipeline: Pipeline) -> None:

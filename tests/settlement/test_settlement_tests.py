@@ -240,3 +240,33 @@ def test_what_a_centre_would_refuse_fails_the_test(tmp_path: Path) -> None:
     (found, *_) = failures(play(site(tmp_path, PLAIN.replace("      mdtrt_id: M1\n", ""))))
     assert found.startswith("it is done: sent: insurance.2206: expected")
     assert "mdtrt_id" in found
+
+
+def test_some_steps_are_undone_in_an_order_of_their_own_and_the_caller_reads_why(tmp_path: Path) -> None:
+    pipeline = PIPELINE.replace("steps:", "undo: [hold, settle]\nsteps:", 1)
+    tests = (
+        PLAIN
+        + """\
+  - name: HIS refuses
+    parties: {his.post: {refused: {code: "7", text: 单据已变更}}}
+    expect:
+      state: COMPENSATED
+      asked: [his.post, his.release, payment.refund, insurance.2208]
+      reason: 单据已变更
+  - name: nobody agreed
+    meanwhile: []
+    expect: {state: COMPENSATED, reason: 超时}
+"""
+    )
+    assert failures(play(site(tmp_path, tests, pipeline))) == []
+
+
+def test_a_check_that_undoes_tells_its_text(tmp_path: Path) -> None:
+    check = "check: [{$settled.psn_cash_pay: $preset.psn_cash_pay, else: undo, text: 与预结算不符}]"
+    pipeline = PIPELINE.replace(
+        "keep: {settled: $.output.setlinfo}", "keep: {settled: $.output.setlinfo}\n      " + check
+    )
+    other = "{ok: {output: {setlinfo: {psn_cash_pay: '1.00', fund_pay_sumamt: '99.00'}}}}"
+    tests = f"{PLAIN}  - name: other\n    parties: {{insurance.2207: {other}}}\n"
+    tests += "    expect: {state: COMPENSATED, reason: 与预结算不符}\n"
+    assert failures(play(site(tmp_path, tests, pipeline))) == []

@@ -15,6 +15,7 @@ from router.proving.settling.book import MemoryBook
 from router.proving.settling.world import World
 from router.settlement.book import New, Settlement
 from router.settlement.facts import kept
+from router.settlement.reason import reason
 from router.settlement.rows import ENDED, Decision, Notice, Place
 from router.settlement.runner import Runner
 from transforms.proving import Failure
@@ -109,6 +110,9 @@ def _said(case: Case, definition: Definition, played: Played) -> Iterator[tuple[
         yield "state", expect.state, settlement.state + why
     if expect.code and expect.code != settlement.code:
         yield "code", expect.code, settlement.code or None
+    why = reason(definition, settlement.rows)["text"] if expect.reason else ""
+    if expect.reason not in why:
+        yield "reason", expect.reason, why
     facts = {**settlement.rows.request, **kept(definition, settlement.rows)}
     for said, read, wanted in case.facts:
         yield from _value(f"facts: {said}", read(facts), wanted)
