@@ -1,0 +1,1 @@
+"""Medical e-invoices: issued, written off and found again by the number of the business."""
