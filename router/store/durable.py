@@ -185,6 +185,10 @@ class GroupedDatabase(Generic[Key]):
         engine, key = self._open()
         try:
             with engine.connect() as connection:
+                if (
+                    connection.dialect.name == "postgresql"
+                ):  # each look sees what is committed: no BEGIN, no ROLLBACK
+                    connection = connection.execution_options(isolation_level="AUTOCOMMIT")
                 return look(connection, key)
         except SQLAlchemyError as error:
             raise self._down(error) from error
@@ -217,7 +221,8 @@ class GroupedDatabase(Generic[Key]):
             secure = libpq_options(self._tls) if self._tls is not None else {}
             url = url.set(drivername="postgresql+psycopg").difference_update_query(secure)
             said = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
-            return create_engine(url, connect_args=said | secure, pool_pre_ping=True)
+            pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": _PAGES + 1, "max_overflow": 1}
+            return create_engine(url, connect_args=said | secure, **pool)
         file = file_beside(Path(url.database or ""), self._schema.name)
         make_folder(file.parent)
         make_file(file)

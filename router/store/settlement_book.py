@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, or_, select, update
 
 from config.crypto import SiteKeys
 from config.settings import Settings
@@ -25,6 +25,28 @@ from router.store.settlement_verify import Proof
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
 _RESTING = (*ENDED, "SUSPENDED")
 _MOST = 1000  # settlements of a page
+# Statements made once: to make one costs more than to run it.
+_ROW = select(tables.settlement).where(s.number == bindparam("of"))
+_ATTEMPTS = select(tables.attempt).where(a.settlement == bindparam("of")).order_by(a.number)
+_WORDS = select(tables.word).where(w.settlement == bindparam("of")).order_by(w.number)
+_FENCE = select(s.fence).where(s.number == bindparam("of"))
+_CLAIM = (
+    update(tables.settlement)
+    .where(s.number == bindparam("of"), or_(s.owner == "", s.until_ms <= bindparam("now_ms")))
+    .where(s.state.not_in(ENDED))
+    .values(fence=s.fence + 1)
+)
+_OURS = update(tables.settlement).where(
+    s.number == bindparam("of"), s.fence == bindparam("by"), s.owner != ""
+)
+# Where it was told something since it was claimed, it stays due at once.
+_HELD = _OURS.values(due_ms=case((s.due_ms == 0, 0), else_=bindparam("due")))
+_GIVEN_UP = _HELD.where(s.due_ms != 0)
+_BEGUN = insert(tables.attempt)
+_ENDED = update(tables.attempt).where(
+    a.settlement == bindparam("of"), a.number == bindparam("nth"), a.outcome.is_(None)
+)
+_UNLOCK = delete(tables.lock).where(tables.lock.c.number == bindparam("of"))
 _HEAD = (s.number, s.name, s.state, s.code, s.began_ms, s.changed_ms)
 
 
@@ -81,13 +103,10 @@ class SettlementBook:
 
     async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
         def change(connection: Connection, key: Key) -> int | None:
-            free = or_(s.owner == "", s.until_ms <= now_ms)
-            mine = update(tables.settlement).where(s.number == number, free, s.state.not_in(ENDED))
-            values = {"owner": owner, "until_ms": until_ms, "fence": s.fence + 1, "due_ms": max(now_ms, 1)}
-            taken = connection.execute(mine.values(values))
-            if taken.rowcount != 1:
+            values = {"owner": owner, "until_ms": until_ms, "due_ms": max(now_ms, 1)}
+            if connection.execute(_CLAIM, values | {"of": number, "now_ms": now_ms}).rowcount != 1:
                 return None
-            return int(connection.execute(select(s.fence).where(s.number == number)).scalar_one())
+            return int(connection.execute(_FENCE, {"of": number}).scalar_one())
 
         return await self._database.write(change)
 
@@ -95,15 +114,11 @@ class SettlementBook:
         """Raises LookupError."""
 
         def look(connection: Connection, key: Key) -> Settlement:
-            row = connection.execute(select(tables.settlement).where(s.number == number)).one_or_none()
+            row = connection.execute(_ROW, {"of": number}).one_or_none()
             if row is None:
                 raise LookupError(number)
-            attempts = connection.execute(
-                select(tables.attempt).where(a.settlement == number).order_by(a.number)
-            )
-            made = tuple(attempt_of(one, key) for one in attempts)
-            found = connection.execute(select(tables.word).where(w.settlement == number).order_by(w.number))
-            words = [word_of(one, key) for one in found]
+            made = tuple(attempt_of(one, key) for one in connection.execute(_ATTEMPTS, {"of": number}))
+            words = [word_of(one, key) for one in connection.execute(_WORDS, {"of": number})]
             facts = _facts(row, key)
             rows = Rows(
                 number,
@@ -127,11 +142,10 @@ class SettlementBook:
             ledger.guard(connection, self._database.insert, new, change.own)
             self._held(connection, key, number, fence, change, at_ms)
             if change.begun is not None:
-                connection.execute(insert(tables.attempt).values(values_of(change.begun, number, key)))
+                connection.execute(_BEGUN, values_of(change.begun, number, key))
             if change.ended is not None:
                 values = values_of(change.ended, number, key)
-                one = update(tables.attempt).where(a.settlement == number, a.number == change.ended.number)
-                connection.execute(one.where(a.outcome.is_(None)).values(values))
+                connection.execute(_ENDED, values | {"of": number, "nth": change.ended.number})
             if change.decision is not None:
                 _add_word(connection, key, number, change.decision)
             ledger.post(connection, key, number, new, at_ms)
@@ -140,7 +154,7 @@ class SettlementBook:
                 row = {"settlement": number, "event": event, "at_ms": at_ms}
                 connection.execute(self._database.insert(tables.outbox).values(row).on_conflict_do_nothing())
             if change.release and change.state in ENDED:
-                connection.execute(delete(tables.lock).where(tables.lock.c.number == number))
+                connection.execute(_UNLOCK, {"of": number})
 
         await self._database.write(written)
 
@@ -149,24 +163,24 @@ class SettlementBook:
     ) -> None:
         """The settlement's own row, which also shows whether it is still ours; `due_ms` is 0 where it was told
         something since it was claimed. Raises Fenced and Heard before anything else is written."""
-        values: dict[str, Any] = {"changed_ms": at_ms}
+        values: dict[str, Any] = {"of": number, "by": fence, "changed_ms": at_ms}
         if change.until_ms:
             values["until_ms"] = change.until_ms
         if change.state is not None:
             values |= {"state": change.state, "code": change.code}
         if change.text:
-            row = connection.execute(select(tables.settlement).where(s.number == number)).one()
+            row = connection.execute(_ROW, {"of": number}).one()
             facts = {**_facts(row, key), "text": change.text}
             values["facts"] = key.sealed(facts, f"settlement {number}")
         if change.due_ms is not None:
-            values["due_ms"] = case((s.due_ms == 0, 0), else_=max(change.due_ms, 1))
+            values["due"] = max(change.due_ms, 1)
         free = {"owner": "", "until_ms": 0}
-        ours = update(tables.settlement).where(s.number == number, s.fence == fence, s.owner != "")
         if not change.release:
-            if connection.execute(ours.values(values)).rowcount != 1:
+            if connection.execute(_OURS if change.due_ms is None else _HELD, values).rowcount != 1:
                 raise Fenced
-        elif connection.execute(ours.where(s.due_ms != 0).values(values | free)).rowcount != 1:
-            raise Heard if connection.execute(ours.values(free)).rowcount == 1 else Fenced
+        elif connection.execute(_GIVEN_UP, {"due": 1} | values | free).rowcount != 1:
+            given_up = connection.execute(_OURS, {"of": number, "by": fence} | free)
+            raise Heard if given_up.rowcount == 1 else Fenced
 
     def rekey(self) -> int:
         """Blocking. See GroupedDatabase."""
