@@ -14,7 +14,7 @@ from channels.checks import across, alone
 from channels.compile import Draft, Workshop, draft, read_tests
 from channels.model import Channel
 from channels.read import replaced
-from channels.settling.loader import Pipeline, Pipelines, read_settlements, uncalled
+from channels.settling.loader import Pipeline, Pipelines, read_settlements, uncalled, unsaid
 from channels.systems import Systems, read_systems
 from channels.validation import Kinds
 from config.callers import NOBODY, Callers
@@ -81,6 +81,9 @@ def draw(settings: Settings, env: Mapping[str, str], workshop: Workshop, finding
     across(drafts, unread, settings, callers, partial(_actions, workshop.library))
     pipelines = site_settlements(settings, env, workshop.library, workshop.samples is not None)
     uncalled(pipelines, channels.values())
+    findings += unsaid(
+        pipelines, ((one.document.file, one.channel) for one in drafts if one.channel is not None)
+    )
     for made in drafts:
         findings += made.document.findings(made.problems)
     findings += pipelines.findings

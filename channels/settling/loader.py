@@ -104,6 +104,16 @@ def uncalled(made: Pipelines, channels: Iterable[Channel]) -> None:
             made.findings.append(Finding(pipeline.file, 1, 1, "JL-C207", text, hint))
 
 
+def unsaid(made: Pipelines, channels: Iterable[tuple[str, Channel]]) -> list[Finding]:
+    """A warning for each channel, by its file, whose event no settlement has."""
+    said = {step.emit for pipeline in made.found.values() for step in pipeline.definition.steps}
+    unknown = [(file, one) for file, one in channels if one.kind == "events" and one.options.of not in said]
+    return [
+        Finding(file, 1, 1, "JL-C209", f"no settlement says {one.options.of!r} (`emit`)", severity="warning")
+        for file, one in unknown
+    ]
+
+
 def _systems(definition: Definition) -> set[str]:
     """Those that its steps ask something of."""
     operations = (each for s in definition.steps for each in (s.do, s.ask, s.undo, s.reverse))

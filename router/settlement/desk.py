@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import structlog
@@ -19,10 +19,12 @@ from router.settlement.book import Differs, Locked, New, Settlement
 from router.settlement.facts import kept
 from router.settlement.operators import Operators
 from router.settlement.progress import Progress, progress_of
+from router.settlement.publishing import Publisher, Tell
 from router.settlement.reason import reason
 from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place
 from router.settlement.runner import Calls, Runner
 from router.store.settlement_book import SettlementBook
+from router.store.settlement_outbox import Outbox
 from transforms.library import Library
 
 log = structlog.get_logger()
@@ -43,8 +45,10 @@ class Desk:
         library: Library,
         owner: str,
         now_ms: Callable[[], int],
+        publisher: Callable[[Outbox, Tell], Publisher] | None = None,
     ) -> None:
         self._book = book
+        self._publisher = publisher(book.outbox, self._event) if publisher else None
         self._pipelines = pipelines
         self._library = library
         self._now_ms = now_ms
@@ -52,7 +56,7 @@ class Desk:
         self._known: dict[str, Definition] = {}  # by digest
         self._driving: dict[str, asyncio.Task[None]] = {}
         self._moved: dict[str, asyncio.Event] = {}  # who waits for a settlement is told that it moved
-        self._looking: asyncio.Task[None] | None = None
+        self._always: list[asyncio.Task[None]] = []
 
     @property
     def operators(self) -> Operators:
@@ -60,11 +64,14 @@ class Desk:
         return Operators(self._book, self._now_ms, self._drive, self._definition)
 
     def start(self) -> None:
-        self._looking = asyncio.create_task(self._look(), name="settlements")
+        self._always = [asyncio.create_task(self._look(), name="settlements")]
+        if self._publisher is not None:
+            publishing = self._publisher.run(self._in_use)
+            self._always.append(asyncio.create_task(publishing, name="settlements' events"))
 
     async def stop(self) -> None:
         """What is under way is left to whoever comes next: nothing of it is in memory alone."""
-        tasks = [*self._driving.values(), *([self._looking] if self._looking else [])]
+        tasks = [*self._driving.values(), *self._always]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,6 +157,17 @@ class Desk:
             told["reason"] = reason(definition, settlement.rows)
         return told | ({"code": settlement.code, "text": settlement.text} if settlement.code else {})
 
+    async def _event(self, number: str) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """What an event tells of a settlement, and all events of its pipeline in their order."""
+        settlement = await self._book.load(number)
+        definition = await self._definition(settlement.digest)
+        told = await self._told(settlement)
+        del told["request"]  # the facts are what others are told
+        return told, [step.emit for step in definition.steps if step.emit]
+
+    def _in_use(self) -> bool:
+        return self._book.used or bool(self._pipelines())
+
     async def _keep(self, pipeline: Pipeline) -> None:
         definition = pipeline.definition
         if definition.digest not in self._known:
@@ -187,7 +205,7 @@ class Desk:
         while True:
             try:
                 room = _AT_ONCE - len(self._driving)
-                if room and (self._book.used or self._pipelines()):
+                if room and self._in_use():
                     for number in await self._book.due(self._now_ms(), room):
                         self._drive(number)
             except Unreachable as error:

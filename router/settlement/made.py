@@ -12,7 +12,9 @@ from config.settings import Settings
 from endpoints.base import HandOver
 from router.settlement.calls import ChannelCalls
 from router.settlement.desk import Desk
+from router.settlement.publishing import Publisher, Tell
 from router.store.settlement_book import open_settlements
+from router.store.settlement_outbox import Outbox
 from transforms.library import Library
 
 
@@ -26,4 +28,8 @@ def desk_of(
     calls = ChannelCalls(lambda: site().channels, hand_over, now_ms)
     library = Library(settings.maps, settings.tables)
     book = open_settlements(settings, now_ms)
-    return Desk(book, calls, lambda: site().settlements, library, owner, now_ms)
+
+    def publisher(outbox: Outbox, tell: Tell) -> Publisher:
+        return Publisher(outbox, tell, lambda: site().channels, hand_over, now_ms)
+
+    return Desk(book, calls, lambda: site().settlements, library, owner, now_ms, publisher)

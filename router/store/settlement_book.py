@@ -19,6 +19,7 @@ from router.store import settlement_suspense as suspense
 from router.store import settlement_tables as tables
 from router.store import settlement_verify as verify
 from router.store.durable import GroupedDatabase, of_site
+from router.store.settlement_outbox import Outbox
 from router.store.settlement_rows import Key, attempt_of, values_of, word_of
 from router.store.settlement_verify import Proof
 
@@ -299,6 +300,11 @@ class SettlementBook:
             return {account.partition(":")[2]: int(fen) for account, fen in connection.execute(asked) if fen}
 
         return await self._database.read(look) if numbers else {}
+
+    @property
+    def outbox(self) -> Outbox:
+        """Its events that wait to be published."""
+        return Outbox(self._database)
 
     @property
     def used(self) -> bool:

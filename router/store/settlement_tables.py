@@ -173,6 +173,7 @@ outbox = Table(
     Column("settlement", _Key, primary_key=True),
     Column("event", _Key, primary_key=True),
     _number("at_ms"),
+    Index("settlement_outbox_event", "event", "at_ms"),
 )
 
 SETTLEMENTS = Schema(

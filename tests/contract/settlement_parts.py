@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from decimal import Decimal
@@ -49,6 +50,13 @@ format: json
 to: {desk: {send: {settlement: {asks: show, within: 5}}}}
 reply: desk
 """
+SETTLED = """\
+channel: settled
+from: {{events: settlement.completed}}
+format: json
+index: {{settlement: $.number}}
+to: {{town: {{send: {{http: {{url: "http://127.0.0.1:{port}/", timeout: 30s}}}}}}}}
+"""
 SYSTEMS = ("his", "insurance", "payment", "einvoice")
 
 
@@ -60,12 +68,18 @@ class Town(Asked):
         self.done: Counter[str] = Counter()  # by key
         self.undone: Counter[str] = Counter()
         self.asked: list[tuple[str, str]] = []  # direction, operation
+        self.event = asyncio.Event()
+        self.events: list[dict[str, Any]] = []
         self.mute: Counter[str] = Counter()
         self.refuses: set[str] = set()
         self.forgets: set[str] = set()  # operations of which nobody ever hears, done or not
 
     def answer(self, body: bytes) -> bytes:
         call = json.loads(body, parse_float=Decimal)
+        if "event" in call:
+            self.events.append(call)
+            self.event.set()
+            return b"{}"
         self.asked.append((call["direction"], call["operation"]))
         told = self._told(call["direction"], call.get("about", ""), call["operation"], call["key"])
         if call["operation"] in self.forgets:
@@ -98,7 +112,8 @@ class Town(Asked):
 
 def town_site(folder: Path, town: Town, text: str = TEXT) -> Path:
     channels = {f"calls-of-{name}": CALLS.format(system=name, port=town.port) for name in SYSTEMS}
-    site = write_site(folder, {**channels, "settle": DOOR, "settlements-show": SHOW})
+    channels |= {"settle": DOOR, "settlements-show": SHOW, "settled": SETTLED.format(port=town.port)}
+    site = write_site(folder, channels)
     (site / "maps").mkdir(exist_ok=True)
     (site / "maps" / "call.yaml").write_text(MAP)
     (site / "channels" / "settlements").mkdir(exist_ok=True)

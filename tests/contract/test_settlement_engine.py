@@ -58,9 +58,14 @@ async def test_a_settlement_is_done_once_and_found_in_the_journal(
         assert desk is not None
         assert await desk._book.balance("transit:S1") == 0
         assert await desk._book.balance("income:his") == -3650
+        await town.event.wait()
         await settled(engine)
         found = engine.store.search(Query(index={"settlement": "S1"}), 50).found
-        assert {one.channel for one in found} == {f"calls-of-{name}" for name in SYSTEMS}
+        assert {one.channel for one in found} == {"settled", *(f"calls-of-{name}" for name in SYSTEMS)}
+    (event,) = town.events
+    told = answer.json()
+    same = {key: told[key] for key in ("number", "settlement", "state", "facts")}
+    assert event == {"event": "settlement.completed", **same}
 
 
 async def test_a_lost_answer_is_found_out_and_nothing_is_done_twice(tmp_path: Path, town: Town) -> None:
