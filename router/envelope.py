@@ -10,6 +10,9 @@ import msgspec
 JOURNAL = "jl.journal"
 ANSWER_KEPT = 262_144  # bytes of a receiver's answer that the journal keeps: a bill of 400 lines and more
 EXPIRES = "jingluo.expires"  # a header: Unix ms after which a destination is not sent it any more
+DELIVERED = (
+    "jingluo.delivered"  # of a refused reply: the destination said yes, and its answer could not be mapped
+)
 ENGINES = (
     "jl.engines"  # nothing is ever in it; every engine that runs consumes from it, and so they are counted
 )

@@ -15,7 +15,7 @@ import msgspec
 from config.errors import BadMessage, JingluoError, Refused
 from router.attempt import Outcome
 from router.brokers.base import Post
-from router.envelope import Attempt, Envelope
+from router.envelope import DELIVERED, Attempt, Envelope
 from router.results import Results
 from schemas.message import Receipt, Reply
 
@@ -64,7 +64,7 @@ class Replies:
         reply = Reply("answered", id=envelope.id, body=body, format=format, headers=dict(receipt.headers))
         self._pass_on(envelope, reply)
 
-    def failed(self, envelope: Envelope, error: JingluoError) -> None:
+    def failed(self, envelope: Envelope, error: JingluoError, delivered: bool = False) -> None:
         """There will be no answer. Never "nothing was kept": the message is, and an operator sees it."""
         if isinstance(error, Refused):
             body, headers = error.answer or b"", dict(error.headers)
@@ -72,7 +72,8 @@ class Replies:
                 "refused", id=envelope.id, code=error.code, text=error.text, body=body, headers=headers
             )
         elif isinstance(error, BadMessage):
-            reply = Reply("refused", id=envelope.id, code=error.code, text=error.text)
+            headers = {DELIVERED: "true"} if delivered else {}
+            reply = Reply("refused", id=envelope.id, code=error.code, text=error.text, headers=headers)
         else:
             text = f"kept, but given up: {error.text}; do not send it again 已接收，处理失败待人工，请勿重发"
             reply = Reply("pending", id=envelope.id, code=error.code, text=text)
@@ -88,7 +89,7 @@ class Replies:
         if outcome.receipt is not None and outcome.error is None:
             self.answered(envelope, outcome.receipt, outcome.reply_body, outcome.reply_format)
         elif outcome.error is not None and outcome.record.outcome != "retry":
-            self.failed(envelope, outcome.error)
+            self.failed(envelope, outcome.error, outcome.receipt is not None)
 
     def held(self, envelope: Envelope, record: Attempt) -> None:
         """It is given up, and waits for an operator."""

@@ -15,7 +15,7 @@ import msgspec
 from channels.model import Channel
 from config.errors import BadMessage
 from endpoints.base import HandOver
-from router.envelope import EXPIRES
+from router.envelope import DELIVERED, EXPIRES
 from router.settlement.book import Settlement
 from router.settlement.commands import Call
 from router.settlement.rows import CALL_MS, Outcome
@@ -87,6 +87,10 @@ def _told(reply: Reply) -> Told:
     """What a channel's reply says of the call."""
     if reply.state == "failed" or (reply.state == "refused" and reply.code == _TOO_LATE):
         return Told("UNSENT", code=reply.code, text=reply.text)
+    if (
+        reply.state == "refused" and DELIVERED in reply.headers
+    ):  # the party did what its answer says, whatever it says
+        return Told("UNKNOWN", True, code=reply.code, text=reply.text)
     if reply.state == "refused":
         return Told("REJECTED", code=reply.code, text=reply.text, reply=_tree(reply.body))
     if reply.state != "answered":
