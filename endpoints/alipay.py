@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from config import registry
 from endpoints.payment.alipay.destination import AlipayDestination
+from endpoints.payment.alipay.notices import AlipayNotices
 
+registry.source("alipay")(AlipayNotices)
 registry.destination("alipay")(AlipayDestination)

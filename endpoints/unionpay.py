@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from config import registry
 from endpoints.payment.unionpay.destination import UnionPayDestination
+from endpoints.payment.unionpay.notices import UnionPayNotices
 
+registry.source("unionpay")(UnionPayNotices)
 registry.destination("unionpay")(UnionPayDestination)

@@ -19,7 +19,9 @@ _RATE = 6  # of a thousand: the fee 服务费
 
 
 def bill(books: Books, day: str, account: str) -> bytes:
-    rows = [row for trade in books.trades.values() for row in _rows(trade, day)]
+    lines = [line for trade in books.trades.values() for line in _lines(trade, day)]
+    rows = [_row(*line) for line in lines]
+    paid, back = ([fen for _, of, fen, _, _ in lines if of == kind] for kind in ("交易", "退款"))
     head = (
         "#支付宝业务明细查询",
         f"#账号：[{account}]",
@@ -29,19 +31,22 @@ def bill(books: Books, day: str, account: str) -> bytes:
     )
     tail = (
         "#-----------------------------------------业务明细列表结束------------------------------------",
+        f"#交易合计：{len(paid)}笔，商家实收共{yuan(sum(paid))}元，商家优惠共0.00元",
+        f"#退款合计：{len(back)}笔，商家实收退款共{yuan(sum(back))}元，商家优惠退款共0.00元",
         f"#导出时间：[{day} 09:00:00]",
     )
     return _zipped(account, day, "\r\n".join((*head, *rows, *tail, "")), f"#汇总\r\n#笔数,{len(rows)}\r\n")
 
 
-def _rows(trade: Trade, day: str) -> list[str]:
-    rows = []
+def _lines(trade: Trade, day: str) -> list[tuple[Trade, str, int, datetime, str]]:
+    """Trade, kind, fen, when, and a refund's number."""
+    lines = []
     if trade.paid is not None and f"{trade.paid:%Y-%m-%d}" == day:
-        rows.append(_row(trade, "交易", trade.fen, trade.paid, ""))
+        lines.append((trade, "交易", trade.fen, trade.paid, ""))
     for number, one in trade.refunds.items():
         if f"{one.at:%Y-%m-%d}" == day:
-            rows.append(_row(trade, "退款", -one.fen, one.at, number))
-    return rows
+            lines.append((trade, "退款", -one.fen, one.at, number))
+    return lines
 
 
 def _row(trade: Trade, kind: str, fen: int, at: datetime, request: str) -> str:

@@ -24,6 +24,7 @@ class Trade:
     at: datetime
     back_url: str
     end: str = "00"
+    reserved: str = ""  # reqReserved, which goes back as it came
     original: str = ""  # queryId of what is voided or refunded
     qr_code: str = ""
     ends: datetime | None = None

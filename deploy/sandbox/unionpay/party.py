@@ -126,8 +126,8 @@ class UnionPaySandbox(PayDoor):
             "respMsg": "成功[0000000]",
             **told(trade),
         }
-        if trade.original:
-            fields["origQryId"] = trade.original
+        more = {"origQryId": trade.original, "reqReserved": trade.reserved}
+        fields |= {name: value for name, value in more.items() if value}
         self.notify(Notice(trade.order_id, trade.back_url, urlencode(self.signed(fields)).encode()))
 
     def signed(self, fields: Mapping[str, str]) -> dict[str, str]:

@@ -133,6 +133,7 @@ class Desk:
             now,
             fields.get("backUrl", ""),
             end,
+            fields.get("reqReserved", ""),
             fields.get("origQryId", ""),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -23,7 +24,6 @@ _GRACE_MS = 60_000  # after a code's end: a payment that was on its way then has
 
 
 def opened(options: AlipayOptions, ground: Ground) -> Alipay:
-    """Raises ValueError where a key cannot be read."""
     sending = Sending(options, ground)
     return Alipay(options, sending.ask, ground.payments, lambda: int(ground.now() * 1000), sending.close)
 
@@ -38,10 +38,15 @@ class Alipay:
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self.options = options
-        self.gateway = Gateway(options, ask, now_ms)
+        self._ask = ask
         self._payments = payments
         self._now_ms = now_ms
         self._close = close
+
+    @functools.cached_property
+    def gateway(self) -> Gateway:
+        """Made with the first request: keys are read then."""
+        return Gateway(self.options, self._ask, self._now_ms)
 
     async def create(self, order: Order, asked: Mapping[str, Any]) -> Evidence:
         said = await self.gateway.call(

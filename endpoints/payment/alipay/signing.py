@@ -16,14 +16,13 @@ from endpoints.payment.keys import holds, signed
 _RSA = "1.2.840.113549.1.1."  # signature algorithms with RSA
 
 
-def content(fields: Mapping[str, str], without: tuple[str, ...] = ("sign",)) -> str:
-    """
+def content(fields: Mapping[str, str]) -> str:
+    """What is signed of a request: what has a value, by name.
+
     >>> content({"b": "2", "a": "1", "sign": "x", "empty": ""})
     'a=1&b=2'
     """
-    return "&".join(
-        f"{name}={fields[name]}" for name in sorted(fields) if name not in without and fields[name]
-    )
+    return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name != "sign" and fields[name])
 
 
 def sign(key: RSAPrivateKey, fields: Mapping[str, str], charset: str) -> str:
@@ -33,7 +32,8 @@ def sign(key: RSAPrivateKey, fields: Mapping[str, str], charset: str) -> str:
 
 def notice_holds(key: RSAPublicKey, fields: Mapping[str, str], charset: str) -> bool:
     """Whether an asynchronous notice is Alipay's: its `sign` is without `sign_type`."""
-    data = content(fields, ("sign", "sign_type")).encode(charset, "replace")
+    told = sorted((name, value) for name, value in fields.items() if name not in ("sign", "sign_type"))
+    data = "&".join("=".join(pair) for pair in told).encode(charset, "replace")  # empty values too
     return holds(key, data, fields.get("sign", ""))
 
 

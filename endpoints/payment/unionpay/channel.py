@@ -6,6 +6,7 @@ it there. A refund's number is an orderId of its own.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +30,6 @@ _MOST_FILE = 100_000_000  # bytes of a statement file
 
 
 def opened(options: UnionPayOptions, ground: Ground) -> UnionPay:
-    """Raises ValueError where a key or a certificate cannot be read."""
     sending = Sending(options, ground)
     return UnionPay(options, sending.ask, ground.payments, lambda: int(ground.now() * 1000), sending.close)
 
@@ -44,10 +44,15 @@ class UnionPay:
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self.options = options
-        self.gateway = Gateway(options, ask, now_ms)
+        self._ask = ask
         self._payments = payments
         self._now_ms = now_ms
         self._close = close
+
+    @functools.cached_property
+    def gateway(self) -> Gateway:
+        """Made with the first request: keys are read then."""
+        return Gateway(self.options, self._ask, self._now_ms)
 
     async def create(self, order: Order, asked: Mapping[str, Any]) -> Evidence:
         """申请二维码 (主扫)."""
@@ -223,6 +228,7 @@ class UnionPay:
         return {
             **self._trade(kind, "00", number, refund.at_ms, refund.fen),
             "origQryId": order.channel_no,
+            "reqReserved": order.number,  # its notice has it again
         }
 
     def _trade(self, kind: str, sub_type: str, number: str, at_ms: int, fen: int) -> dict[str, str]:

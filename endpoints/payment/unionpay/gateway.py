@@ -11,9 +11,9 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from config.errors import Refused, Unreachable
 from endpoints.payment.keys import private_key
-from endpoints.payment.unionpay.form import keyed, keyed_holds, parsed, sign, verified
+from endpoints.payment.unionpay.form import keyed, parsed, sign
 from endpoints.payment.unionpay.options import UnionPayOptions
-from endpoints.payment.unionpay.trust import Trust
+from endpoints.payment.unionpay.proof import Proof
 from endpoints.rest.sending import Answer
 
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"}
@@ -42,11 +42,10 @@ class Gateway:
     def __init__(self, options: UnionPayOptions, ask: Ask, now_ms: Callable[[], int]) -> None:
         self.options = options
         self._ask = ask
-        self._now_ms = now_ms
+        self._proof = Proof(options, now_ms)
         if options.sign_method == "01":
             self._key = private_key(options.private_key, known=True)
             self._cert_id = str(load_pem_x509_certificate(options.certificate.encode()).serial_number)
-            self._trust = Trust(options.trusted, options.signer)
 
     def signed(self, fields: Mapping[str, str]) -> dict[str, str]:
         """With what every request has, and `signature`. Empty fields are left out."""
@@ -63,16 +62,6 @@ class Gateway:
             known["certId"] = self._cert_id
             return known | {"signature": sign(self._key, known)}
         return known | {"signature": keyed(options.sign_method, options.secure_key, known)}
-
-    def holds(self, fields: Mapping[str, str]) -> bool:
-        """Whether an answer or a notice is UnionPay's, to this merchant."""
-        method = self.options.sign_method
-        if fields.get("signMethod") != method or fields.get("merId", "") != self.options.mer_id:
-            return False
-        if method != "01":
-            return keyed_holds(method, self.options.secure_key, fields)
-        key = self._trust.key_of(fields.get("signPubKeyCert", ""), self._now_ms())
-        return key is not None and verified(key, fields)
 
     async def trade(self, fields: Mapping[str, str]) -> Said:
         """后台交易. Raises Unreachable where nothing left."""
@@ -101,7 +90,7 @@ class Gateway:
             heard = parsed(answer.body.decode("utf-8").strip())
         except ValueError:
             return Said(text="an answer that cannot be read 应答无法识别")
-        if not self.holds(heard):
+        if not self._proof.holds(heard):
             text = f"an answer whose signature does not hold 应答验签失败 {heard.get('respMsg', '')}"
             return Said(text=text[:200].strip())
         if any(heard.get(name) != sent.get(name) for name in ("orderId", "txnTime") if name in sent):
