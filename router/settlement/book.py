@@ -77,7 +77,7 @@ class Change(Struct, frozen=True):
 class Book(Protocol):
     """All methods raise StoreDown while the database is away: nothing is sent then."""
 
-    async def begin(self, new: New) -> Settlement:
+    async def begin(self, new: New) -> None:
         """Commits it with its locks; the same number and request again is the one that is there.
 
         Raises Locked and Differs.

@@ -30,6 +30,7 @@ from transforms.library import Library
 log = structlog.get_logger()
 
 _LOOK_S = 1.0  # how often it is looked for what is due
+_HERE_S = 10.0  # the same for one that this process drives: it says when it moved
 _AT_ONCE = 64  # settlements that one process drives at the same time
 _OUTCOMES: Mapping[str, Outcome] = {"OK": "OK", "REJECTED": "REJECTED", "PROCESSING": "PROCESSING"}
 
@@ -111,7 +112,8 @@ class Desk:
             if left <= 0:
                 return await self._told(settlement)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(moved.wait(), min(left, _LOOK_S))
+                look_s = _HERE_S if number in self._driving else _LOOK_S
+                await asyncio.wait_for(moved.wait(), min(left, look_s))
 
     async def cancel(self, number: str, who: str) -> dict[str, Any]:
         await self._load(number)

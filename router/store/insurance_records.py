@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select, update
 
 from config.crypto import SiteKeys, digest
 from config.errors import Unreachable
@@ -45,6 +45,18 @@ _LESS_THAN: Mapping[str, tuple[Outcome, ...]] = {
 e, s = table.c, sign_in.c
 _HEAD = [column for column in table.c if column.name not in ("request", "answer")]
 
+# Statements made once: to make one costs more than to run it.
+_WHOLE = select(table).where(e.msgid == bindparam("of"))
+_LOCKED = select(*_HEAD).where(e.msgid == bindparam("of")).with_for_update()
+_CHANGED = update(table).where(e.msgid == bindparam("of"))
+_TURN = select(func.pg_advisory_xact_lock(bindparam("number")))
+_ASKED = select(e.msgid).where(
+    e.system == bindparam("by"), e.key == bindparam("under"), e.infno == bindparam("what")
+)
+_OF_KEY = (
+    select(table).where(e.system == bindparam("by"), e.key == bindparam("under")).order_by(e.at_ms, e.msgid)
+)
+
 
 class InsuranceRecords:
     """Meets `Records`. Opened at first use."""
@@ -52,6 +64,9 @@ class InsuranceRecords:
     def __init__(self, database: GroupedDatabase[Key], now_ms: Callable[[], int]) -> None:
         self._database = database
         self._now_ms = now_ms
+        new = database.insert(table).on_conflict_do_nothing(index_elements=["msgid"])
+        self._new = new.returning(e.msgid)
+        self._linked = database.insert(link).on_conflict_do_nothing()
         self._serials: dict[str, int] = {}  # msgid without its serial -> the next one to try
         self._drawn = secrets.randbelow(SERIALS)  # where this process begins in a second
         # Of begins that nobody waited for, or whose commit failed: nothing has left under these msgids, so that their
@@ -102,12 +117,11 @@ class InsuranceRecords:
         at_ms = self._now_ms()
 
         def change(connection: Connection, key: Key) -> Exchange:
-            asked = select(*_HEAD).where(e.msgid == exchange.msgid).with_for_update()
-            row = connection.execute(asked).one_or_none()
+            row = connection.execute(_LOCKED, {"of": exchange.msgid}).one_or_none()
             if row is None:
                 raise Unreachable("JL-E854", f"the insurance records have no {exchange.msgid}")
             if outcome in _LESS_THAN.get(row.state, ()):
-                whole = connection.execute(select(table).where(e.msgid == exchange.msgid)).one()
+                whole = connection.execute(_WHOLE, {"of": exchange.msgid}).one()
                 return key.opened(whole, bodies=True)
             known = key.links_of(row.msgid, row.facts)
             state = "REVERSED" if row.state == "REVERSED" else outcome
@@ -119,7 +133,7 @@ class InsuranceRecords:
             }
             if answer:
                 values["answer"] = key.body(row.msgid, "answer", answer)
-            connection.execute(update(table).where(e.msgid == row.msgid).values(**values))
+            connection.execute(_CHANGED, values | {"of": row.msgid})
             self._link(connection, key, row.msgid, links)
             return replace(
                 exchange,
@@ -146,11 +160,10 @@ class InsuranceRecords:
         if self._left:
             await asyncio.wait(set(self._left))
         await self._forget_void()
-        asked = select(table).where(e.system == system, e.key == key).order_by(e.at_ms, e.msgid)
-        return await self._found(asked)
+        return await self._found(_OF_KEY, {"by": system, "under": key})
 
     async def find(self, msgid: str) -> Exchange | None:
-        found = await self._found(select(table).where(e.msgid == msgid))
+        found = await self._found(_WHOLE, {"of": msgid})
         return found[0] if found else None
 
     async def search(
@@ -293,10 +306,7 @@ class InsuranceRecords:
             "request": key.body(msgid, "request", request),
             "answer": b"",
         }
-        made = (
-            self._database.insert(table).on_conflict_do_nothing(index_elements=["msgid"]).returning(e.msgid)
-        )
-        if connection.execute(made, row).scalar() is None:
+        if connection.execute(self._new, row).scalar() is None:
             return None
         self._link(connection, key, msgid, ask.links)
         return Exchange(
@@ -317,14 +327,14 @@ class InsuranceRecords:
         if ask.known is not None and connection.dialect.name == "postgresql":
             told = f"{ask.system}\0{ask.key}\0{ask.infno}".encode("utf-8", "surrogatepass")
             number = int.from_bytes(digest(told)[:8], "big", signed=True)
-            connection.execute(select(func.pg_advisory_xact_lock(number)))
+            connection.execute(_TURN, {"number": number})
 
     def _claim(self, connection: Connection, ask: Ask, msgid: str) -> None:
         """Raises Taken, and leaves no row, where there is one that the asker does not know of."""
         if ask.known is None:
             return
-        same = (e.system == ask.system, e.key == ask.key, e.infno == ask.infno)
-        if set(connection.execute(select(e.msgid).where(*same)).scalars()) <= {msgid, *ask.known}:
+        same = {"by": ask.system, "under": ask.key, "what": ask.infno}
+        if set(connection.execute(_ASKED, same).scalars()) <= {msgid, *ask.known}:
             return
         connection.execute(delete(table).where(e.msgid == msgid))
         connection.execute(delete(link).where(link.c.msgid == msgid))
@@ -333,7 +343,7 @@ class InsuranceRecords:
     def _link(self, connection: Connection, key: Key, msgid: str, links: Mapping[str, str]) -> None:
         rows = [{"tag": tag, "msgid": msgid} for tag in sorted(key.tags(links))]
         if rows:
-            connection.execute(self._database.insert(link).on_conflict_do_nothing(), rows)
+            connection.execute(self._linked, rows)
 
     async def _forget_void(self) -> None:
         if not self._void:
@@ -350,11 +360,11 @@ class InsuranceRecords:
         for msgid in void:
             self._void.pop(msgid, None)
 
-    async def _found(self, asked: Select[Any]) -> list[Exchange]:
+    async def _found(self, asked: Select[Any], given: Mapping[str, str] = NOTHING) -> list[Exchange]:
         """With their bodies."""
 
         def look(connection: Connection, key: Key) -> list[Exchange]:
-            return [key.opened(row, bodies=True) for row in connection.execute(asked)]
+            return [key.opened(row, bodies=True) for row in connection.execute(asked, dict(given))]
 
         return await self._database.read(look)
 

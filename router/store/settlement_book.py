@@ -70,7 +70,7 @@ class SettlementBook:
         self._now_ms = now_ms
         self.suspense = suspense.Suspense(database, now_ms)  # what waits for a person
 
-    async def begin(self, new: New) -> Settlement:
+    async def begin(self, new: New) -> None:
         at_ms = self._now_ms()
 
         def change(connection: Connection, key: Key) -> None:
@@ -88,7 +88,6 @@ class SettlementBook:
                 raise Differs("JL-T011", "the same number came with another request 结算号重复")
 
         await self._database.write(change)
-        return await self.load(new.number)
 
     def _lock(self, connection: Connection, new: New) -> None:
         """Raises Locked, and nothing is written then."""

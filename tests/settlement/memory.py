@@ -34,22 +34,22 @@ class MemoryBook:
         self.events: list[tuple[str, str]] = []
         self._leases: dict[str, tuple[int, str, int]] = {}  # fence, owner, until
 
-    async def begin(self, new: New) -> Settlement:
+    async def begin(self, new: New) -> None:
         self.maybe_crash()
         there = self.requests.get(new.number)
         if there is not None:
             if there.request != new.request:
                 raise Differs("JL-T011", "the same number with another request")
-            return self.settlements[new.number]
+            return
         if any(lock in self.locks for lock in new.locks):
             raise Locked("JL-T010", "another settlement of the same thing is under way")
         self.locks |= dict.fromkeys(new.locks, new.number)
         self.requests[new.number] = new
         rows = Rows(new.number, new.request, new.began_ms)
-        made = Settlement(new.number, new.name, new.digest, "RUNNING", rows, new.began_ms)
-        self.settlements[new.number] = made
+        self.settlements[new.number] = Settlement(
+            new.number, new.name, new.digest, "RUNNING", rows, new.began_ms
+        )
         self.maybe_crash()
-        return made
 
     async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
         fence, holder, until = self._leases.get(number, (0, "", 0))

@@ -23,19 +23,19 @@ class MemoryBook:
         self._locks: dict[str, str] = {}
         self._fences: dict[str, int] = {}
 
-    async def begin(self, new: New) -> Settlement:
+    async def begin(self, new: New) -> None:
         there = self._requests.setdefault(new.number, new)
         if there is not new:
             if there.request != new.request:
                 raise Differs("JL-T011", "the same number with another request")
-            return self.settlements[new.number]
+            return
         if any(lock in self._locks for lock in new.locks):
             raise Locked("JL-T010", "another settlement of the same thing is under way")
         self._locks |= dict.fromkeys(new.locks, new.number)
         rows = Rows(new.number, new.request, new.began_ms)
-        made = Settlement(new.number, new.name, new.digest, "RUNNING", rows, new.began_ms)
-        self.settlements[new.number] = made
-        return made
+        self.settlements[new.number] = Settlement(
+            new.number, new.name, new.digest, "RUNNING", rows, new.began_ms
+        )
 
     async def claim(self, number: str, owner: str, now_ms: int, until_ms: int) -> int | None:
         self._fences[number] = self._fences.get(number, 0) + 1
