@@ -39,6 +39,7 @@ _KINDS = {
     "channel": ("channel", "通道"),
     "alerts": ("the engine's alerts", "引擎告警"),
     "nhsa": ("the insurance centre", "医保中心"),
+    "wechat_pay": ("WeChat Pay", "微信支付"),
     "nhsa_mobile": ("the mobile insurance centre", "医保移动支付中心"),
 }
 _OPERATORS = {
