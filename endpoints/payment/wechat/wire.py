@@ -1,4 +1,4 @@
-"""Signed requests to WeChat Pay, and answers whose signature is good. What cannot be proved to be its answer is none."""
+"""Signed requests to WeChat Pay, and answers whose signature is good: what cannot be proved to be one is none."""
 
 from __future__ import annotations
 
