@@ -88,6 +88,10 @@ class PayDoor(Door):
         """Whether the merchant's answer ends a notice."""
         return status in (200, 204)
 
+    def headers_of(self, notice: Notice) -> Mapping[str, str]:
+        """What goes with it, this time."""
+        return notice.headers or {}
+
     def notify(self, notice: Notice) -> None:
         """Keeps it, and sends it by itself where the door tells."""
         if not notice.url:
@@ -105,7 +109,7 @@ class PayDoor(Door):
 
     async def send_notice(self, notice: Notice) -> bool:
         url = urlsplit(notice.url)
-        headers = {"Content-Type": notice.kind, **(notice.headers or {})}
+        headers = {"Content-Type": notice.kind, **self.headers_of(notice)}
         try:
             status, body = await ask(url.port or 80, "POST", url.path, headers, notice.body)
         except (OSError, EOFError, TimeoutError):

@@ -42,7 +42,7 @@ class Wire:
 
     def __init__(self, options: PartyOptions, ground: Ground) -> None:
         self._transport = opened(options.transport, options.url)
-        self._way = Sending(options, ground)
+        self._way = Sending(options, ground, afresh=True)
         self._now = ground.now
         charset = "GBK" if options.charset == "GBK" else "utf-8"
         self._headers = {"content-type": f"application/json; charset={charset}", "connection": "close"}

@@ -34,13 +34,16 @@ class Client:
         connections: int,
         max_answer: int,
         too_large: Callable[[int], Exception],
+        afresh: bool = False,
     ) -> None:
         """An answer over `max_answer` bytes ends in `too_large(status)`."""
         self._max_answer = max_answer
         self._too_large = too_large
         self._session = aiohttp.ClientSession(
             headers=headers,
-            connector=aiohttp.TCPConnector(limit=connections, ssl=True if tls is None else tls),
+            connector=aiohttp.TCPConnector(
+                limit=connections, ssl=True if tls is None else tls, force_close=afresh
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_within, sock_read=timeout),
         )

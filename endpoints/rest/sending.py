@@ -66,9 +66,12 @@ class SendOptions(Options):
 class Sending:
     """The way to one server. Its connections are made when there is something to send."""
 
-    def __init__(self, options: SendOptions, ground: Ground) -> None:
+    def __init__(self, options: SendOptions, ground: Ground, *, afresh: bool = False) -> None:
+        """`afresh`: each request on a connection of its own. Of one that was kept, and found closed, nobody knows
+        whether the other side had read it."""
         self._options = options
         self._ground = ground
+        self._afresh = afresh
         self._client: Client | None = None
 
     async def prepare(self) -> None:
@@ -132,6 +135,7 @@ class Sending:
             connections=options.connections,
             max_answer=options.max_answer,
             too_large=self.too_large,
+            afresh=self._afresh,
         )
 
     def _timed(self, take: Take, within: asyncio.Timeout) -> Take:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -40,12 +41,23 @@ async def read(reader: asyncio.StreamReader) -> Asked:
     return Asked(method, unquote(url.path), headers, body, url.query)
 
 
-def framed(body: bytes, status: int = 200, kind: str = "application/json;charset=UTF-8") -> bytes:
-    return _head(len(body), status, kind) + body
+_JSON = "application/json;charset=UTF-8"
 
 
-async def say(writer: asyncio.StreamWriter, body: bytes, status: int = 200, kind: str = "") -> None:
-    writer.write(framed(body, status, kind) if kind else framed(body, status))
+def framed(
+    body: bytes, status: int = 200, kind: str = _JSON, headers: Mapping[str, str] | None = None
+) -> bytes:
+    return _head(len(body), status, kind, headers) + body
+
+
+async def say(
+    writer: asyncio.StreamWriter,
+    body: bytes,
+    status: int = 200,
+    kind: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    writer.write(framed(body, status, kind or _JSON, headers))
     await writer.drain()
 
 
@@ -74,13 +86,20 @@ async def silence(reader: asyncio.StreamReader) -> None:
     raise ConnectionAbortedError("the caller gave up")
 
 
-async def say_as(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act: Act, body: bytes) -> None:
+async def say_as(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    act: Act,
+    body: bytes,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """What was done is told, or something else is."""
     match act.kind:
         case "mute":
             await silence(reader)
         case "cut":
-            said = framed(body)
+            said = framed(body, status, _JSON, headers)
             writer.write(said[: len(said) - len(body) // 2])
             await writer.drain()
             raise ConnectionAbortedError("told to hang up")
@@ -92,20 +111,21 @@ async def say_as(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act
         case "garbage":
             await say(writer, b"\xff\xfe\x00\x81 " + body[:40][::-1])
         case "half":
-            await say(writer, body[: len(body) // 2])
+            await say(writer, body[: len(body) // 2], status, "", headers)
         case "double":
-            await say(writer, body)
-            await say(writer, body)
+            await say(writer, body, status, "", headers)
+            await say(writer, body, status, "", headers)
         case _:
             if act.kind == "late":
                 await asyncio.sleep(act.seconds)
-            await say(writer, body)
+            await say(writer, body, status, "", headers)
 
 
-def _head(length: int, status: int, kind: str) -> bytes:
+def _head(length: int, status: int, kind: str, headers: Mapping[str, str] | None = None) -> bytes:
     said = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         f"Content-Type: {kind}",
         f"Content-Length: {length}",
+        *(f"{name}: {value}" for name, value in (headers or {}).items()),
     )
     return "\r\n".join((*said, "", "")).encode()

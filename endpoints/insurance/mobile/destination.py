@@ -57,7 +57,7 @@ class NhsaMobile:
         self.ground = ground
         self._envelope = Envelope(options.envelope)
         self._transport = transport_of(options.transport, options.url)
-        self._way = Sending(options, ground)
+        self._way = Sending(options, ground, afresh=True)
 
     async def start(self) -> None:
         await self._way.prepare()

@@ -24,7 +24,7 @@ _GRACE_MS = 60_000  # after a code's end: a payment that was on its way then has
 
 
 def opened(options: AlipayOptions, ground: Ground) -> Alipay:
-    sending = Sending(options, ground)
+    sending = Sending(options, ground, afresh=True)
     return Alipay(options, sending.ask, ground.payments, lambda: int(ground.now() * 1000), sending.close)
 
 

@@ -30,7 +30,7 @@ _MOST_FILE = 100_000_000  # bytes of a statement file
 
 
 def opened(options: UnionPayOptions, ground: Ground) -> UnionPay:
-    sending = Sending(options, ground)
+    sending = Sending(options, ground, afresh=True)
     return UnionPay(options, sending.ask, ground.payments, lambda: int(ground.now() * 1000), sending.close)
 
 

@@ -47,7 +47,7 @@ class WechatWire:
     def __init__(self, options: WechatOptions, ground: Ground) -> None:
         self._options = options
         self._now = ground.now
-        self._sending = Sending(options, ground)
+        self._sending = Sending(options, ground, afresh=True)
         self.signing = Signing(
             options.crypto,
             options.api_key,
@@ -111,7 +111,7 @@ class WechatWire:
                 "authorization": signed,
                 "accept": "application/json",
                 "user-agent": "jingluo",
-                "connection": "close",  # of one that is kept nobody knows whether it took a request
+                "connection": "close",
                 **({"content-type": "application/json"} if content else {}),
                 **more,
             }
