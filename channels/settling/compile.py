@@ -16,6 +16,7 @@ from channels.settling.expressions import Expressions
 from channels.settling.model import (
     Check,
     Definition,
+    Facts,
     Manual,
     Operation,
     Posting,
@@ -36,7 +37,7 @@ from transforms.mapping import Compiler
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _FACT_PATH = re.compile(r"^\$([a-z][a-z0-9_]*(?:[.\[][^\s|]*)?)(?=[\s|]|$)")
-_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)(?:\.([a-z][a-z0-9_]*))?\}")
 _TAKEN = frozenset(("item", "items", "settle_no"))  # what the engine itself puts among the facts
 
 
@@ -123,11 +124,12 @@ class _Compiler(Expressions):
         if text.manual is not None and not text.keep:
             self.kept.add(str(at[-1]))
             return {str(at[-1]): lambda reply: reply}
+        asks = text.do or text.wait or text.manual
         for name, said in text.keep.items():
             place = (*at, "keep", name)
             if not _NAME.fullmatch(name) or name in _TAKEN:
                 self.problem(place, "JL-C204", f"{name!r} cannot be a fact's name", "", on_key=True)
-            made[name] = self.raw(said, place) or (lambda reply: None)
+            made[name] = self.raw(said if asks else self.renamed(said), place) or (lambda reply: None)
             self.kept.add(name)
         return made
 
@@ -143,7 +145,7 @@ class _Compiler(Expressions):
 
     def account(self, said: str, at: At) -> Read:
         """`transit:{settle_no}`: what stands in braces is a fact, or a field of the request."""
-        if not re.fullmatch(r"[a-z]+(:([a-z0-9_-]+|\{[a-z][a-z0-9_]*\}))*", said):
+        if not re.fullmatch(r"[a-z]+(:([a-z0-9_-]+|\{[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?\}))*", said):
             self.problem(at, "JL-C205", f"{said!r} is no account", "kind:name, `{fact}` for a name")
         kind = said.partition(":")[0]
         if kind not in ACCOUNTS and kind not in self.text.accounts:
@@ -152,7 +154,7 @@ class _Compiler(Expressions):
             self.problems.append(
                 Problem(at, "JL-C208", f"no kind of account is called {kind!r}", hint, "warning")
             )
-        return lambda facts: _HOLE.sub(lambda hole: str(facts.get(hole[1]) or "none"), said)
+        return lambda facts: _HOLE.sub(lambda hole: _named_by(facts, hole[1], hole[2]), said)
 
     def checks(self, said: list[Any], at: At) -> list[Check]:
         made = []
@@ -174,6 +176,14 @@ class _Compiler(Expressions):
             spec["let"] = {name: path for path, name in named.items()}
         made = Compiler(self.library).map(spec, self.problems, at[:-1], None)
         return None if made is None else made.tree
+
+
+def _named_by(facts: Facts, name: str, member: str | None) -> str:
+    """A fact, or a member of one, as a part of an account's name."""
+    value = facts.get(name)
+    if member is not None:
+        value = value.get(member) if isinstance(value, Mapping) else None
+    return str(value or "none")
 
 
 def _named(said: Any, named: dict[str, str]) -> Any:

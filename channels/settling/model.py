@@ -135,6 +135,11 @@ class Step:
         """Whether it may have had an effect that nobody heard of."""
         return bool(self.ask or self.undo or self.reverse)
 
+    @property
+    def apart(self) -> bool:
+        """Whether each of its times is by itself: one that is not done holds none of the others up."""
+        return self.forward and self.each is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:

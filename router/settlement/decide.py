@@ -31,22 +31,39 @@ def decide(definition: Definition, rows: Rows, now_ms: int) -> Command:
     back = _going_back(rows)
     reached = None
     try:
+        held: Wait | End | None = None  # what some of a step's times wait for, while the others go on
         for step, place, facts in _walk(known):
+            if held is not None and held.place is not None and held.place.step != step.name:
+                return held
             reached = place
             if back and not known.past and not _is_done(known, step, place):
                 raise _Back  # so far it came
             command = _forward(known, step, place, facts, now_ms)
+            if isinstance(command, Wait | End) and step.apart:
+                held = _sooner(held, replace(command, place=place))
+                continue
             if command is not None:
                 return command
             known.learn(step, place)
             if not back and (doubt := _doubt(step, known.facts, rows)) is not None:
                 return _doubted(known, step, place, doubt)
+        if held is not None:
+            return held
         if back and not known.past:
             raise _Back
     except _Back:
         command = _backward(known, reached, now_ms)
         return command if isinstance(command, End | Say) else replace(command, state=back or "COMPENSATING")
     return End("COMPLETED")
+
+
+def _sooner(held: Wait | End | None, command: Wait | End) -> Wait | End:
+    """What is looked at next: a person is asked once nothing of it goes on by itself."""
+    if held is None or (isinstance(held, End) and isinstance(command, Wait)):
+        return command
+    if isinstance(held, Wait) and isinstance(command, Wait) and command.until_ms < held.until_ms:
+        return command
+    return held
 
 
 def _walk(known: Known) -> Iterator[tuple[Step, Place, dict[str, Any]]]:

@@ -51,7 +51,10 @@ class Known:
 
     def learn(self, step: Step, place: Place) -> None:
         """What it keeps of the answer, now that it is done. Of several times: what the last kept, and all in a list."""
-        reply = self.of(place).do.reply
+        asks = step.do or step.wait
+        reply = (
+            self.of(place).do.reply if asks else self.facts
+        )  # who asks nobody keeps what follows from the facts
         for name, read in step.keep.items():
             value = read(reply)
             if step.each is None:
@@ -66,10 +69,16 @@ def kept(definition: Definition, rows: Rows) -> dict[str, Any]:
     for step in definition.steps:
         if step.when is not None and not step.when(known.facts):
             continue
+        left = False
         for place, _ in known.places(step):
             if known.of(place).standing(step) not in ("OK", "UNDONE") and (step.do or step.wait):
-                return _without(known.facts, rows)
-            known.learn(step, place)
+                left = True
+                if not step.apart:
+                    break
+            else:
+                known.learn(step, place)
+        if left:
+            break
     return _without(known.facts, rows)
 
 

@@ -57,12 +57,16 @@ def journals(
     for at, step in enumerate(definition.steps):
         if step.when is not None and not step.when(known.facts):
             continue
+        left = False
         for place, facts in known.places(step):
             progress = known.of(place)
             standing = progress.standing(step)
             if step.do is None and any(one.outcome == "OK" for one in progress.do.probes):
                 standing = "OK"  # what it waited for was seen
             if standing not in ("OK", "UNDONE"):
+                if step.apart:
+                    left = True
+                    continue
                 if step.do is not None or at >= passed:
                     return
                 if step.wait is not None:  # it went on without
@@ -77,6 +81,8 @@ def journals(
             if standing == "UNDONE":
                 back = tuple(Entry(one.account, -one.fen) for one in entries)
                 yield Journal(_id(rows, place, "undone"), rows.number, back)
+        if left:
+            return
 
 
 def _passed(definition: Definition, rows: Rows, reached: Place | None, state: State) -> int:

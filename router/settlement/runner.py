@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.settling.model import Definition
+from config.errors import BadMessage
 from router.settlement.book import Book, Change, Fenced, Heard, Settlement
 from router.settlement.commands import Call, Command, End, Say, Wait
 from router.settlement.decide import decide
@@ -121,7 +122,7 @@ class Runner:
             return command, booked(definition, rows, command)
         except NoAmount as error:
             return End("SUSPENDED", None, "JL-T006", str(error)), ()
-        except ValueError as error:
+        except (ValueError, BadMessage) as error:
             return End("SUSPENDED", None, "JL-T007", str(error)[:200]), ()
 
     def _change(

@@ -72,8 +72,8 @@ BUGS = (
     Bug(
         "undone in the order in which it was done",
         "router.settlement.decide",
-        "in reversed(_passed(known, reached)):",
-        "in _passed(known, reached):",
+        "back = passed[::-1]",
+        "back = passed[:]",
     ),
     Bug(
         "what nobody knows of is not looked at before it goes back",

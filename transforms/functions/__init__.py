@@ -10,6 +10,7 @@ from transforms.functions import (
     bytes,
     checked,  # noqa: F401  (what is wrong with arguments)
     dates,
+    deposits,
     encodings,
     forms,
     identifiers,
@@ -40,6 +41,7 @@ GROUPS = (
     numbers,
     quantities,
     money,
+    deposits,
     dates,
     forms,
     times,
