@@ -24,6 +24,7 @@ from endpoints.insurance.records import Records
 from endpoints.operations import Operation
 from endpoints.payment.records import Payments
 from endpoints.settling import Settle
+from endpoints.stating import Statements
 from schemas.base import Format
 from schemas.message import LARGE, Blob, Message, Receipt, Reply
 
@@ -243,6 +244,7 @@ class Ground:
     insurance: Records | None = None
     settle: Settle | None = None  # for a destination that begins settlements
     payments: Payments | None = None  # orders and refunds of payment channels; opened at first use
+    statements: Statements | None = None  # where statements of channels and books are kept and compared
     # Its tables of catalogues, dictionaries and mappings, for a destination. Opened at first use, too.
     insurance_tables: Tables | None = None
     writes: Format | None = None  # what a destination is sent, to be read

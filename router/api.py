@@ -20,7 +20,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endpoints.limits import problem
-from router import api_alerts, api_destinations, api_messages, api_reload, api_replay, api_settlements
+from router import (
+    api_alerts,
+    api_destinations,
+    api_messages,
+    api_reconcile,
+    api_reload,
+    api_replay,
+    api_settlements,
+)
 from router.alerts.kinds import texts
 from router.board import Board
 from router.brokers.base import BrokerDown
@@ -66,6 +74,7 @@ def mount(engine: Engine) -> None:
         ]
     if engine.makers.desk is not None:
         protected.append(api_settlements.routes(engine.makers.desk.operators))
+        protected.append(api_reconcile.routes(engine.makers.reconciliation.desk))
     for routes in protected:
         engine.web.app.include_router(routes)
     engine.web.app.add_middleware(_Locked, token=token)

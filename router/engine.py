@@ -269,7 +269,7 @@ class Engine:
             await self._step("conservation", self._conservation.stop())
         await self._step("keeping", self._keeping.stop())
         await self._step("insurance", self._insurance.stop())
-        await self._step("payments", asyncio.to_thread(self.makers.payments.close))
+        await self._step("payments", asyncio.to_thread(self.makers.close))
         if self._journal is not None:
             await self._step("journal", self._journal.stop())
         await self._step("scribe", self.scribe.stop())

@@ -30,6 +30,7 @@ from router.intake import Intake
 from router.large import Large
 from router.metrics import Metrics
 from router.orders import specs
+from router.reconcile.made import reconciliation
 from router.recorder import Recorder
 from router.replies import Replies
 from router.resends import Resends
@@ -132,6 +133,13 @@ class Makers:
         self.insurance_tables = open_catalogues(settings, now_ms)
         self.payments = open_payments(settings)
         self.desk = desk(self._hand_over)
+        ledger = self.desk.book if self.desk is not None else None
+        self.reconciliation = reconciliation(settings, self.payments, ledger, now_ms)
+
+    def close(self) -> None:
+        """The records of payments and of reconciliation. Blocking."""
+        self.payments.close()
+        self.reconciliation.store.close()
 
     async def remember(self) -> None:
         """From now on resends are known. Raises sqlite3.Error where the file cannot be used, and BrokerDown."""
@@ -174,6 +182,7 @@ class Makers:
             insurance_tables=self.insurance_tables,
             settle=self.desk,
             payments=self.payments,
+            statements=self.reconciliation,
         )
         destination = kind(branch.options, ground)
         handling = Handling(

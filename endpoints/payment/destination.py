@@ -19,7 +19,9 @@ from endpoints.base import Ground, Options
 from endpoints.payment.channel import PaymentChannel
 from endpoints.payment.options import PaymentOptions
 from endpoints.payment.party import PaymentParty, Rules
+from endpoints.payment.reconciled import reconciled
 from endpoints.payment.told import body_of
+from endpoints.stating import day_before
 from schemas.json import Json
 from schemas.message import Message, Receipt
 
@@ -30,6 +32,7 @@ OUTCOMES = ("OK", "REJECTED", "PROCESSING", "UNKNOWN", "ABSENT")
 class PaymentDestination(ABC):
     Options: ClassVar[type[Options]] = PaymentOptions
     Party: ClassVar[type[PaymentParty]] = PaymentParty  # a kind with more operations has its own
+    statement: ClassVar[str] = ""  # the form of its statements: schemas/statements/forms.py
     answers_in = "json"
     codes = frozenset(OUTCOMES)
 
@@ -52,7 +55,16 @@ class PaymentDestination(ABC):
     async def send(self, message: Message) -> Receipt:
         operation = self.options.operation or message.headers.get("param.code", "")
         asked = body_of(message, self.options.max_input)
-        return await self.party().ask(operation or str(asked.get("operation", "")), asked, message.headers)
+        operation = operation or str(asked.get("operation", ""))
+        if operation == "reconcile":
+            ground, form = self.ground, str(self.options.statement or self.statement)
+            day = str(asked.get("day") or "") or day_before(ground.now())
+            return await reconciled(self.channel, ground.statements, self.system, form, self.merchants(), day)
+        return await self.party().ask(operation, asked, message.headers)
+
+    def merchants(self) -> tuple[str, ...]:
+        """Whose statements may come: none said, none refused."""
+        return ()
 
     def party(self) -> PaymentParty:
         """Raises Unreachable (JL-P022) where this process has no records of payments."""

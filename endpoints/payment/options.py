@@ -35,6 +35,11 @@ class PaymentOptions(Options):
         description="the pipeline that gives back money which came for what had ended: it is begun with `number`, "
         "`system`, `order`, `amount`, `settlement`",
     )
+    statement: str = Field(
+        "",
+        max_length=40,
+        description="the form of its statements, where it is not its kind's own: `aggregated`",
+    )
     sweep_after: Seconds = Field(60.0, description="orders younger than that are not asked about by `sweep`")
     open_for: Seconds = Field(10_800.0, description="an order unpaid for so long is closed by `sweep`")
     sweep_at_once: int = Field(200, ge=1, le=1000, description="orders, and refunds, of one `sweep`")

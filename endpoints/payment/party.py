@@ -15,7 +15,8 @@
 | refund_otherwise | do | a refund that ended ABNORMAL goes to another account |
 | noticed | a channel of notices | what the channel said by itself: noticed.py |
 | sweep | a timer | orders and refunds that have no end are asked about: sweep.py |
-| bill | reconciliation | the statement of a `day` (yyyy-MM-dd), as the channel gives it |
+| bill | a person | the statement of a `day` (yyyy-MM-dd), as the channel gives it |
+| reconcile | a timer | the statement of a `day`, else of yesterday, is fetched, kept and compared |
 
 A body names an order by `order` (our number); without it the order is the one of the call's own `key`.
 """
@@ -40,7 +41,7 @@ from schemas.message import Receipt
 Asked = Mapping[str, Any]
 OPERATIONS = (
     "create", "created", "paid", "close", "refund_or_close", "pay", "query", "reverse",
-    "refund", "refunded", "refund_otherwise", "noticed", "sweep", "bill",
+    "refund", "refunded", "refund_otherwise", "noticed", "sweep", "bill", "reconcile",
 )  # fmt: skip
 _MOST_KEY = 200
 

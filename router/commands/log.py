@@ -101,11 +101,13 @@ def rekey() -> None:
     from router.clock import now_ms
     from router.store.insurance_records import open_insurance
     from router.store.payment_book import open_payments
+    from router.store.reconcile_store import open_reconcile
     from router.store.settlement_book import open_settlements
 
     said = settings()
     count = ask(lambda store: store.rekey())
-    for book in (open_insurance(said, now_ms), open_settlements(said, now_ms), open_payments(said)):
+    books = (open_insurance(said, now_ms), open_settlements(said, now_ms))
+    for book in (*books, open_payments(said), open_reconcile(said, now_ms)):
         try:
             count += book.rekey()
         except JingluoError as error:

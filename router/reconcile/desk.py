@@ -13,11 +13,13 @@ from msgspec.structs import replace
 from config.errors import BadMessage, Refused
 from endpoints.payment.records import Payments
 from router.reconcile import ours as own
+from router.reconcile import reporting
 from router.reconcile.books import Books, Item, Sum
 from router.reconcile.classes import CLASSES
 from router.reconcile.compare import compare
 from router.reconcile.kept import Event, Kept, Run, Signature, Source, Statement
 from router.reconcile.matching import match
+from router.reconcile.reports import Day
 from schemas.statements.forms import CUTS, read_statement
 from schemas.statements.row import DAY_MS, Row, Wanted, begin_ms, day_of, shifted
 
@@ -213,6 +215,47 @@ class Reconciler:
         }
         said |= {"evidence": evidence, "journal": journal}
         return await self.kept.say(id, "explained", said, "EXPLAINED")
+
+    async def days(self, system: str, limit: int) -> list[dict[str, Any]]:
+        """Statements, the newest days first; of each the last that came."""
+        made: dict[tuple[str, str], dict[str, Any]] = {}
+        for one in await self.kept.days(system, limit):
+            if (key := (one.system, one.day)) in made:
+                continue
+            open_ = await self.kept.items(one.system, one.day, "OPEN")
+            signed = await self.kept.signature(one.system, one.day)
+            counted = {name: getattr(one, name) for name in ("count", "paid_fen", "back_fen", "fee_fen")}
+            who = signed.who if signed is not None else ""
+            made[key] = {"system": one.system, "day": one.day, **counted, "open": len(open_), "signed": who}
+        return list(made.values())
+
+    async def report(self, system: str, day: str, name: str, form: str, who: str) -> tuple[bytes, str]:
+        """A report's bytes and their type; who took it is on record before it leaves. Raises Refused (JL-Q010, JL-Q036,
+        JL-Q037)."""
+        statement = await self.kept.statement(system, day)
+        if statement is None:
+            raise Refused("JL-Q010", f"there is no statement of {system} of {day} 尚无对账单")
+        from_ms, theirs = begin_ms(day), await self._rows(statement)
+        ours = [row async for row in own.between(self._payments, system, from_ms, from_ms + DAY_MS)]
+        his = await self._his(system, day)
+        ledger = await self._booked(system, from_ms, from_ms + DAY_MS) if self._booked is not None else None
+        told = await reporting.stories(self.kept, await self.kept.items(system, day))
+        made = reporting.tables_of(
+            Day(
+                system,
+                day,
+                theirs,
+                ours,
+                [row for row in his if day_of(row.at_ms) == day] if his is not None else None,
+                ledger,
+                told,
+                today_ms=self._now_ms(),
+            ),
+            name,
+        )
+        body, kind = await asyncio.to_thread(reporting.written, made, form)
+        await reporting.note(self.kept, system, day, who, name, form, body)
+        return body, kind
 
     async def show(self, id: str) -> tuple[Item, list[Event]]:
         return await self.kept.item(id)

@@ -104,5 +104,10 @@ class Kept(Protocol):
 
     async def runs(self, system: str, day: str) -> list[Run]: ...
 
+    async def exported(self, system: str, day: str, said: dict[str, Any]) -> None:
+        """Who took which report. Durable before it leaves."""
+
+    async def exports(self, system: str, day: str) -> list[Event]: ...
+
     async def days(self, system: str = "", limit: int = 100) -> list[Statement]:
         """Without their bytes, newest days first."""

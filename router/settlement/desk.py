@@ -60,6 +60,10 @@ class Desk:
         self._always: list[asyncio.Task[None]] = []
 
     @property
+    def book(self) -> SettlementBook:
+        return self._book
+
+    @property
     def operators(self) -> Operators:
         """What people see and say of these settlements."""
         return Operators(self._book, self._now_ms, self._drive, self._definition)

@@ -19,7 +19,8 @@ from router.store import reconcile_tables as tables
 from router.store.durable import GroupedDatabase, of_site
 from router.store.reconcile_rows import Key
 
-s, r, i, e, g = (t.c for t in (tables.statement, tables.run, tables.item, tables.event, tables.signature))
+s, r, i = (t.c for t in (tables.statement, tables.run, tables.item))
+e, g, x = (t.c for t in (tables.event, tables.signature, tables.export))
 _MOST = 100_000  # items of one answer
 _STATEMENT = [column for column in tables.statement.c if column.name != "body"]
 
@@ -164,6 +165,35 @@ class ReconcileStore:
         def look(connection: Connection, key: Key) -> list[Run]:
             asked = select(tables.run).where(r.system == system, r.day == day).order_by(r.number)
             return [Run(*row) for row in connection.execute(asked)]
+
+        return await self._database.read(look)
+
+    async def exported(self, system: str, day: str, said: dict[str, Any]) -> None:
+        at_ms = self._now_ms()
+
+        def change(connection: Connection, key: Key) -> None:
+            here = (x.system == system, x.day == day)
+            number = (connection.execute(select(func.max(x.number)).where(*here)).scalar() or 0) + 1
+            row = {"system": system, "day": day, "number": number, "at_ms": at_ms}
+            sealed = key.sealed(said, "export", system, day, str(number))
+            connection.execute(insert(tables.export).values(row | {"said": sealed}))
+
+        await self._database.write(change)
+
+    async def exports(self, system: str, day: str) -> list[Event]:
+        def look(connection: Connection, key: Key) -> list[Event]:
+            rows = connection.execute(
+                select(tables.export).where(x.system == system, x.day == day).order_by(x.number)
+            )
+            return [
+                Event(
+                    row.number,
+                    row.at_ms,
+                    "exported",
+                    key.opened(row.said, "export", system, day, str(row.number)),
+                )
+                for row in rows
+            ]
 
         return await self._database.read(look)
 

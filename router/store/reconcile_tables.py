@@ -99,6 +99,17 @@ signature = Table(
     _sealed("said"),  # who, and the digests of what was signed
 )
 
+# Who took a report out of the system.
+export = Table(
+    "reconcile_export",
+    reconcile,
+    Column("system", _Key, primary_key=True),
+    Column("day", _Key, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    _number("at_ms"),
+    _sealed("said"),
+)
+
 RECONCILE = Schema(
     "reconcile",
     "the reconciliation",

@@ -248,6 +248,16 @@ class SettlementBook:
         """The journals of the next `most` settlements, recomputed."""
         return await self._database.read(lambda connection, key: verify.page(connection, key, after, most))
 
+    async def booked(self, account: str, from_ms: int, to_ms: int) -> list[tuple[str, str, int, int]]:
+        """An account's entries of that time: journal, settlement, when, fen."""
+
+        def look(connection: Connection, key: Key) -> list[tuple[str, str, int, int]]:
+            asked = select(j.id, j.settlement, j.at_ms, e.fen).join(tables.entry, e.journal == j.id)
+            asked = asked.where(e.account == account, j.at_ms >= from_ms, j.at_ms < to_ms)
+            return [tuple(row) for row in connection.execute(asked.order_by(j.at_ms, j.id, e.number))]
+
+        return await self._database.read(look)
+
     async def search(
         self, state: str = "", name: str = "", since_ms: int = 0, limit: int = 100, after: str = ""
     ) -> Sequence[Head]:

@@ -17,7 +17,7 @@ from schemas.statements.row import Kind, Row, Wanted, amount, rounded_fen, time_
 
 _NEEDED = ("支付宝交易号", "商户订单号", "业务类型", "完成时间", "订单金额", "商家实收")
 _END = "业务明细列表结束"
-_ACCOUNT = re.compile(r"账号[：:]\s*\[?(\d+)")
+_ACCOUNT = re.compile(r"账号[：:]\s*\[?(\d{16})")
 _TRADES = re.compile(r"交易合计[：:]\s*(\d+)\s*笔.*?商家实收共\s*(-?[\d.]+)\s*元")
 _REFUNDS = re.compile(r"退款合计[：:]\s*(\d+)\s*笔.*?商家实收(?:退款)?共\s*(-?[\d.]+)\s*元")
 

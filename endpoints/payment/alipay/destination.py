@@ -13,6 +13,10 @@ from endpoints.payment.destination import PaymentDestination
 
 class AlipayDestination(PaymentDestination):
     Options: ClassVar[type[Options]] = AlipayOptions
+    statement: ClassVar[str] = "alipay"
 
     def channel_of(self) -> PaymentChannel:
         return opened(self.options, self.ground)
+
+    def merchants(self) -> tuple[str, ...]:
+        return (self.options.seller_id,) if self.options.seller_id else ()

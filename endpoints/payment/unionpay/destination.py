@@ -13,6 +13,10 @@ from endpoints.payment.unionpay.options import UnionPayOptions
 
 class UnionPayDestination(PaymentDestination):
     Options: ClassVar[type[Options]] = UnionPayOptions
+    statement: ClassVar[str] = "unionpay"
 
     def channel_of(self) -> PaymentChannel:
         return opened(self.options, self.ground)
+
+    def merchants(self) -> tuple[str, ...]:
+        return (self.options.mer_id,)
