@@ -171,12 +171,3 @@ async def test_what_the_hiss_list_lacks_is_explained_by_finance_and_only_then_si
     assert "EXPLAINED" in await hospital.jingluo(*words)
     assert "posted by hand" in await hospital.jingluo("show", item["id"])
     await hospital.jingluo("sign", "--system", "alipay", "--day", DAY, "--who", "100017")
-
-
-async def test_F69_a_statement_that_is_not_there_yet_is_asked_for_again(
-    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("endpoints.payment.reconciled._AGAIN_S", 0.1)
-    await hospital.paid("S1/pay", "36.50")
-    hospital.sandbox.behave("alipay.data.dataservice.bill.downloadurl.query", "cut", times=2)
-    assert (await hospital.post("/v1/statement", {"day": DAY})).json()["rows"] == 1
