@@ -17,7 +17,7 @@ import structlog
 from config.errors import Refused, Unreachable
 from endpoints.payment.numbers import fen_of, yuan_of
 from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence, RefundState
-from endpoints.payment.told import given_back_tree, shown_tree, told
+from endpoints.payment.told import given_back_tree, told
 from schemas.message import Receipt
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def noticed(party: PaymentParty, asked: Mapping[str, Any]) -> Receipt:
         raise Refused(
             "JL-P030", f"a notice ({kind[:20]}) of {number[:40]!r}, which is no order 通知的支付单不存在"
         )
-    _same_merchant(order, asked)
+    same_merchant(order, asked)
     if kind in _REFUNDS:
         return await _refund(party, order, asked, _REFUNDS[kind])
     if kind == "closed":
@@ -60,7 +60,7 @@ async def noticed(party: PaymentParty, asked: Mapping[str, Any]) -> Receipt:
     return told("OK", order=order.number, state=order.state)
 
 
-def _same_merchant(order: Order, asked: Mapping[str, Any]) -> None:
+def same_merchant(order: Order, asked: Mapping[str, Any]) -> None:
     """What the order was placed with, and its notice must say too. What either does not say is not compared."""
     said = {"currency": "CNY"} | {name: order.facts.get(name) for name in ("merchant", "app")}
     for name, value in said.items():
@@ -73,7 +73,7 @@ async def follow(party: PaymentParty, order: Order) -> None:
     if not order.settlement or order.state not in ("PAID", "PAID_AFTER_CLOSE"):
         return
     if order.state == "PAID" and not await _ended_without(party, order):
-        tree = shown_tree(order, "OK")
+        tree = party.tree_of(order)
         step = party.rules.waits if order.method != "code" else _step(order.key)
         await _tell(party, order.settlement, step, "OK", tree)
         return

@@ -34,7 +34,7 @@ from endpoints.payment.channel import PaymentChannel
 from endpoints.payment.numbers import fen_of, number_of
 from endpoints.payment.orders import OVER, RECEIVED, Evidence, Order, Refund, owed
 from endpoints.payment.records import Payments
-from endpoints.payment.told import absent, given_back, shown
+from endpoints.payment.told import absent, given_back, shown, shown_tree
 from endpoints.settling import Settle
 from schemas.message import Receipt
 
@@ -98,6 +98,10 @@ class PaymentParty:
         if headers.get("about") == "undo":
             return await self._undone(operation, asked, headers)
         return await verbs[operation](asked, headers)
+
+    def tree_of(self, order: Order) -> dict[str, Any]:
+        """What a settlement is told of an order whose money came."""
+        return shown_tree(order, "OK")
 
     async def _undone(self, operation: str, asked: Asked, headers: Mapping[str, str]) -> Receipt:
         """Whether what was to be undone is: its money went back, or none will come."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from alipay_parts import public_pem, rsa
 from memory_payments import MemoryPayments
 
 from config.errors import Unreachable
 from deploy.sandbox.mixed.books import MixedBooks
 from endpoints.payment.mixed.asked import Institution
-from endpoints.payment.mixed.channel import PASSWORD_PASSED, Heard, MixedChannel
+from endpoints.payment.mixed.channel import PASSWORD_PASSED, MixedChannel
 from endpoints.payment.mixed.party import MixedParty
 from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence
+from endpoints.payment.wechat.signing import key_of
+from endpoints.payment.wechat.wire import Heard
 from schemas.json import Json
 
-KEY = rsa.generate_private_key(65537, 2048)
+KEY = rsa("wechat")
 US = Institution(
     appid="wxtest",
     city="530100",
@@ -26,6 +29,13 @@ US = Institution(
     callback="https://pay.example.org/mixed",
     test_env=True,
 )
+
+
+def sealed(text: str) -> tuple[str, str]:
+    """As a merchant seals for WeChat's key."""
+    seal = key_of(public_pem(KEY), "rsa").seal
+    assert seal is not None
+    return b64encode(seal(text.encode())).decode(), "PUB_KEY_ID_0100000001"
 
 
 class CashBook:
@@ -118,7 +128,9 @@ class BooksWire:
         self.acts: list[str] = []
         self.calls: list[tuple[str, str]] = []
 
-    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Heard:
+    async def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, serial: str = ""
+    ) -> Heard:
         act = self.acts.pop(0) if self.acts else ""
         if act == "away":
             raise Unreachable("JL-E220", "no connection")
@@ -135,9 +147,7 @@ class Clinic:
         self.cash, self.centre, self.payments = CashBook(), Centre(), MemoryPayments()
         self.books = MixedBooks(self.cash, self.centre)
         self.wire = BooksWire(self.books)
-        channel = MixedChannel(
-            self.wire, CashChannel(self.cash), US, KEY.public_key(), lambda: 1_767_576_600.0
-        )
+        channel = MixedChannel(self.wire, CashChannel(self.cash), US, sealed, lambda: 1_767_576_600.0)
         self.party = MixedParty("mixed", channel, self.payments, lambda: 1_767_576_600_000)
 
     async def ask(

@@ -6,10 +6,9 @@ Fields that the way of paying forbids are not sent, those that it needs are ther
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from msgspec import Struct
 
 from config.errors import Refused
@@ -62,16 +61,16 @@ def order_type_of(asked: Mapping[str, Any]) -> str:
 
 
 def body_of(
-    order: Order, asked: Mapping[str, Any], us: Institution, key: RSAPublicKey, prepay_id: str
+    order: Order, asked: Mapping[str, Any], us: Institution, seal: Callable[[str], str]
 ) -> dict[str, Any]:
-    """Raises Refused (JL-P301, JL-P302, JL-P303)."""
+    """All but `prepay_id`, which WeChat gives for the cash. Raises Refused (JL-P301, JL-P302, JL-P303)."""
     amounts = amounts_of(asked)
     body: dict[str, Any] = {
         "mix_pay_type": amounts.kind,
         "order_type": order_type_of(asked),
         "appid": us.appid,
         "openid": _text(asked, "openid", 128),
-        "payer": person_of(asked.get("payer"), key, "payer"),
+        "payer": person_of(asked.get("payer"), seal, "payer"),
         "pay_for_relatives": bool(asked.get("relative")),
         "out_trade_no": order.number,
         "serial_no": _text(asked, "serial_no", 20),  # medOrgOrd of MP-6201
@@ -84,9 +83,7 @@ def body_of(
         "med_ins_test_env": us.test_env,
     }
     if asked.get("relative"):
-        body["relative"] = person_of(asked["relative"], key, "relative")
-    if amounts.cash:
-        body["prepay_id"] = prepay_id
+        body["relative"] = person_of(asked["relative"], seal, "relative")
     body |= _insured(asked, amounts)
     if amounts.add:
         body["cash_add_detail"] = [{"cash_add_type": kind, "cash_add_fee": fen} for kind, fen in amounts.add]

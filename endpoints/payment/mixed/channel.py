@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
+from config.errors import Refused
 from endpoints.payment.channel import PaymentChannel
 from endpoints.payment.mixed.asked import Institution, body_of
 from endpoints.payment.mixed.states import States, states_of, together
 from endpoints.payment.orders import Evidence, Order, OrderState, Refund, RefundEvidence
+from endpoints.payment.wechat.wire import Heard
 
 CHINA = timezone(timedelta(hours=8))
 EXISTS, PASSWORD_PASSED = "268512536", "268560650"
@@ -35,25 +35,12 @@ _STATES: Mapping[str, OrderState] = {
 }
 
 
-class Heard(NamedTuple):
-    """An answer whose signature is good. `status` 0: none that can be read, it may have been done."""
-
-    status: int
-    tree: Mapping[str, Any]
-
-    @property
-    def done(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
-    def refused(self) -> bool:
-        return 400 <= self.status < 500 and self.status not in (408, 425, 429)
-
-
 class Wire(Protocol):
     """Signed requests to WeChat Pay. Raises Unreachable where one never left."""
 
-    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Heard: ...
+    async def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, serial: str = ""
+    ) -> Heard: ...
 
 
 class MixedChannel:
@@ -64,47 +51,51 @@ class MixedChannel:
         wire: Wire,
         cash: PaymentChannel,
         us: Institution,
-        key: RSAPublicKey,
+        seal: Callable[[str], tuple[str, str]],
         now_s: Callable[[], float],
         partner: str = "",
     ) -> None:
         self._wire = wire
         self._cash = cash
         self._us = us
-        self._key = key
+        self._seal = seal
         self._now_s = now_s
         self._partner = partner  # sub_mchid, where the merchant is a service provider's
 
     async def create(self, order: Order, asked: Mapping[str, Any]) -> Evidence:
         """Raises Refused for what would not be taken, before anything leaves."""
-        body = body_of(order, asked, self._us, self._key, "")
+        serials: set[str] = set()
+        body = body_of(order, asked, self._us, lambda text: self._sealed(text, serials))
+        facts: dict[str, Any] = {}
         prepay: dict[str, Any] = {}
         if order.fen:
             cash = await self._cash.create(order, asked)
             if cash.state != "PREPAID":
                 return cash
-            prepay = dict(cash.facts.get("prepay") or {})
+            facts, prepay = dict(cash.facts), dict(cash.facts.get("prepay") or {})
             body["prepay_id"] = str(cash.facts.get("prepay_id") or "")
         if self._partner:
             body["sub_mchid"] = self._partner
-        heard = await self._wire.ask("POST", "/v3/med-ins/orders", body)
+        heard = await self._wire.ask("POST", "/v3/med-ins/orders", body, "".join(serials))
         if heard.done and heard.tree.get("mix_trade_no"):
             mix = str(heard.tree["mix_trade_no"])
-            return Evidence("PREPAID", channel_no=mix, facts={"prepay": {**prepay, "mixTradeNo": mix}})
+            facts |= {"prepay": {**prepay, "mixTradeNo": mix}, "mix_trade_no": mix}
+            return Evidence("PREPAID", channel_no=mix, facts=facts)
         code, text = _said(heard)
         if code == EXISTS:
-            return await self._there(order, prepay)
+            return await self._there(order, facts)
         if heard.refused:
             if order.fen:
                 await self._cash.close(order)  # nobody was given its prepay_id
             return Evidence("FAILED", code=code, text=text)
         return Evidence("UNKNOWN", code=code, text=text)
 
-    async def _there(self, order: Order, prepay: Mapping[str, Any]) -> Evidence:
+    async def _there(self, order: Order, known: Mapping[str, Any]) -> Evidence:
         """It was made before: by its own number, and with the same mix_trade_no."""
         seen = await self.query(order)
         if seen.state == "PAYING" and seen.channel_no and not seen.facts.get("half"):
-            facts = {**seen.facts, "prepay": {**prepay, "mixTradeNo": seen.channel_no}}
+            prepay = {**(known.get("prepay") or {}), "mixTradeNo": seen.channel_no}
+            facts = {**known, **seen.facts, "prepay": prepay, "mix_trade_no": seen.channel_no}
             return Evidence("PREPAID", channel_no=seen.channel_no, facts=facts)
         return seen
 
@@ -134,7 +125,7 @@ class MixedChannel:
         if closed.state == "CLOSED":
             return closed
         seen = await self.query(order)
-        if closed.code == PASSWORD_PASSED and seen.state == "PAYING":
+        if PASSWORD_PASSED in f"{closed.code} {closed.text}" and seen.state == "PAYING":
             text = "the patient has given the password: it will be paid, or fail 用户已输入密码，只能等待"
             return Evidence("PAYING", facts=seen.facts, code=PASSWORD_PASSED, text=text)
         return closed if seen.state in ("ABSENT", "PAYING") else seen
@@ -161,6 +152,14 @@ class MixedChannel:
         if self._partner:
             body["sub_mchid"] = self._partner
         return await self._wire.ask("POST", f"/v3/med-ins/refunds/notify?mix_trade_no={mix}", body)
+
+    def _sealed(self, text: str, serials: set[str]) -> str:
+        try:
+            sealed, serial = self._seal(text)
+        except ValueError as error:
+            raise Refused("JL-P301", str(error)) from None
+        serials.add(serial)
+        return sealed
 
     async def bill(self, day: str) -> bytes | None:
         return await self._cash.bill(day)

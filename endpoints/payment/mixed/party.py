@@ -18,15 +18,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from config.errors import Refused
+from endpoints.payment import noticed
 from endpoints.payment.mixed.amounts import amounts_of
 from endpoints.payment.mixed.asked import order_type_of
-from endpoints.payment.mixed.channel import Heard, MixedChannel
+from endpoints.payment.mixed.channel import MixedChannel
 from endpoints.payment.mixed.states import states_of
 from endpoints.payment.numbers import number_of, yuan_of
 from endpoints.payment.orders import OVER, RECEIVED, Evidence, Order
 from endpoints.payment.party import Asked, PaymentParty
-from endpoints.payment.records import Payments
 from endpoints.payment.told import absent, shown
+from endpoints.payment.wechat.wire import Heard
 from schemas.json import Json
 from schemas.message import Receipt
 
@@ -38,17 +39,17 @@ Headers = Mapping[str, str]
 class MixedParty(PaymentParty):
     """An order's `fen` is its cash alone: that is what WeChat holds, refunds and writes into its bill."""
 
-    def __init__(
-        self, system: str, channel: MixedChannel, payments: Payments, now_ms: Callable[[], int]
-    ) -> None:
-        super().__init__(system, channel, payments, now_ms)
-        self._mixed = channel
+    @property
+    def mixed(self) -> MixedChannel:
+        assert isinstance(self.channel, MixedChannel), "the channel of this kind"
+        return self.channel
 
     async def ask(self, operation: str, asked: Asked, headers: Headers) -> Receipt:
         own: Mapping[str, Callable[[Asked, Headers], Awaitable[Receipt]]] = {
             "number": self._number,
             "numbered": self._numbered,
             "told": self._told,
+            "noticed": self._noticed,
         }
         if operation in own:
             return await own[operation](asked, headers)
@@ -56,6 +57,22 @@ class MixedParty(PaymentParty):
 
     async def _number(self, asked: Asked, headers: Headers) -> Receipt:
         return _answer("OK", order=number_of(self.system, _key(asked, headers)))
+
+    async def _noticed(self, asked: Asked, headers: Headers) -> Receipt:
+        """A notice of either half, or of both, is an occasion to ask for all three states."""
+        if asked.get("kind") != "paid":
+            return await super().ask("noticed", asked, headers)
+        number = str(asked.get("order") or "")
+        order = await self.payments.order(self.system, number)
+        if order is None:
+            raise Refused("JL-P030", f"a notice of {number[:40]!r}, which is no order 通知的支付单不存在")
+        noticed.same_merchant(order, asked)
+        order = await self.payments.seen(order, await self.channel.query(order))
+        await noticed.follow(self, order)
+        return _answer("OK", order=order.number, state=order.state)
+
+    def tree_of(self, order: Order) -> dict[str, Any]:
+        return {**super().tree_of(order), **_split(order)}
 
     async def _numbered(self, asked: Asked, headers: Headers) -> Receipt:
         if headers.get("about") != "undo":
@@ -117,7 +134,7 @@ class MixedParty(PaymentParty):
         order = await self.payments.order(self.system, number)
         if order is None:
             return _answer("OK")  # it was never made
-        heard = await self._mixed.show(order)
+        heard = await self.mixed.show(order)
         if heard.status == 404:
             return _answer("OK", order=number)
         if not heard.done:
@@ -129,7 +146,7 @@ class MixedParty(PaymentParty):
         refunds = await self.payments.refunds(self.system, number)
         refund_no = refunds[-1].number if refunds else "R" + number_of(self.system, f"{order.key}/refund")
         fen = {ours: int(heard.tree.get(f"med_ins_{ours}_fee") or 0) for ours in ("gov", "self", "other")}
-        heard = await self._mixed.tell(str(heard.tree.get("mix_trade_no") or ""), refund_no, fen)
+        heard = await self.mixed.tell(str(heard.tree.get("mix_trade_no") or ""), refund_no, fen)
         return _answer("OK", order=number, refund=refund_no) if heard.done else _unheard(heard)
 
 
@@ -152,11 +169,13 @@ def _answer(outcome: str, **said: Any) -> Receipt:
 
 
 def _with_amounts(receipt: Receipt, order: Order) -> Receipt:
-    """What each paid, in yuan, by WeChat's word: total, gov, self, other, cash."""
     tree = _JSON.decode(receipt.answer)
+    assert isinstance(tree, dict)
+    return replace(receipt, answer=_JSON.encode({**tree, **_split(order)}))
+
+
+def _split(order: Order) -> dict[str, Any]:
+    """What each paid, in yuan, by WeChat's word: total, gov, self, other, cash; and which half stands alone."""
     amounts = order.facts.get("amounts") or {}
-    tree |= {
-        "half": order.facts.get("half") or "",
-        "split": {name: yuan_of(fen) for name, fen in amounts.items()},
-    }
-    return replace(receipt, answer=_JSON.encode(tree))
+    split = {name: yuan_of(int(fen)) for name, fen in amounts.items()}
+    return {"half": order.facts.get("half") or "", "split": split}

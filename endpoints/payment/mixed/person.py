@@ -1,18 +1,13 @@
-"""How WeChat is told who pays without hearing the identity number: a digest of it, encrypted. Pure.
+"""How WeChat is told who pays without hearing the identity number: a digest of it, sealed for WeChat. Pure.
 
-MD5 and SHA-1 are what this counterparty demands; they stand here and nowhere else.
+MD5 is what this counterparty demands; it stands here and nowhere else.
 """
 
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from config.errors import Refused
 
@@ -35,17 +30,11 @@ def digest(number: str) -> str:
     return hashlib.md5(number.strip().upper().encode(), usedforsecurity=False).hexdigest()
 
 
-def encrypted(text: str, key: RSAPublicKey) -> str:
-    """RSA-OAEP with SHA-1, Base64: what of a message is sensitive."""
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)
-    return b64encode(key.encrypt(text.encode(), oaep)).decode()
-
-
-def person_of(asked: Any, key: RSAPublicKey, who: str) -> dict[str, str]:
+def person_of(asked: Any, seal: Callable[[str], str], who: str) -> dict[str, str]:
     """`{name, id, card_type}` as WeChat wants it. Raises Refused (JL-P301)."""
     given: Mapping[str, Any] = asked if isinstance(asked, Mapping) else {}
     name, number = str(given.get("name") or ""), str(given.get("id") or "")
     kind = str(given.get("card_type") or "ID_CARD")
     if not name or not number or len(name) > 60 or kind not in CARD_TYPES:
         raise Refused("JL-P301", f"`{who}` needs name, id and a known card_type 缺少{who}身份信息")
-    return {"name": encrypted(name, key), "id_digest": encrypted(digest(number), key), "card_type": kind}
+    return {"name": seal(name), "id_digest": seal(digest(number)), "card_type": kind}

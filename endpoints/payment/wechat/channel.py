@@ -12,6 +12,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from config.errors import Refused
 from endpoints.base import Ground
 from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence
@@ -99,7 +101,11 @@ class WechatChannel:
         heard = await self.wire.ask("POST", f"{self._of(order)}/close", self._merchants)
         if heard.done or heard.code in states.CLOSED:
             return Evidence("CLOSED")
-        return await self._no_order(order) if heard.refused else _unknown(heard)
+        if not heard.refused:
+            return _unknown(heard)
+        seen = await self._no_order(order)
+        # It is open, and cannot be closed: why says the refusal.
+        return replace(seen, code=heard.code, text=heard.text) if seen.state == "PREPAID" else seen
 
     async def reverse(self, order: Order) -> Evidence:
         """撤销: an unpaid order is closed, a paid one refunded. Of payments by code; others are closed."""

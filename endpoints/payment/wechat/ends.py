@@ -35,6 +35,7 @@ class WechatNotices(NoticeDoor):
     """Answers 200 without a body, or 4xx, 5xx and why: then WeChat sends it again, 15 times in a day."""
 
     Options: ClassVar[Any] = WechatNoticeOptions
+    unnamed: ClassVar[frozenset[str]] = frozenset()  # events that name no merchant: the seal alone says whose
 
     def __init__(self, options: WechatNoticeOptions, ground: Ground) -> None:
         super().__init__(options, ground)
@@ -49,10 +50,13 @@ class WechatNotices(NoticeDoor):
             tree = self._signing.opened(whole["resource"])
         except (Unsigned, BadMessage) as error:
             raise Unproved(error.code, error.text) from None
-        merchant = str(tree.get("sp_mchid") or tree.get("mchid") or "")
-        if merchant != self.options.merchant:
+        merchant, event = (
+            str(tree.get("sp_mchid") or tree.get("mchid") or ""),
+            str(whole.get("event_type") or ""),
+        )
+        if merchant != self.options.merchant and (merchant or event not in self.unnamed):
             raise Unproved("JL-P104", "another merchant's 商户号不符")
-        return self.of_event(str(whole.get("id") or ""), str(whole.get("event_type") or ""), tree, merchant)
+        return self.of_event(str(whole.get("id") or ""), event, tree, merchant)
 
     def of_event(self, id: str, event: str, tree: Mapping[str, Any], merchant: str) -> dict[str, Any] | None:
         """The message of it. Raises Unproved for an event that this door does not know."""
