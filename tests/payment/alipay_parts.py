@@ -103,7 +103,9 @@ async def alipay_shop(**more: Any) -> AsyncIterator[Shop]:
     try:
         ground = Ground("alipay", now=clock, payments=payments)
         channel: Alipay = opened(alipay_options(sandbox, **more), ground)
-        yield Shop(sandbox, channel, payments, clock, "alipay")
-        await channel.close_connections()
+        try:
+            yield Shop(sandbox, channel, payments, clock, "alipay")
+        finally:
+            await channel.close_connections()
     finally:
         await sandbox.stop()

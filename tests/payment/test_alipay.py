@@ -120,6 +120,34 @@ async def test_f33_a_cancel_of_what_was_not_paid_closes_it(shop: Shop) -> None:
     assert (done["outcome"], order.state, order.facts["action"]) == ("OK", "REVERSED", "close")
 
 
+@pytest.mark.parametrize("lie", ["WAIT_BUYER_PAY", ""])
+async def test_a_query_that_does_not_see_the_money_yet_is_no_reason_to_keep_it(shop: Shop, lie: str) -> None:
+    shop.sandbox.behave("alipay.trade.pay", "cut", times=1)
+    said = await shop.asks("pay", amount="12.00", auth_code="287600000000000001")
+    shop.sandbox.lies[said["order"]] = lie
+    assert (await shop.asks("query"))["outcome"] == ("PROCESSING" if lie else "ABSENT")
+    done = await shop.asks("reverse", direction="reverse")
+    assert (done["outcome"], done["state"]) == ("OK", "REFUNDED")
+    assert shop.sandbox.books.received == 0
+
+
+async def test_no_such_trade_right_after_a_payment_by_code_is_not_believed(shop: Shop) -> None:
+    shop.sandbox.behave("alipay.trade.pay", "lose", times=1)
+    await shop.asks("pay", amount="12.00", auth_code="287600000000000001")
+    assert (await shop.asks("reverse", direction="reverse"))["outcome"] == "UNKNOWN"
+    shop.clock.at += 200
+    assert (await shop.asks("reverse", direction="reverse"))["state"] == "REVERSED"
+
+
+async def test_an_answer_to_another_order_says_nothing_of_this_one(shop: Shop) -> None:
+    await shop.asks("pay", key="S2/pay", amount="12.00", auth_code="287600000000000001")
+    await shop.asks("pay", amount="12.00", auth_code="287600000000000051")
+    shop.sandbox.mistaken = await shop.number("S2/pay")
+    assert (await shop.asks("query"))["outcome"] == "UNKNOWN"
+    shop.sandbox.mistaken = ""
+    assert (await shop.asks("query"))["outcome"] == "PROCESSING"
+
+
 async def test_a_cancel_that_comes_too_late_becomes_a_refund_that_is_on_record(shop: Shop) -> None:
     said = await shop.asks("pay", amount="12.00", auth_code="287600000000000020")
     shop.clock.at += 86_400

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from endpoints.payment.orders import Evidence
 from schemas.statements.row import Wanted
 from schemas.statements.unionpay import unionpay
 from tests.payment.alipay_parts import Shop
@@ -191,6 +192,20 @@ async def test_a_lost_payment_is_found_reversed_or_voided_but_never_left(shop: S
     done = await shop.asks("reverse", direction="reverse")
     assert done["outcome"] == "OK"
     assert shop.sandbox.books.received == 0
+
+
+async def test_news_of_a_payment_that_was_reversed_gives_nothing_back_a_second_time(shop: Shop) -> None:
+    shop.sandbox.behave("query", "code", code="34", times=3)  # nobody sees the payment yet
+    assert (await shop.asks("pay", amount="12.00", auth_code=LOST))["outcome"] == "PROCESSING"
+    assert (await shop.asks("reverse", direction="reverse"))["state"] == "REVERSED"
+    shop.sandbox.well()
+    order = await shop.payments.of_key("unionpay", "S1/pay")
+    assert order is not None
+    late = await shop.payments.seen(order, Evidence("PAID", 1200, shop.clock.ms, "x"))
+    assert late.state == "PAID_AFTER_CLOSE"
+    back = await shop.asks("refund", key="RT1/back", order=order.number)
+    assert (back["outcome"], back["amount"]) == ("OK", "12.00")
+    assert trades(shop) == ["99"]
 
 
 async def test_f16_f17_a_code_is_given_again_and_ends_by_its_time(shop: Shop) -> None:

@@ -56,7 +56,9 @@ async def unionpay_shop(secure_key: str = "", **more: Any) -> AsyncIterator[Shop
         ground = Ground("unionpay", now=clock, payments=payments)
         keyed = {"secure_key": secure_key} if secure_key else {}
         channel: UnionPay = opened(unionpay_options(sandbox, **keyed, **more), ground)
-        yield Shop(sandbox, channel, payments, clock, "unionpay")
-        await channel.close_connections()
+        try:
+            yield Shop(sandbox, channel, payments, clock, "unionpay")
+        finally:
+            await channel.close_connections()
     finally:
         await sandbox.stop()

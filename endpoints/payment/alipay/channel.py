@@ -20,6 +20,7 @@ from endpoints.payment.records import Payments
 from endpoints.payment.times import at
 from endpoints.rest.sending import Sending
 
+_LAG_MS = 180_000  # for so long "no such trade" may yet turn into one
 _GRACE_MS = 60_000  # after a code's end: a payment that was on its way then has arrived
 
 
@@ -109,7 +110,8 @@ class Alipay:
             seen = {"facts": {"action": action}, "channel_no": said.get("trade_no")} if action else {}
             if action == "refund":
                 return told(said, "REFUNDED", fen=order.fen, **seen)
-            if action == "close" or order.method == "code" or self._over(order):
+            late = order.method == "code" and self._now_ms() - order.at_ms > _LAG_MS
+            if action == "close" or late or self._over(order):
                 return told(said, "REVERSED", **seen)
         if how == "REJECTED" and before.state == "PAID":  # too late for a cancel, not for a refund
             return await give_all_back(self, self._payments, order, before, self._now_ms())

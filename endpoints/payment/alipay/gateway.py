@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -68,7 +69,7 @@ class Gateway:
             "sign_type": "RSA2",
             "timestamp": f"{at(self._now_ms()):%Y-%m-%d %H:%M:%S}",
             "version": "1.0",
-            "biz_content": _JSON.encode(dict(biz)).decode(),
+            "biz_content": json.dumps(biz),  # in ASCII: no charset can change it
             **self._certificates,
         }
         if options.app_auth_token:
@@ -92,7 +93,11 @@ class Gateway:
             return Said(text=str(error))
         if answer.status != 200:
             return Said(text=f"status {answer.status}")
-        return self.read(method, answer.body)
+        said = self.read(method, answer.body)
+        for name in ("out_trade_no", "out_request_no"):
+            if name in biz and said.get(name) not in ("", biz[name]):
+                return Said(text="an answer to another order 应答订单不符")
+        return said
 
     async def fetch(self, url: str) -> bytes | None:
         """What lies at an address that an answer gave; None where it was not to be had."""

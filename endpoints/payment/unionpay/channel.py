@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from endpoints.base import Ground
 from endpoints.payment.giving_back import give_all_back
-from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence, RefundState
+from endpoints.payment.orders import RECEIVED, Evidence, Order, Refund, RefundEvidence, RefundState
 from endpoints.payment.records import Payments
 from endpoints.payment.unionpay import answers
 from endpoints.payment.unionpay.day import day, txn_time
@@ -26,6 +26,7 @@ from endpoints.rest.sending import Sending
 
 _GRACE_MS = 60_000  # after a code's end: a payment that was on its way then has arrived
 _LAG_MS = 180_000  # for so long "no such trade" may yet turn into one
+_REVERSED = {"action": "reversal"}
 _MOST_FILE = 100_000_000  # bytes of a statement file
 
 
@@ -112,6 +113,11 @@ class UnionPay:
 
     async def refund(self, order: Order, refund: Refund) -> RefundEvidence:
         """消费撤销 while that is possible, else 退货; never the second before the first is known to have failed."""
+        if not order.channel_no or order.state == "PAID_AFTER_CLOSE":
+            before = await self.query(order)
+            if before.state == "FAILED" and refund.fen == order.paid_fen:  # its reversal was before the news
+                return RefundEvidence("SUCCESS", refund.fen, code=before.code, text="it was reversed 已冲正")
+            order = replace(order, channel_no=before.channel_no or order.channel_no)
         if self._voids(order, refund):
             seen = await self._void(order, refund)
             if seen is not None:
@@ -155,8 +161,13 @@ class UnionPay:
         await self._close()
 
     async def _reversed(self, order: Order) -> Evidence:
-        """Of a payment code. The reversal goes by the original's own orderId and txnTime, in UnionPay's day only."""
+        """Of a payment code, by the original's own orderId and txnTime, in UnionPay's day only. What is known to be
+        paid is not reversed; where it was, before that was known, it shows as failed."""
         seen = await self.query(order)
+        if order.state in RECEIVED:
+            if seen.state == "FAILED":
+                return replace(seen, state="REFUNDED", facts={**seen.facts, **_REVERSED})
+            return seen if seen.state == "PAID" else replace(seen, state="UNKNOWN")
         if seen.state in ("PAID", "FAILED"):
             return seen
         if day(order.at_ms) != day(self._now_ms()):
@@ -167,7 +178,7 @@ class UnionPay:
         fields = {**self._purchase(order, "01"), "txnType": "99"}
         said = await self.gateway.trade(fields)
         if said.code == answers.TAKEN:
-            return Evidence("REVERSED", facts={"action": "reversal"}, code=said.code, text=said.text)
+            return Evidence("REVERSED", facts=_REVERSED, code=said.code, text=said.text)
         seen = await self.query(order)
         if seen.state == "ABSENT" and self._now_ms() - order.at_ms > _LAG_MS:
             return replace(seen, state="REVERSED")
