@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bench.insurance_records import databases
+from bench.settle_recovery import recovered
 from bench.table import Table
 from bench.timing import fastest
 from channels.settling.compile import compile_settlement
@@ -64,6 +65,7 @@ _TARGET_DECIDE, _TARGET = 5000.0, 20.0  # of issue 7
 def run() -> Iterator[Table]:
     yield _decisions()
     yield _carried_out()
+    yield recovered()
 
 
 def _definition() -> Definition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -94,9 +94,6 @@ class Book(Protocol):
 
     async def tell(self, number: str, notice: Notice | Decision) -> State:
         """What came from outside: without a fence, and due at once. Gives the state that it came in."""
-
-    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
-        """Active settlements whose time has come and that nobody has, or whose holder is late."""
 
 
 def as_told(said: Notice | Decision, state: State) -> Notice | Decision:

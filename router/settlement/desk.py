@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import structlog
@@ -18,11 +20,13 @@ from config.errors import JingluoError, Refused, Unreachable
 from router.settlement.book import Differs, Locked, New, Settlement
 from router.settlement.facts import kept
 from router.settlement.operators import Operators
+from router.settlement.owner import Owner
 from router.settlement.progress import Progress, progress_of
 from router.settlement.publishing import Publisher, Tell
 from router.settlement.reason import reason
-from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place
+from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place, State
 from router.settlement.runner import Calls, Runner
+from router.settlement.taking import Taken, Taker
 from router.store.settlement_book import SettlementBook
 from router.store.settlement_outbox import Outbox
 from transforms.library import Library
@@ -32,6 +36,7 @@ log = structlog.get_logger()
 _LOOK_S = 1.0  # how often it is looked for what is due
 _HERE_S = 10.0  # the same for one that this process drives: it says when it moved
 _AT_ONCE = 64  # settlements that one process drives at the same time
+_TAKEN = 256  # settlements that are claimed at once
 _OUTCOMES: Mapping[str, Outcome] = {"OK": "OK", "REJECTED": "REJECTED", "PROCESSING": "PROCESSING"}
 
 
@@ -44,7 +49,7 @@ class Desk:
         calls: Calls,
         pipelines: Callable[[], Mapping[str, Pipeline]],
         library: Library,
-        owner: str,
+        owner: Owner,
         now_ms: Callable[[], int],
         publisher: Callable[[Outbox, Tell], Publisher] | None = None,
     ) -> None:
@@ -53,7 +58,10 @@ class Desk:
         self._pipelines = pipelines
         self._library = library
         self._now_ms = now_ms
-        self._runner = Runner(book, calls, self._definition, owner, now_ms)
+        self._owner = owner
+        self._runner = Runner(book, calls, self._definition, owner.name, now_ms)
+        self._taker = Taker(book, self._runner, self._definition, owner.name, now_ms)
+        self._taken: deque[Taken] = deque()  # to be driven, as soon as there is room
         self._known: dict[str, Definition] = {}  # by digest
         self._driving: dict[str, asyncio.Task[None]] = {}
         self._moved: dict[str, asyncio.Event] = {}  # who waits for a settlement is told that it moved
@@ -76,10 +84,15 @@ class Desk:
 
     async def stop(self) -> None:
         """What is under way is left to whoever comes next: nothing of it is in memory alone."""
+        self._taken.clear()
         tasks = [*self._driving.values(), *self._always]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._book.used:
+            with contextlib.suppress(Unreachable):
+                await self._book.free(self._owner.name, self._now_ms())
+        self._owner.let_go()
         await asyncio.to_thread(self._book.close)
 
     async def begin(
@@ -187,14 +200,16 @@ class Desk:
         return self._known[digest]
 
     def _drive(self, number: str) -> None:
-        if number in self._driving or len(self._driving) >= _AT_ONCE:
-            return
-        task = asyncio.create_task(self._driven(number), name=f"settlement {number}")
+        if number not in self._driving and len(self._driving) < _AT_ONCE:
+            self._begin(number, partial(self._runner.drive, number))
+
+    def _begin(self, number: str, drive: Callable[[], Awaitable[State | None]]) -> None:
+        task = asyncio.create_task(self._driven(number, drive), name=f"settlement {number}")
         self._driving[number] = task
 
-    async def _driven(self, number: str) -> None:
+    async def _driven(self, number: str, drive: Callable[[], Awaitable[State | None]]) -> None:
         try:
-            await self._runner.drive(number)
+            await drive()
         except Unreachable as error:
             log.warning("settlement.database_down", code=error.code)
         except JingluoError as error:
@@ -203,19 +218,48 @@ class Desk:
             log.exception("settlement.bug", settlement=number)
         finally:
             del self._driving[number]
+            self._drive_taken()
             if (moved := self._moved.pop(number, None)) is not None:
                 moved.set()
+
+    def _drive_taken(self) -> None:
+        """As many of what was taken as there is room for."""
+        while self._taken and len(self._driving) < _AT_ONCE:
+            one = self._taken.popleft()
+            number = one.settlement.number
+            if number not in self._driving:
+                self._begin(number, partial(self._runner.drive_on, one.settlement, one.fence))
 
     async def _look(self) -> None:
         """For what is due, whoever began it."""
         while True:
+            more = False
             try:
-                room = _AT_ONCE - len(self._driving)
-                if room and self._in_use():
-                    for number in await self._book.due(self._now_ms(), room):
-                        self._drive(number)
+                if self._in_use():
+                    await self._free_gone()
+                    more = await self._take()
             except Unreachable as error:
                 log.warning("settlement.database_down", code=error.code)
             except Exception:
                 log.exception("settlement.bug")
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(0 if more else _LOOK_S)
+
+    async def _take(self) -> bool:
+        """Whether there may be more."""
+        if self._taken or len(self._driving) >= _AT_ONCE:
+            return False
+        others, count = await self._taker.take(_TAKEN)
+        self._taken += others
+        self._drive_taken()
+        return count == _TAKEN and not self._taken
+
+    async def _free_gone(self) -> None:
+        """What processes of this machine had that have ended. Where the file system does not say, their leases do."""
+        try:
+            self._owner.hold()
+            for name in self._owner.gone():
+                freed = await self._book.free(name, self._now_ms())
+                self._owner.forget(name)
+                log.info("settlement.taken_over", owner=name, settlements=freed)
+        except OSError as error:
+            log.warning("settlement.owner_unseen", error=str(error))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import uuid
 from collections.abc import Callable
 
 from channels.loader import Site
@@ -12,6 +9,7 @@ from config.settings import Settings
 from endpoints.base import HandOver
 from router.settlement.calls import ChannelCalls
 from router.settlement.desk import Desk
+from router.settlement.owner import Owner
 from router.settlement.publishing import Publisher, Tell
 from router.store.settlement_book import open_settlements
 from router.store.settlement_outbox import Outbox
@@ -24,7 +22,7 @@ def desk_of(
     """None where this process does not deliver. `site` is that of the moment."""
     if "delivery" not in settings.roles:
         return None
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    owner = Owner(settings.var / "settlements")
     calls = ChannelCalls(lambda: site().channels, hand_over, now_ms)
     library = Library(settings.maps, settings.tables)
     book = open_settlements(settings, now_ms)

@@ -69,8 +69,22 @@ class Runner:
             except Heard:
                 continue
 
-    async def _driven(self, number: str, fence: int) -> State:
-        settlement = await self._book.load(number)
+    async def drive_on(self, settlement: Settlement, fence: int) -> State | None:
+        """As `drive`, of one that was claimed and loaded."""
+        try:
+            return await self._driven(settlement.number, fence, settlement)
+        except Fenced:
+            return None
+        except Heard:
+            return await self.drive(settlement.number)
+
+    def waits(self, definition: Definition, settlement: Settlement) -> Wait | None:
+        """Where nothing is to be done or written now but that it waits on."""
+        command, books = self._next(definition, settlement.rows)
+        return command if isinstance(command, Wait) and not books and not settlement.code else None
+
+    async def _driven(self, number: str, fence: int, settlement: Settlement | None = None) -> State:
+        settlement = settlement or await self._book.load(number)
         definition = await self._definitions(settlement.digest)
         answered: Attempt | None = None  # what came of the last call, and is not written yet
         refused: Floored | None = None

@@ -13,18 +13,19 @@ from config.settings import Settings
 from config.tls import Identity
 from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, Settlement, as_told
 from router.settlement.ledger import Deposit
-from router.settlement.rows import ENDED, Decision, Notice, Rows, State
+from router.settlement.rows import ENDED, Decision, Notice, State
+from router.settlement.taking import Taken, Waits
 from router.store import settlement_ledger as ledger
+from router.store import settlement_pool as pool
 from router.store import settlement_suspense as suspense
 from router.store import settlement_tables as tables
 from router.store import settlement_verify as verify
 from router.store.durable import GroupedDatabase, of_site
 from router.store.settlement_outbox import Outbox
-from router.store.settlement_rows import Key, attempt_of, values_of, word_of
+from router.store.settlement_rows import Key, values_of
 from router.store.settlement_verify import Proof
 
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
-_RESTING = (*ENDED, "SUSPENDED")
 _MOST = 1000  # settlements of a page
 # Statements made once: to make one costs more than to run it.
 _ROW = select(tables.settlement).where(s.number == bindparam("of"))
@@ -117,20 +118,9 @@ class SettlementBook:
             row = connection.execute(_ROW, {"of": number}).one_or_none()
             if row is None:
                 raise LookupError(number)
-            made = tuple(attempt_of(one, key) for one in connection.execute(_ATTEMPTS, {"of": number}))
-            words = [word_of(one, key) for one in connection.execute(_WORDS, {"of": number})]
-            facts = _facts(row, key)
-            rows = Rows(
-                number,
-                facts["request"],
-                row.began_ms,
-                made,
-                tuple(one for one in words if isinstance(one, Decision)),
-                tuple(one for one in words if isinstance(one, Notice)),
-            )
-            return Settlement(
-                number, row.name, row.digest, row.state, rows, row.due_ms, row.code, facts.get("text", "")
-            )
+            attempts = connection.execute(_ATTEMPTS, {"of": number}).all()
+            words = connection.execute(_WORDS, {"of": number}).all()
+            return pool.opened(row, attempts, words, key)
 
         return await self._database.read(look)
 
@@ -201,13 +191,24 @@ class SettlementBook:
 
         return await self._database.write(change)
 
-    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
-        def look(connection: Connection, key: Key) -> list[str]:
-            free = or_(s.owner == "", s.until_ms <= now_ms)
-            asked = select(s.number).where(s.state.not_in(_RESTING), s.due_ms <= now_ms, free)
-            return list(connection.execute(asked.order_by(s.due_ms).limit(limit)).scalars())
+    async def take(
+        self, owner: str, now_ms: int, until_ms: int, limit: int
+    ) -> tuple[Sequence[Taken], Sequence[str]]:
+        def change(connection: Connection, key: Key) -> Sequence[Any]:
+            return pool.take(connection, owner, now_ms, until_ms, limit)
 
-        return await self._database.read(look)
+        rows = await self._database.write(change)
+        if not rows:
+            return [], []
+        return await self._database.read(lambda connection, key: pool.loaded(connection, key, rows))
+
+    async def put_back(self, owner: str, waits: Sequence[Waits]) -> None:
+        at_ms = self._now_ms()
+        await self._database.write(lambda connection, key: pool.put_back(connection, owner, waits, at_ms))
+
+    async def free(self, dead: str, now_ms: int) -> int:
+        """Ends the leases of a process that is known to be gone; how many it had."""
+        return await self._database.write(lambda connection, key: pool.free(connection, dead, now_ms))
 
     async def define(self, digest: str, name: str, data: Any) -> None:
         """Keeps a pipeline's data under its digest, for as long as there are settlements."""

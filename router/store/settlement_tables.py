@@ -11,6 +11,9 @@ from router.store.durable import Schema
 
 settlements = MetaData()
 
+# Of a settlement that goes on by itself.
+ACTIVE = "state NOT IN ('COMPLETED', 'COMPENSATED', 'REJECTED', 'SUSPENDED')"
+
 # Compared byte by byte on every database.
 _Key = Text().with_variant(Text(collation="C"), "postgresql")
 
@@ -59,8 +62,8 @@ settlement = Table(
     Index(
         "settlement_due",
         "due_ms",
-        sqlite_where=text("state NOT IN ('COMPLETED', 'COMPENSATED', 'REJECTED', 'SUSPENDED')"),
-        postgresql_where=text("state NOT IN ('COMPLETED', 'COMPENSATED', 'REJECTED', 'SUSPENDED')"),
+        sqlite_where=text(ACTIVE),
+        postgresql_where=text(ACTIVE),
     ),
     Index("settlement_state", "state", "began_ms"),
 )

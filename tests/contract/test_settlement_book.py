@@ -11,6 +11,7 @@ from journal_parts import KEYS
 from router.settlement.book import Change, Differs, Fenced, Locked, New
 from router.settlement.posting import Entry, Journal
 from router.settlement.rows import Attempt, Decision, Notice, Place
+from router.settlement.taking import Waits
 from router.store.settlement_book import SettlementBook, settlement_book
 from tests.settlement.simulated import EFFECTS, World
 
@@ -104,11 +105,46 @@ async def test_what_is_due_is_what_nobody_has_and_no_person_must_see(book: Settl
         await book.begin(new(number, bill))
     await book.write("S2", await held(book, "S2"), Change(state="SUSPENDED", text="why 原因", release=True))
     await held(book, "S3")
-    assert await book.due(NOW, 10) == ["S1"]
-    assert sorted(await book.due(NOW + 1000, 10)) == ["S1", "S3"], "its holder is late"
+    assert await taken(book, NOW) == ["S1"]
+    assert await taken(book, NOW) == [], "each is taken once"
+    assert await taken(book, NOW + 1000) == ["S1", "S3"], "their holders are late"
     assert (await book.load("S2")).text == "why 原因"
     await book.tell("S2", Decision("compensate", "100017", NOW))
-    assert "S2" in await book.due(NOW, 10)
+    assert await taken(book, NOW) == ["S2"]
+
+
+async def test_what_was_taken_is_put_back_but_not_over_what_was_told_meanwhile(book: SettlementBook) -> None:
+    for number, bill in (("S1", "B1"), ("S2", "B2"), ("S3", "B3")):
+        await book.begin(new(number, bill))
+    await book.write("S1", await held(book, "S1"), Change(begun=attempt(1), due_ms=NOW, release=True))
+    all, shut = await book.take("p9", NOW, NOW + 1000, 10)
+    rows = {one.settlement.number: one.settlement.rows for one in all}
+    assert (rows["S1"].attempts, list(shut)) == ((attempt(1),), [])
+    assert (await book.load("S1")).rows == rows["S1"]
+    await book.tell("S2", Notice(Place("paid"), NOW, "OK"))
+    other = await held(book, "S3", now_ms=NOW + 1000)
+    await book.put_back("p9", [Waits(one, "WAITING", NOW + 60_000) for one in all])
+    assert (await book.load("S1")).state == "WAITING"
+    assert await taken(book, NOW) == ["S2"], "it was told something"
+    await book.write("S3", other, Change(state="COMPLETED", release=True))
+    assert await taken(book, NOW + 60_000, "p10") == ["S1", "S2"]
+
+
+async def test_what_a_process_had_that_is_gone_is_due_at_once(book: SettlementBook) -> None:
+    for number, bill in (("S1", "B1"), ("S2", "B2")):
+        await book.begin(new(number, bill))
+    await book.take("dead", NOW, NOW + 60_000, 1)
+    await book.take("alive", NOW, NOW + 60_000, 1)
+    assert await book.free("dead", NOW) == 1
+    (one,), _ = await book.take("next", NOW, NOW + 60_000, 10)
+    assert one.fence == 2
+    with pytest.raises(Fenced):
+        await book.write(one.settlement.number, 1, Change(begun=attempt(1)))
+
+
+async def taken(book: SettlementBook, now_ms: int, owner: str = "p9") -> list[str]:
+    found, _ = await book.take(owner, now_ms, now_ms + 1000, 10)
+    return sorted(one.settlement.number for one in found)
 
 
 async def test_a_pipeline_is_kept_as_the_settlement_began_with_it(book: SettlementBook) -> None:

@@ -132,10 +132,6 @@ class MemoryBook:
         self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
         return was.state
 
-    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
-        active = (one for one in self.settlements.values() if one.state not in (*ENDED, "SUSPENDED"))
-        return [one.number for one in active if one.due_ms <= now_ms][:limit]
-
     def balance(self, account: str) -> int:
         return sum(
             entry.fen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -77,10 +76,6 @@ class MemoryBook:
         state: State = "RUNNING" if was.state == "SUSPENDED" else was.state
         self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
         return was.state
-
-    async def due(self, now_ms: int, limit: int) -> Sequence[str]:
-        active = (one for one in self.settlements.values() if one.state not in (*ENDED, "SUSPENDED"))
-        return [one.number for one in active if one.due_ms <= now_ms][:limit]
 
     def balances(self) -> dict[str, Decimal]:
         """Of each account, in yuan; what it got as debit is above 0."""
