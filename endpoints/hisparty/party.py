@@ -16,9 +16,10 @@ from endpoints.hisparty.profile import Operation, Profile, Said
 from endpoints.hisparty.wire import Heard, Post, Wire
 
 Tree = dict[str, Any]
-# LIVE it stands once. GONE it stood, and was taken back. NONE nothing. TWICE, OTHER: more, or not what was asked for.
-# UNCLEAR nobody can say.
-State = Literal["LIVE", "GONE", "NONE", "TWICE", "OTHER", "UNCLEAR"]
+# LIVE it stands once. GONE it stood, and was taken back. NONE nothing; LOST nothing, though the HIS shows what was
+# taken back. TWICE, OTHER: more, or not what was asked for. UNCLEAR nobody can say.
+State = Literal["LIVE", "GONE", "NONE", "LOST", "TWICE", "OTHER", "UNCLEAR"]
+_NOTHING = ("NONE", "LOST")
 _SLOW = ("JL-E221",)  # no answer in time: a settlement asks later
 
 
@@ -76,11 +77,9 @@ class HisParty:
         if not key:
             raise Refused("JL-H004", f"{name} without a key 缺少幂等键")
         if direction == "probe" or profile.shows(name):
-            about = "undo" if of else headers.get("about") or "do"
-            return self._probed(await self._seen(asked._replace(name=written)), about)
-        if direction == "reverse":
-            return await self._reverse(asked._replace(name=written))
-        if profile.undoes(name):
+            seen = await self._seen(asked._replace(name=written))
+            return _undone(seen) if of or headers.get("about") == "undo" else _shown(seen)
+        if direction == "reverse" or profile.undoes(name):
             return await self._undo(asked._replace(name=written))
         return await self._do(asked)
 
@@ -113,7 +112,7 @@ class HisParty:
                 return _told("OK", {**seen.tree, "again": True})
             if seen.state == "UNCLEAR":
                 return _told("UNSENT", {}, seen.code, f"not sent, its query says nothing: {seen.text}")
-            if seen.state != "NONE":
+            if seen.state not in _NOTHING:
                 return _doubtful(seen)
         try:
             saying = await self._said(asked.name, asked)
@@ -145,27 +144,6 @@ class HisParty:
         if saying.said == "pending" or saying.code in _SLOW:
             return _told("PROCESSING" if saying.said == "pending" else "UNKNOWN", saying.tree, *saying[2:])
         return _taken_back(saying, await self._seen(asked, check=False))
-
-    async def _reverse(self, asked: Asked) -> Tree:
-        seen = await self._seen(asked, check=False)
-        if seen.state == "NONE":
-            return _told("ABSENT", {"final": False})
-        if seen.state == "GONE":
-            return _told("OK", seen.tree)
-        if seen.state == "UNCLEAR":
-            return _told("UNKNOWN", {}, seen.code, seen.text)
-        return await self._undo(asked)
-
-    def _probed(self, seen: Seen, about: str) -> Tree:
-        if about == "undo":
-            outcome = {"GONE": "OK", "NONE": "OK", "LIVE": "ABSENT", "OTHER": "ABSENT"}.get(
-                seen.state, "UNKNOWN"
-            )
-            return _told(outcome, {**seen.tree, "final": False}, seen.code, seen.text)
-        if seen.state in ("TWICE", "OTHER", "GONE"):
-            return _doubtful(seen)
-        outcome = {"LIVE": "OK", "NONE": "ABSENT"}.get(seen.state, "UNKNOWN")
-        return _told(outcome, {**seen.tree, "final": False}, seen.code, seen.text)
 
     async def _said(self, name: str, asked: Asked) -> Saying:
         """What the HIS answers. Raises Unreachable where nothing left, Refused where nothing can be sent."""
@@ -204,7 +182,7 @@ class HisParty:
             return Seen("UNCLEAR", {}, error.code, error.text)
         saying = self.judged(op, heard, keep=False)
         if saying.said == "absent":
-            return Seen("NONE", {})
+            return Seen("LOST" if op.live else "NONE", {})
         if saying.said not in ("yes", "repeated"):
             return Seen("UNCLEAR", {}, saying.code, saying.text or "the query says no")
         try:
@@ -231,8 +209,10 @@ def shown(op: Operation, content: Any) -> Seen:
     live = [
         row for row in rows if all(_text(found_at(at, row, {})) in values for at, values in op.live.items())
     ]
+    if not live and rows:
+        return Seen("GONE", kept(op.keep, rows[0], {}))
     if not live:
-        return Seen("GONE" if rows else "NONE", kept(op.keep, rows[0], {}) if rows else {})
+        return Seen("LOST" if op.live else "NONE", {})
     items = [kept(op.keep, row, {}) for row in live]
     tree: Tree = {**items[0], "count": len(live)}
     if op.by and len(items) > 1:
@@ -245,13 +225,29 @@ def shown(op: Operation, content: Any) -> Seen:
     return Seen("LIVE", tree)
 
 
+def _shown(seen: Seen) -> Tree:
+    """To who asks whether it was done."""
+    if seen.state in ("TWICE", "OTHER", "GONE"):
+        return _doubtful(seen)
+    outcome = "OK" if seen.state == "LIVE" else "ABSENT" if seen.state in _NOTHING else "UNKNOWN"
+    return _told(outcome, {**seen.tree, "final": False}, seen.code, seen.text)
+
+
+def _undone(seen: Seen) -> Tree:
+    """To who asks whether it was taken back."""
+    if seen.state == "LOST":  # a query that lags: it showed it before
+        return _told("UNKNOWN", {}, "JL-H015", "its query shows nothing of it at all 查无此交易")
+    known = {"GONE": "OK", "NONE": "OK", "LIVE": "ABSENT", "OTHER": "ABSENT"}
+    return _told(known.get(seen.state, "UNKNOWN"), {**seen.tree, "final": False}, seen.code, seen.text)
+
+
 def _proved(saying: Saying, seen: Seen) -> Tree:
     """Of a write: by what the query shows after it."""
     if seen.state == "LIVE":
         return _told("OK", {**saying.tree, **seen.tree})
     if seen.state == "UNCLEAR":
         return _told("UNKNOWN", saying.tree, seen.code, f"not read back: {seen.text}")
-    if seen.state != "NONE":
+    if seen.state not in _NOTHING:
         return _doubtful(seen)
     if saying.said in ("no", "absent"):
         return _told("REJECTED", saying.tree, saying.code, saying.text)

@@ -162,12 +162,17 @@ async def test_admission_discharge_and_registration_are_proved_too(profile: str)
     assert (await his.ask("unlock_slot", body, "undo", step="lock"))["outcome"] == "OK"
 
 
-async def test_a_reverse_makes_sure_that_nothing_stands() -> None:
+async def test_a_query_that_shows_nothing_does_not_prove_that_it_was_taken_back() -> None:
+    """It showed it before: it lags. Where the HIS drops what was taken back, nothing is the proof."""
     his = His()
-    assert (await his.ask("unpost_settlement", direction="reverse"))["outcome"] == "ABSENT"
+    await his.ask("hold_bills", step="hold")
     await his.ask("post_settlement")
-    assert (await his.ask("unpost_settlement", direction="reverse"))["outcome"] == "OK"
-    assert his.billing.books.live("post") == []
+    his.billing.behave("query_settlement", "lag", times=2)
+    told = await his.ask("query_settlement", direction="probe", about="undo")
+    assert (told["outcome"], told["code"]) == ("UNKNOWN", "JL-H015")
+    assert (await his.ask("query_settlement", direction="probe", about="do"))["outcome"] == "ABSENT"
+    assert (await his.ask("query_settlement", direction="probe", about="do"))["outcome"] == "OK"
+    assert (await his.ask("query_hold", {}, "probe", "undo", "hold"))["outcome"] == "OK"
 
 
 async def test_what_is_no_amount_is_refused_before_anything_is_sent() -> None:
