@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from deploy.sandbox.centre import fees, settling
-from deploy.sandbox.centre.books import Order, Refund, Row, Visit
+from deploy.sandbox.centre.books import Order, Refund, Row, Settlement, Visit
 from deploy.sandbox.centre.desk import Call, Desk, No, amount, need, yuan
 from deploy.sandbox.centre.insured import Insured
 from deploy.sandbox.centre.rules import fen
@@ -68,25 +68,30 @@ def pay(desk: Desk, call: Call) -> Row:
     need(row, "payAuthNo")
     need(row, "orgBizSer")
     if order.state == "open":
-        visit = desk.books.visits[order.mdtrt_id]
-        person = desk.books.persons[order.psn_no]
-        told = {
-            "medfee_sumamt": str(yuan(order.total_fen)),
-            "insutype": visit.insutype,
-            "mdtrt_cert_type": "01",
-            "mdtrt_cert_no": person.token,
-            "med_type": str(order.row.get("medType") or visit.med_type),
-            "acct_used_flag": str(row.get("acctUsedFlag") or order.row.get("acctUsedFlag") or "0"),
-            "invono": str(order.row.get("invono") or ""),
-        }
-        found = desk.books.unsettled(order.mdtrt_id, order.batch)
-        paying = replace(call, infno="MP-6202", input={"data": told})
-        made = settling.book(desk, settling.make(desk, paying, visit, found, order.batch))
+        made = settling.book(desk, reckoned(desk, call, order))
         order = replace(order, state="paid", setl_id=made.setl_id)
         desk.books.orders[order.pay_ord_id] = order
     if order.state == "revoked":
         raise No("订单已撤销")
     return {"payOrdId": order.pay_ord_id, **_amounts(desk, order), "extData": {}}
+
+
+def reckoned(desk: Desk, call: Call, order: Order) -> Settlement:
+    """What paying it would book."""
+    visit = desk.books.visits[order.mdtrt_id]
+    person = desk.books.persons[order.psn_no]
+    told = {
+        "medfee_sumamt": str(yuan(order.total_fen)),
+        "insutype": visit.insutype,
+        "mdtrt_cert_type": "01",
+        "mdtrt_cert_no": person.token,
+        "med_type": str(order.row.get("medType") or visit.med_type),
+        "acct_used_flag": str(call.input.get("acctUsedFlag") or order.row.get("acctUsedFlag") or "0"),
+        "invono": str(order.row.get("invono") or ""),
+    }
+    found = desk.books.unsettled(order.mdtrt_id, order.batch)
+    paying = replace(call, infno="MP-6202", input={"data": told})
+    return settling.make(desk, paying, visit, found, order.batch)
 
 
 def refund(desk: Desk, call: Call) -> Row:

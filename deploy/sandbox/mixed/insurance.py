@@ -8,6 +8,7 @@ from typing import Any
 from deploy.sandbox.centre import orders
 from deploy.sandbox.centre.desk import ALL, Call, No
 from deploy.sandbox.centre.party import Centre
+from deploy.sandbox.centre.rules import Split
 
 
 class AtCentre:
@@ -35,21 +36,16 @@ class AtCentre:
             return False
         return True
 
-    def split(self, hospital: str, fees: dict[str, Any]) -> dict[str, Any]:
-        """What these fees would come to: uploaded, paid and taken back, so that nothing is left of it."""
-        desk = self._centre.desk
-        made = orders.upload(desk, self._call(hospital, fees))
-        row = {"payAuthNo": "TRIAL", "orgBizSer": "TRIAL", **made}
-        paid = orders.pay(desk, self._call(hospital, row))
-        parts = {
-            "cashRefdAmt": paid["ownPayAmt"],
-            "psnAcctRefdAmt": paid["psnAcctPay"],
-            "fundRefdAmt": paid["fundPay"],
-        }
-        whole = {"appRefdSn": "TRIAL", "refdType": "ALL", "totlRefdAmt": sum(parts.values())}
-        assert orders.refund(desk, self._call(hospital, {**row, **whole, **parts})) == {"refStatus": "SUCC"}
-        del self._centre.books.orders[str(made["payOrdId"])]
-        return dict(paid)
+    def split(self, hospital: str, fees: dict[str, Any]) -> Split:
+        """What these fees would come to, in fen: uploaded, reckoned and taken back, so that nothing is left of it."""
+        desk, books = self._centre.desk, self._centre.books
+        with books.lock:
+            made = orders.upload(desk, self._call(hospital, fees))
+            order = books.orders.pop(str(made["payOrdId"]))
+            split = orders.reckoned(desk, self._call(hospital, {}), order).split
+            for fee in books.unsettled(order.mdtrt_id, order.batch):
+                del books.fees[fee.mdtrt_id, fee.feedetl_sn]
+        return split
 
     def _call(self, hospital: str, row: dict[str, Any]) -> Call:
         desk, now = self._centre.desk, self._centre.now()
