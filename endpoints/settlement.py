@@ -31,6 +31,12 @@ class SettlementOptions(Options):
     short: ClassVar[str] = "begins"
 
     begins: str = Field("", description="the name of a pipeline of channels/settlements/")
+    named: str = Field(
+        "", description="or what names it: a parameter of the path, or a field of the message, such as `kind`"
+    )
+    only: tuple[str, ...] = Field(
+        (), max_length=500, description="of `named`: the pipelines that may be begun"
+    )
     asks: Literal["", "show", "cancel", "notice"] = Field(
         "",
         description="show or cancel one, or a party's notice; its `number` is in the message or in the path",
@@ -44,8 +50,12 @@ class SettlementOptions(Options):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> SettlementOptions:
-        if bool(self.begins) == bool(self.asks):
-            raise ValueError("write a pipeline's name, or what is asked of one: `{asks: show}`")
+        if sum(map(bool, (self.begins, self.named, self.asks))) != 1:
+            raise ValueError(
+                "write a pipeline's name, what names it, or what is asked of one: `{asks: show}`"
+            )
+        if bool(self.named) != bool(self.only):
+            raise ValueError("`named` and `only`, the pipelines that may be begun, go together")
         if (self.asks == "notice") != bool(self.step):
             raise ValueError("`step` goes with `asks: notice`")
         return self
@@ -74,8 +84,8 @@ class SettlementDestination:
             raise Unreachable("JL-T022", "this process carries out no settlements 本进程不执行结算")
         tree, options = _tree(message), self.options
         caller = message.headers.get("caller.name", "")
-        if options.begins:
-            told = await settle.begin(options.begins, tree, caller, options.within)
+        if not options.asks:
+            told = await settle.begin(self._name(message, tree), tree, caller, options.within)
             return self._receipt(told)
         number = str(message.headers.get("param.number") or tree.get("number") or "")
         if options.asks == "show":
@@ -90,6 +100,15 @@ class SettlementDestination:
         """What a test says that it comes to."""
         told = _JSON.decode(answer) if answer else {"number": "", "state": code or "COMPLETED"}
         return self._receipt(told)
+
+    def _name(self, message: Message, tree: dict[str, Any]) -> str:
+        """Of the pipeline to begin. Raises Refused (JL-T013)."""
+        said = self.options.named
+        name = self.options.begins or str(message.headers.get(f"param.{said}") or tree.get(said) or "")
+        if said and name not in self.options.only:
+            text = f"{said}: one of {', '.join(self.options.only)} 没有这个结算流程"
+            raise Refused("JL-T013", text)
+        return name
 
     def _receipt(self, told: dict[str, Any]) -> Receipt:
         """In three words for a terminal (`result`), whatever the states are: only `nothing` may be begun anew."""

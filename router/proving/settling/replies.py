@@ -14,6 +14,17 @@ from channels.settling.checking import number
 
 _FUND = Decimal("0.6")
 _FEN = Decimal("0.01")
+_BILL = {"bill_batch_code": "99060120", "bill_no": "0000000001", "random": "abcdef"}
+# By operations of a HIS and of a platform of e-invoices.
+_MADE: Mapping[str, dict[str, Any]] = {
+    "post_settlement": {"receipt": "H00000001"},
+    "post_deposit": {"receipt": "H00000001"},
+    "register": {"registration_no": "H00000001"},
+    "admit": {"inpatient_no": "I1"},
+    **dict.fromkeys(
+        ("issue", "issue_outpatient", "issue_inpatient", "issue_registration", "issue_deposit"), _BILL
+    ),
+}
 
 
 Orders = dict[str, Any]  # of payments: number to what was asked for, in yuan
@@ -26,7 +37,7 @@ def reply_of(operation: str, body: Any, orders: Orders) -> dict[str, Any]:
     if name in ("2206", "2207", "2303", "2304"):
         return {"output": {"setlinfo": _settled(_data(asked), name)}}
     if name in ("2201", "2401"):
-        return {"output": {"data": {"mdtrt_id": "999900G0000000000001"}}}
+        return {"output": {"data" if name == "2201" else "result": {"mdtrt_id": "999900G0000000000001"}}}
     if name == "MP-6201":
         return {"output": {"data": {"payOrdId": "ORD99990000000001", "payToken": "TOKEN-TEST"}}}
     if name == "MP-6202":
@@ -35,7 +46,7 @@ def reply_of(operation: str, body: Any, orders: Orders) -> dict[str, Any]:
         return _order(asked, orders)
     if name in ("refund", "refunded"):
         return {"refund": "R0000000000000000001", "order": asked.get("order"), "amount": asked.get("amount")}
-    return {}
+    return _MADE.get(name, {})
 
 
 def _data(asked: Mapping[str, Any]) -> Mapping[str, Any]:
