@@ -26,6 +26,7 @@ PARTS = (
     "calls",
     "insurance",
     "settle",
+    "reconcile",
     "journal",
 )
 LONG = ("order", "steady", "restart", "sealing", "catalogue")  # only where they are named
@@ -124,6 +125,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
         from bench import settle
 
         return settle.run
+    if name == "reconcile":
+        from bench import reconcile
+
+        return reconcile.run
     if name == "journal":
         from bench import journal
 

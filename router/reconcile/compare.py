@@ -26,7 +26,7 @@ class Compared:
         self._old = re.compile(books.old) if books.old else None
         if books.channel is not None:
             self._channel(books.channel, books.ours)
-        if books.his is not None:
+        if books.his is not None and books.insurance is None:
             self._his(books.his, books.ours)
         if books.insurance is not None:
             self._insurance(books.insurance, books.his or ())
@@ -165,14 +165,19 @@ class Compared:
         done = [row for row in ours if row.state in ("DONE", "PENDING")]
         mine = [row for row in his if row.system == self.books.system]
         matched = match(mine, done)
-        by_bill = {(row.kind, row.bill, row.fen): row for row in matched.ours if row.bill}
+        by_bill: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
+        for row in sorted(
+            matched.ours, key=lambda row: (-row.at_ms, row.number)
+        ):  # the earliest is taken first
+            if row.bill:
+                by_bill[row.kind, row.bill, row.fen].append(row)
         taken = set()
         for pair in matched.pairs:
             if pair.theirs.fen != pair.ours.fen:
                 self._found("his", "amount", pair.ours, theirs=pair.theirs, ours=pair.ours)
         for row in matched.theirs:
-            if (same := by_bill.pop((row.kind, row.bill, row.fen), None)) is not None:
-                taken.add(id(same))
+            if same := by_bill.get((row.kind, row.bill, row.fen)):
+                taken.add(id(same.pop()))
                 continue
             text = "the HIS has it, we lack it HIS有，平台无"
             self._found("his", "short", row, theirs=row, text=text, state=self._waiting(row))

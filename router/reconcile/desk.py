@@ -18,7 +18,6 @@ from router.reconcile.books import Books, Item, Sum
 from router.reconcile.classes import CLASSES
 from router.reconcile.compare import compare
 from router.reconcile.kept import Event, Kept, Run, Signature, Source, Statement
-from router.reconcile.matching import match
 from router.reconcile.reports import Day
 from schemas.statements.forms import CUTS, read_statement
 from schemas.statements.row import DAY_MS, Row, Wanted, begin_ms, day_of, shifted
@@ -91,9 +90,9 @@ class Reconciler:
             body,
         )
         made = await self.kept.keep(made)
-        return Taken(replace(made, body=b""), tuple(await self._after(source.system, day)))
+        return Taken(replace(made, body=b""), tuple(await self._after(source.system, day, rows)))
 
-    async def _after(self, system: str, day: str) -> list[Run]:
+    async def _after(self, system: str, day: str, rows: list[Row]) -> list[Run]:
         """Runs of the days that a new statement may say something of."""
         systems = (
             [system] if system != HIS else sorted({one.system for one in await self.kept.days()} - {HIS})
@@ -102,35 +101,39 @@ class Reconciler:
         for name in systems:
             for back in range(-WINDOW, WINDOW + 1):
                 one = shifted(day, back)
-                if (one == day and name == system) or await self.kept.statement(name, one) is not None:
+                if one == day and name == system:
+                    runs.append(await self.run(name, one, rows))
+                elif await self.kept.statement(name, one) is not None:
                     runs.append(await self.run(name, one))
         return runs
 
-    async def run(self, system: str, day: str) -> Run:
-        """Compares a day. Twice is as good as once. Raises Refused (JL-Q010) where there is no statement of it."""
+    async def run(self, system: str, day: str, rows: list[Row] | None = None) -> Run:
+        """Compares a day; `rows` are its statement's, where they were just read. Twice is as good as once. Raises
+        Refused (JL-Q010) where there is no statement of it."""
         statement = await self.kept.statement(system, day)
         if statement is None:
             raise Refused("JL-Q010", f"there is no statement of {system} of {day} 尚无对账单")
-        books = await self._books(statement)
+        books = await self._books(statement, rows or await self._rows(statement))
         items = await asyncio.to_thread(compare, books, day, day, self.today)
         theirs, mine = len(books.channel or ()), len(books.ours)
         run = Run(system, day, 0, self._now_ms(), statement.number, theirs, mine, 0, 0)
         compared = [name for name in BOOKS if getattr(books, name) is not None]
         return await self.kept.record(run, items, compared)
 
-    async def _books(self, statement: Statement) -> Books:
+    async def _books(self, statement: Statement, theirs: list[Row]) -> Books:
         system, day, source = statement.system, statement.day, statement.source
-        theirs = await self._rows(statement)
         from_ms = begin_ms(day)
         ours = [row async for row in own.between(self._payments, system, from_ms, from_ms + DAY_MS)]
-        left = match(theirs, ours)
-        if len(left.theirs) > _MOST_LOOKUPS:
-            text = f"{len(left.theirs)} rows of the statement are unknown: is it this system's? 大量未知交易"
+        unknown, expected = (
+            _lacking(theirs, ours),
+            [row for row in _lacking(ours, theirs) if row.state != "FAILED"],
+        )
+        if len(unknown) > _MOST_LOOKUPS:
+            text = f"{len(unknown)} rows of the statement are unknown: is it this system's? 大量未知交易"
             raise Refused("JL-Q011", text)
-        elsewhere = [await own.known(self._payments, row) for row in left.theirs]
+        elsewhere = [await own.known(self._payments, row) for row in unknown]
         there = {row.number for row in ours}
         ours += [row for row in elsewhere if row is not None and row.number not in there]
-        expected = [row for row in left.ours if row.state != "FAILED"]
         if expected:
             theirs = theirs + await self._neighbours(statement, expected)
         booked = None
@@ -273,6 +276,17 @@ class Reconciler:
             raise Refused("JL-Q032", "the second person is the first 复核人不能是本人")
         made = Signature(system, day, self._now_ms(), who, office, second, statement.digest, "")
         return await self.kept.sign(made)
+
+
+def _lacking(rows: Sequence[Row], other: Sequence[Row]) -> list[Row]:
+    """Those that have none of the other's keys."""
+    numbers = {(row.kind, row.number) for row in other if row.number}
+    theirs = {(row.kind, row.channel_no) for row in other if row.channel_no}
+    return [
+        row
+        for row in rows
+        if (row.kind, row.number) not in numbers and (row.kind, row.channel_no) not in theirs
+    ]
 
 
 def _read(source: Source, day: str, body: bytes, sha1: str) -> list[Row]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+import functools
+from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal
 
@@ -12,6 +13,7 @@ from config.errors import BadMessage
 
 CHINA = timezone(timedelta(hours=8))
 DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1)
 _MOST_FEN = 10**13  # of one amount
 
 Kind = Literal["PAY", "REFUND"]
@@ -68,8 +70,28 @@ def day_of(at_ms: int, cut_h: int = 0) -> str:
     >>> day_of(1_767_625_199_000), day_of(1_767_625_199_000, 1)
     ('2026-01-05', '2026-01-06')
     """
-    at = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(CHINA) + timedelta(hours=cut_h)
-    return at.strftime("%Y-%m-%d")
+    return _day((at_ms + (8 + cut_h) * 3_600_000) // DAY_MS)
+
+
+@functools.lru_cache(4096)
+def _day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).isoformat()
+
+
+def fen_of(text: str, at: str) -> int:
+    """Yuan as a statement writes them, with whole fen. Raises BadMessage (JL-Q008).
+
+    >>> fen_of("36.50", ""), fen_of("-7", "")
+    (3650, -700)
+    """
+    if (
+        len(text) < 14
+        and text[-3:-2] == "."
+        and (digits := text[:-3] + text[-2:]).isascii()
+        and digits.isdigit()
+    ):
+        return int(digits)
+    return whole_fen(amount(text, at), at)
 
 
 def begin_ms(day: str, cut_h: int = 0) -> int:
@@ -86,9 +108,18 @@ def shifted(day: str, days: int) -> str:
     return day_of(begin_ms(day) + days * DAY_MS)
 
 
+@functools.lru_cache(64)
+def _midnight(day: str) -> int:
+    return begin_ms(day)
+
+
 def time_ms(text: str, at: str, form: str = "%Y-%m-%d %H:%M:%S") -> int:
     """China's time as a statement writes it. Raises BadMessage (JL-Q008)."""
     try:
+        if form == "%Y-%m-%d %H:%M:%S" and len(text) == 19 and text[10] == " ":
+            hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:])
+            if text[13] == text[16] == ":" and 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60:
+                return _midnight(text[:10]) + ((hour * 60 + minute) * 60 + second) * 1000
         found = datetime.fromisoformat(text) if form == "%Y-%m-%d %H:%M:%S" else datetime.strptime(text, form)
         return int((found if found.tzinfo else found.replace(tzinfo=CHINA)).timestamp() * 1000)
     except (ValueError, OverflowError):

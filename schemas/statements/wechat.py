@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from config.errors import BadMessage
 from schemas.statements.checks import MOST_ROWS, of_day_and_merchant, proved, text_of, unpacked
-from schemas.statements.row import Kind, Row, State, Wanted, amount, rounded_fen, time_ms, whole_fen
+from schemas.statements.row import Kind, Row, State, Wanted, amount, fen_of, rounded_fen, time_ms
 
 _NEEDED = ("交易时间", "商户号", "微信订单号", "商户订单号", "交易状态", "商户退款单号", "退款金额")
 _REFUND_STATES: Mapping[str, State] = {
@@ -50,12 +50,17 @@ def wechat(body: bytes, wanted: Wanted) -> list[Row]:
         raise BadMessage("JL-Q003", "it is cut: no total line 文件不完整")
     if len(lines) > MOST_ROWS:
         raise BadMessage("JL-Q007", f"over {MOST_ROWS} rows 对账单过大")
-    cells = [_cells(line, columns, number) for number, line in enumerate(lines[1:-2], 2)]
     names, last = lines[-2].split(","), _values(lines[-1])
     if len(names) != len(last):
         raise BadMessage("JL-Q003", "it is cut: the total line is not whole 文件不完整")
-    _sums(cells, dict(zip(names, last, strict=True)))
-    rows = [_row(one, wanted.system, number) for number, one in enumerate(cells, 2)]
+    total = dict(zip(names, last, strict=True))
+    sums = {name: [Decimal(0), Decimal(0)] for name, column in _TOTALS if name in total and column in columns}
+    rows = []
+    for number, line in enumerate(lines[1:-2], 2):
+        cells = _cells(line, columns, number)
+        rows.append(_row(cells, wanted.system, number))
+        _add(sums, cells)
+    _whole(len(rows), sums, total)
     return of_day_and_merchant(rows, wanted)
 
 
@@ -77,7 +82,7 @@ def _row(cells: Cells, system: str, number: int) -> Row:
 
     def fen(*names: str) -> int:
         name = next((name for name in names if name in cells), "")
-        return whole_fen(amount(cells[name], f"{at} {name}"), f"{at} {name}") if name else 0
+        return fen_of(cells[name], at) if name else 0
 
     kind: Kind = "PAY" if cells["交易状态"] == "SUCCESS" else "REFUND"
     if cells["交易状态"] not in ("SUCCESS", "REFUND", "REVOKED"):
@@ -109,20 +114,22 @@ def _of(cells: Cells, *names: str) -> str:
     return next((cells[name] for name in names if cells.get(name, "0") not in ("0", "")), "")
 
 
-def _sums(cells: Sequence[Cells], total: Mapping[str, str]) -> None:
+def _add(sums: Mapping[str, list[Decimal]], cells: Cells) -> None:
+    """Of payments, and of all rows."""
+    for name, column in _TOTALS:
+        if name in sums:
+            yuan = amount(cells[column], column)
+            sums[name][1] += yuan
+            if cells["交易状态"] == "SUCCESS":
+                sums[name][0] += yuan
+
+
+def _whole(count: int, sums: Mapping[str, list[Decimal]], total: Mapping[str, str]) -> None:
     """Raises BadMessage: JL-Q003 another count, JL-Q004 another sum."""
     said = total.get("总交易单数", "")
-    if not said.isdecimal() or int(said) != len(cells):
-        raise BadMessage("JL-Q003", f"{len(cells)} rows, and its total line says {said[:20]} 笔数不符")
-    for name, column in _TOTALS:
-        if name not in total or (cells and column not in cells[0]):
-            continue
-        paid = sum((_yuan(one, column) for one in cells if one["交易状态"] == "SUCCESS"), Decimal(0))
-        every = paid + sum((_yuan(one, column) for one in cells if one["交易状态"] != "SUCCESS"), Decimal(0))
+    if not said.isdecimal() or int(said) != count:
+        raise BadMessage("JL-Q003", f"{count} rows, and its total line says {said[:20]} 笔数不符")
+    for name, (paid, every) in sums.items():
         # Bills differ in whether refunds repeat the order's amount, and whether the total has it then.
         if amount(total[name], "the last line") not in (paid, every):
             raise BadMessage("JL-Q004", f"{name}: {total[name][:20]}, its rows make {every} 金额合计不符")
-
-
-def _yuan(cells: Cells, column: str) -> Decimal:
-    return amount(cells[column], column)
