@@ -73,7 +73,8 @@ def mount(engine: Engine) -> None:
             api_replay.mount(engine),
         ]
     if engine.makers.desk is not None:
-        protected.append(api_settlements.routes(engine.makers.desk.operators))
+        note = engine.store.note if "journal" in engine.roles else None
+        protected.append(api_settlements.routes(engine.makers.desk.operators, note))
         protected.append(api_reconcile.routes(engine.makers.reconciliation.desk))
     for routes in protected:
         engine.web.app.include_router(routes)

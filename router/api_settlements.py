@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal, TypeVar
 
+import structlog
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from config.errors import Unreachable
 from router.api_lists import MOST, After, Limit, linked
 from router.settlement.ledger_shown import DepositShown, Proved, Suspended
-from router.settlement.operators import Decide, NotDecided, Operators, Shown, Story
+from router.settlement.operators import Ask, Decide, NotDecided, Operators, Release
+from router.settlement.shown import Shown, Story
+from router.store import StoreError
 
 T = TypeVar("T")
+log = structlog.get_logger()
 
 
-def routes(operators: Operators) -> APIRouter:
+def routes(operators: Operators, note: Callable[[str, str], None] | None = None) -> APIRouter:
+    """`note` writes into the journal that somebody did something; it may block."""
     made = APIRouter(prefix="/api/settlements", tags=["operate"])
+    _add_lists(made, operators)
+    _add_ledger(made, operators)
+    _add_acts(made, operators, note)
+    return made
 
+
+def _add_lists(made: APIRouter, operators: Operators) -> None:
     @made.get("")
     async def all(
         request: Request,
@@ -25,13 +37,17 @@ def routes(operators: Operators) -> APIRouter:
         state: str = "",
         name: str = "",
         since_ms: int = 0,
+        stuck: bool = False,
         limit: Limit = MOST,
         after: After = "",
     ) -> list[Shown]:
-        """Newest first. `state`: one of theirs, or `open` for all that have no end. `after`: a number."""
+        """Newest first. `state`: one of theirs, or `open` for all that have no end. `after`: a number. `stuck`: only
+        those that wait for a person, take far longer than usual, or know too long of no outcome; oldest first."""
+        if stuck:
+            return list(await _answered(operators.stuck(name, limit)))
         found = await _answered(operators.list(state, name, since_ms, limit + 1, after))
         linked(response, request, found[limit - 1].number if len(found) > limit else "")
-        return found[:limit]
+        return list(found[:limit])
 
     @made.get("/suspense")
     async def suspense(
@@ -45,6 +61,8 @@ def routes(operators: Operators) -> APIRouter:
         """Money that waits for a person: how much by party and age, and each; oldest or largest first."""
         return await _answered(operators.suspense(party, cls, least_fen, by, closed, limit))
 
+
+def _add_ledger(made: APIRouter, operators: Operators) -> None:
     @made.get("/proof")
     async def proof(after: After = "", limit: Limit = MOST) -> Proved:
         """The journals of some settlements, recomputed: what was changed, is missing or stands elsewhere. Ask again
@@ -56,6 +74,10 @@ def routes(operators: Operators) -> APIRouter:
         """What was paid in advance for an admission: opening + in - used - refunded = closing."""
         return await _answered(operators.deposit(admission, since_ms, until_ms))
 
+
+def _add_acts(made: APIRouter, operators: Operators, note: Callable[[str, str], None] | None) -> None:
+    """Beside one itself: its path would take the others' names."""
+
     @made.get("/{number}")
     async def one(number: str) -> Story:
         """What was tried of whom, what was decided, and what the ledger has."""
@@ -64,9 +86,37 @@ def routes(operators: Operators) -> APIRouter:
     @made.post("/{number}/decisions")
     async def decide(number: str, said: Decide) -> Story:
         """Durable when it is answered; then the settlement goes on."""
-        return await _answered(operators.decide(number, said))
+        story = await _answered(operators.decide(number, said))
+        await _noted(note, number, said.what, said.step, said.who, said.second)
+        return story
 
-    return made
+    @made.post("/{number}/ask")
+    async def ask(number: str, said: Ask) -> Story:
+        """Asks a step's party now; its answer is an attempt of direction `probe` once it came."""
+        story = await _answered(operators.ask(number, said))
+        await _noted(note, number, "ask", said.step, said.who)
+        return story
+
+    @made.post("/{number}/release")
+    async def release(number: str, said: Release) -> Story:
+        """Frees the bills of a SUSPENDED settlement of which nothing is left."""
+        story = await _answered(operators.release(number, said))
+        await _noted(note, number, "release", "", said.who, said.second)
+        return story
+
+
+async def _noted(
+    note: Callable[[str, str], None] | None, number: str, what: str, step: str, who: str, second: str = ""
+) -> None:
+    """Who did what, into the journal's chain of notes and the log; what they decided is a row of the settlement."""
+    log.info("settlement.decided", settlement=number, what=what, step=step, who=who, second=second)
+    if note is not None:
+        people = f"{who} + {second}" if second else who
+        about = " ".join(filter(None, (f"settlement {number}:", what, step, "by", people)))
+        try:
+            await asyncio.to_thread(note, "decided", about)
+        except StoreError as error:  # the decision itself is durable
+            log.warning("settlement.not_noted", settlement=number, code=error.code)
 
 
 async def _answered(asked: Awaitable[T]) -> T:

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from channels.settling.model import Check, Definition, Step
+from router.settlement.asking import asking, wished
 from router.settlement.commands import Call, Command, End, Say, Wait
 from router.settlement.facts import Known
 from router.settlement.progress import Progress, closed, progress_of
@@ -29,13 +30,15 @@ def decide(definition: Definition, rows: Rows, now_ms: int) -> Command:
     """Raises TooMany."""
     known = Known(definition, rows, progress_of(rows))
     back = _going_back(rows)
-    reached = None
+    reached, asked = None, wished(rows)
     try:
         held: Wait | End | None = None  # what some of a step's times wait for, while the others go on
         for step, place, facts in _walk(known):
             if held is not None and held.place is not None and held.place.step != step.name:
                 return held
             reached = place
+            if place in asked and (question := asking(step, known.of(place), facts)) is not None:
+                return question
             if back and not known.past and not _is_done(known, step, place):
                 raise _Back  # so far it came
             command = _forward(known, step, place, facts, now_ms)
@@ -78,7 +81,7 @@ def _walk(known: Known) -> Iterator[tuple[Step, Place, dict[str, Any]]]:
 def _going_back(rows: Rows) -> State | None:
     """By the last word of those who decided on the whole; or because it began to, and nobody turned it since: what
     comes late never makes it go forward again over what is half undone."""
-    words = [one for one in rows.decisions if one.what in ("compensate", "cancel", "forward")]
+    words = [one for one in rows.decisions if one.what in ("compensate", "cancel", "forward", "release")]
     if words and words[-1].what != "forward":
         return "CANCELLING" if words[-1].what == "cancel" else "COMPENSATING"
     turned_ms = words[-1].at_ms if words else -1
@@ -138,7 +141,13 @@ def _since(rows: Rows, place: Place) -> int:
     waited for."""
     calls = (one for one in rows.attempts if one.direction == "do" and one.place.step != place.step)
     said: list[Decision | Notice] = [*rows.decisions, *rows.notices]
-    words = (one for one in said if one.place is not None and one.place.step != place.step)
+    words = (
+        one
+        for one in said
+        if one.place is not None
+        and one.place.step != place.step
+        and not (isinstance(one, Decision) and one.what == "ask")
+    )
     return max([rows.began_ms, *(one.ended_ms for one in calls), *(one.at_ms for one in words)])
 
 

@@ -52,9 +52,12 @@ class Desk:
         owner: Owner,
         now_ms: Callable[[], int],
         publisher: Callable[[Outbox, Tell], Publisher] | None = None,
+        kind: Callable[[str], str] = lambda system: "",
     ) -> None:
+        """`kind` says to what kind of endpoint the calls of a system go."""
         self._book = book
         self._publisher = publisher(book.outbox, self._event) if publisher else None
+        self._kind = kind
         self._pipelines = pipelines
         self._library = library
         self._now_ms = now_ms
@@ -74,7 +77,7 @@ class Desk:
     @property
     def operators(self) -> Operators:
         """What people see and say of these settlements."""
-        return Operators(self._book, self._now_ms, self._drive, self._definition)
+        return Operators(self._book, self._now_ms, self._drive, self._definition, self._kind)
 
     def start(self) -> None:
         self._always = [asyncio.create_task(self._look(), name="settlements")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from channels.loader import Site
+from channels.model import Channel
 from config.settings import Settings
 from endpoints.base import HandOver
 from router.settlement.calls import ChannelCalls
@@ -30,4 +31,13 @@ def desk_of(
     def publisher(outbox: Outbox, tell: Tell) -> Publisher:
         return Publisher(outbox, tell, lambda: site().channels, hand_over, now_ms)
 
-    return Desk(book, calls, lambda: site().settlements, library, owner, now_ms, publisher)
+    def kind(system: str) -> str:
+        return kind_of(site().channels, system)
+
+    return Desk(book, calls, lambda: site().settlements, library, owner, now_ms, publisher, kind)
+
+
+def kind_of(channels: Iterable[Channel], system: str) -> str:
+    """To what kind of endpoint the calls of a system go; '' where no channel takes them."""
+    taking = (one for one in channels if one.kind == "calls" and one.options.of == system)
+    return next((branch.kind for one in taking for branch in one.branches), "")

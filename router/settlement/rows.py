@@ -63,7 +63,7 @@ def over_ms(call: Attempt) -> int:
 class Decision(Struct, frozen=True):
     """What a person said: `what` of a place, or of the whole. `who` and `second` are two people where it needs two."""
 
-    what: Literal["done", "not done", "retry", "compensate", "forward", "cancel"]
+    what: Literal["done", "not done", "retry", "compensate", "forward", "cancel", "ask", "release"]
     who: str
     at_ms: int
     place: Place | None = None

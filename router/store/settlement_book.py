@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select, update
 
 from config.crypto import SiteKeys
 from config.settings import Settings
@@ -14,19 +14,21 @@ from config.tls import Identity
 from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, Settlement, as_told
 from router.settlement.ledger import Deposit
 from router.settlement.rows import ENDED, Decision, Notice, State
+from router.settlement.stuck import usual_ms
 from router.settlement.taking import Taken, Waits
 from router.store import settlement_ledger as ledger
+from router.store import settlement_lists as lists
 from router.store import settlement_pool as pool
 from router.store import settlement_suspense as suspense
 from router.store import settlement_tables as tables
 from router.store import settlement_verify as verify
 from router.store.durable import GroupedDatabase, of_site
+from router.store.settlement_lists import Head, Line
 from router.store.settlement_outbox import Outbox
 from router.store.settlement_rows import Key, values_of
 from router.store.settlement_verify import Proof
 
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
-_MOST = 1000  # settlements of a page
 # Statements made once: to make one costs more than to run it.
 _ROW = select(tables.settlement).where(s.number == bindparam("of"))
 _ATTEMPTS = select(tables.attempt).where(a.settlement == bindparam("of")).order_by(a.number)
@@ -49,18 +51,6 @@ _ENDED = update(tables.attempt).where(
     a.settlement == bindparam("of"), a.number == bindparam("nth"), a.outcome.is_(None)
 )
 _UNLOCK = delete(tables.lock).where(tables.lock.c.number == bindparam("of"))
-_HEAD = (s.number, s.name, s.state, s.code, s.began_ms, s.changed_ms)
-
-
-class Head(NamedTuple):
-    """A settlement's own row, without what is sealed."""
-
-    number: str
-    name: str
-    state: str
-    code: str
-    began_ms: int
-    changed_ms: int
 
 
 class SettlementBook:
@@ -191,6 +181,21 @@ class SettlementBook:
 
         return await self._database.write(change)
 
+    async def release(self, number: str, said: Decision) -> bool:
+        """Frees what a SUSPENDED settlement has for itself; it is to go back now. False where it is not SUSPENDED."""
+
+        def change(connection: Connection, key: Key) -> bool:
+            row = connection.execute(select(s.state).where(s.number == number).with_for_update()).one()
+            if row.state != "SUSPENDED":
+                return False
+            _add_word(connection, key, number, said)
+            connection.execute(delete(tables.lock).where(tables.lock.c.number == number))
+            ours = update(tables.settlement).where(s.number == number)
+            connection.execute(ours.values(due_ms=0, state="RUNNING"))
+            return True
+
+        return await self._database.write(change)
+
     async def take(
         self, owner: str, now_ms: int, until_ms: int, limit: int
     ) -> tuple[Sequence[Taken], Sequence[str]]:
@@ -230,6 +235,16 @@ class SettlementBook:
 
         return await self._database.read(look)
 
+    async def usual(self, names: Collection[str]) -> dict[str, int]:
+        """How long settlements of these pipelines take, by those that completed lately; 0 where they are too few."""
+        return await self._database.read(
+            lambda connection, key: {name: usual_ms(lists.durations(connection, name)) for name in names}
+        )
+
+    async def unheard(self, before_ms: int, limit: int = 200) -> Sequence[str]:
+        """Active settlements with a call of before that time which was not answered for good, then."""
+        return await self._database.read(lambda connection, key: lists.unheard(connection, before_ms, limit))
+
     async def balance(self, account: str) -> int:
         """What an account has, in fen."""
 
@@ -260,30 +275,25 @@ class SettlementBook:
         return await self._database.read(look)
 
     async def search(
-        self, state: str = "", name: str = "", since_ms: int = 0, limit: int = 100, after: str = ""
+        self,
+        state: str = "",
+        name: str = "",
+        since_ms: int = 0,
+        limit: int = 100,
+        after: str = "",
+        oldest: bool = False,
     ) -> Sequence[Head]:
-        """Newest first; `state` may be `open`, all that have no end. `after`: the last number of the page before."""
-
-        def look(connection: Connection, key: Key) -> list[Head]:
-            asked = select(*_HEAD)
-            if state:
-                asked = asked.where(s.state.not_in(ENDED) if state == "open" else s.state == state)
-            asked = asked.where(s.name == name) if name else asked
-            asked = asked.where(s.began_ms >= since_ms) if since_ms else asked
-            if after:
-                last = connection.execute(select(s.began_ms).where(s.number == after)).scalar()
-                older = and_(s.began_ms == last, s.number < after)
-                asked = asked.where(or_(s.began_ms < (last or 0), older))
-            asked = asked.order_by(s.began_ms.desc(), s.number.desc()).limit(min(max(limit, 1), _MOST))
-            return [Head(*row) for row in connection.execute(asked)]
-
-        return await self._database.read(look)
+        """Newest first, or oldest first; `state` may be `open`, all that have no end. `after`: the last number of the
+        page before."""
+        return await self._database.read(
+            lambda connection, key: lists.search(connection, state, name, since_ms, limit, after, oldest)
+        )
 
     async def head(self, number: str) -> Head:
         """Raises LookupError."""
 
         def look(connection: Connection, key: Key) -> Head | None:
-            row = connection.execute(select(*_HEAD).where(s.number == number)).one_or_none()
+            row = connection.execute(select(*lists.HEAD).where(s.number == number)).one_or_none()
             return None if row is None else Head(*row)
 
         found = await self._database.read(look)
@@ -291,13 +301,13 @@ class SettlementBook:
             raise LookupError(number)
         return found
 
-    async def lines(self, number: str) -> Sequence[tuple[str, str, int]]:
-        """What the ledger has of a settlement: journal, account and fen, in their order."""
+    async def lines(self, number: str) -> Sequence[Line]:
+        """What the ledger has of a settlement, in its order."""
 
-        def look(connection: Connection, key: Key) -> list[tuple[str, str, int]]:
-            asked = select(e.journal, e.account, e.fen).join(tables.journal, j.id == e.journal)
+        def look(connection: Connection, key: Key) -> list[Line]:
+            asked = select(e.journal, e.account, e.fen, j.at_ms).join(tables.journal, j.id == e.journal)
             found = asked.where(j.settlement == number).order_by(j.number, e.number)
-            return [(row.journal, row.account, row.fen) for row in connection.execute(found)]
+            return [Line(*row) for row in connection.execute(found)]
 
         return await self._database.read(look)
 
