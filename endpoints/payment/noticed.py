@@ -9,8 +9,8 @@ nothing more (F20, F21).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -29,7 +29,6 @@ _REFUNDS: Mapping[str, RefundState] = {
     "refund_closed": "CLOSED",
     "refund_abnormal": "ABNORMAL",
 }
-_NO_SUCH = "JL-T012"  # of a settlement
 
 
 async def noticed(party: PaymentParty, asked: Mapping[str, Any]) -> Receipt:
@@ -38,9 +37,7 @@ async def noticed(party: PaymentParty, asked: Mapping[str, Any]) -> Receipt:
     kind, number = str(asked.get("kind") or ""), str(asked.get("order") or "")
     order = await party.payments.order(party.system, number)
     if order is None:
-        raise Refused(
-            "JL-P030", f"a notice ({kind[:20]}) of {number[:40]!r}, which is no order 通知的支付单不存在"
-        )
+        return await _unknown(party, kind, number, asked)
     same_merchant(order, asked)
     if kind in _REFUNDS:
         return await _refund(party, order, asked, _REFUNDS[kind])
@@ -60,6 +57,15 @@ async def noticed(party: PaymentParty, asked: Mapping[str, Any]) -> Receipt:
     return told("OK", order=order.number, state=order.state)
 
 
+async def _unknown(party: PaymentParty, kind: str, number: str, asked: Mapping[str, Any]) -> Receipt:
+    """Money of an order that nobody knows waits for a person (F24)."""
+    text = f"a notice ({kind[:20]}) of {number[:40]!r}, which is no order 通知的支付单不存在"
+    if kind != "paid" or party.settle is None or not number.isalnum():
+        raise Refused("JL-P030", text)
+    await party.settle.found(party.system, number[:64], fen_of(asked.get("amount")), "unknown-order", text)
+    return told("OK", order=number[:64], state="UNKNOWN")
+
+
 def same_merchant(order: Order, asked: Mapping[str, Any]) -> None:
     """What the order was placed with, and its notice must say too. What either does not say is not compared."""
     said = {"currency": "CNY"} | {name: order.facts.get(name) for name in ("merchant", "app")}
@@ -72,35 +78,34 @@ async def follow(party: PaymentParty, order: Order) -> None:
     """After money was seen: its settlement is told; where that has ended without it, the money goes back (F19)."""
     if not order.settlement or order.state not in ("PAID", "PAID_AFTER_CLOSE"):
         return
-    if order.state == "PAID" and not await _ended_without(party, order):
-        tree = party.tree_of(order)
-        step = party.rules.waits if order.method != "code" else _step(order.key)
-        await _tell(party, order.settlement, step, "OK", tree)
+    if order.state == "PAID" and not await _told_late(party, order):
         return
     await _give_back(party, order)
 
 
-async def _ended_without(party: PaymentParty, order: Order) -> bool:
-    if party.settle is None:
-        return False
-    try:
-        now = await party.settle.show(order.settlement, 0)
-    except Refused as error:
-        if error.code != _NO_SUCH:
-            raise
-        return False
-    return now.get("state") in ("COMPENSATED", "REJECTED")
+async def _told_late(party: PaymentParty, order: Order) -> bool:
+    """Whether it had ended, and without this money."""
+    steps: tuple[str, ...] = (_step(order.key),)
+    if order.method != "code":
+        asked = party.rules.waits
+        steps = (asked,) if asked else ("payment.notice", f"{party.system}.notice", "paid")
+    return await _tell(party, order.settlement, steps, "OK", party.tree_of(order))
 
 
 async def _give_back(party: PaymentParty, order: Order) -> None:
-    """By a pipeline of its own, which the order's number names: begun again it is the same."""
-    rules = party.rules
+    """By a pipeline of its own, which the order's number names: begun again it is the same. Until it is done the money
+    stands in suspense."""
+    rules, settle = party.rules, party.settle
+    if settle is not None:
+        order = await party.payments.seen(order, Evidence("PAID", facts={"after_end": True}))
+        text = f"paid after the end of {order.settlement} 结算结束后到账"
+        await settle.found(party.system, order.number, order.paid_fen, "after-end", text)
     if not rules.returns:
         log.error("payment.after_close", system=party.system, order=order.number)
         raise Refused(
             "JL-P034", f"{order.number} was paid after its end, and no pipeline `returns` it 关单后到账需退款"
         )
-    if party.settle is None:
+    if settle is None:
         raise Unreachable("JL-T022", "this process carries out no settlements 本进程不执行结算")
     request = {
         "number": f"RT{order.number}",
@@ -111,7 +116,17 @@ async def _give_back(party: PaymentParty, order: Order) -> None:
         "method": order.method,
         "reason": "关单后到账退款",
     }
-    await party.settle.begin(rules.returns, request, party.system, 0)
+    await settle.begin(rules.returns, request, party.system, 0)
+
+
+async def gone_back(party: PaymentParty, refund: Refund) -> None:
+    """What stood in suspense does no more, once all of it went back."""
+    if party.settle is None or refund.state != "SUCCESS":
+        return
+    order = await party.payments.order(party.system, refund.order)
+    if order is not None and order.state == "REFUNDED" and order.facts.get("after_end"):
+        by = refund.settlement or refund.number
+        await party.settle.cleared(party.system, order.number, order.paid_fen, order.settlement, by)
 
 
 async def _refund(party: PaymentParty, order: Order, asked: Mapping[str, Any], state: RefundState) -> Receipt:
@@ -132,10 +147,13 @@ async def _refund(party: PaymentParty, order: Order, asked: Mapping[str, Any], s
 
 
 async def follow_refund(party: PaymentParty, refund: Refund) -> None:
-    """The step that asked for it is told. One that undoes finds out by asking."""
+    """The step that asked for it is told, or the one that it undoes."""
+    await gone_back(party, refund)
     outcome = {"SUCCESS": "OK", "CLOSED": "REJECTED", "FAILED": "REJECTED"}.get(refund.state)
-    if outcome is not None and refund.settlement and not refund.undoes:
-        await _tell(party, refund.settlement, _step(refund.key), outcome, given_back_tree(refund))
+    if outcome is not None and refund.settlement:
+        about: Literal["do", "undo"] = "undo" if refund.undoes else "do"
+        tree = given_back_tree(refund)
+        await _tell(party, refund.settlement, (_step(refund.key),), outcome, tree, about)
 
 
 def _step(key: str) -> str:
@@ -143,12 +161,27 @@ def _step(key: str) -> str:
     return key.rpartition("/")[2].partition("~")[0].partition(".")[0]
 
 
-async def _tell(party: PaymentParty, settlement: str, step: str, outcome: str, tree: dict[str, Any]) -> None:
-    """Where no settlement has that number the order is somebody's own: there is nobody to tell."""
-    if party.settle is None:
-        return  # it asks by itself
-    try:
-        await party.settle.notice(settlement, step, outcome, tree)
-    except Refused as error:
-        if error.code != _NO_SUCH:
-            raise
+async def _tell(
+    party: PaymentParty,
+    settlement: str,
+    steps: Sequence[str],
+    outcome: str,
+    tree: dict[str, Any],
+    about: Literal["do", "undo"] = "do",
+) -> bool:
+    """The first of these steps that there is; whether it came too late. Where no settlement has that number the order
+    is somebody's own, and where none of its steps waits it asks by itself: there is nobody to tell."""
+    settle = party.settle
+    if settle is None:
+        return False  # it asks by itself
+    for step in steps:
+        try:
+            said = await settle.notice(settlement, step, outcome, tree, about)
+        except Refused as error:
+            if error.code == "JL-T012":
+                return False
+            if error.code != "JL-T016":
+                raise
+        else:
+            return bool(said.get("late"))
+    return False

@@ -27,7 +27,10 @@ class PaymentOptions(Options):
     )
     operation: str = Field("", description="what is asked; without it each message says, by `param.code`")
     waits: str = Field(
-        "paid", max_length=60, description="the step of a settlement that waits for the money of its orders"
+        "",
+        max_length=60,
+        description="the step of a settlement that waits for the money of its orders, or the `for` of its wait; else "
+        "`payment.notice`, `<name>.notice` and `paid`, the first that there is",
     )
     returns: str = Field(
         "",

@@ -49,7 +49,7 @@ _MOST_KEY = 200
 class Rules(Struct, frozen=True):
     """What a site says of its orders; PaymentOptions has the words."""
 
-    waits: str = "paid"
+    waits: str = ""
     returns: str = ""
     sweep_after_s: float = 60.0
     open_for_s: float = 10_800.0
@@ -226,6 +226,7 @@ class PaymentParty:
         if refund.state not in ("SUCCESS", "ABNORMAL"):
             seen = await self.channel.refund(order, refund)
             refund = await self.payments.refund_seen(refund, seen)
+            await noticed.gone_back(self, refund)
         return given_back(refund)
 
     async def _wanted(self, order: Order, asked: Asked, headers: Mapping[str, str]) -> Refund:
@@ -264,7 +265,9 @@ class PaymentParty:
         seen = await self.channel.query_refund(order, refund)
         if seen.state == "ABSENT":
             return absent(final=False)
-        return given_back(await self.payments.refund_seen(refund, seen))
+        refund = await self.payments.refund_seen(refund, seen)
+        await noticed.gone_back(self, refund)
+        return given_back(refund)
 
     async def _refund_of(self, asked: Asked, headers: Mapping[str, str]) -> Refund | None:
         number = str(asked.get("refund") or "")

@@ -50,6 +50,8 @@ def decide(definition: Definition, rows: Rows, now_ms: int) -> Command:
             known.learn(step, place)
             if not back and (doubt := _doubt(step, known.facts, rows)) is not None:
                 return _doubted(known, step, place, doubt)
+            if not back and (text := _doubtful(known, place, rows)):
+                return End("SUSPENDED", place, "JL-T001", f"{step.name}: {text}"[:200])
         if held is not None:
             return held
         if back and not known.past:
@@ -98,6 +100,13 @@ def _doubt(step: Step, facts: dict[str, Any], rows: Rows) -> Check | None:
     """The first check that does not hold, where nobody said to go on all the same."""
     waived = any(one.what == "forward" for one in rows.decisions)
     return None if waived else next((check for check in step.checks if not check.holds(facts)), None)
+
+
+def _doubtful(known: Known, place: Place, rows: Rows) -> str:
+    """What a party itself says in its answer that a person must look at first: its `doubt`."""
+    reply = known.of(place).do.reply
+    waived = any(one.what == "forward" for one in rows.decisions)
+    return str(reply.get("doubt") or "") if isinstance(reply, dict) and not waived else ""
 
 
 def _doubted(known: Known, step: Step, place: Place, doubt: Check) -> Command:

@@ -21,11 +21,13 @@ from router.settlement.book import Differs, Locked, New, Settlement
 from router.settlement.facts import kept
 from router.settlement.operators import Operators
 from router.settlement.owner import Owner
+from router.settlement.posting import Entry, Journal
 from router.settlement.progress import Progress, progress_of
 from router.settlement.publishing import Publisher, Tell
 from router.settlement.reason import reason
 from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place, State
 from router.settlement.runner import Calls, Runner
+from router.settlement.suspense import AFTER_END, NoItem
 from router.settlement.taking import Taken, Taker
 from router.store.settlement_book import SettlementBook
 from router.store.settlement_outbox import Outbox
@@ -159,6 +161,20 @@ class Desk:
         progress = progress_of((await self._load(number)).rows).get(place, Progress(place))
         known = progress.standing(of) in (("UNDONE",) if about == "undo" else ("OK", "UNDONE"))
         return {"number": number, "state": state, "late": not known}
+
+    async def found(self, system: str, order: str, fen: int, cls: str, text: str) -> None:
+        book, account = f"order:{system}/{order}", f"suspense:{system}"
+        came = Journal(f"{book}/came/done", book, (Entry(f"clearing:{system}", fen), Entry(account, -fen)))
+        await self._book.suspense.open(book, account, fen, cls, text, system, (came,))
+
+    async def cleared(self, system: str, order: str, fen: int, settlement: str, by: str) -> None:
+        book, account = f"order:{system}/{order}", f"suspense:{system}"
+        back = Journal(f"{book}/back/done", book, (Entry(f"clearing:{system}", -fen), Entry(account, fen)))
+        items = await self._book.suspense.items(book=book)
+        late = await self._book.suspense.items(book=settlement, cls=AFTER_END) if items and settlement else ()
+        for item in (*items, *late):
+            with contextlib.suppress(NoItem):  # another process was quicker
+                await self._book.suspense.close(item.id, by, (back,) if item.book == book else ())
 
     async def _load(self, number: str) -> Settlement:
         try:

@@ -27,6 +27,7 @@ class Settlements:
         self.state = state
         self.notices: list[tuple[str, str, str, Any]] = []
         self.begun: dict[str, Mapping[str, Any]] = {}
+        self.suspense: dict[str, tuple[int, str]] = {}
 
     async def begin(
         self, name: str, request: Mapping[str, Any], caller: str, within_s: float
@@ -42,10 +43,23 @@ class Settlements:
     async def cancel(self, number: str, who: str) -> dict[str, Any]:
         raise AssertionError
 
-    async def notice(self, number: str, step: str, outcome: str, reply: Any) -> None:
+    async def notice(
+        self, number: str, step: str, outcome: str, reply: Any, about: str = "do"
+    ) -> dict[str, Any]:
         if not self.state:
             raise Refused("JL-T012", "no such settlement")
-        self.notices.append((number, step, outcome, reply))
+        if step.endswith(".notice"):
+            raise Refused("JL-T016", "no such step")
+        late = self.state in ("COMPENSATED", "REJECTED")
+        if not late:
+            self.notices.append((number, step, outcome, reply))
+        return {"number": number, "state": self.state, "late": late}
+
+    async def found(self, system: str, order: str, fen: int, cls: str, text: str) -> None:
+        self.suspense[order] = (fen, cls)
+
+    async def cleared(self, system: str, order: str, fen: int, settlement: str, by: str) -> None:
+        assert self.suspense.pop(order)[0] == fen
 
 
 class Desk:
@@ -132,6 +146,10 @@ async def test_f19_money_for_what_was_closed_goes_back_by_a_pipeline_once() -> N
     assert list(desk.settle.begun) == [f"payment-return RT{NUMBER}"]
     assert desk.settle.begun[f"payment-return RT{NUMBER}"]["amount"] == "36.50"
     assert desk.settle.notices == []
+    assert desk.settle.suspense == {NUMBER: (3650, "after-end")}
+    await desk.ask("refund", f"RT{NUMBER}/refund", order=NUMBER, amount="36.50")
+    assert desk.settle.suspense == {}
+    assert (await desk.notice())["state"] == "REFUNDED"
 
 
 async def test_money_for_a_settlement_that_ended_before_the_order_goes_back_too() -> None:
@@ -185,6 +203,10 @@ async def test_f23_another_merchant_or_currency_moves_nothing() -> None:
 
 async def test_f24_a_notice_of_an_unknown_order_is_for_a_person() -> None:
     desk = Desk()
+    assert (await desk.notice(order="JLUNKNOWN"))["state"] == "UNKNOWN"
+    assert desk.settle.suspense == {"JLUNKNOWN": (3650, "unknown-order")}
+    assert await refused(desk.notice("closed", order="JLUNKNOWN")) == "JL-P030"
+    desk.party.settle = None
     assert await refused(desk.notice(order="JLUNKNOWN")) == "JL-P030"
     await desk.ask("create", amount="36.50")
     assert await refused(desk.notice("refunded", refund="R9")) == "JL-P032"

@@ -42,6 +42,7 @@ class Settled:
         self.state = "WAITING"
         self.notices: list[tuple[str, str, str, Any]] = []
         self.begun: list[tuple[str, Mapping[str, Any]]] = []
+        self.suspense: dict[str, tuple[int, str]] = {}
 
     async def begin(
         self, name: str, request: Mapping[str, Any], caller: str, within_s: float
@@ -58,8 +59,19 @@ class Settled:
     async def cancel(self, number: str, who: str) -> dict[str, Any]:
         raise AssertionError
 
-    async def notice(self, number: str, step: str, outcome: str, reply: Any) -> None:
+    async def notice(
+        self, number: str, step: str, outcome: str, reply: Any, about: str = "do"
+    ) -> dict[str, Any]:
+        if step.endswith(".notice"):
+            raise Refused("JL-T016", "no such step")
         self.notices.append((number, step, outcome, reply))
+        return {"number": number, "state": self.state, "late": False}
+
+    async def found(self, system: str, order: str, fen: int, cls: str, text: str) -> None:
+        self.suspense[order] = (fen, cls)
+
+    async def cleared(self, system: str, order: str, fen: int, settlement: str, by: str) -> None:
+        assert self.suspense.pop(order)[0] == fen
 
 
 class WechatShop:
