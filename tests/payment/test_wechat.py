@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from alipay_parts import Clock
-from wechat_parts import API_KEY, APP, WechatShop, simulator, wechat_options, wechat_shop
 
 from config.errors import Refused, Unreachable
 from deploy.sandbox.paying import Notice
 from endpoints.payment.notices import Unproved
 from schemas.statements.forms import FORMS
 from schemas.statements.row import Wanted
+from tests.payment.alipay_parts import Clock
+from tests.payment.wechat_parts import API_KEY, APP, WechatShop, simulator, wechat_options, wechat_shop
 
 PAYS, WRONG, OLD, ASKS, TIMEOUT = (f"1300000000000000{end}" for end in ("01", "40", "41", "51", "20"))
 

@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from alipay_parts import Clock, private_pem, public_pem, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from wechat_parts import API_KEY, APP, MERCHANT, SERIAL, WechatShop, simulator, wechat_shop
 from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpayv3 import utils as sdk
 
 from config import sm2
 from config.crypto import digest
 from endpoints.payment.wechat.signing import Signing, Unsigned, request_text
+from tests.payment.alipay_parts import Clock, private_pem, public_pem, rsa
+from tests.payment.wechat_parts import API_KEY, APP, MERCHANT, SERIAL, WechatShop, simulator, wechat_shop
 
 KEY_ID = "PUB_KEY_ID_0100000001"
 BODY = '{"description":"门诊缴费","amount":{"total":3650}}'.encode()

@@ -8,9 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from alipay_parts import Clock, private_pem, public_pem, rsa
-from memory_payments import MemoryPayments
-
 from config import sm2
 from config.errors import Refused
 from deploy.sandbox.wechat import WechatSandbox
@@ -20,6 +17,8 @@ from endpoints.payment.wechat.channel import WechatChannel
 from endpoints.payment.wechat.ends import WechatNotices
 from endpoints.payment.wechat.options import WechatNoticeOptions, WechatOptions
 from schemas.json import Json
+from tests.payment.alipay_parts import Clock, private_pem, public_pem, rsa
+from tests.payment.memory_payments import MemoryPayments
 
 MERCHANT, APP = "1900000001", "wx0000000000000001"
 API_KEY = "0123456789abcdef0123456789ABCDEF"
