@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -49,9 +49,12 @@ class HisOptions(SendOptions):
             problems.append(Problem(("profile",), "JL-C014", f"there is no profile {self.profile!r}", hint))
             return ()
         try:
-            problems += self._problems(load(path))
+            problems += self._problems(load(path, _shown(path, site)))
         except ConfigError as error:
-            problems.append(Problem(("profile",), error.code, error.text))
+            problems += [
+                Problem(("profile",), one.code, one.message, one.hint, one.severity, elsewhere=one)
+                for one in error.findings
+            ]
         return () if path.parent == SHIPPED else (path,)
 
     def _problems(self, profile: Profile) -> list[Problem]:
@@ -74,6 +77,19 @@ class HisOptions(SendOptions):
             what = f"the profile {profile.his} has no operation {self.operation!r}"
             found.append(Problem(("operation",), "JL-C014", what, hint))
         return found
+
+
+def told(tree: Mapping[str, Any], code: str) -> Receipt:
+    """What was asked is done by now: an answer that cannot be handed on is no refusal."""
+    try:
+        return Receipt(tree["outcome"], _JSON.encode(tree), "json")
+    except BadMessage as error:
+        tree = {"outcome": "UNKNOWN", "code": code, "err_msg": error.text}
+        return Receipt("UNKNOWN", _JSON.encode(tree), "json")
+
+
+def _shown(path: Path, site: Path) -> str:
+    return str(path.relative_to(site)) if path.is_relative_to(site) else path.name
 
 
 class HisDestination:
@@ -99,7 +115,7 @@ class HisDestination:
         name, body = self._asked(message)
         party = self._party = self._party or self._opened()
         tree = await party.ask(name, body, message.headers, message.id)
-        return Receipt(tree["outcome"], _JSON.encode(tree), "json")
+        return told(tree, "JL-H006")
 
     def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
         """`answer` is what the party makes of it: a tree with `outcome`."""

@@ -7,6 +7,7 @@ makes one of each item; in it, `$.` is the item. What is missing is left out.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -14,11 +15,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from config.errors import Refused
-from schemas.base import BadPath
+from schemas.base import BadPath, Path
 from schemas.json import Json
 
 _JSON = Json()
 _TEXT = re.compile(r"\$([a-z_]+)?([.\[].*?)?(?:\|(.+))?", re.S)
+_ATTRIBUTE = re.compile(r"(\.)@([^\W\d]\w*)")
 _FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%d%H%M%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y%m%d")
 MONEY = ("yuan", "fen", "number")
 
@@ -46,7 +48,7 @@ def part_of(text: Any) -> Part | None:
     if how and how not in MONEY and "%" not in how:
         raise ValueError(f"{text!r}: {how!r} is none of {', '.join(MONEY)}, and no form of time")
     try:
-        _JSON.path(path)
+        _path(path)
     except BadPath as error:
         raise ValueError(str(error)) from None
     return Part(name, path, how)
@@ -97,7 +99,13 @@ def found_at(text: str, tree: Any, names: Mapping[str, Any]) -> Any:
     part = part_of(text)
     assert part is not None, "what is read begins with $"
     node = names.get(part.name) if part.name else tree
-    return _JSON.path(part.path).one(node) if part.path else node
+    return _path(part.path).one(node) if part.path else node
+
+
+@functools.lru_cache(4096)
+def _path(text: str) -> Path:
+    """JMESPath, in which attributes of XML need no quotes: `.Bill.@No`. Raises BadPath."""
+    return _JSON.path(_ATTRIBUTE.sub(r'\1"@\2"', text))
 
 
 def listed(found: Any) -> list[Any]:

@@ -77,6 +77,8 @@ class Wire:
             return self._request(op, tree, names)
         except BadMessage as error:
             raise Refused("JL-H003", f"it cannot be written: {error.text}") from None
+        except ValueError as error:  # of lxml: a character that XML does not have; of a key: it is none
+            raise Refused("JL-H003", f"it cannot be written: {type(error).__name__} 报文无法生成") from None
 
     def _request(
         self, op: Operation, tree: Any, names: Mapping[str, Any]
@@ -168,10 +170,8 @@ class Wire:
         child = found.child
         if etree.QName(child).localname == "Fault":
             raise ValueError(f"Fault: {' '.join(text_within(child).split())[:200]}")
-        held = [one for one in child.iter() if isinstance(one.tag, str) and _holds(one, soap.result)]
-        if not held:
-            raise ValueError("no result")
-        return parsed(text_within(held[0])) if not len(held[0]) else tree_of(held[0])
+        held = _result(child, soap.result)
+        return tree_of(held) if len(held) else parsed(text_within(held))
 
     def content_of(self, tree: Any) -> Any:
         """What an answer holds. Raises ValueError."""
@@ -213,10 +213,17 @@ def tree_of(element: Element) -> Any:
     return text if not made else made | ({"#text": text} if text else {})
 
 
-def _holds(element: Element, name: str) -> bool:
+def _result(child: Element, name: str) -> Element:
+    """The element that holds the answer: the one called so, or the first that holds anything. Raises ValueError."""
+    inner = [one for one in child if isinstance(one.tag, str)]
     if name:
-        return etree.QName(element).localname == name
-    return bool((element.text or "").strip()) or not len(element)
+        inner = [one for one in child.iter("*") if etree.QName(one).localname == name]
+    found = next((one for one in inner if len(one) or (one.text or "").strip()), None)
+    if found is not None:
+        return found
+    if inner or name:
+        raise ValueError("no result")
+    return child
 
 
 def _put(text: str, names: Mapping[str, Any]) -> str:

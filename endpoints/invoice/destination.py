@@ -13,6 +13,7 @@ from config.registry import nearest
 from config.secrets import Secret
 from config.units import Seconds, Size
 from endpoints.base import Ground, Listed, Options
+from endpoints.hisparty.destination import told
 from endpoints.invoice.party import OPERATIONS, InvoiceParty, Site
 from endpoints.rest.sending import Answer, Sending, SendOptions
 from schemas.json import Json
@@ -93,7 +94,7 @@ class InvoiceDestination:
     async def send(self, message: Message) -> Receipt:
         name, body = self._asked(message)
         tree = await self.party.ask(name, body, message.headers)
-        return Receipt(tree["outcome"], _JSON.encode(tree), "json")
+        return told(tree, "JL-I005")
 
     def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
         """`answer` is what the party makes of it: a tree with `outcome`."""
