@@ -19,6 +19,7 @@ from deploy.sandbox.mixed.party import MixedWechat
 from endpoints.base import Ground
 from endpoints.payment.mixed.ends import WechatMedical, WechatMedicalNotices, WechatMedicalOptions
 from endpoints.payment.notices import Unproved
+from endpoints.payment.party import Rules
 from endpoints.payment.wechat.options import WechatNoticeOptions
 from schemas.json import Json
 
@@ -126,6 +127,21 @@ async def test_closing_after_the_password_is_refused_by_wechat_and_then_given_ba
     ward.wechat.pays_mixed(made["order"])
     assert (await ward.ask("reverse", "undo", **asked()))["outcome"] == "OK"
     assert ward.wechat.books.received == 0
+
+
+async def test_f19_cash_that_came_after_the_close_goes_back_by_a_pipeline_of_its_own(ward: Ward) -> None:
+    made = await ward.ask("create", **asked())
+    assert (await ward.ask("reverse", "undo", **asked()))["outcome"] == "OK"
+    order = ward.payments.orders[made["order"]]
+    assert order.state == "CLOSED"
+    ward.wechat.books.orders[order.number].state = "NOTPAY"  # WeChat had said so too early
+    ward.wechat.mixed.orders[order.channel_no].failed = False
+    ward.wechat.pays_mixed(order.number, insurance=False)
+    party = ward.destination.party()
+    party.rules = Rules(returns="payment-return")
+    await party.ask("noticed", {"id": "EV1", "kind": "paid", "order": order.number}, {})
+    assert ward.payments.orders[order.number].state == "PAID_AFTER_CLOSE"
+    assert [name for name, _ in ward.settled.begun] == ["payment-return"]
 
 
 async def test_an_answer_that_was_cut_is_the_same_mixed_order(ward: Ward) -> None:

@@ -251,6 +251,29 @@ async def test_a_terminal_is_spoken_for_by_its_own_caller_only(hall: Hall) -> No
     assert (await hall.party.ask("report", event, {"caller.name": "kiosk-1"})).code == "OK"
 
 
+async def test_a_terminal_says_nothing_of_anothers_order(hall: Hall) -> None:
+    number = await hall.order()
+    with pytest.raises(Refused) as error:
+        await hall.two.cancel(number)
+    assert error.value.code == "JL-P322"
+    assert hall.of(number).state == "PREPAID"
+
+
+async def test_f36_nothing_is_voided_while_a_charge_may_not_be_reported_yet(hall: Hall) -> None:
+    """The void would be the POS's last transaction, and the charge before it would never be found."""
+    first = await hall.order()
+    await hall.one.charge(first, "36.50")
+    await hall.ask("refund", "S1/back", order=first)
+    second = await hall.order("S2/card")
+    await hall.one.charge(second, "36.50", crashes=True)
+    assert await hall.one.tasks() == []
+    assert hall.one.pos.balance() == Decimal("73.00")
+    hall.later(minutes=1)
+    assert (await hall.one.start())["order"] == second
+    assert await hall.one.tasks() == []
+    assert hall.one.pos.balance() == Decimal("36.50")
+
+
 async def test_one_reference_number_pays_one_order(hall: Hall) -> None:
     first = await hall.order()
     said = {"event": "charged", "terminal": "T1", "response": "00", "amount": "36.50", "reference": "2026"}

@@ -26,7 +26,11 @@ _REFUNDS: Mapping[str, str] = {
 
 
 class AggregatedNoticeOptions(Keys, NoticeOptions):
-    """`from: {aggregated: {path: /notices/joint, profile: example, sign_key: secret://joint, callers: anybody}}`."""
+    """`from: {system: joint, path: /notices/joint, callers: anybody}`."""
+
+    of_system: ClassVar[frozenset[str] | None] = frozenset(
+        ("name", "profile", "merchant", "sign_key", "private_key", "public_key")
+    )
 
     profile: str = Field(description="as the system's")
     merchant: str = Field("", description="商户号: a notice of another's is refused")

@@ -106,6 +106,8 @@ class MixedChannel:
 
     async def query(self, order: Order) -> Evidence:
         heard = await self.show(order)
+        if heard.done and heard.tree.get("out_trade_no") != order.number:
+            return Evidence("UNKNOWN", code="JL-P104", text="it is about another order 应答与订单不符")
         if heard.done:
             return evidence_of(heard.tree)
         code, text = _said(heard)
@@ -175,7 +177,9 @@ def evidence_of(tree: Mapping[str, Any]) -> Evidence:
     """Of a query's answer, or of a notice's plain text."""
     states = states_of(tree)
     what = together(states)
-    amounts = {ours: int(tree.get(theirs) or 0) for ours, theirs in _AMOUNTS.items()}
+    amounts = {ours: fen_in(tree, theirs) for ours, theirs in _AMOUNTS.items()}
+    if min(amounts.values()) < 0:
+        return Evidence("UNKNOWN", code="JL-P104", text="amounts that are none 应答金额无效")
     half = what if what in ("CASH", "INSURANCE") else ""
     return Evidence(
         _STATES[what],
@@ -193,6 +197,14 @@ _TEXTS: Mapping[str, str] = {
     "INSURANCE": "the insurance was settled and the cash failed 医保已结，自费失败",
     "NOTHING": "neither half was paid: take a new settlement number 支付失败，请换号重新下单",
 }
+
+
+def fen_in(tree: Mapping[str, Any], name: str) -> int:
+    """0 where it is not said, -1 where it is no amount."""
+    value = tree.get(name)
+    if value is None:
+        return 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else -1
 
 
 def _shown(states: States) -> dict[str, str]:

@@ -21,7 +21,7 @@ from config.errors import Refused
 from endpoints.payment import noticed
 from endpoints.payment.mixed.amounts import amounts_of
 from endpoints.payment.mixed.asked import order_type_of
-from endpoints.payment.mixed.channel import MixedChannel
+from endpoints.payment.mixed.channel import MixedChannel, fen_in
 from endpoints.payment.mixed.states import states_of
 from endpoints.payment.numbers import number_of, yuan_of
 from endpoints.payment.orders import OVER, RECEIVED, Evidence, Order
@@ -67,7 +67,11 @@ class MixedParty(PaymentParty):
         if order is None:
             raise Refused("JL-P030", f"a notice of {number[:40]!r}, which is no order 通知的支付单不存在")
         noticed.same_merchant(order, asked)
-        order = await self.payments.seen(order, await self.channel.query(order))
+        over = order.state in OVER
+        seen = await self.channel.query(order)
+        order = await self.payments.seen(order, seen)
+        if over and (seen.facts.get("states") or {}).get("cash") == "SUCCESS":  # cash came after the end
+            order = await self.payments.seen(order, Evidence("PAID", order.fen, self.now_ms()))
         await noticed.follow(self, order)
         return _answer("OK", order=order.number, state=order.state)
 
@@ -145,7 +149,7 @@ class MixedParty(PaymentParty):
             return absent()
         refunds = await self.payments.refunds(self.system, number)
         refund_no = refunds[-1].number if refunds else "R" + number_of(self.system, f"{order.key}/refund")
-        fen = {ours: int(heard.tree.get(f"med_ins_{ours}_fee") or 0) for ours in ("gov", "self", "other")}
+        fen = {ours: fen_in(heard.tree, f"med_ins_{ours}_fee") for ours in ("gov", "self", "other")}
         heard = await self.mixed.tell(str(heard.tree.get("mix_trade_no") or ""), refund_no, fen)
         return _answer("OK", order=number, refund=refund_no) if heard.done else _unheard(heard)
 

@@ -133,7 +133,7 @@ class TerminalParty(PaymentParty):
         return await self._found(last)
 
     async def _charged(self, terminal: str, asked: Asked) -> dict[str, Any]:
-        order, sale = await self._named(asked), transaction_of(terminal, asked)
+        order, sale = await self._named(terminal, asked), transaction_of(terminal, asked)
         if sale.done:
             known = await self.payments.of_channel(self.system, sale.reference)
             if known is not None and known.number != order.number:
@@ -168,7 +168,7 @@ class TerminalParty(PaymentParty):
 
     async def _cancelled(self, terminal: str, asked: Asked) -> dict[str, Any]:
         """The terminal's own word that its POS has charged nothing. Notes that were swallowed stay money."""
-        order = await self._named(asked)
+        order = await self._named(terminal, asked)
         if order.method == "cash":
             order = await self._gone(order)
         else:
@@ -252,11 +252,17 @@ class TerminalParty(PaymentParty):
         return {}
 
     async def _tasks(self, terminal: str) -> list[dict[str, Any]]:
-        """What is to go back at this terminal, and how: void, refund, payout."""
-        tasks = []
+        """What is to go back at this terminal, and how: void, refund, payout. Nothing at its POS while a card order is
+        open there: a void would be the last transaction in the place of a charge, which nobody would then find."""
+        tasks: list[dict[str, Any]] = []
+        charging = any(one.method == "card" for one in await self._open(terminal))
         for refund in await self.payments.open_refunds(self.system, self.now_ms() + 1, _MOST_OPEN):
             order = await self.payments.order(self.system, refund.order)
-            if order is None or order.facts.get("terminal") != terminal:
+            if (
+                order is None
+                or order.facts.get("terminal") != terminal
+                or (charging and order.method == "card")
+            ):
                 continue
             way = way_of(order, refund, await self.payments.refunds(self.system, order.number), self.now_ms())
             task = {"way": way, "refund": refund.number, "amount": yuan_of(refund.fen), "order": order.number}
@@ -264,13 +270,15 @@ class TerminalParty(PaymentParty):
             tasks.append({**task, **{name: value for name, value in numbers.items() if value}})
         return tasks
 
-    async def _named(self, asked: Asked) -> Order:
+    async def _named(self, terminal: str, asked: Asked) -> Order:
         number = str(asked.get("order") or "")
         order = await self.payments.order(self.system, number)
         if order is None:
             raise Refused(
                 "JL-P030", f"a terminal's report of {number[:40]!r}, which is no order 支付单不存在"
             )
+        if order.facts.get("terminal") != terminal:
+            raise Refused("JL-P322", f"{number} is not an order of {terminal} 支付单不属于该终端")
         return order
 
     @property
