@@ -16,6 +16,7 @@ from deploy.sandbox.paying import CHINA
 from endpoints.base import Ground
 from endpoints.payment.alipay.channel import Alipay, opened
 from endpoints.payment.alipay.options import AlipayOptions
+from endpoints.payment.orders import Order
 from endpoints.payment.party import PaymentParty
 from schemas.json import Json
 from tests.payment.memory_payments import MemoryPayments
@@ -74,10 +75,13 @@ class Shop:
         assert isinstance(tree, dict)
         return tree
 
-    async def number(self, key: str = "S1/pay") -> str:
+    async def order(self, key: str = "S1/pay") -> Order:
         order = await self.payments.of_key(self.party.system, key)
         assert order is not None
-        return order.number
+        return order
+
+    async def number(self, key: str = "S1/pay") -> str:
+        return (await self.order(key)).number
 
 
 def alipay_options(sandbox: AlipaySandbox, **more: Any) -> AlipayOptions:

@@ -142,6 +142,23 @@ async def test_f35_a_void_that_never_arrived_is_refunded_once_it_cannot_turn_up_
     assert (await shop.asks("refunded", key="S1/back"))["outcome"] == "OK"
 
 
+async def test_a_void_that_failed_is_followed_by_a_refund_under_another_number(shop: Shop) -> None:
+    order = await paid(shop)
+    shop.sandbox.behave("void", "cut", times=1)
+    shop.sandbox.behave("query", "garbage", skip=1, times=1)
+    said = await shop.asks("refund", key="S1/back", order=order)
+    assert said["outcome"] == "UNKNOWN"
+    purchase, void = shop.sandbox.books.trades.values()
+    void.end, purchase.back = "51", 0  # it came to no good end after all
+    assert (await shop.asks("refunded", key="S1/back"))["outcome"] == "UNKNOWN"
+    again = await shop.asks("refund", key="S1/back", order=order)
+    assert (again["outcome"], again["refund"]) == ("OK", said["refund"])
+    assert [(one.kind, one.order_id) for one in shop.sandbox.books.of_kind("04")] == [
+        ("04", f"T{said['refund']}")
+    ]
+    assert (await shop.asks("refunded", key="S1/back"))["outcome"] == "OK"
+
+
 async def test_part_of_a_payment_is_never_voided(shop: Shop) -> None:
     order = await paid(shop)
     assert (await shop.asks("refund", key="S1/a", order=order, amount="5.00"))["outcome"] == "OK"

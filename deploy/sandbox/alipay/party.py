@@ -53,7 +53,7 @@ class AlipaySandbox(PayDoor):
         self.books = Books()
         self.desk = Desk(self.books, self._notice, lambda: self.url)
         self.retry_cancels = 0  # so many cancels are answered with retry_flag Y, and do nothing
-        self.mistaken = ""  # an order that all queries are answered with
+        self.mistaken = ""  # an order that all answers are said to be of
         self.lies: dict[str, str] = {}  # out_trade_no to a trade_status, or '' for no such trade
         self._app_key = app_key
         self._key = key or generate_private_key(65537, 2048)
@@ -106,8 +106,8 @@ class AlipaySandbox(PayDoor):
         if method == "alipay.trade.cancel" and self.retry_cancels > 0:
             self.retry_cancels -= 1
             return {"code": "10000", "msg": "Success", "out_trade_no": number, "retry_flag": "Y"}
-        if method == "alipay.trade.query" and self.mistaken:
-            return self.desk.do(method, {"out_trade_no": self.mistaken}, self.now())
+        if self.mistaken:
+            return self.desk.do(method, biz, self.now()) | {"out_trade_no": self.mistaken}
         if method == "alipay.trade.query" and number in self.lies:
             if not self.lies[number]:
                 raise No("ACQ.TRADE_NOT_EXIST", "交易不存在")
