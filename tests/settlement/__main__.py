@@ -14,6 +14,7 @@ import time
 from collections import Counter
 
 from router.settlement.book import Settlement
+from router.settlement.invariants import broken
 from router.settlement.rows import Decision
 from tests.settlement.simulated import EFFECTS, TEXT, World
 
@@ -49,6 +50,8 @@ def faults(world: World, ended: Settlement) -> list[str]:
         found += [f"{key} {times} times" for key, times in live.items() if times not in (0, 1)]
     if ended.state != "SUSPENDED" and world.book.locks:
         found.append("a bill is still locked")
+    rules = broken(world.definition, world.book.held("S1"), world.now)
+    found += [f"{one.rule} {one.text}" for one in rules]
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, Settlement, as_told
+from router.settlement.invariants import Held
 from router.settlement.ledger import Floored, balance, below, floors
 from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows, State
@@ -131,6 +132,14 @@ class MemoryBook:
         state: State = "RUNNING" if was.state == "SUSPENDED" else was.state
         self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
         return was.state
+
+    def held(self, number: str) -> Held:
+        """All that there is of one, as the invariants want it."""
+        mine = tuple(one for one in self.journals.values() if one.settlement == number)
+        items = tuple(one for one in self.items.values() if one.book == number and not one.closed_ms)
+        locks = tuple(name for name, of in self.locks.items() if of == number)
+        _, owner, until_ms = self._leases.get(number, (0, "", 0))
+        return Held(self.settlements[number], mine, items, locks, owner, until_ms)
 
     def balance(self, account: str) -> int:
         return sum(
