@@ -285,12 +285,11 @@ def _trusted(saying: Saying) -> Tree:
 
 
 def _doubtful(seen: Seen) -> Tree:
-    """A person must look: what stands there is not what was asked for."""
+    """A person must look, before it is asked again: what stands there is not what was asked for."""
+    code, text = seen.code, seen.text
     if seen.state == "GONE":
-        return _told(
-            "UNKNOWN", seen.tree, "JL-H014", "somebody took it back at the HIS HIS已冲销，需人工核实"
-        )
-    return _told("UNKNOWN", seen.tree, seen.code, seen.text)
+        code, text = "JL-H014", "somebody took it back at the HIS HIS已冲销，需人工核实"
+    return _told("UNKNOWN", {**seen.tree, "doubt": text}, code, text)
 
 
 def _told(outcome: str, tree: Tree, code: str = "", text: str = "") -> Tree:

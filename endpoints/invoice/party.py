@@ -176,7 +176,7 @@ class InvoiceParty:
         if seen.state == "UNCLEAR":
             return _told("UNSENT", {}, seen.code, f"not sent, its query says nothing: {seen.text}")
         if seen.state == "GONE":
-            return _told("UNKNOWN", seen.tree, "JL-I010", "it was written off already 票据已冲红，需人工核实")
+            return _red(seen)
         try:
             said = await self._said(method, bill)
         except Unreachable as error:
@@ -303,10 +303,15 @@ def _probed(seen: Seen, about: str) -> Tree:
     if about == "undo":
         outcome = {"GONE": "OK", "LIVE": "ABSENT", "NONE": "UNKNOWN"}.get(seen.state, "UNKNOWN")
     elif seen.state == "GONE":
-        return _told("UNKNOWN", seen.tree, "JL-I010", "it was written off already 票据已冲红，需人工核实")
+        return _red(seen)
     else:
         outcome = {"LIVE": "OK", "NONE": "ABSENT"}.get(seen.state, "UNKNOWN")
     return _told(outcome, {**seen.tree, "final": False}, seen.code, seen.text)
+
+
+def _red(seen: Seen) -> Tree:
+    text = "it was written off already 票据已冲红，需人工核实"
+    return _told("UNKNOWN", {**seen.tree, "doubt": text}, "JL-I010", text)
 
 
 def _kept(message: Mapping[str, Any]) -> Tree:

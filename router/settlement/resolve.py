@@ -22,6 +22,8 @@ def found_out(step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms:
     """The next thing to do about the last call of a way that is open."""
     last = way.last
     assert last is not None
+    if doubt := _doubt(way, last):
+        return End("SUSPENDED", place, "JL-T005", f"{step.name}: {doubt}"[:200])
     since_ms = max(last.ended_ms or last.began_ms, way.retry_ms)
     if step.ask is None and now_ms < over_ms(last):
         return Wait(over_ms(last))
@@ -38,6 +40,15 @@ def found_out(step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms:
     if now_ms < due_ms:
         return Wait(due_ms)
     return Call(place, "probe", str(step.ask), last.key, body_of(step, facts), _way_of(last))
+
+
+def _doubt(way: Way, last: Attempt) -> str:
+    """What the party's last word says that a person must look at: it is not asked again until somebody did."""
+    latest = way.probes[-1] if way.probes else last
+    if latest.outcome != "UNKNOWN" or not isinstance(latest.reply, dict):
+        return ""
+    looked = way.retry_ms >= (latest.ended_ms or latest.began_ms)
+    return "" if looked else str(latest.reply.get("doubt") or "")
 
 
 def body_of(step: Step, facts: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from his_parts import BODY, His
 from router.settlement.book import New, Settlement
 from router.settlement.calls import _told
 from router.settlement.commands import Call
-from router.settlement.rows import ENDED
+from router.settlement.rows import ENDED, Decision
 from router.settlement.runner import Runner, Told
 from schemas.json import Json
 from schemas.message import Reply
@@ -142,7 +142,10 @@ async def test_f41_a_his_that_posted_twice_suspends_it(profile: str) -> None:
     town.his.billing.behave("post_settlement", "twice", times=1)
     ended = await town.play()
     assert (ended.state, town.posts, town.paid) == ("SUSPENDED", 2, 1)
-    assert {one.code for one in ended.rows.attempts if one.outcome == "UNKNOWN"} == {"JL-H011"}
+    (last,) = [
+        one for one in ended.rows.attempts if one.outcome == "UNKNOWN"
+    ]  # nobody waits: a person looks at once
+    assert (last.code, last.reply["doubt"]) == ("JL-H011", "2 of it stand at the HIS HIS重复入账")
     assert town.book.balance("transit:S1") == -3650
 
 
@@ -163,3 +166,15 @@ async def test_f42_a_yes_that_was_none_is_posted_again(profile: str) -> None:
     ended = await town.play()
     assert (ended.state, town.posts, town.paid) == ("COMPLETED", 1, 1)
     assert town.book.balance("transit:S1") == 0
+
+
+@BOTH
+async def test_f41_once_one_is_taken_back_at_the_his_it_goes_on(profile: str) -> None:
+    town = Town(profile, dedupe=False)
+    town.his.billing.behave("post_settlement", "twice", times=1)
+    await town.play()
+    town.his.billing.books.records[-1].state = "void"  # by hand
+    await town.book.tell("S1", Decision("retry", "100017", town.now, reason="one of the two was taken back"))
+    ended = await town.play()
+    assert (ended.state, town.posts, town.paid) == ("COMPLETED", 1, 1)
+    assert town.his.billing.asked.count("post_settlement") == 1
