@@ -236,7 +236,8 @@ def _passed(known: Known, reached: Place | None) -> list[Passed]:
         if place in left:
             passed.append((step, place, facts))
             left.remove(place)
-        if again.of(place).standing(step) in ("OK", "UNDONE"):
+        asks = step.do is not None or step.wait is not None
+        if not asks or again.of(place).standing(step) in ("OK", "UNDONE"):
             again.learn(step, place)
     return passed
 

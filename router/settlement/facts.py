@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from channels.settling.model import MAX_ITEMS, Definition, Step
+from config.errors import BadMessage
 from router.settlement.progress import Progress, progress_of
 from router.settlement.rows import Place, Rows
 
@@ -76,7 +77,10 @@ def kept(definition: Definition, rows: Rows) -> dict[str, Any]:
                 if not step.apart:
                     break
             else:
-                known.learn(step, place)
+                try:
+                    known.learn(step, place)
+                except BadMessage:  # it was not come to: what it reads is not there yet
+                    left = True
         if left:
             break
     return _without(known.facts, rows)

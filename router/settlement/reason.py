@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels.settling.model import Definition
+from config.errors import BadMessage
 from router.settlement.facts import Known
 from router.settlement.progress import progress_of
 from router.settlement.rows import Rows
@@ -12,6 +13,13 @@ from router.settlement.rows import Rows
 
 def reason(definition: Definition, rows: Rows) -> dict[str, Any]:
     """`{step, code, text}` of the first thing that stood in its way: a refusal, what did not hold, or who cancelled."""
+    try:
+        return _found(definition, rows)
+    except BadMessage:  # a step behind, that it did not come to
+        return _said(rows, "")
+
+
+def _found(definition: Definition, rows: Rows) -> dict[str, Any]:
     known = Known(definition, rows, progress_of(rows))
     refused = {one.place: one for one in rows.attempts if one.direction == "do" and one.outcome == "REJECTED"}
     for step in definition.steps:
