@@ -32,9 +32,10 @@ class Settle(Protocol):
         nothing is done about it. Raises Refused (JL-T012, JL-T016).
         """
 
-    async def found(self, system: str, order: str, fen: int, cls: str, text: str) -> None:
-        """Money that came to a payment channel and belongs to nothing that is under way: it stands in
-        `suspense:<system>`, and a person sees it, until it is `cleared`. Said again it is the same money."""
+    async def found(self, system: str, order: str, fen: int, cls: str, text: str, account: str = "") -> None:
+        """Money that came to a payment channel and belongs to nothing that is under way: a person sees it until it is
+        `cleared`. It is booked to `suspense:<system>`; or a pipeline books it, and `account` is where. Said again it is
+        the same money."""
 
     async def cleared(self, system: str, order: str, fen: int, settlement: str, by: str) -> None:
         """That money went back, by what `by` names. Where nothing was found of the order it says nothing."""

@@ -95,11 +95,12 @@ async def _told_late(party: PaymentParty, order: Order) -> bool:
 async def _give_back(party: PaymentParty, order: Order) -> None:
     """By a pipeline of its own, which the order's number names: begun again it is the same. Until it is done the money
     stands in suspense."""
-    rules, settle = party.rules, party.settle
+    rules, settle, number = party.rules, party.settle, f"RT{order.number}"
     if settle is not None:
         order = await party.payments.seen(order, Evidence("PAID", facts={"after_end": True}))
         text = f"paid after the end of {order.settlement} 结算结束后到账"
-        await settle.found(party.system, order.number, order.paid_fen, "after-end", text)
+        account = f"suspense:{number}" if rules.returns else ""
+        await settle.found(party.system, order.number, order.paid_fen, "after-end", text, account)
     if not rules.returns:
         log.error("payment.after_close", system=party.system, order=order.number)
         raise Refused(
@@ -108,7 +109,7 @@ async def _give_back(party: PaymentParty, order: Order) -> None:
     if settle is None:
         raise Unreachable("JL-T022", "this process carries out no settlements 本进程不执行结算")
     request = {
-        "number": f"RT{order.number}",
+        "number": number,
         "system": party.system,
         "order": order.number,
         "amount": yuan_of(order.paid_fen),

@@ -162,19 +162,21 @@ class Desk:
         known = progress.standing(of) in (("UNDONE",) if about == "undo" else ("OK", "UNDONE"))
         return {"number": number, "state": state, "late": not known}
 
-    async def found(self, system: str, order: str, fen: int, cls: str, text: str) -> None:
-        book, account = f"order:{system}/{order}", f"suspense:{system}"
-        came = Journal(f"{book}/came/done", book, (Entry(f"clearing:{system}", fen), Entry(account, -fen)))
-        await self._book.suspense.open(book, account, fen, cls, text, system, (came,))
+    async def found(self, system: str, order: str, fen: int, cls: str, text: str, account: str = "") -> None:
+        book, own = f"order:{system}/{order}", f"suspense:{system}"
+        came = Journal(f"{book}/came/done", book, (Entry(f"clearing:{system}", fen), Entry(own, -fen)))
+        journals = () if account else (came,)
+        await self._book.suspense.open(book, account or own, fen, cls, text, system, journals)
 
     async def cleared(self, system: str, order: str, fen: int, settlement: str, by: str) -> None:
-        book, account = f"order:{system}/{order}", f"suspense:{system}"
-        back = Journal(f"{book}/back/done", book, (Entry(f"clearing:{system}", -fen), Entry(account, fen)))
+        book, own = f"order:{system}/{order}", f"suspense:{system}"
+        back = Journal(f"{book}/back/done", book, (Entry(f"clearing:{system}", -fen), Entry(own, fen)))
         items = await self._book.suspense.items(book=book)
         late = await self._book.suspense.items(book=settlement, cls=AFTER_END) if items and settlement else ()
         for item in (*items, *late):
             with contextlib.suppress(NoItem):  # another process was quicker
-                await self._book.suspense.close(item.id, by, (back,) if item.book == book else ())
+                journals = (back,) if item.account == own else ()
+                await self._book.suspense.close(item.id, by, journals)
 
     async def _load(self, number: str) -> Settlement:
         try:

@@ -66,7 +66,7 @@ class Settled:
         self.notices.append((number, step, outcome, reply))
         return {"number": number, "state": self.state, "late": False}
 
-    async def found(self, system: str, order: str, fen: int, cls: str, text: str) -> None:
+    async def found(self, system: str, order: str, fen: int, cls: str, text: str, account: str = "") -> None:
         self.suspense[order] = (fen, cls)
 
     async def cleared(self, system: str, order: str, fen: int, settlement: str, by: str) -> None:

@@ -210,7 +210,10 @@ class WechatChannel:
         }
 
     def _payer(self, asked: Mapping[str, Any]) -> dict[str, str]:
-        openid = str(asked.get("openid") or "")
+        payer = asked.get("payer") or ""
+        openid = str(
+            asked.get("openid") or (payer.get("openid") if isinstance(payer, Mapping) else payer) or ""
+        )
         if not openid:
             raise Refused("JL-P105", "jsapi needs the payer's `openid` 缺少openid")
         return {("sp_openid" if self.options.sub_merchant else "openid"): openid}

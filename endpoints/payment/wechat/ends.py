@@ -26,9 +26,17 @@ _REFUNDS = {
 
 class WechatPay(PaymentDestination):
     Options: ClassVar[type[Options]] = WechatOptions
+    statement = "wechat"
+
+    def merchants(self) -> tuple[str, ...]:
+        return (self.options.sub_merchant or self.options.merchant,)
 
     def channel_of(self) -> PaymentChannel:
         return WechatChannel(self.options, self.ground)
+
+    async def start(self) -> None:
+        if isinstance(self.channel, WechatChannel):
+            await self.channel.wire.prepare()
 
 
 class WechatNotices(NoticeDoor):
