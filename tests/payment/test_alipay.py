@@ -48,6 +48,12 @@ async def test_f17_a_code_that_nobody_paid_is_closed_once_it_cannot_be_paid_any_
     assert (late["outcome"], late["state"]) == ("OK", "CLOSED")
 
 
+async def test_a_site_may_believe_a_close_of_what_nobody_scanned() -> None:
+    async with alipay_shop(unscanned="closed") as shop:
+        await shop.asks("create", amount="36.50")
+        assert (await shop.asks("close", direction="reverse"))["state"] == "CLOSED"
+
+
 async def test_f17_a_code_that_was_scanned_and_not_paid_is_closed_at_once(shop: Shop) -> None:
     made = await shop.asks("create", amount="36.50")
     shop.sandbox.desk.scans(made["order"])
@@ -203,3 +209,5 @@ async def test_gbk_is_signed_sent_and_verified_as_gbk() -> None:
         made = await shop.asks("create", amount="36.50")
         assert shop.sandbox.books.trades[made["order"]].subject == "门诊缴费"
         assert made["outcome"] == "OK"
+        seen = await shop.channel.query(await shop.order())
+        assert (seen.state, seen.text) == ("PREPAID", "交易不存在")  # a text in GBK, and its signature holds

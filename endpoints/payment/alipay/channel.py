@@ -93,7 +93,8 @@ class Alipay:
         if answers.outcome(said) == "OK":
             return told(said, "CLOSED", channel_no=said.get("trade_no"))
         if said.sub_code in answers.NOT_THERE:  # its code could still be scanned
-            return told(said, "CLOSED" if self._over(order) else "UNKNOWN")
+            believed = self.options.unscanned == "closed" and bool(order.facts.get("code_url"))
+            return told(said, "CLOSED" if believed or self._over(order) else "UNKNOWN")
         if answers.outcome(said) == "REJECTED":
             return await self.query(order)
         return told(said, "UNKNOWN")

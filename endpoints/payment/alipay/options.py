@@ -55,6 +55,11 @@ class AlipayOptions(AlipayAccount, PaymentOptions, SendOptions):
         ge=60,
         description="a QR code cannot be paid any more after so long; till then nothing proves it closed",
     )
+    unscanned: Literal["waits", "closed"] = Field(
+        "waits",
+        description="a close of a code that nobody scanned is answered `no such trade`: it is closed only when the "
+        "code has ended, or that is believed at once",
+    )
     timeout: Seconds = Field(20.0, description="from the request to the end of its answer")
     max_answer: Size = Field(200_000_000, description="of an answer: a day's bill is one")
 
