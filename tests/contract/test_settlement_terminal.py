@@ -67,7 +67,7 @@ async def town() -> AsyncIterator[Town]:
 
 def site_of(folder: Path, town: Town) -> Path:
     his = CALLS.format(system="his", port=town.port)
-    channels = {"calls-of-his": his, "calls-of-terminals": TERMINALS, "reports": REPORTS}
+    channels = {"calls-of-his": his, "calls-of-terminals": TERMINALS, "reports-of-terminals": REPORTS}
     site = write_site(folder, channels, SYSTEMS)
     (site / "maps").mkdir()
     (site / "maps" / "call.yaml").write_text(MAP)

@@ -64,6 +64,14 @@ async def test_f16_a_lost_answer_gives_the_same_code_again(counter: Counter) -> 
     assert len(counter.aggregator.trades) == 1
 
 
+async def test_an_order_that_was_paid_before_its_answer_is_asked_for_again_is_paid(counter: Counter) -> None:
+    counter.acts = ["lost"]
+    await counter.asks("create", amount="36.50")
+    counter.aggregator.pays(next(iter(counter.aggregator.trades)))
+    again = await counter.asks("created", amount="36.50")
+    assert (again["outcome"], again["state"]) == ("OK", "PAID")
+
+
 @pytest.mark.parametrize("act", ["forged", b"<html>502</html>", b'{"code":"0000"', b"[]", "lost"])
 async def test_f59_an_answer_that_cannot_be_trusted_says_nothing(counter: Counter, act: str | bytes) -> None:
     number = await made(counter)

@@ -12,13 +12,24 @@ from endpoints.payment.aggregated.channel import Aggregated
 from endpoints.payment.aggregated.options import AggregatedOptions
 from endpoints.payment.channel import PaymentChannel
 from endpoints.payment.destination import PaymentDestination
-from endpoints.payment.orders import Order
+from endpoints.payment.orders import Evidence, Order
 from endpoints.payment.party import Asked, PaymentParty
 from endpoints.rest.sending import Sending
+from schemas.message import Receipt
 
 
 class AggregatedParty(PaymentParty):
     """The way of paying (`method`) is one of the profile's, or nothing is on record."""
+
+    async def ask(self, operation: str, asked: Asked, headers: Mapping[str, str]) -> Receipt:
+        if operation == "noticed" and asked.get(
+            "trade_no"
+        ):  # the wallet's number: whoever is told is told it too
+            order = await self.payments.order(self.system, str(asked.get("order") or ""))
+            if order is not None:
+                facts = {"trade_no": str(asked["trade_no"])[:64]}
+                await self.payments.seen(order, Evidence("PAYING", facts=facts))
+        return await super().ask(operation, asked, headers)
 
     async def _placed(self, asked: Asked, headers: Mapping[str, str], method: str) -> Order:
         assert isinstance(self.channel, Aggregated), "the channel of this kind"

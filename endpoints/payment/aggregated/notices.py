@@ -83,6 +83,7 @@ class AggregatedNotices(NoticeDoor):
             channel_no=heard.get("refund_no" if of_refund else "channel_no"),
             at_ms=ms_of(heard.get("paid_at"), profile.time),
             merchant=theirs,
+            trade_no=heard.get("trade_no"),
         )
 
     def yes(self) -> Said:
