@@ -26,6 +26,7 @@ PARTS = (
     "calls",
     "insurance",
     "settle",
+    "settled",
     "reconcile",
     "journal",
 )
@@ -121,6 +122,10 @@ def _part(name: str, chosen: argparse.Namespace) -> Callable[[], Iterable[Table]
         from bench import insurance
 
         return insurance.run
+    if name == "settled":
+        from bench import settled
+
+        return settled.run
     if name == "settle":
         from bench import settle
 

@@ -24,11 +24,12 @@ from urllib.parse import urlsplit, urlunsplit
 import children
 import httpx2
 import psycopg
-from money_town import PIPELINE, Town, write_site
 from ports import quiet_port
 from processes import Engine, Process
 from proxy import Proxy
-from servers import Postgres, Rabbit, Servers
+from servers import Postgres, Servers
+
+from deploy.sandbox.town import PIPELINE, Town, write_site
 
 # So often each, of all faults.
 FAULTS = {

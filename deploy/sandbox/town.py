@@ -11,8 +11,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import yaml
-
 from config.settings import ROOT
 from deploy.sandbox.aggregator import Aggregator, Signing
 from deploy.sandbox.billing import Billing
@@ -35,7 +33,38 @@ _CHANNELS = (
     "settlements",
     "settlements-show",
 )
-_SYSTEMS = ("insurance", "billing", "joint", "einvoice")
+_SYSTEMS = """\
+systems:
+  insurance:
+    kind: nhsa
+    url: http://127.0.0.1:${CENTRE_PORT}
+    fixmedins_code: H99999900001
+    fixmedins_name: 示例医院
+    mdtrtarea_admvs: "999900"
+    recer_sys_code: MBS
+    opter: "100017"
+    opter_name: 示例操作员
+    query_lag: 1s
+    timeout: 20s
+  billing:
+    kind: his
+    profile: json-gateway
+    url: http://127.0.0.1:${BILLING_PORT}
+    settings: {hospital: H1, terminal: JL01, user: "100017"}
+    sign_key: sandbox
+  joint:
+    kind: aggregated
+    profile: example
+    url: http://127.0.0.1:${JOINT_PORT}
+    merchant: M000001
+    sign_key: sandbox
+  einvoice:
+    kind: einvoice
+    url: http://127.0.0.1:${EINVOICE_PORT}/api/medical
+    appid: SANDBOX
+    key: sandbox
+    place_code: P01
+"""
 _WAYS = ("lose", "mute", "cut")  # not done and not answered; done and not answered; half an answer
 _PAYS_S = 0.3
 
@@ -90,8 +119,8 @@ class Town:
         }
         return {name: str(party.port) for name, party in ports.items()}
 
-    def bill(self, number: int, chance: Random) -> dict[str, Any]:
-        """A visit with one bill, and what a kiosk sends for it."""
+    def bill(self, number: int, chance: Random, method: str = "") -> dict[str, Any]:
+        """A visit with one bill, and what a kiosk sends for it. `method`: code (the payer's), or native (ours)."""
         self.his.books.bill(f"B{number}", int(Decimal(TOTAL) * 100), f"P{number}")
         patient = self.centre.persons[number % len(self.centre.persons)]
         doctor = {"department": "D01", "department_name": "内科", "doctor": "D0001", "doctor_name": "示例"}
@@ -112,7 +141,7 @@ class Town:
         ]
         diagnosis = {"main": "1", "code": "J00.X00", "name": "急性鼻咽炎", "time": time, **doctor}
         visit = {"begntime": time, "number": f"O{number}", "caty": "A03", "med_type": "11", **doctor}
-        method = chance.choice(("code", "native"))
+        method = method or chance.choice(("code", "native"))
         return {
             "settle_no": f"S{number}",
             "channel": "wechat",
@@ -156,7 +185,7 @@ class Town:
         }
 
 
-def write_site(folder: Path, http_ports: tuple[int, ...] = ()) -> None:
+def write_site(folder: Path) -> None:
     """The example hospital's settlements of insured outpatients, and nothing else of it. Anybody may ask."""
     (folder / "channels" / "settlements").mkdir(parents=True)
     pipeline = (ROOT / "channels" / "settlements" / f"{PIPELINE}.yaml").read_text(encoding="utf-8")
@@ -172,9 +201,5 @@ def write_site(folder: Path, http_ports: tuple[int, ...] = ()) -> None:
             start, end = text.index("        only:\n"), text.index("    index: {settled")
             text = f"{text[:start]}        only: [{PIPELINE}]\n{text[end:]}"
         (folder / "channels" / f"{name}.yaml").write_text(text)
-    systems = yaml.safe_load((ROOT / "config" / "systems.yaml").read_text(encoding="utf-8"))["systems"]
-    kept = {name: systems[name] for name in _SYSTEMS}
-    kept["insurance"] |= {"opter": "100017", "opter_name": "示例操作员", "query_lag": "1s", "timeout": "20s"}
-    kept["joint"].pop("returns", None)
-    (folder / "systems.yaml").write_text(yaml.safe_dump({"systems": kept}, allow_unicode=True))
+    (folder / "systems.yaml").write_text(_SYSTEMS, encoding="utf-8")
     (folder / "jingluo.yaml").write_text("log: {level: info, format: json}\n")
