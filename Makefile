@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test chaos insurance-kill fuzz lint bench check lock clean services
+.PHONY: demo test chaos money simulate insurance-kill fuzz lint bench check lock clean services
 
 demo: $(READY)
 	$(BIN)/jingluo demo $(ARGS)
@@ -43,6 +43,11 @@ SEEDS ?= 10000
 simulate: $(READY)
 	$(BIN)/python -m tests.settlement --seeds $(SEEDS)
 	$(BIN)/python -m tests.settlement.bugs
+
+# Settlements over processes, whatever is killed, restarted and cut: all books agree. `make money SETTLEMENTS=500 SEED=1`.
+SETTLEMENTS ?= 100
+money: $(READY)
+	$(BIN)/python tests/chaos/money.py --settlements $(SETTLEMENTS) --seed $(SEED)
 
 # Every reader of a stranger's bytes, SECONDS each: `make fuzz SECONDS=600 ARGS=mllp`.
 SECONDS ?= 60

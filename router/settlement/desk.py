@@ -129,7 +129,8 @@ class Desk:
             settlement = await self._load(number)
             if settlement.state in (*ENDED, "SUSPENDED", "WAITING"):
                 return await self._told(settlement)
-            self._drive(number)
+            if settlement.due_ms <= self._now_ms():
+                self._drive(number)
             left = until - asyncio.get_running_loop().time()
             if left <= 0:
                 return await self._told(settlement)
@@ -229,8 +230,9 @@ class Desk:
         self._driving[number] = task
 
     async def _driven(self, number: str, drive: Callable[[], Awaitable[State | None]]) -> None:
+        state: State | None = None
         try:
-            await drive()
+            state = await drive()
         except Unreachable as error:
             log.warning("settlement.database_down", code=error.code)
         except JingluoError as error:
@@ -241,7 +243,8 @@ class Desk:
             del self._driving[number]
             self._drive_taken()
             if (moved := self._moved.pop(number, None)) is not None:
-                moved.set()
+                # Where another has it, who waits looks again, but not at once.
+                asyncio.get_running_loop().call_later(0 if state else _LOOK_S, moved.set)
 
     def _drive_taken(self) -> None:
         """As many of what was taken as there is room for."""

@@ -174,4 +174,9 @@ def _found_out(way: Way, last: Attempt, step: Step) -> Standing:
 
 def is_late(probe: Attempt, of: Attempt, step: Step) -> bool:
     """Whether a party that did it would have shown it by then, however much its queries lag."""
-    return probe.began_ms > over_ms(of) + step.probing.lag_s * 1000
+    return probe.began_ms > shows_ms(of, step)
+
+
+def shows_ms(call: Attempt, step: Step) -> int:
+    """From when on a party's queries show what a call did, or never will."""
+    return over_ms(call) + round(step.probing.lag_s * 1000)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from channels.settling.model import Step
 from router.settlement.commands import Call, Command, End, Wait
-from router.settlement.progress import Way, closed, is_late
+from router.settlement.progress import Way, closed, is_late, shows_ms
 from router.settlement.rows import Attempt, Direction, Place, Rows, over_ms
 
 _REVERSES = 10  # of one call; then a person
@@ -37,6 +37,10 @@ def found_out(step: Step, place: Place, way: Way, facts: dict[str, Any], now_ms:
         return _policy(step, place, way, last, facts, now_ms)
     asked_ms = (way.probes[-1].ended_ms or way.probes[-1].began_ms) if way.probes else since_ms
     due_ms = asked_ms + round(step.probing.wait_s(len(way.probes)) * 1000)
+    if (
+        asked_ms <= shows_ms(last, step) < due_ms
+    ):  # not later than the first time that its silence proves something
+        due_ms = shows_ms(last, step) + 1
     if now_ms < due_ms:
         return Wait(due_ms)
     return Call(place, "probe", str(step.ask), last.key, body_of(step, facts), _way_of(last))
