@@ -38,7 +38,7 @@ log = structlog.get_logger()
 _LOOK_S = 1.0  # how often it is looked for what is due
 _HERE_S = 10.0  # the same for one that this process drives: it says when it moved
 _AT_ONCE = 64  # settlements that one process drives at the same time
-_TAKEN = 256  # settlements that are claimed at once
+_TAKEN = 1000  # settlements that are claimed at once
 _OUTCOMES: Mapping[str, Outcome] = {"OK": "OK", "REJECTED": "REJECTED", "PROCESSING": "PROCESSING"}
 
 

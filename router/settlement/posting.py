@@ -44,6 +44,15 @@ def booked(definition: Definition, rows: Rows, command: Command) -> tuple[Journa
     return tuple(journals(definition, rows, reached, ended))
 
 
+def may_post(definition: Definition, rows: Rows) -> bool:
+    """Whether there may be a journal already: quicker than to make them."""
+    if rows.notices or any(one.place is not None for one in rows.decisions):
+        return True
+    done = {one.place.step for one in rows.attempts if one.outcome == "OK"}
+    asks = {step.name for step in definition.steps if step.do is not None or step.wait is not None}
+    return any(step.post and (step.name in done or step.name not in asks) for step in definition.steps)
+
+
 def journals(
     definition: Definition, rows: Rows, reached: Place | None = None, state: State = "RUNNING"
 ) -> Iterator[Journal]:

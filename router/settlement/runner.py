@@ -14,7 +14,7 @@ from router.settlement.book import Book, Change, Fenced, Heard, Settlement
 from router.settlement.commands import Call, Command, End, Say, Wait
 from router.settlement.decide import decide
 from router.settlement.ledger import Floored, without
-from router.settlement.posting import Journal, NoAmount, booked, journals
+from router.settlement.posting import Journal, NoAmount, booked, may_post
 from router.settlement.refused import instead, told_by_ledger
 from router.settlement.rows import Attempt, Outcome, Rows, State
 
@@ -80,8 +80,16 @@ class Runner:
 
     def waits(self, definition: Definition, settlement: Settlement) -> Wait | None:
         """Where nothing is to be done or written now but that it waits on."""
-        command, books = self._next(definition, settlement.rows)
-        return command if isinstance(command, Wait) and not books and not settlement.code else None
+        if settlement.code:
+            return None
+        try:
+            command = decide(definition, settlement.rows, self._now_ms())
+            if not isinstance(command, Wait):
+                return None
+            posted = may_post(definition, settlement.rows) and booked(definition, settlement.rows, command)
+        except (ValueError, BadMessage):
+            return None
+        return None if posted else command
 
     async def _driven(self, number: str, fence: int, settlement: Settlement | None = None) -> State:
         settlement = settlement or await self._book.load(number)
@@ -131,7 +139,6 @@ class Runner:
     def _next(self, definition: Definition, rows: Rows) -> tuple[Command, tuple[Journal, ...]]:
         """And what the books have then. What cannot be decided or booked is for a person: a bug of the pipeline's."""
         try:
-            list(journals(definition, rows))
             command = decide(definition, rows, self._now_ms())
             return command, booked(definition, rows, command)
         except NoAmount as error:
