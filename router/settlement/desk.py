@@ -248,10 +248,14 @@ class Desk:
 
     def _drive_taken(self) -> None:
         """As many of what was taken as there is room for."""
-        while self._taken and len(self._driving) < _AT_ONCE:
+        for _ in range(len(self._taken)):
+            if len(self._driving) >= _AT_ONCE:
+                return
             one = self._taken.popleft()
             number = one.settlement.number
-            if number not in self._driving:
+            if number in self._driving:  # who began meanwhile finds it taken, and ends
+                self._taken.append(one)
+            else:
                 self._begin(number, partial(self._runner.drive_on, one.settlement, one.fence))
 
     async def _look(self) -> None:
@@ -272,7 +276,7 @@ class Desk:
         """Whether there may be more."""
         if self._taken or len(self._driving) >= _AT_ONCE:
             return False
-        others, count = await self._taker.take(_TAKEN)
+        others, count = await self._taker.take(_TAKEN, tuple(self._driving))
         self._taken += others
         self._drive_taken()
         return count == _TAKEN and not self._taken

@@ -35,10 +35,10 @@ class Pool(Protocol):
     """All methods raise StoreDown while the database is away."""
 
     async def take(
-        self, owner: str, now_ms: int, until_ms: int, limit: int
+        self, owner: str, now_ms: int, until_ms: int, limit: int, without: Sequence[str] = ()
     ) -> tuple[Sequence[Taken], Sequence[str]]:
-        """Claims active settlements whose time has come and that nobody has, or whose holder is late. And the numbers
-        of those whose rows do not open."""
+        """Claims active settlements whose time has come and that nobody has, or whose holder is late; none of these.
+        And the numbers of those whose rows do not open."""
 
     async def put_back(self, owner: str, waits: Sequence[Waits]) -> None:
         """Each as `Book.write` would release it; one that was told something meanwhile stays as it was, and due."""
@@ -61,10 +61,11 @@ class Taker:
         self._owner = owner
         self._now_ms = now_ms
 
-    async def take(self, limit: int) -> tuple[list[Taken], int]:
-        """Those that are to be driven (`Runner.drive_on`), and how many there were in all."""
+    async def take(self, limit: int, without: Sequence[str]) -> tuple[list[Taken], int]:
+        """Those that are to be driven (`Runner.drive_on`), and how many there were in all. None of `without`, which are
+        being driven: a call may take longer than a lease."""
         now = self._now_ms()
-        taken, shut = await self._pool.take(self._owner, now, now + LEASE_MS, limit)
+        taken, shut = await self._pool.take(self._owner, now, now + LEASE_MS, limit, without)
         for number in shut:
             log.error("settlement.not_driven", settlement=number, code="JL-K002")
         waits, others = [], []

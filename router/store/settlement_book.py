@@ -197,10 +197,10 @@ class SettlementBook:
         return await self._database.write(change)
 
     async def take(
-        self, owner: str, now_ms: int, until_ms: int, limit: int
+        self, owner: str, now_ms: int, until_ms: int, limit: int, without: Sequence[str] = ()
     ) -> tuple[Sequence[Taken], Sequence[str]]:
         def change(connection: Connection, key: Key) -> Sequence[Any]:
-            return pool.take(connection, owner, now_ms, until_ms, limit)
+            return pool.take(connection, owner, now_ms, until_ms, limit, without)
 
         rows = await self._database.write(change)
         if not rows:

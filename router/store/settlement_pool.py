@@ -24,7 +24,8 @@ R = TypeVar("R", bound=Row[Any])
 _FREE = or_(s.owner == "", s.until_ms <= bindparam("now_ms"))
 # The index's own words, so that it is used.
 _DUE = and_(text(tables.ACTIVE), s.due_ms <= bindparam("now_ms"), _FREE)
-_SOME = select(s.number).where(_DUE).order_by(s.due_ms).limit(bindparam("most"))
+_NONE_OF = s.number.not_in(bindparam("without", expanding=True))
+_SOME = select(s.number).where(_DUE, _NONE_OF).order_by(s.due_ms).limit(bindparam("most"))
 # Who has it is looked for again when its lease is over.
 _TAKE = (
     update(tables.settlement)
@@ -51,9 +52,11 @@ _FREED = (
 )
 
 
-def take(connection: Connection, owner: str, now_ms: int, until_ms: int, limit: int) -> Sequence[Row[Any]]:
+def take(
+    connection: Connection, owner: str, now_ms: int, until_ms: int, limit: int, without: Sequence[str]
+) -> Sequence[Row[Any]]:
     """Their own rows, with the new fence."""
-    said = {"by": owner, "now_ms": now_ms, "till": until_ms, "most": limit}
+    said = {"by": owner, "now_ms": now_ms, "till": until_ms, "most": limit, "without": list(without)}
     return connection.execute(_TAKE, said).all()
 
 

@@ -107,6 +107,8 @@ async def test_what_is_due_is_what_nobody_has_and_no_person_must_see(book: Settl
     await held(book, "S3")
     assert await taken(book, NOW) == ["S1"]
     assert await taken(book, NOW) == [], "each is taken once"
+    late, _ = await book.take("p8", NOW + 1000, NOW + 1000, 10, ("S3",))
+    assert [one.settlement.number for one in late] == ["S1"], "but for those that it has itself"
     assert await taken(book, NOW + 1000) == ["S1", "S3"], "their holders are late"
     assert (await book.load("S2")).text == "why 原因"
     await book.tell("S2", Decision("compensate", "100017", NOW))
