@@ -74,7 +74,7 @@ def mount(engine: Engine) -> None:
         ]
     if engine.makers.desk is not None:
         note = engine.store.note if "journal" in engine.roles else None
-        protected.append(api_settlements.routes(engine.makers.desk.operators, note))
+        protected.append(api_settlements.routes(engine.makers.desk.operators, engine.makers.desk.watch, note))
         protected.append(api_reconcile.routes(engine.makers.reconciliation.desk))
     for routes in protected:
         engine.web.app.include_router(routes)

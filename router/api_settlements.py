@@ -11,20 +11,21 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from config.errors import Unreachable
 from router.api_lists import MOST, After, Limit, linked
-from router.settlement.ledger_shown import DepositShown, Proved, Suspended
+from router.settlement.ledger_shown import Checked, DepositShown, Proved, Suspended, Unsound
 from router.settlement.operators import Ask, Decide, NotDecided, Operators, Release
 from router.settlement.shown import Shown, Story
+from router.settlement.watch import Watch
 from router.store import StoreError
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 
-def routes(operators: Operators, note: Callable[[str, str], None] | None = None) -> APIRouter:
+def routes(operators: Operators, watch: Watch, note: Callable[[str, str], None] | None = None) -> APIRouter:
     """`note` writes into the journal that somebody did something; it may block."""
     made = APIRouter(prefix="/api/settlements", tags=["operate"])
     _add_lists(made, operators)
-    _add_ledger(made, operators)
+    _add_ledger(made, operators, watch)
     _add_acts(made, operators, note)
     return made
 
@@ -62,7 +63,17 @@ def _add_lists(made: APIRouter, operators: Operators) -> None:
         return await _answered(operators.suspense(party, cls, least_fen, by, closed, limit))
 
 
-def _add_ledger(made: APIRouter, operators: Operators) -> None:
+def _add_ledger(made: APIRouter, operators: Operators, watch: Watch) -> None:
+    @made.get("/findings")
+    async def findings(closed: bool = False, limit: Limit = MOST) -> list[Unsound]:
+        """What must hold of settlements and did not, newest first. It is looked for each minute over what changed."""
+        return list(await _answered(operators.findings(closed, limit)))
+
+    @made.post("/check")
+    async def check(after: After = "", limit: Limit = 200) -> Checked:
+        """Looks at some settlements now. Ask again with `after` as it is answered until that is ''."""
+        return await _answered(watch.page(after, limit))
+
     @made.get("/proof")
     async def proof(after: After = "", limit: Limit = MOST) -> Proved:
         """The journals of some settlements, recomputed: what was changed, is missing or stands elsewhere. Ask again

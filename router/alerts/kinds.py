@@ -92,6 +92,16 @@ KINDS = {
         "the last key of the caller {about} ends in {count} days",
         "调用方 {about} 的密钥将在 {count} 天后到期",
     ),
+    "stuck": Kind(
+        "warning",
+        "{count} settlements are stuck: see `jingluo settlements list --stuck`",
+        "有 {count} 笔结算卡单，请用 jingluo settlements list --stuck 查看",
+    ),
+    "unsound": Kind(
+        "critical",
+        "{count} findings of what must hold of settlements: see `jingluo settlements findings`",
+        "结算核查发现 {count} 项异常，请用 jingluo settlements findings 查看",
+    ),
     "more": Kind(
         "critical",
         "{count} more alerts at once: see `jingluo alerts`",

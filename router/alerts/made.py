@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.alerts.figures import Figures
 from router.alerts.lookout import Lookout
+from router.alerts.money import Counts, Money
 from router.alerts.states import States
 from router.alerts.teller import Deliver, Teller
 from router.alerts.upkeep import Upkeep
@@ -36,5 +37,12 @@ def lookout_of(engine: Engine, now_ms: Callable[[], int]) -> Lookout:
         now_ms(),
     )
     upkeep = Upkeep(engine.settings, engine.makers.blobs, lambda: engine.site.callers)
-    looks = (States(engine), figures, upkeep)
+    looks = (States(engine), figures, upkeep, Money(lambda: _findings(engine)))
     return Lookout(engine.broker, engine.alerts, looks, lambda: engine.site.channels, Teller(intake), now_ms)
+
+
+def _findings(engine: Engine) -> Counts | None:
+    """Of a process that delivers: there settlements are looked at."""
+    desk = engine.makers.desk
+    used = desk is not None and (desk.book.used or bool(engine.site.settlements))
+    return desk.book.findings if desk is not None and used else None

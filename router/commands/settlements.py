@@ -13,6 +13,7 @@ from router.commands import settlements_acts
 from router.commands.settlements_acts import json_of
 from router.commands.settlements_ledger import deposit, verify
 from router.commands.settlements_shown import print_list, tell
+from router.commands.settlements_sound import check, findings
 from router.commands.settlements_suspense import suspense
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ app = typer.Typer(
 app.command()(verify)
 app.command()(deposit)
 app.command()(suspense)
+app.command()(check)
+app.command()(findings)
 app.command()(settlements_acts.ask)
 app.command()(settlements_acts.retry)
 app.command()(settlements_acts.mark)

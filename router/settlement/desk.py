@@ -17,6 +17,7 @@ import structlog
 from channels.settling.loader import Pipeline, compiled
 from channels.settling.model import Definition
 from config.errors import JingluoError, Refused, Unreachable
+from router.chore import Chore
 from router.settlement.book import Differs, Locked, New, Settlement
 from router.settlement.facts import kept
 from router.settlement.operators import Operators
@@ -29,6 +30,7 @@ from router.settlement.rows import ENDED, Decision, Notice, Outcome, Place, Stat
 from router.settlement.runner import Calls, Runner
 from router.settlement.suspense import AFTER_END, NoItem
 from router.settlement.taking import Taken, Taker
+from router.settlement.watch import EVERY_S, Watch
 from router.store.settlement_book import SettlementBook
 from router.store.settlement_outbox import Outbox
 from transforms.library import Library
@@ -70,6 +72,8 @@ class Desk:
         self._known: dict[str, Definition] = {}  # by digest
         self._driving: dict[str, asyncio.Task[None]] = {}
         self._moved: dict[str, asyncio.Event] = {}  # who waits for a settlement is told that it moved
+        self.watch = Watch(book, self.operators, self._definition, now_ms)
+        self._watching = Chore("what must hold of settlements", self._watched, EVERY_S, EVERY_S)
         self._always: list[asyncio.Task[None]] = []
 
     @property
@@ -83,6 +87,7 @@ class Desk:
 
     def start(self) -> None:
         self._always = [asyncio.create_task(self._look(), name="settlements")]
+        self._watching.start()
         if self._publisher is not None:
             publishing = self._publisher.run(self._in_use)
             self._always.append(asyncio.create_task(publishing, name="settlements' events"))
@@ -90,6 +95,7 @@ class Desk:
     async def stop(self) -> None:
         """What is under way is left to whoever comes next: nothing of it is in memory alone."""
         self._taken.clear()
+        await self._watching.stop()
         tasks = [*self._driving.values(), *self._always]
         for task in tasks:
             task.cancel()
@@ -99,6 +105,10 @@ class Desk:
                 await self._book.free(self._owner.name, self._now_ms())
         self._owner.let_go()
         await asyncio.to_thread(self._book.close)
+
+    async def _watched(self) -> None:
+        if self._book.used or self._pipelines():
+            await self.watch.once()
 
     async def begin(
         self, name: str, request: Mapping[str, Any], caller: str, within_s: float

@@ -50,6 +50,25 @@ class WaitsLong(BaseModel):
     fen: int
 
 
+class Unsound(BaseModel):
+    """What must hold and did not, of a settlement or an account; `rule` is M4 to M10, or stuck. `closed_ms` is 0 as
+    long as it is so."""
+
+    book: str
+    rule: str
+    found_ms: int
+    closed_ms: int
+    text: str
+
+
+class Checked(BaseModel):
+    """How many settlements, and what does not hold. `after` is where the next page begins, '' after the last."""
+
+    settlements: int
+    found: list[Unsound]
+    after: str
+
+
 class Suspended(BaseModel):
     """What waits for a person: by party and age, and each."""
 

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from channels.settling.model import Definition
 from config.errors import JingluoError
 from router.settlement.book import Settlement
-from router.settlement.ledger_shown import DepositShown, Proved, Suspended, Waits, WaitsLong, WrongJournal
+from router.settlement.ledger_shown import (
+    DepositShown,
+    Proved,
+    Suspended,
+    Unsound,
+    Waits,
+    WaitsLong,
+    WrongJournal,
+)
 from router.settlement.manual import asked, lacking, shown
 from router.settlement.progress import progress_of
 from router.settlement.rows import ENDED, Decision, Place
@@ -186,6 +194,11 @@ class Operators:
             aged=[WaitsLong(**msgspec.to_builtins(one)) for one in aged],
             items=[Waits(**msgspec.to_builtins(one)) for one in items],
         )
+
+    async def findings(self, closed: bool, limit: int) -> Sequence[Unsound]:
+        """What did not hold, newest first."""
+        found = await self._book.findings.list(closed, limit)
+        return [Unsound(**msgspec.to_builtins(one)) for one in found]
 
     async def proof(self, after: str, most: int) -> Proved:
         """The journals of the next `most` settlements behind `after`, recomputed."""

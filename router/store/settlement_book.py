@@ -16,6 +16,7 @@ from router.settlement.ledger import Deposit
 from router.settlement.rows import ENDED, Decision, Notice, State
 from router.settlement.stuck import usual_ms
 from router.settlement.taking import Taken, Waits
+from router.store import settlement_findings as findings
 from router.store import settlement_ledger as ledger
 from router.store import settlement_lists as lists
 from router.store import settlement_pool as pool
@@ -59,6 +60,7 @@ class SettlementBook:
     def __init__(self, database: GroupedDatabase[Key], now_ms: Callable[[], int]) -> None:
         self._database = database
         self._now_ms = now_ms
+        self.findings = findings.Findings(database, now_ms)  # what does not hold
         self.suspense = suspense.Suspense(database, now_ms)  # what waits for a person
 
     async def begin(self, new: New) -> None:

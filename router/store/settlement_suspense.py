@@ -61,7 +61,9 @@ class Suspense:
                 held.with_for_update()
             ).all()  # of two that open it at once, the second finds it
             ledger.post(connection, key, book, ledger.unwritten(connection, book, new), at_ms)
-            there = [one for one in _open(connection, key, book) if (one.account, one.cls) == (account, cls)]
+            there = [
+                one for one in open_items(connection, key, book) if (one.account, one.cls) == (account, cls)
+            ]
             return there[0] if there else _add(connection, key, book, account, fen, cls, party, text, at_ms)
 
         return await self._database.write(change)
@@ -127,7 +129,7 @@ def follow(connection: Connection, key: Key, number: str, change: Change, at_ms:
     if change.state is None or not change.release:
         return
     account = f"transit:{number}"
-    there = [one for one in _open(connection, key, number) if one.account == account]
+    there = [one for one in open_items(connection, key, number) if one.account == account]
     fen = balance(account, ledger.sums(connection, [account])[account], change.own)
     closed, wanted = followed(there, change.state, change.code, fen)
     for id, by in closed:
@@ -142,12 +144,12 @@ def heard(connection: Connection, key: Key, number: str, notice: Notice, state: 
     if state not in ("COMPENSATED", "REJECTED") or notice.outcome != "OK":
         return
     account = f"transit:{number}"
-    if not any(one.cls == AFTER_END for one in _open(connection, key, number)):
+    if not any(one.cls == AFTER_END for one in open_items(connection, key, number)):
         text = f"{notice.place.step}: done, said after the end 结束后收到通知"
         _add(connection, key, number, account, 0, AFTER_END, "", text, notice.at_ms)
 
 
-def _open(connection: Connection, key: Key, book: str) -> list[Item]:
+def open_items(connection: Connection, key: Key, book: str) -> list[Item]:
     asked = select(tables.item).where(i.book == book, i.closed_ms == 0).order_by(i.id)
     return [_item(row, key) for row in connection.execute(asked)]
 

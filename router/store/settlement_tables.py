@@ -66,6 +66,7 @@ settlement = Table(
         postgresql_where=text(ACTIVE),
     ),
     Index("settlement_state", "state", "began_ms"),
+    Index("settlement_changed", "changed_ms"),
 )
 
 # One active settlement of each thing.

@@ -85,6 +85,8 @@ async def test_what_nobody_knows_is_stuck_shown_by_side_and_resolved_by_asking(
         with pytest.raises(JingluoError, match="JL-T015"):
             await jingluo(engine, "ask", "S1", "--step", "settle", "--who", "100017")
         assert "OK" in await jingluo(engine, "verify")
+        assert "OK 未发现异常: 1 settlements" in await jingluo(engine, "check")
+        assert await jingluo(engine, "findings") == ""
     assert noted == [("decided", "settlement S1: ask settle by 100017")] * 2
     assert set(town.live().values()) == {1}
 
