@@ -9,6 +9,8 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from channels.model import ChannelText
+from channels.settling.cases import CaseText
+from channels.settling.text import SettlementText, StepText
 from config.callers import CallersText
 from config.models import models_in
 from config.settings import SettingsText
@@ -30,6 +32,9 @@ def order_of(path: Path) -> Order:
         return {key: {} for key in FRAGMENT_KEYS}
     if path.parent.name == "maps":
         return {key: {} for key in MAP_KEYS}
+    if path.parent.name == "settlements":
+        steps, cases = {"*": of_model(StepText)}, of_model(CaseText)
+        return {**of_model(SettlementText), "steps": steps, "tests": cases}
     if path.parent.name == "channels":
         return of_model(ChannelText)
     table = "tables" in (path.parent.name, path.parent.parent.name)
@@ -53,6 +58,7 @@ def files_of(site: Path, own: bool) -> list[Path]:
     maps, tables = ("maps", "tables") if own else ("transforms/maps", "schemas/tables")
     found = [home / name for name in ("jingluo.yaml", "systems.yaml", "callers.yaml")]
     found += sorted((site / "channels").glob("*.yaml"))
+    found += sorted((site / "channels" / "settlements").glob("*.yaml"))
     found += sorted((site / maps).glob("*.yaml")) + sorted((site / maps / "types").glob("*.yaml"))
     found += sorted((site / tables).rglob("*.yaml"))
     return [path for path in found if path.is_file()]

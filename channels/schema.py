@@ -15,6 +15,8 @@ from channels.answers import RESERVED
 from channels.case_schema import MAP_TESTS
 from channels.model import ChannelText
 from channels.sending import PATTERN
+from channels.settling.cases import WORDS, CaseText
+from channels.settling.text import SettlementText
 from config.callers import ANYBODY, CallersText
 from config.registry import Names, Unknown, destinations, formats, load_plugins, sources
 from config.settings import SettingsText
@@ -86,6 +88,27 @@ def _channel() -> Schema:
     to["propertyNames"] = {"pattern": _NAME, "not": {"enum": ["accepted", "none"]}}
     made["$defs"] |= _endpoint("source", sources) | _endpoint("destination", destinations)
     return made
+
+
+def _settlement() -> Schema:
+    """Steps and tests are read by models of their own; a test's answers have short forms."""
+    made = _of_model(SettlementText)
+    cases = _of_model(CaseText)
+    made["$defs"] |= cases.pop("$defs", {}) | {"CaseText": cases, "says": _says()}
+    made["properties"]["tests"]["items"] = {"$ref": "#/$defs/CaseText"}
+    answers: list[Schema] = [{"$ref": "#/$defs/says"}, {"type": "array", "items": {"$ref": "#/$defs/says"}}]
+    cases["properties"]["parties"]["additionalProperties"] = {"anyOf": answers}
+    made["$defs"]["StepText"]["properties"]["when"] = _refer("condition", "a condition on the facts")
+    for name in ("WaitText", "ProbeText"):  # one alone is a list of one
+        every = made["$defs"][name]["properties"]["every"]
+        every["anyOf"] = [*every["anyOf"], every["anyOf"][0]["items"]]
+    return made
+
+
+def _says() -> Schema:
+    """`lost`, `{ok: {...}}`, or in full."""
+    short = {**_object({word: {} for word in WORDS}), "minProperties": 1, "maxProperties": 1}
+    return {"anyOf": [{"enum": [*WORDS]}, short, {"$ref": "#/$defs/SaysText"}]}
 
 
 def _settings() -> Schema:
@@ -160,6 +183,7 @@ def _table() -> Schema:
 # By name: which files of a site, and what makes the schema.
 FILES: dict[str, tuple[str, Callable[[], Schema]]] = {
     "channel": ("channels/*.yaml", _channel),
+    "settlement": ("channels/settlements/*.yaml", _settlement),
     "systems": ("systems.yaml", _systems),
     "callers": ("callers.yaml", _callers),
     "settings": ("jingluo.yaml", _settings),

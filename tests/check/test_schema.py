@@ -49,6 +49,7 @@ def kind_of(file: str) -> str:
     folders = {
         "types": "fragment",
         "maps": "map",
+        "settlements": "settlement",
         "channels": "channel",
         "tables": "table",
         "profiles": "profile",
@@ -197,3 +198,21 @@ def test_a_tables_words_and_tests_are_known_to_an_editor(
     validators: dict[str, Any], said: dict[str, Any], valid: bool
 ) -> None:
     assert validators["table"].is_valid({"table": "t", "rows": {"F": {"fhir": "female"}}, **said}) is valid
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": [{"pay": {"doo": "payment.create"}}]},
+        {"steps": [{"pay": {"do": "payment"}}]},
+        {"steps": [{"pay": {"wait": {"every": "3"}}}]},
+        {"accounts": {"fund": {"type": "money"}}},
+        {"tests": [{"name": "one"}]},
+        {"tests": [{"name": "one", "expect": {"state": "DONE"}}]},
+        {"tests": [{"name": "one", "parties": {"his.hold": "gone"}, "expect": {"state": "COMPLETED"}}]},
+    ],
+)
+def test_a_mistake_in_a_settlement_is_underlined(validators: dict[str, Any], change: dict[str, Any]) -> None:
+    right = {"settlement": "s", "key": "$.no", "steps": [{"pay": {"do": "payment.create"}}]}
+    assert validators["settlement"].is_valid(right)
+    assert not validators["settlement"].is_valid({**right, **change})
