@@ -9,9 +9,18 @@ from typing import Any, Protocol
 
 class Statements(Protocol):
     async def receive(
-        self, system: str, form: str, day: str, body: bytes, merchants: tuple[str, ...] = (), sha1: str = ""
+        self,
+        system: str,
+        form: str,
+        day: str,
+        body: bytes,
+        merchants: tuple[str, ...] = (),
+        accounts: tuple[str, ...] = (),
+        returns: str = "",
     ) -> Mapping[str, Any]:
-        """Durable, and compared, when it returns; what it came to. The same bytes twice are once.
+        """`accounts` are the ledger's of this system; without, clearing:<system>. `returns` is the pipeline that gives
+        back what was paid twice. Durable, and compared, when it returns; what it came to. The same bytes twice are
+        once.
 
         Raises Refused (JL-Q001 to JL-Q009: it is no whole statement of that day; JL-Q034: the day is signed) and
         Unreachable while the database is away.

@@ -107,6 +107,11 @@ def routes(desk: Reconciler) -> APIRouter:
         """Compares a day again."""
         return msgspec.to_builtins(await _answered(desk.run(system, day)))  # type: ignore[no-any-return]
 
+    @made.post("/{system}/{day}/resolutions")
+    async def resolve(system: str, day: Day) -> dict[str, int]:
+        """What rules can do: the channel is asked, what was paid twice goes back, what nobody owns is in suspense."""
+        return {"tried": await _answered(desk.resolve(system, day))}
+
     @made.post("/{system}/{day}/signature")
     async def sign(system: str, day: Day, said: Sign) -> dict[str, Any]:
         """No item until this day may be without an explanation."""

@@ -123,6 +123,7 @@ class Engine:
             self._intake,
             lambda: self.pressure.paused,
             lambda hand_over: desk_of(self.settings, lambda: self.site, hand_over, now_ms),
+            lambda: self.site.channels,
         )
 
     def _watchers(self, now_ms: Callable[[], int]) -> tuple[Sweep | None, Conservation | None]:

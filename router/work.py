@@ -108,10 +108,11 @@ class Makers:
         intakes: Callable[[str], Intake | None],
         paused: Callable[[], Mapping[str, str]],
         desk: Callable[[HandOver], Desk | None],
+        channels: Callable[[], tuple[Channel, ...]],
     ) -> None:
         """`full` is told of a channel one of whose queues took no more; such are `paused`, by channel and queue.
 
-        `intakes` are the channels' of the moment, by name.
+        `intakes` are the channels' of the moment, by name; `channels` all of the site.
         """
         self.seen = Seen(settings.var / "seen.db", now_ms)
         self.results = Results(self.seen)
@@ -133,8 +134,9 @@ class Makers:
         self.insurance_tables = open_catalogues(settings, now_ms)
         self.payments = open_payments(settings)
         self.desk = desk(self._hand_over)
-        ledger = self.desk.book if self.desk is not None else None
-        self.reconciliation = reconciliation(settings, self.payments, ledger, now_ms)
+        self.reconciliation = reconciliation(
+            settings, self.payments, self.desk, channels, self._hand_over, now_ms
+        )
 
     def close(self) -> None:
         """The records of payments and of reconciliation. Blocking."""

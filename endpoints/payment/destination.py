@@ -59,7 +59,16 @@ class PaymentDestination(ABC):
         if operation == "reconcile":
             ground, form = self.ground, str(self.options.statement or self.statement)
             day = str(asked.get("day") or "") or day_before(ground.now())
-            return await reconciled(self.channel, ground.statements, self.system, form, self.merchants(), day)
+            return await reconciled(
+                self.channel,
+                ground.statements,
+                self.system,
+                form,
+                self.merchants(),
+                tuple(self.options.accounts),
+                self.options.returns,
+                day,
+            )
         return await self.party().ask(operation, asked, message.headers)
 
     def merchants(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from config.registry import nearest
 from config.units import Seconds, Size
-from endpoints.base import Options
+from endpoints.base import Listed, Options
 from endpoints.payment.party import OPERATIONS
 
 
@@ -42,6 +42,9 @@ class PaymentOptions(Options):
         "",
         max_length=40,
         description="the form of its statements, where it is not its kind's own: `aggregated`",
+    )
+    accounts: Listed = Field(
+        (), description="what the ledger has of it, `clearing:wechat`; without it `clearing:<name>`"
     )
     sweep_after: Seconds = Field(60.0, description="orders younger than that are not asked about by `sweep`")
     open_for: Seconds = Field(10_800.0, description="an order unpaid for so long is closed by `sweep`")

@@ -18,6 +18,8 @@ async def reconciled(
     system: str,
     form: str,
     merchants: tuple[str, ...],
+    accounts: tuple[str, ...],
+    returns: str,
     day: str,
 ) -> Receipt:
     """Raises Unreachable (JL-Q010) while it is not there yet, or was cut on its way: it is asked for again. Refused
@@ -30,7 +32,7 @@ async def reconciled(
     if body is None:
         raise Unreachable("JL-Q010", f"no statement of {day} yet 对账单尚未生成", after_s=_AGAIN_S)
     try:
-        told = await statements.receive(system, form, day, body, merchants)
+        told = await statements.receive(system, form, day, body, merchants, accounts, returns)
     except Refused as error:
         if error.code in ("JL-Q002", "JL-Q003", "JL-Q004"):  # the next try may bring all of it
             raise Unreachable(error.code, error.text, after_s=_AGAIN_S) from None

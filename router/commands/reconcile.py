@@ -116,6 +116,15 @@ def explain(
 
 
 @app.command()
+def resolve(system: System, day: Day) -> None:
+    """Does what rules can: asks the channel, gives back what was paid twice, puts in suspense. 自动处理"""
+    with _engine() as engine:
+        engine.post(_day(system, day, "resolutions"), {})
+        found = _items(engine, system=system, day=day, state="live")
+    _shown(found, as_json=False)
+
+
+@app.command()
 def sign(system: System, day: Day, who: Who, office: str = "finance", second: str = "") -> None:
     """Closes a day; nothing until then may be unexplained. 签核"""
     with _engine() as engine:

@@ -13,6 +13,7 @@ from router.reconcile.classes import CLASSES
 from router.reconcile.matching import Pair, match, suggestions
 from schemas.statements.row import Row, day_of, shifted
 
+RETURNS = "RT"
 TRANSIT_DAYS = 2  # T+2: then what the other book lacks is a break
 
 
@@ -200,7 +201,12 @@ class Compared:
     def _ledger(self, ledger: Sequence[Row], ours: Sequence[Row]) -> None:
         """By settlement and kind: what the journals booked through this channel, and what orders show."""
         booked, shown = _by_bill(ledger, ("DONE",)), _by_bill(ours, ("DONE",))
+        orders = {row.number: row for row in ours if row.kind == "PAY"}
         for key, row in booked.items():
+            # What came after its end is booked by the settlement that gives it back: RT and the order's number.
+            late = orders.get(row.bill.removeprefix(RETURNS)) if row.bill.startswith(RETURNS) else None
+            if late is not None and late.bill and key[0] == "PAY":
+                shown.setdefault(key, shown.pop(("PAY", late.bill), late))
             other = shown.get(key)
             if other is None:
                 text = "the ledger has it, and no order shows it 账上有，无支付凭据"

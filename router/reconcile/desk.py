@@ -19,6 +19,7 @@ from router.reconcile.classes import CLASSES
 from router.reconcile.compare import compare
 from router.reconcile.kept import Event, Kept, Run, Signature, Source, Statement
 from router.reconcile.reports import Day
+from router.reconcile.resolving import Resolver
 from schemas.statements.forms import CUTS, read_statement
 from schemas.statements.row import DAY_MS, Row, Wanted, begin_ms, day_of, shifted
 
@@ -27,8 +28,8 @@ _MOST_LOOKUPS = 20_000  # rows of one statement that are looked for by their key
 BOOKS = ("channel", "his", "insurance", "ledger", "sums")
 HIS = "his"  # what the HIS's charge lists are kept under
 
-# What the ledger booked by a channel's account between two times, as rows: of settlements.
-Booked = Callable[[str, int, int], Awaitable[Sequence[Row]]]
+# What the ledger booked by a system's accounts between two times, as rows; None where it books nothing there.
+Booked = Callable[[str, tuple[str, ...], int, int], Awaitable[Sequence[Row] | None]]
 # Sums of a system and a day that other books say.
 Sums = Callable[[str, str], Awaitable[Sequence[Sum]]]
 
@@ -60,6 +61,7 @@ class Reconciler:
         self._payments = payments
         self._now_ms = now_ms
         self._booked, self._sums = booked, sums
+        self.resolver: Resolver | None = None
 
     @property
     def today(self) -> str:
@@ -139,8 +141,8 @@ class Reconciler:
         booked = None
         if self._booked is not None:
             # What is booked in the first minutes of the next day may be of this day's last orders.
-            booked = await self._booked(system, from_ms - DAY_MS, from_ms + 2 * DAY_MS)
-            ours = ours + await self._of_bills(system, from_ms, booked, ours)
+            booked = await self._booked(system, source.accounts, from_ms - DAY_MS, from_ms + 2 * DAY_MS)
+            ours = ours + await self._of_bills(system, from_ms, booked or (), ours)
         return Books(
             system,
             theirs,
@@ -241,7 +243,9 @@ class Reconciler:
         from_ms, theirs = begin_ms(day), await self._rows(statement)
         ours = [row async for row in own.between(self._payments, system, from_ms, from_ms + DAY_MS)]
         his = await self._his(system, day)
-        ledger = await self._booked(system, from_ms, from_ms + DAY_MS) if self._booked is not None else None
+        ledger = None
+        if self._booked is not None:
+            ledger = await self._booked(system, statement.source.accounts, from_ms, from_ms + DAY_MS)
         told = await reporting.stories(self.kept, await self.kept.items(system, day))
         made = reporting.tables_of(
             Day(
@@ -259,6 +263,17 @@ class Reconciler:
         body, kind = await asyncio.to_thread(reporting.written, made, form)
         await reporting.note(self.kept, system, day, who, name, form, body)
         return body, kind
+
+    async def resolve(self, system: str, day: str) -> int:
+        """What rules can do about what is open of a day is done; then it is compared again. How many were tried."""
+        if self.resolver is None:
+            return 0
+        statement = await self.kept.statement(system, day)
+        returns = statement.source.returns if statement is not None else ""
+        tried = await self.resolver.try_all(await self.kept.items(system, day, "live"), returns)
+        if tried:
+            await self.run(system, day)
+        return tried
 
     async def show(self, id: str) -> tuple[Item, list[Event]]:
         return await self.kept.item(id)

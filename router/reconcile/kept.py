@@ -19,6 +19,8 @@ class Source(Struct, frozen=True):
     merchants: tuple[str, ...] = ()
     cut_h: int = 0
     old: str = ""  # regular expression: numbers of the platform before
+    accounts: tuple[str, ...] = ()  # of the ledger; without, clearing:<system>
+    returns: str = ""  # the pipeline that gives back what was paid twice; without, a person decides
 
 
 class Statement(Struct, frozen=True):

@@ -133,7 +133,7 @@ async def test_F68_a_break_found_after_the_signature_is_a_new_item_and_nothing_s
 ) -> None:
     """An operator had said that it was paid: the ledger has it, and no order or statement does."""
 
-    async def booked(system: str, from_ms: int, to_ms: int) -> list[Row]:
+    async def booked(system: str, accounts: tuple[str, ...], from_ms: int, to_ms: int) -> list[Row]:
         return [pay("S1/pay", bill="S1", at_ms=NOON)]
 
     await site.bill(DAY)

@@ -43,6 +43,15 @@ reply: books
 """
 
 
+CALLS = """\
+channel: calls-of-alipay
+from: {calls: alipay}
+format: json
+to: {alipay: {send: {system: alipay}}}
+reply: alipay
+"""
+
+
 class Hospital:
     def __init__(self, engine: Engine, sandbox: AlipaySandbox, clock: Clock) -> None:
         self.engine, self.sandbox, self.clock = engine, sandbox, clock
@@ -82,7 +91,7 @@ async def hospital(tmp_path: Path) -> AsyncIterator[Hospital]:
     known = {"kind": "alipay", "url": sandbox.gateway, "app_id": APP_ID, "seller_id": SELLER}
     known |= {"private_key": "secret://alipay", "public_key": sandbox.public_pem}
     systems = json.dumps({"systems": {"alipay": known}})
-    channels = {"pay": PAY, "statement-of-alipay": FETCH, "his-charges": HIS}
+    channels = {"pay": PAY, "statement-of-alipay": FETCH, "his-charges": HIS, "calls-of-alipay": CALLS}
     site = write_site(tmp_path, channels, systems, "secrets: {file: secrets.yaml}\n")
     try:
         async with running(site, lambda: clock.ms) as engine:
@@ -171,3 +180,31 @@ async def test_what_the_hiss_list_lacks_is_explained_by_finance_and_only_then_si
     assert "EXPLAINED" in await hospital.jingluo(*words)
     assert "posted by hand" in await hospital.jingluo("show", item["id"])
     await hospital.jingluo("sign", "--system", "alipay", "--day", DAY, "--who", "100017")
+
+
+async def test_F70_money_that_nobody_told_us_of_is_found_by_its_statement_and_the_channel_is_asked(
+    hospital: Hospital,
+) -> None:
+    made = (await hospital.post("/v1/pay/create", {"key": "S1/pay", "amount": "36.50"})).json()
+    hospital.sandbox.pays(made["order"])
+    stranger = (await hospital.post("/v1/pay/create", {"key": "S2/pay", "amount": "7.00"})).json()["order"]
+    hospital.sandbox.pays(stranger)
+    trade = hospital.sandbox.books.trades.pop(stranger)
+    trade.out_trade_no = trade.trade_no = "NOBODYS"
+    hospital.sandbox.books.trades["NOBODYS"] = trade
+    hospital.clock.at += 3 * 86_400
+    told = await hospital.post("/v1/statement", {"day": DAY})
+    assert told.json()["open"] == 1, told.text
+    order = await hospital.engine.makers.payments.order("alipay", made["order"])
+    assert order is not None
+    assert (order.state, order.paid_fen) == ("PAID", 3650)
+    (item,) = json.loads(await hospital.jingluo("list", "--system", "alipay", "--json", code=1))
+    assert (item["cls"], item["number"], item["theirs_fen"]) == ("long", "NOBODYS", 700)
+    desk = hospital.engine.makers.desk
+    assert desk is not None
+    (waits,) = await desk.book.suspense.items(party="alipay")
+    assert (waits.account, waits.fen) == ("suspense:alipay/NOBODYS", 700)
+    assert await desk.book.balance("suspense:alipay/NOBODYS") == -700
+    await hospital.jingluo("resolve", "--system", "alipay", "--day", DAY, code=1)
+    assert await desk.book.balance("suspense:alipay/NOBODYS") == -700
+    assert "suspense" in await hospital.jingluo("show", item["id"])

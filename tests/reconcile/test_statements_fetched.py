@@ -28,15 +28,22 @@ class Late:
         return self.bodies.pop(0)
 
     async def receive(
-        self, system: str, form: str, day: str, body: bytes, merchants: tuple[str, ...] = (), sha1: str = ""
+        self,
+        system: str,
+        form: str,
+        day: str,
+        body: bytes,
+        merchants: tuple[str, ...] = (),
+        accounts: tuple[str, ...] = (),
+        returns: str = "",
     ) -> Mapping[str, Any]:
         try:
-            return {"rows": len(read_statement(form, body, Wanted(system, day, merchants, sha1)))}
+            return {"rows": len(read_statement(form, body, Wanted(system, day, merchants)))}
         except BadMessage as error:
             raise Refused(error.code, error.text) from None
 
     async def fetched(self, form: str = "wechat") -> Any:
-        receipt = await reconciled(self, self, "wechat", form, (), DAY)  # type: ignore[arg-type]
+        receipt = await reconciled(self, self, "wechat", form, (), (), "", DAY)  # type: ignore[arg-type]
         return Json().decode(receipt.answer)
 
 
