@@ -31,7 +31,8 @@ class StatementOptions(Options):
 
     of: str = Field(description="whose statement it is: a payment channel's system, or `his`")
     form: str = Field(
-        "", description="wechat, alipay, unionpay, aggregated, terminal, his; without it as `of`"
+        "",
+        description="wechat, alipay, unionpay, aggregated, aggregated-whole, terminal, his; without it as `of`",
     )
     merchants: Listed = Field(
         (), description="a statement of another merchant is refused; without it, none is"

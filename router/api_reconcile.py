@@ -92,6 +92,14 @@ def routes(desk: Reconciler) -> APIRouter:
             await _answered(desk.explain(id, by, said.reason, said.evidence, said.journal))
         )
 
+    _days(made, desk)
+    _exports(made, desk)
+    return made
+
+
+def _days(made: APIRouter, desk: Reconciler) -> None:
+    """A day of a system: taken, compared, resolved by rule, signed."""
+
     @made.post("/{system}/{day}/statement")
     async def take(system: str, day: Day, said: Statement) -> dict[str, Any]:
         """Keeps a statement and compares its day and those that waited for it."""
@@ -118,9 +126,6 @@ def routes(desk: Reconciler) -> APIRouter:
         return msgspec.to_builtins(  # type: ignore[no-any-return]
             await _answered(desk.sign(system, day, said.who, said.office, said.second))
         )
-
-    _exports(made, desk)
-    return made
 
 
 def _exports(made: APIRouter, desk: Reconciler) -> None:

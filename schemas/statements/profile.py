@@ -27,6 +27,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     """`columns`: what a row has (`number`, `fen`, `at`, `kind`, `state` ...) to the heading of its column."""
 
     columns: Mapping[str, str]
+    refund_number: str = ""  # the column of a refund's own number, where `number` is its order's
     unit: Literal["yuan", "fen"] = "yuan"
     charset: str = "utf-8-sig"
     separator: str = ","
@@ -52,6 +53,8 @@ def profiled(body: bytes, wanted: Wanted, profile: Profile) -> list[Row]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(profile.comment)]
     if len(lines) > MOST_ROWS:
         raise BadMessage("JL-Q007", f"over {MOST_ROWS} rows 对账单过大")
+    if not profile.end and not text.endswith("\n"):
+        raise BadMessage("JL-Q003", "it is cut: its last line does not end 文件不完整")
     end = _end(lines, profile)
     if not lines:
         raise BadMessage("JL-Q003", "it is empty: not even columns 文件为空")
@@ -79,7 +82,8 @@ def _table(lines: Sequence[str], profile: Profile) -> list[Mapping[str, str]]:
     except csv.Error:
         raise BadMessage("JL-Q001", "no CSV 不是CSV") from None
     columns = table[0]
-    if missing := [name for name in profile.columns.values() if name not in columns]:
+    needed = [*profile.columns.values(), *filter(None, [profile.refund_number])]
+    if missing := [name for name in needed if name not in columns]:
         raise BadMessage("JL-Q001", f"lacks the columns {', '.join(missing)[:200]} 缺少列")
     made: list[Mapping[str, str]] = []
     for number, row in enumerate(table[1:], 1):
@@ -103,6 +107,9 @@ def _row(cells: Mapping[str, str], wanted: Wanted, profile: Profile, at: str) ->
             raise BadMessage("JL-Q001", f"an unknown state {said['state'][:20]!r} 未知状态", at)
         state = known
     texts = {name: said[name][:200] for name in _TEXTS if said.get(name)}
+    if refund and profile.refund_number:
+        texts |= {"order": said["number"], "number": cells[profile.refund_number]}
+        texts |= {"order_no": texts.pop("channel_no", "")}
     fee = money.pop("fee_fen", 0)
     return Row(
         **{"system": wanted.system, "number": ""} | texts,  # type: ignore[arg-type]
@@ -133,7 +140,18 @@ def _sums(end: Mapping[str, str], rows: Sequence[Row], profile: Profile) -> None
         )
 
 
+# As many aggregators give it: a line for each payment and refund, and no last line that counts them.
 AGGREGATED = Profile(
+    columns={
+        **{"number": "商户订单号", "channel_no": "平台订单号", "method": "支付方式", "fen": "金额(分)"},
+        **{"at": "时间"},
+    },
+    refund_number="退款单号",
+    unit="fen",
+    time="%Y%m%d%H%M%S",
+)
+# With states, fees and a last line.
+AGGREGATED_WHOLE = Profile(
     columns={
         **{"number": "商户订单号", "channel_no": "平台订单号", "kind": "交易类型", "state": "交易状态"},
         **{
@@ -179,4 +197,9 @@ HIS = Profile(
     },
     end=r"^合计,(?P<count>\d+),(?P<sum>-?[\d.]+)",
 )
-PROFILES: Mapping[str, Profile] = {"aggregated": AGGREGATED, "terminal": TERMINAL, "his": HIS}
+PROFILES: Mapping[str, Profile] = {
+    "aggregated": AGGREGATED,
+    "aggregated-whole": AGGREGATED_WHOLE,
+    "terminal": TERMINAL,
+    "his": HIS,
+}

@@ -135,12 +135,25 @@ def aggregated(amount: str = "3650", total: str = "合计,2,2650") -> bytes:
 
 
 def test_an_aggregators_bill_is_in_fen_by_its_profile() -> None:
-    paid, refund = read_statement("aggregated", aggregated(), Wanted("jh", DAY, ("M1",)))
+    paid, refund = read_statement("aggregated-whole", aggregated(), Wanted("jh", DAY, ("M1",)))
     assert (paid.fen, paid.fee_fen, refund.kind, refund.state) == (3650, 22, "REFUND", "PENDING")
-    assert refusal("aggregated", aggregated("36.50")) == "JL-Q008"
-    assert refusal("aggregated", aggregated(total="合计,3,2650")) == "JL-Q003"
-    assert refusal("aggregated", aggregated(total="合计,2,2651")) == "JL-Q004"
-    assert refusal("aggregated", aggregated(total="")) == "JL-Q003"
+    assert refusal("aggregated-whole", aggregated("36.50")) == "JL-Q008"
+    assert refusal("aggregated-whole", aggregated(total="合计,3,2650")) == "JL-Q003"
+    assert refusal("aggregated-whole", aggregated(total="合计,2,2651")) == "JL-Q004"
+    assert refusal("aggregated-whole", aggregated(total="")) == "JL-Q003"
+
+
+JOINT = (
+    "商户订单号,平台订单号,渠道订单号,支付方式,金额(分),退款单号,时间\r\n"
+    "JL1,P1,4200,200,3650,,20260105120000\r\nJL1,P1,4200,200,-1000,RJL1,20260105130000\r\n"
+)
+
+
+def test_an_aggregators_bill_without_a_last_line_must_at_least_end_a_line() -> None:
+    paid, refund = read_statement("aggregated", JOINT.encode(), Wanted("joint", DAY))
+    assert (paid.number, paid.channel_no, paid.fen) == ("JL1", "P1", 3650)
+    assert (refund.kind, refund.number, refund.order, refund.fen) == ("REFUND", "RJL1", "JL1", 1000)
+    assert refusal("aggregated", JOINT.encode()[:-6]) == "JL-Q003"
 
 
 def test_the_hiss_charge_list_names_channel_settlement_department_and_cashier() -> None:
@@ -166,7 +179,7 @@ def test_whatever_bytes_come_a_statement_is_read_or_refused_with_its_code(form: 
         "wechat": wechat_bill([pay("JL1"), back("RJL1", "JL1", 5)], MERCHANT),
         "alipay": alipay_zip(),
         "unionpay": zm_zip([zm_line("JL1", 3650, "0105120000")]),
-        "aggregated": aggregated(),
+        "aggregated": JOINT.encode(),
     }.get(form, aggregated())
     dice = random.Random(form)
     for _ in range(400):

@@ -39,6 +39,7 @@ class AggregatedParty(PaymentParty):
 
 class AggregatedDestination(PaymentDestination):
     Options: ClassVar[type[Options]] = AggregatedOptions
+    statement: ClassVar[str] = "aggregated"
     Party = AggregatedParty
 
     def channel_of(self) -> PaymentChannel:
