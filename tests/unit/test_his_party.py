@@ -138,6 +138,10 @@ async def test_an_answer_that_nobody_can_read_never_doubles_a_deposit(profile: s
     assert his.billing.books.balance("ZY1") == 50_000
     assert (await his.ask("deposit_balance", {"inpatient_no": "ZY1"}))["balance"] == "500.00"
     assert (await his.ask("unpost_deposit", body, "undo", step="deposit"))["outcome"] == "OK"
+    listed = (await his.ask("deposits", {"inpatient_no": "ZY1"}))["deposits"]
+    assert [(one["amount"], one["state"]) for one in listed] == [("500.00", "9")]
+    assert (await his.ask("patient", {"patient_no": "P1"}))["name"] == "测试患者"
+    assert (await his.ask("patient", {"patient_no": "P9"}))["outcome"] == "ABSENT"
     assert his.billing.books.balance("ZY1") == 0
 
 
@@ -175,6 +179,24 @@ async def test_a_query_that_shows_nothing_does_not_prove_that_it_was_taken_back(
     assert (await his.ask("query_hold", {}, "probe", "undo", "hold"))["outcome"] == "OK"
 
 
+@BOTH
+async def test_a_stay_is_insured_linked_and_settled_with_its_deposit(profile: str) -> None:
+    his = His(profile)
+    books = his.billing.books
+    stay = books.stay("ZY1", "P1", 30_000)
+    body = {"inpatient_no": "ZY1", "pay_type": "insured", "mdtrt_id": "M1"}
+    assert (await his.ask("change_pay_type", body, step="change"))["outcome"] == "OK"
+    assert (stay.pay_type, stay.mdtrt_id) == ("insured", "M1")
+    linked = await his.ask("link_dialysis", {"inpatient_no": "ZY1", "total": "400.00"}, step="link")
+    assert (linked["outcome"], linked["amount"]) == ("OK", "400.00")
+    assert (await his.ask("unlink_dialysis", {}, "undo", step="link"))["outcome"] == "OK"
+    await his.ask("post_deposit", {"inpatient_no": "ZY1", "amount": "500.00"}, step="deposit")
+    settled = {"inpatient_no": "ZY1", "total": "300.00", "deposit": "300.00", "bills": []}
+    assert (await his.ask("post_settlement", {**settled, "deposit": "501.00"}))["err_msg"] == "预交金余额不足"
+    assert (await his.ask("post_settlement", settled))["amount"] == "300.00"
+    assert (await his.ask("deposit_balance", {"inpatient_no": "ZY1"}))["balance"] == "200.00"
+
+
 async def test_what_is_no_amount_is_refused_before_anything_is_sent() -> None:
     his = His()
     with pytest.raises(Refused, match="JL-H002"):
@@ -184,7 +206,7 @@ async def test_what_is_no_amount_is_refused_before_anything_is_sent() -> None:
 
 async def test_what_the_profile_does_not_have_is_refused() -> None:
     with pytest.raises(Refused, match="JL-H001"):
-        await His().ask("link_dialysis")
+        await His().ask("presettle")
     with pytest.raises(Refused, match="JL-H004"):
         await His().party.ask("post_settlement", BODY, {})
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 State = Literal["valid", "void"]
-Kind = Literal["post", "deposit", "admission", "discharge", "registration", "slot"]
+Kind = Literal["post", "deposit", "admission", "discharge", "registration", "slot", "pay type", "dialysis"]
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Record:
     fen: int = 0
     bills: tuple[str, ...] = ()
     stay: str = ""  # inpatient number
+    deposit: int = 0  # what a settlement used of the stay's deposits, in fen
     slot: str = ""
     method: str = ""
     state: State = "valid"
@@ -81,4 +82,5 @@ class Books:
 
     def balance(self, stay: str) -> int:
         """Deposits of a stay, less what settlements used of them."""
-        return sum(one.fen for one in self.live("deposit") if one.stay == stay)
+        paid = sum(one.fen for one in self.live("deposit") if one.stay == stay)
+        return paid - sum(one.deposit for one in self.live("post") if one.stay == stay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from deploy.sandbox.billing.books import Books, Kind, Record
+from deploy.sandbox.billing.books import Books, Kind, Record, Stay
 
 Fields = dict[str, Any]
 
@@ -25,6 +25,8 @@ _KINDS: dict[str, Kind] = {
     "discharge": "discharge",
     "registration": "registration",
     "slot": "slot",
+    "pay_type": "pay type",
+    "dialysis": "dialysis",
 }
 _TAKES_BACK: dict[str, Kind] = {
     "unpost_settlement": "post",
@@ -33,6 +35,7 @@ _TAKES_BACK: dict[str, Kind] = {
     "cancel_discharge": "discharge",
     "unregister": "registration",
     "unlock_slot": "slot",
+    "unlink_dialysis": "dialysis",
 }
 
 
@@ -53,6 +56,8 @@ class Desk:
             return self._query(_KINDS[name[6:]], str(asked.get("key")))
         doing: dict[str, Callable[[Fields, int], Fields]] = {
             "ping": lambda asked, most: {},
+            "patient": self._patient,
+            "deposits": self._deposits,
             "unpaid": self._unpaid,
             "bill_items": self._items,
             "hold_bills": self._hold,
@@ -64,6 +69,8 @@ class Desk:
             "fee_list": self._fees,
             "fee_totals": self._total,
             "discharge_check": self._total,
+            "change_pay_type": self._change,
+            "link_dialysis": self._link,
             "admit": self._admit,
             "discharge": self._discharge,
             "slots": self._slots,
@@ -73,6 +80,19 @@ class Desk:
         if name not in doing:
             raise No(f"无此业务 {name}")
         return doing[name](asked, most)
+
+    def _patient(self, asked: Fields, most: int) -> Fields:
+        number = str(asked.get("patient"))
+        known = {one.patient for one in self.books.bills.values()}
+        known |= {one.patient for one in self.books.stays.values()}
+        if number not in known:
+            raise No("无此患者", "absent")
+        return {"patient": number, "who": "测试患者"}
+
+    def _deposits(self, asked: Fields, most: int) -> Fields:
+        found = [one for one in self.books.records if one.kind == "deposit" and one.stay == asked.get("stay")]
+        rows = [{"receipt": one.number, "fen": one.fen, "state": _state(one)} for one in found]
+        return {"records": rows}
 
     def _unpaid(self, asked: Fields, most: int) -> Fields:
         bills = [
@@ -131,16 +151,18 @@ class Desk:
         for bill in done:
             bill.paid, bill.held_by = True, ""
         fen = sum(bill.fen for bill in done) if bills else int(asked.get("total") or 0)
-        made = self._write("post", asked, fen=fen, bills=tuple(bill.number for bill in done))
+        used, stay = int(asked.get("deposit") or 0), str(asked.get("stay") or "")
+        if used > (self.books.balance(stay) if stay else 0):
+            raise No("预交金余额不足")
+        numbers = tuple(bill.number for bill in done)
+        made = self._write("post", asked, fen=fen, bills=numbers, stay=stay, deposit=used)
         return {"receipt": made.number}
 
     def _deposit(self, asked: Fields, most: int) -> Fields:
         before = self._before("deposit", asked)
         if before is not None:
             return before
-        stay = self.books.stays.get(str(asked.get("stay")))
-        if stay is None or stay.discharged:
-            raise No("患者不在院")
+        stay = self._stay(asked)
         fen = int(asked.get("fen") or 0)
         if fen <= 0:
             raise No("金额无效")
@@ -171,13 +193,33 @@ class Desk:
         self._write("admission", asked, stay=stay.number)
         return {"stay": stay.number}
 
+    def _change(self, asked: Fields, most: int) -> Fields:
+        before = self._before("pay type", asked)
+        if before is not None:
+            return before
+        stay = self._stay(asked)
+        stay.pay_type, stay.mdtrt_id = str(asked.get("pay_type")), str(asked.get("mdtrt_id") or "")
+        self._write("pay type", asked, stay=stay.number)
+        return {"stay": stay.number}
+
+    def _link(self, asked: Fields, most: int) -> Fields:
+        before = self._before("dialysis", asked)
+        if before is not None:
+            return before
+        made = self._write("dialysis", asked, stay=self._stay(asked).number, fen=int(asked.get("total") or 0))
+        return {"receipt": made.number}
+
+    def _stay(self, asked: Fields) -> Stay:
+        stay = self.books.stays.get(str(asked.get("stay")))
+        if stay is None or stay.discharged:
+            raise No("患者不在院")
+        return stay
+
     def _discharge(self, asked: Fields, most: int) -> Fields:
         before = self._before("discharge", asked)
         if before is not None:
             return before
-        stay = self.books.stays.get(str(asked.get("stay")))
-        if stay is None or stay.discharged:
-            raise No("患者不在院")
+        stay = self._stay(asked)
         stay.discharged = True
         self._write("discharge", asked, stay=stay.number)
         return {"stay": stay.number}
@@ -231,7 +273,7 @@ class Desk:
             {
                 "receipt": one.number,
                 "registration": one.number,
-                "state": "1" if one.state == "valid" else "9",
+                "state": _state(one),
                 "fen": one.fen,
                 "at": one.at,
                 "stay": one.stay,
@@ -252,3 +294,7 @@ class Desk:
             if kind == "discharge":
                 self.books.stays[one.stay].discharged = False
         return {}
+
+
+def _state(record: Record) -> str:
+    return "1" if record.state == "valid" else "9"

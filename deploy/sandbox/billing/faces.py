@@ -17,6 +17,8 @@ from deploy.sandbox.billing.desk import Fields
 # Trade code by SOAP, service by the gateway.
 TRADES: Mapping[str, tuple[str, str]] = {
     "ping": ("2108", "sys.ping"),
+    "patient": ("2131", "patient.query"),
+    "deposits": ("2155", "deposit.list"),
     "unpaid": ("2090", "bill.unpaid"),
     "bill_items": ("2094", "bill.items"),
     "hold_bills": ("2091", "bill.hold"),
@@ -34,6 +36,11 @@ TRADES: Mapping[str, tuple[str, str]] = {
     "admit": ("2170", "admission.register"),
     "query_admission": ("2171", "admission.query"),
     "cancel_admission": ("2172", "admission.cancel"),
+    "change_pay_type": ("2173", "admission.payType"),
+    "query_pay_type": ("2174", "admission.payTypeQuery"),
+    "link_dialysis": ("2190", "dialysis.link"),
+    "query_dialysis": ("2191", "dialysis.query"),
+    "unlink_dialysis": ("2192", "dialysis.unlink"),
     "discharge_check": ("2180", "discharge.check"),
     "discharge": ("2181", "discharge.register"),
     "query_discharge": ("2182", "discharge.query"),
@@ -54,6 +61,7 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "visit": ("VisitNo", "visitNo"),
     "fen": ("Amt", "fee"),
     "total": ("TotalAmt", "totalFee"),
+    "deposit": ("DepositAmt", "depositFee"),
     "receipt": ("ReceiptNo", "receiptNo"),
     "state": ("Status", "status"),
     "at": ("PostTime", "postTime"),
@@ -61,6 +69,7 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "balance": ("Balance", "balance"),
     "code": ("ItemCode", "itemCode"),
     "name": ("ItemName", "itemName"),
+    "who": ("Name", "name"),
     "ready": ("Ready", "ready"),
     "slot": ("SlotNo", "slotNo"),
     "fee": ("Fee", "regFee"),
@@ -75,7 +84,7 @@ _LISTS: Mapping[str, tuple[str, str]] = {
     "records": ("Records/Record", "list"),
     "slots": ("Slots/Slot", "slotList"),
 }
-_MONEY = ("fen", "total", "balance", "fee")
+_MONEY = ("fen", "total", "deposit", "balance", "fee")
 CODES: Mapping[str, tuple[str, str]] = {
     "yes": ("0000", "0"),
     "no": ("9999", "1"),
@@ -94,7 +103,7 @@ def read_soap(body: bytes, secret: str) -> tuple[str, Fields]:
     text = "".join(str(one) for one in root.itertext()).strip()
     request = etree.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", text))
     trade = request.findtext("TradeCode") or ""
-    name = next(one for one, codes in TRADES.items() if codes[0] == trade)
+    name = next((one for one, codes in TRADES.items() if codes[0] == trade), "ping")
     key = request.findtext("BankTradeNo") or ""
     right = hashlib.md5(f"{secret}{trade}{key}".encode(), usedforsecurity=False).hexdigest().upper()
     if request.findtext("Signature") != right:
@@ -147,7 +156,7 @@ def _elements(content: Fields) -> str:
 def read_gateway(body: bytes, secret: str) -> tuple[str, Fields]:
     """As `read_soap`."""
     request = json.loads(body)
-    name = next(one for one, codes in TRADES.items() if codes[1] == request["service"])
+    name = next((one for one, codes in TRADES.items() if codes[1] == request["service"]), "ping")
     data = request.get("data") or "{}"
     right = hashlib.md5(f"{secret}{data}".encode(), usedforsecurity=False).hexdigest()
     if request.get("sign") != right:
