@@ -112,21 +112,7 @@ async def paid(engine: Engine, town: Town, aggregator: Aggregator) -> dict[str, 
     return told
 
 
-async def test_f20_a_notice_that_comes_twice_settles_once(
-    tmp_path: Path, town: Town, aggregator: Aggregator
-) -> None:
-    async with running(site_of(tmp_path, town, aggregator)) as engine:
-        told = await paid(engine, town, aggregator)
-        assert told["state"] == "COMPLETED", told
-        desk = engine.makers.desk
-        assert desk is not None
-        has = [await desk._book.balance(name) for name in ("transit:S1", "clearing:joint", "income:his")]
-    assert has == [0, 3650, -3650]
-    (trade,) = aggregator.trades.values()
-    assert (told["facts"]["theirs"], told["facts"]["wallet"]) == (trade.trade_no, trade.third_no)
-
-
-async def test_a_his_that_refuses_has_the_money_given_back_once(
+async def test_f20_f46_what_was_told_twice_is_given_back_once_where_the_his_refuses(
     tmp_path: Path, town: Town, aggregator: Aggregator
 ) -> None:
     town.refuses = {"post_settlement"}
@@ -137,3 +123,4 @@ async def test_a_his_that_refuses_has_the_money_given_back_once(
     assert aggregator.balance() == 0
     (trade,) = aggregator.trades.values()
     assert list(trade.back.values()) == [3650]
+    assert (told["facts"]["theirs"], told["facts"]["wallet"]) == (trade.trade_no, trade.third_no)

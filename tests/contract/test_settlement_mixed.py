@@ -25,6 +25,7 @@ from router.engine import Engine
 from tests.payment.alipay_parts import private_pem, public_pem, rsa
 
 PIPELINE = Path(__file__).parents[1] / "settlement" / "pipelines" / "mixed-payment.yaml"
+REFUND = PIPELINE.with_name("mixed-refund.yaml")
 OURS, THEIRS = KeyPair.new(), KeyPair.new()
 SECRET, API_KEY = "SECRET0000000000000000000000TEST", "0123456789abcdef0123456789ABCDEF"
 MERCHANT, APP = "1900000001", "wx0000000000000001"
@@ -96,8 +97,9 @@ class Place:
         (site / "maps").mkdir()
         (site / "maps" / "call.yaml").write_text(MAP)
         (site / "channels" / "settlements").mkdir()
-        pipeline = PIPELINE.read_text().replace("every: 5s", "every: 1s")
-        (site / "channels" / "settlements" / PIPELINE.name).write_text(pipeline)
+        for path in (PIPELINE, REFUND):
+            pipeline = path.read_text().replace("every: 5s", "every: 1s")
+            (site / "channels" / "settlements" / path.name).write_text(pipeline)
         return site
 
     async def asked(self) -> dict[str, Any]:
@@ -130,11 +132,11 @@ async def place() -> AsyncIterator[Place]:
         await town.stop()
 
 
-async def ended(engine: Engine) -> dict[str, Any]:
+async def ended(engine: Engine, number: str = "S1") -> dict[str, Any]:
     desk = engine.makers.desk
     assert desk is not None
     async with asyncio.timeout(40):
-        while (told := await desk.show("S1", 5))["state"] in ("RUNNING", "WAITING"):
+        while (told := await desk.show(number, 5))["state"] in ("RUNNING", "WAITING"):
             await asyncio.to_thread(engine.settings.site.exists)  # others have their turn
     return told
 
@@ -157,16 +159,36 @@ async def balances(engine: Engine) -> list[int]:
     return [await desk._book.balance(name) for name in names]
 
 
-async def test_f28_both_halves_are_settled_without_any_notice(tmp_path: Path, place: Place) -> None:
+async def test_f28_f30_both_halves_are_settled_without_a_notice_and_refunded_though_the_answer_is_exp(
+    tmp_path: Path, place: Place
+) -> None:
+    place.mobile.behave("6203", "exp", times=1)
     async with running(place.site(tmp_path)) as engine:
         told = await paid(engine, place)
         assert told["state"] == "COMPLETED", told
         has = await balances(engine)
+        desk = engine.makers.desk
+        assert desk is not None
+        (order,) = place.counter.centre.books.orders.values()
+        split = place.counter.centre.books.settlements[order.setl_id].split
+        assert (has[0], has[1], has[2], has[4]) == (0, split.psn_cash, split.funds, -10650)
+        assert place.wechat.books.received == split.psn_cash > 0
+        asked = {
+            "refund_no": "B1", "order": told["facts"]["order"], "pay_order_id": order.pay_ord_id,
+            "token": place.counter.centre.persons[0].token, "at": "20260105120000", "total": "106.50",
+            "insured": told["facts"]["split"]["gov"], "cash": told["facts"]["split"]["cash"],
+        }  # fmt: skip
+        await desk.begin("mixed-refund", asked, "cashier", 30)
+        back = await ended(engine, "B1")
+        assert back["state"] == "COMPLETED", str(back)[-500:]
+        assert await balances(engine) == [0] * 5
+        assert await desk._book.balance("transit:B1") == 0
     (order,) = place.counter.centre.books.orders.values()
-    split = place.counter.centre.books.settlements[order.setl_id].split
-    assert order.state == "paid"
-    assert (has[0], has[1], has[2], has[4]) == (0, split.psn_cash, split.funds, -10650)
-    assert place.wechat.books.received == split.psn_cash > 0
+    assert (order.state, len(order.refunds)) == ("refunded", 1)
+    assert place.wechat.books.received == 0
+    (bought,) = place.wechat.books.orders.values()
+    (mixed,) = place.wechat.mixed.orders.values()
+    assert [one["out_refund_no"] for one in mixed.told] == list(bought.refunds)
 
 
 @pytest.mark.parametrize("fault", ["F26", "F27", "F30"])

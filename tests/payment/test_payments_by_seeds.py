@@ -15,7 +15,7 @@ from config.errors import Unreachable
 from deploy.sandbox.aggregator import No
 from endpoints.payment.orders import RECEIVED
 
-SEEDS = 150
+SEEDS = 100
 
 
 class Asker:
