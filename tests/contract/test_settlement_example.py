@@ -1,0 +1,194 @@
+"""The example hospital's settlements through a whole engine: by REST and SOAP, over the sandbox's parties."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_parts import running
+
+from config.errors import Refused
+from deploy.sandbox.aggregator import Aggregator, Signing
+from deploy.sandbox.billing import Billing
+from deploy.sandbox.centre import Centre
+from deploy.sandbox.einvoice.party import Platform
+from deploy.sandbox.http import ask
+from deploy.sandbox.signing import KeyPair, authorization
+from router.engine import Engine
+from router.settlement.operators import Decide
+
+ROOT = Path(__file__).parents[2]
+DOORS = ("settlements*.yaml", "calls-of-*.yaml", "nucleic-*.yaml", "notices-of-joint.yaml")
+CODE = "130000000000000000"
+
+
+@dataclass
+class Town:
+    centre: Centre
+    billing: Billing
+    aggregator: Aggregator
+    platform: Platform
+    key: KeyPair
+
+
+@pytest.fixture
+async def town(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+    made = Town(Centre(), Billing(), Aggregator("M000001", Signing("sandbox")), Platform(), KeyPair.new())
+    parties = (made.centre, made.billing, made.aggregator, made.platform)
+    for name, party in zip(("CENTRE", "BILLING", "JOINT", "EINVOICE"), parties, strict=True):
+        await party.start()
+        monkeypatch.setenv(f"{name}_PORT", str(party.port))
+    monkeypatch.setenv("KIOSK_KEY", made.key.shown)
+    monkeypatch.setenv("BRANCH_KEY", made.key.shown)
+    made.billing.books.bill("B1", 3650, "P0001")
+    made.aggregator.codes[CODE] = "SUCCESS"
+    yield made
+    for party in parties:
+        await party.stop()
+
+
+def site(folder: Path) -> Path:
+    """The example site, without the channels that have nothing to do with settlements."""
+    (folder / "channels").mkdir()
+    (folder / "jingluo.yaml").write_text("http: {port: 0}\nlog: {level: error}\n")
+    for name in ("systems.yaml", "callers.yaml"):
+        shutil.copy(ROOT / "config" / name, folder / name)
+    for path in (one for doors in DOORS for one in (ROOT / "channels").glob(doors)):
+        shutil.copy(path, folder / "channels" / path.name)
+    shutil.copytree(ROOT / "channels" / "settlements", folder / "channels" / "settlements")
+    return folder
+
+
+async def rest(engine: Engine, town: Town, path: str, body: Any) -> dict[str, Any]:
+    raw = json.dumps(body).encode()
+    signed = authorization("kiosk", town.key, "POST", path, raw)
+    headers = {"Content-Type": "application/json", "Authorization": signed}
+    status, answer = await ask(engine.web.port, "POST", path, headers, raw, timeout_s=65)
+    assert status in (200, 202), answer
+    told: dict[str, Any] = json.loads(answer)
+    return told
+
+
+def charged(number: str) -> dict[str, Any]:
+    patient = {"patient_no": "P0001", "name": "测试患者", "phone": "13800000000"}
+    bills = [{"bill_no": "B1", "amount": "36.50"}]
+    said = {"settle_no": number, "channel": "joint", "method": "code", "auth_code": CODE, "total": "36.50"}
+    return {**said, "patient": patient, "bills": bills}
+
+
+async def ended(engine: Engine, number: str) -> dict[str, Any]:
+    desk = engine.makers.desk
+    assert desk is not None
+    async with asyncio.timeout(40):
+        while (told := await desk.show(number, 5))["state"] in ("RUNNING", "WAITING"):
+            await asyncio.to_thread(engine.settings.site.exists)  # others have their turn
+    return told
+
+
+async def balances(engine: Engine, *names: str) -> list[int]:
+    desk = engine.makers.desk
+    assert desk is not None
+    return [await desk._book.balance(name) for name in names]
+
+
+async def test_a_bill_is_paid_once_however_often_it_is_asked_for_and_given_back_once(
+    tmp_path: Path, town: Town
+) -> None:
+    async with running(site(tmp_path)) as engine:
+        told = await rest(engine, town, "/v1/settlements/outpatient", charged("S1"))
+        assert (told["state"], told["result"]) == ("COMPLETED", "done"), told
+        again = await rest(engine, town, "/v1/settlements/outpatient", charged("S1"))
+        assert (again["number"], again["facts"]) == ("S1", told["facts"])
+        assert (len(town.aggregator.trades), town.aggregator.balance()) == (1, 3650)
+        assert len(town.billing.books.live("post")) == 1
+        assert await balances(engine, "transit:S1", "clearing:joint", "income:his") == [0, 3650, -3650]
+
+        asked = {"settle_no": "R1", "of": "S1", "asked_at": "2026-01-05T10:00:00"}
+        waiting = await rest(engine, town, "/v1/settlements/outpatient-refund", asked)
+        assert (waiting["state"], waiting["result"]) == ("WAITING", "pending"), waiting
+        desk = engine.makers.desk
+        assert desk is not None
+        said = Decide(
+            what="done", step="approve", who="100017", second="100018", role="cashier-lead",
+            reason="as asked", reply={"reason": "wrong department"},
+        )  # fmt: skip
+        await desk.operators.decide("R1", said)
+        told = await ended(engine, "R1")
+        assert told["state"] == "COMPLETED", told
+        assert (town.aggregator.balance(), town.billing.books.live("post")) == (0, [])
+        accounts = ("transit:R1", "liability:R1", "clearing:joint", "income:his")
+        assert await balances(engine, *accounts) == [0, 0, 0, 0]
+
+
+async def test_a_his_that_refuses_is_told_to_a_window_by_soap_as_nothing(tmp_path: Path, town: Town) -> None:
+    town.billing.behave("post_settlement", "refuse")
+    async with running(site(tmp_path)) as engine:
+        xml = (
+            "<Request><TradeCode>Settle</TradeCode><Kind>outpatient</Kind><SettleNo>S2</SettleNo>"
+            "<PatientNo>P0001</PatientNo><Channel>joint</Channel><Method>code</Method>"
+            f"<AuthCode>{CODE}</AuthCode><Total>36.50</Total>"
+            "<Bills><Bill><BillNo>B1</BillNo><Amt>36.50</Amt></Bill></Bills></Request>"
+        )
+        body = (
+            '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>'
+            '<Call xmlns="http://tempuri.org/"><tradeCode>Settle</tradeCode>'
+            f"<xml>{escape(xml, quote=False)}</xml></Call>"
+            "</soap:Body></soap:Envelope>"
+        ).encode()
+        path = "/soap/settlements"
+        headers = {
+            "Content-Type": "text/xml; charset=utf-8",
+            "SOAPAction": '"http://tempuri.org/Call"',
+            "Authorization": authorization("branch", town.key, "POST", path, body),
+        }
+        status, answer = await ask(engine.web.port, "POST", path, headers, body, timeout_s=65)
+        told = unescape(answer.decode())
+        assert (status, re.findall("<Result>(.*?)</Result>", told)) == (200, ["nothing"]), told
+        assert re.findall("<ResultCode>(.*?)</ResultCode>", told) == ["9999"]
+        assert town.aggregator.balance() == 0
+        assert await balances(engine, "transit:S2", "clearing:joint", "income:his") == [0, 0, 0]
+
+
+async def test_f65_f66_a_list_is_settled_person_by_person_once(tmp_path: Path, town: Town) -> None:
+    columns = "list,row,patient_no,psn_no,insutype,insuplc_admdvs,cert_no,unit,amount,time"
+    rows = []
+    for number, who in enumerate((0, 1, 2, 1), start=1):  # the last stands in it for the second time
+        one = town.centre.persons[who]
+        known = (one.psn_no, one.insutype, one.insuplc_admdvs, one.certno)
+        rows.append(",".join(("L1", str(number), f"P{who}", *known, "U01", "25.00", "2026-01-05 09:00:00")))
+        town.billing.books.bill(f"L1-{number}", 2500, f"P{who}")
+    body, path = "\n".join([columns, *rows]).encode(), "/v1/batches/nucleic"
+    async with running(site(tmp_path)) as engine:
+        for _ in range(2):  # the whole list comes again, as after a crash
+            signed = authorization("kiosk", town.key, "POST", path, body)
+            headers = {"Content-Type": "text/csv", "Authorization": signed}
+            status, answer = await ask(engine.web.port, "POST", path, headers, body, timeout_s=65)
+            assert status == 202, answer
+        for who in range(3):
+            number = f"L1-20260105-P{who}"
+            async with asyncio.timeout(40):
+                while not await known_to(engine, number):
+                    await asyncio.to_thread(engine.settings.site.exists)
+            told = await ended(engine, number)
+            assert told["state"] == "COMPLETED", told
+        lives = [one for one in town.centre.books.settlements.values() if one.state == "valid"]
+        assert (len(lives), len(town.billing.books.live("post"))) == (3, 3)
+        assert (await balances(engine, "income:his")) == [-7500]
+
+
+async def known_to(engine: Engine, number: str) -> bool:
+    desk = engine.makers.desk
+    assert desk is not None
+    try:
+        await desk.show(number, 0)
+    except Refused:
+        return False
+    return True
