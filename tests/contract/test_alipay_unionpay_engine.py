@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ CHANNELS = {
     "to: {pay: {send: {system: pay}}}\nreply: pay\ntimeout: 40s\n",
     "notices": "channel: notices\nfrom: {system: pay, path: /notices/pay, callers: anybody}\nformat: json\n"
     "to: {order: {send: pay.noticed}}\n",
+    "reconcile": "channel: reconcile\nfrom: {http: {path: /v1/reconcile}}\nformat: json\n"
+    "to: {pay: {send: pay.reconcile}}\nreply: pay\ntimeout: 60s\n",
     "settle": "channel: settle\nfrom: {http: {path: /v1/settlements}}\nformat: json\n"
     "to: {desk: {send: {settlement: cash-bill}}}\nreply: desk\ntimeout: 60s\n",
     "show": 'channel: show\nfrom: {http: {method: GET, path: "/v1/settlements/{number}"}}\nformat: json\n'
@@ -113,7 +116,9 @@ async def ended(client: httpx2.AsyncClient) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["alipay", "unionpay"])
-async def test_a_notice_ends_the_wait_for_money_and_the_ledger_has_it_once(kind: str, tmp_path: Path) -> None:
+async def test_a_notice_ends_the_wait_for_money_and_ledger_and_statement_have_it_once(
+    kind: str, tmp_path: Path
+) -> None:
     async with town(kind, tmp_path) as (sandbox, site), running(site) as engine:
         base = f"http://127.0.0.1:{engine.web.port}"
         async with httpx2.AsyncClient(base_url=base, timeout=60) as client:
@@ -123,7 +128,11 @@ async def test_a_notice_ends_the_wait_for_money_and_the_ledger_has_it_once(kind:
             notices_to(engine, sandbox, order)
             sandbox.pays(order)
             done = await ended(client)
+            day = f"{sandbox.now() + timedelta(hours=kind == 'unionpay'):%Y-%m-%d}"
+            sandbox.let_pass(2 * 86_400)
+            compared = (await client.post("/v1/reconcile", json={"day": day})).json()
         assert (done["state"], done["facts"]["paid"]["paid"]) == ("COMPLETED", "36.50")
+        assert (compared["outcome"], compared.get("rows"), compared.get("open")) == ("OK", 1, 0), compared
         await settled(engine)
         desk = engine.makers.desk
         assert desk is not None

@@ -24,7 +24,7 @@ def bill(books: Books, day: str, account: str) -> bytes:
     paid, back = ([fen for _, of, fen, _, _ in lines if of == kind] for kind in ("交易", "退款"))
     head = (
         "#支付宝业务明细查询",
-        f"#账号：[{account}]",
+        f"#账号：[{account}0156]",
         f"#起始日期：[{day} 00:00:00]   终止日期：[{day} 23:59:59]",
         "#-----------------------------------------业务明细列表----------------------------------------",
         ",".join(COLUMNS),

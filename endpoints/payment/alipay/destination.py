@@ -19,4 +19,6 @@ class AlipayDestination(PaymentDestination):
         return opened(self.options, self.ground)
 
     def merchants(self) -> tuple[str, ...]:
-        return (self.options.seller_id,) if self.options.seller_id else ()
+        """A bill names the account: the PID, with 0156 behind it."""
+        seller = str(self.options.seller_id)
+        return (seller, f"{seller}0156") if seller else ()
