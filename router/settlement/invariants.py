@@ -20,7 +20,8 @@ from router.settlement.ledger import balance, kind_of
 from router.settlement.posting import Journal, NoAmount, booked
 from router.settlement.progress import progress_of
 from router.settlement.rows import ENDED, Place
-from router.settlement.suspense import AFTER_END, Item
+from router.settlement.suspense import AFTER_END, Item, own_accounts
+from router.settlement.suspense import held as held_in
 
 LATE_MS = 300_000  # so long after its lease or its time nobody has taken it up
 _AMOUNTS = ("fund_pay_sumamt", "psn_cash_pay", "acct_pay", "medfee_sumamt")  # of 2206 and 2207
@@ -107,13 +108,16 @@ def _ledger(definition: Definition, held: Held) -> Iterator[Broken]:
 def _transit(definition: Definition, held: Held) -> Iterator[Broken]:
     """M6: the transit account is empty at an end; what stands in it is an item's amount."""
     settlement = held.settlement
-    account = f"transit:{settlement.number}"
-    entries = (entry for one in held.journals for entry in one.entries if entry.account == account)
-    fen = balance(account, sum(entry.fen for entry in entries), definition.accounts)
-    mine = [one for one in held.items if one.account == account and one.cls != AFTER_END]
-    if settlement.state in ENDED and fen and [one.fen for one in mine] != [fen]:
+    sums = dict.fromkeys(own_accounts(settlement.number), 0)
+    for one in held.journals:
+        for entry in one.entries:
+            if entry.account in sums:
+                sums[entry.account] += entry.fen
+    account, fen = held_in(settlement.number, sums, settlement.state, definition.accounts)
+    mine = [one.fen for one in held.items if one.account == account and one.cls != AFTER_END]
+    if settlement.state in ENDED and fen and mine != [fen]:
         yield Broken("M6", f"{account}: {fen} fen at the end, and no item of it 在途余额无挂账")
-    if settlement.state == "SUSPENDED" and [one.fen for one in mine] != [fen]:
+    if settlement.state == "SUSPENDED" and mine != [fen]:
         yield Broken("M10", f"suspended, and no item of its {fen} fen 已挂起但无挂账")
 
 

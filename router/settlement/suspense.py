@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from channels.settling.accounts import Account
 from config.errors import JingluoError
+from router.settlement.ledger import balance
 from router.settlement.rows import ENDED, State
 
 LEFT = "left"  # of a settlement that ended, and whose transit account is not empty
@@ -56,20 +58,40 @@ class Aged(Struct, frozen=True):
     fen: int
 
 
+def own_accounts(number: str) -> tuple[str, ...]:
+    """Those of one settlement alone, in the order in which an item names them.
+
+    >>> own_accounts("R1")
+    ('transit:R1', 'liability:R1', 'suspense:R1')
+    """
+    return tuple(f"{kind}:{number}" for kind in ("transit", "liability", "suspense"))
+
+
+def held(
+    number: str, sums: Mapping[str, int], state: State | None, own: Mapping[str, Account] | None = None
+) -> tuple[str, int]:
+    """The account in which a settlement has money, and how much: at an end its transit account alone. `sums` are those
+    of the entries of its own accounts."""
+    accounts = own_accounts(number)
+    amounts = [(name, balance(name, sums.get(name, 0), own)) for name in accounts]
+    return next((one for one in amounts if one[1]), amounts[0]) if state == "SUSPENDED" else amounts[0]
+
+
 def class_of(code: str) -> str:
     """Of why a settlement is SUSPENDED."""
     return CLASSES.get(code, "other")
 
 
 def followed(
-    open: Sequence[Item], state: State | None, code: str, fen: int
-) -> tuple[list[tuple[str, str]], tuple[str, int] | None]:
-    """What becomes of a settlement's items with its new state: those to close, each with by what, and class and amount
-    of one to open. `fen` is what its transit account has."""
+    open: Sequence[Item], state: State | None, code: str, account: str, fen: int
+) -> tuple[list[tuple[str, str]], str | None]:
+    """What becomes of a settlement's items with its new state: those to close, each with by what, and the class of one
+    to open. `fen` is what `account` has."""
     if state != "SUSPENDED" and state not in ENDED:
         return [], None
-    wanted = (class_of(code), fen) if state == "SUSPENDED" else ((LEFT, fen) if fen else None)
+    cls = class_of(code) if state == "SUSPENDED" else (LEFT if fen else None)
+    wanted = (cls, account, fen)
     mine = [one for one in open if one.cls != AFTER_END]
-    closed = [(one.id, _AGAIN if wanted else str(state)) for one in mine if (one.cls, one.fen) != wanted]
-    stands = any((one.cls, one.fen) == wanted for one in open)
-    return closed, None if stands else wanted
+    by = _AGAIN if cls else str(state)
+    closed = [(one.id, by) for one in mine if (one.cls, one.account, one.fen) != wanted]
+    return closed, None if len(closed) < len(mine) else cls

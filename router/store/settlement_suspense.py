@@ -9,10 +9,9 @@ from sqlalchemy import Connection, Row, case, func, insert, literal, select, tex
 
 from config.errors import Refused
 from router.settlement.book import Change
-from router.settlement.ledger import balance
 from router.settlement.posting import Journal
 from router.settlement.rows import Notice, State
-from router.settlement.suspense import AFTER_END, Aged, Item, NoItem, followed
+from router.settlement.suspense import AFTER_END, Aged, Item, NoItem, followed, held, own_accounts
 from router.store import settlement_ledger as ledger
 from router.store import settlement_tables as tables
 from router.store.durable import GroupedDatabase
@@ -128,14 +127,13 @@ def follow(connection: Connection, key: Key, number: str, change: Change, at_ms:
     """What a settlement's new state opens and closes."""
     if change.state is None or not change.release:
         return
-    account = f"transit:{number}"
-    there = [one for one in open_items(connection, key, number) if one.account == account]
-    fen = balance(account, ledger.sums(connection, [account])[account], change.own)
-    closed, wanted = followed(there, change.state, change.code, fen)
+    accounts = own_accounts(number)
+    there = [one for one in open_items(connection, key, number) if one.account in accounts]
+    account, fen = held(number, ledger.sums(connection, accounts), change.state, change.own)
+    closed, cls = followed(there, change.state, change.code, account, fen)
     for id, by in closed:
         _close(connection, id, by, at_ms)
-    if wanted is not None:
-        cls, fen = wanted
+    if cls is not None:
         _add(connection, key, number, account, fen, cls, change.party, change.text, at_ms)
 
 

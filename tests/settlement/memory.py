@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from router.settlement.book import Change, Differs, Fenced, Heard, Locked, New, Settlement, as_told
 from router.settlement.invariants import Held
-from router.settlement.ledger import Floored, balance, below, floors
+from router.settlement.ledger import Floored, below, floors
 from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows, State
-from router.settlement.suspense import Item, followed
+from router.settlement.suspense import Item, followed, held, own_accounts
 
 
 class Crash(BaseException):
@@ -106,15 +106,15 @@ class MemoryBook:
             raise Floored(broken)
 
     def _follow(self, number: str, change: Change) -> None:
-        account = f"transit:{number}"
         mine = [one for one in self.items.values() if one.book == number and not one.closed_ms]
-        held = balance(account, self.balance(account), change.own)
-        closed, wanted = followed(mine, change.state, change.code, held)
+        sums = {name: self.balance(name) for name in own_accounts(number)}
+        account, fen = held(number, sums, change.state, change.own)
+        closed, cls = followed(mine, change.state, change.code, account, fen)
         for id, by in closed:
             self.items[id] = replace(self.items[id], closed_ms=1, closed_by=by)
-        if wanted is not None:
+        if cls is not None:
             id = f"{number}/{len(self.items) + 1}"
-            self.items[id] = Item(id, number, account, wanted[1], wanted[0], change.party, 0)
+            self.items[id] = Item(id, number, account, fen, cls, change.party, 0)
 
     def _post(self, journals: Sequence[Journal]) -> None:
         for journal in journals:

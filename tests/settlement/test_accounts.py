@@ -75,3 +75,18 @@ def test_a_deposit_that_was_topped_up_lets_it_go_on() -> None:
     asyncio.run(world.book.tell("S1", Decision("retry", "100017", world.now)))
     ended = asyncio.run(world.play())
     assert (ended.state, world.book.balance("deposit:a1")) == ("COMPLETED", 0)
+
+
+def test_f23_a_payment_of_another_amount_settles_nothing_and_waits_with_what_was_received() -> None:
+    text = TEXT.replace(
+        PAY,
+        PAY.replace("amount: $preset.cash", "amount: $got")
+        + "      keep: {got: $.setlinfo.cash}\n      check: [{$got: $preset.cash}]\n",
+    )
+    world = World(1, faults=0, text=text)
+    world.script["do payment.create"] = ["says 20.00"]
+    ended = asyncio.run(world.play())
+    assert (ended.state, ended.code) == ("SUSPENDED", "JL-T001")
+    assert "do insurance.2207" not in world.asked
+    (item,) = world.book.items.values()
+    assert (item.account, item.fen, item.cls, item.party) == ("transit:S1", 2_000, "difference", "payment")
