@@ -11,8 +11,8 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from config.errors import Unreachable
 from router.api_lists import MOST, After, Limit, linked
-from router.settlement.ledger_shown import Checked, DepositShown, Proved, Suspended, Unsound
-from router.settlement.operators import Ask, Decide, NotDecided, Operators, Release
+from router.settlement.ledger_shown import Checked, DepositShown, Proved, Suspended, Unsound, Waits
+from router.settlement.operators import Ask, Close, Decide, NotDecided, Operators, Release
 from router.settlement.shown import Shown, Story
 from router.settlement.watch import Watch
 from router.store import StoreError
@@ -100,6 +100,14 @@ def _add_acts(made: APIRouter, operators: Operators, note: Callable[[str, str], 
         story = await _answered(operators.decide(number, said))
         await _noted(note, number, said.what, said.step, said.who, said.second)
         return story
+
+    @made.post("/suspense/close")
+    async def close(said: Close) -> Waits:
+        """Closes an item of an order, or of a settlement that has ended: with a document and a second person; `to`
+        books its money to that account."""
+        item = await _answered(operators.close_item(said))
+        await _noted(note, item.book, "close", said.id, said.who, said.second)
+        return item
 
     @made.post("/{number}/ask")
     async def ask(number: str, said: Ask) -> Story:

@@ -36,6 +36,7 @@ app.command()(settlements_acts.compensate)
 app.command()(settlements_acts.forward)
 app.command()(settlements_acts.cancel)
 app.command()(settlements_acts.release)
+app.command()(settlements_acts.close)
 
 Number = Annotated[str, typer.Argument(help="Its number. 结算号")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value, times in Unix milliseconds.")]

@@ -87,6 +87,23 @@ def release(number: Number, who: Who, reason: Reason, second: Second = "") -> No
         tell(json.loads(engine.post(f"/api/settlements/{quote(number, safe='')}/release", said)))
 
 
+def close(
+    id: Annotated[str, typer.Argument(help="The item's id. 挂账号")],
+    who: Who,
+    second: Second,
+    evidence: Annotated[str, typer.Option(help="The document that shows it. 凭证")],
+    reason: Reason,
+    to: Annotated[
+        str, typer.Option(help="The account that gets its money: `clearing:wechat`. 转入科目")
+    ] = "",
+) -> None:
+    """Closes a suspense item of an order, or of one that has ended: two people say how it is explained. 销账"""
+    said = {"id": id, "who": who, "second": second, "evidence": evidence, "reason": reason, "to": to}
+    with _engine() as engine:
+        item = json.loads(engine.post("/api/settlements/suspense/close", said))
+    typer.echo(f"{item['id']}: closed 已销账: {item['closed_by']}")
+
+
 def json_of(text: str) -> Any:
     """None of an empty text."""
     try:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from channels.settling.model import Definition
 from config.errors import JingluoError
 from router.settlement.book import Settlement
+from router.settlement.ledger import Floored
 from router.settlement.ledger_shown import (
     DepositShown,
     Proved,
@@ -26,6 +27,7 @@ from router.settlement.rows import ENDED, Decision, Place
 from router.settlement.shown import Line, Shown, Story, Tried, decided, head_shown, tried
 from router.settlement.stuck import UNKNOWN_MS, Why, is_late, is_unknown
 from router.settlement.suggestions import Suggestion, suggested
+from router.settlement.suspense import NoItem
 from router.store.settlement_book import SettlementBook
 from router.store.settlement_lists import Head
 
@@ -72,6 +74,24 @@ class Release(BaseModel):
     who: str = Field(min_length=1, max_length=100, description="who decides 决定人")
     reason: str = Field(min_length=1, max_length=500, description="why 原因")
     second: str = Field("", max_length=100, description="the second person 复核人")
+
+
+class Close(BaseModel):
+    """How a suspense item is explained: by a document, and two people."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1, max_length=300)
+    who: str = Field(min_length=1, max_length=100, description="who decides 决定人")
+    second: str = Field(min_length=1, max_length=100, description="the second person 复核人")
+    reason: str = Field(min_length=1, max_length=500, description="why 原因")
+    evidence: str = Field(min_length=1, max_length=500, description="the document that shows it 凭证")
+    to: str = Field(
+        "",
+        pattern=r"^([a-z]+(:[A-Za-z0-9_./-]+)+)?$",
+        max_length=200,
+        description="the account that gets its money",
+    )
 
 
 class Operators:
@@ -194,6 +214,17 @@ class Operators:
             aged=[WaitsLong(**msgspec.to_builtins(one)) for one in aged],
             items=[Waits(**msgspec.to_builtins(one)) for one in items],
         )
+
+    async def close_item(self, said: Close) -> Waits:
+        """Two people say how an item is explained. Raises NotDecided."""
+        if said.second == said.who:
+            raise NotDecided("JL-T015", "closing an item needs a second person 需复核人")
+        by = f"{said.who} + {said.second}: {said.reason} ({said.evidence})"
+        try:
+            closed = await self._book.suspense.close(said.id, by, to=said.to)
+        except (NoItem, Floored) as error:
+            raise NotDecided(error.code, error.text) from None
+        return Waits(**msgspec.to_builtins(closed))
 
     async def findings(self, closed: bool, limit: int) -> Sequence[Unsound]:
         """What did not hold, newest first."""

@@ -17,6 +17,8 @@ from router.settlement.facts import Known
 from router.settlement.progress import progress_of
 from router.settlement.rows import Place, Rows, State
 
+CLOSED = "closed"  # of a journal that a person's word made, of a suspense item
+
 
 class NoAmount(ValueError):
     """A posting whose amount is no number of fen: nothing of it is written."""

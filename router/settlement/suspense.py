@@ -12,6 +12,7 @@ from msgspec import Struct
 from channels.settling.accounts import Account
 from config.errors import JingluoError
 from router.settlement.ledger import balance
+from router.settlement.posting import CLOSED, Entry, Journal
 from router.settlement.rows import ENDED, State
 
 LEFT = "left"  # of a settlement that ended, and whose transit account is not empty
@@ -95,3 +96,16 @@ def followed(
     by = _AGAIN if cls else str(state)
     closed = [(one.id, by) for one in mine if (one.cls, one.account, one.fen) != wanted]
     return closed, None if len(closed) < len(mine) else cls
+
+
+def closing(item: Item, to: str) -> Journal:
+    """What brings an item's money to another account: one that ends it, whoever says so twice.
+
+    >>> closing(Item("order:w/1/1", "order:w/1", "suspense:w", 700, "unknown-order", "w", 0), "clearing:w").entries
+    (Entry(account='suspense:w', fen=700), Entry(account='clearing:w', fen=-700))
+    """
+    fen = item.fen if balance(item.account, -1) > 0 else -item.fen
+    number = item.id.rpartition("/")[2]
+    return Journal(
+        f"{item.book}/item.{number}/{CLOSED}", item.book, (Entry(item.account, fen), Entry(to, -fen))
+    )

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, case, func, insert, literal, select, tex
 from config.errors import Refused
 from router.settlement.book import Change
 from router.settlement.posting import Journal
-from router.settlement.rows import Notice, State
-from router.settlement.suspense import AFTER_END, Aged, Item, NoItem, followed, held, own_accounts
+from router.settlement.rows import ENDED, Notice, State
+from router.settlement.suspense import AFTER_END, Aged, Item, NoItem, closing, followed, held, own_accounts
 from router.store import settlement_ledger as ledger
 from router.store import settlement_tables as tables
 from router.store.durable import GroupedDatabase
@@ -22,7 +22,7 @@ _AGES = (("<1h", _HOUR_MS), ("<1d", 24 * _HOUR_MS), ("<7d", 168 * _HOUR_MS))
 _OLDER = ">=7d"
 _MOST = 1_000
 
-i = tables.item.c
+i, s = tables.item.c, tables.settlement.c
 
 
 class Suspense:
@@ -67,15 +67,20 @@ class Suspense:
 
         return await self._database.write(change)
 
-    async def close(self, id: str, by: str, journals: Sequence[Journal] = ()) -> Item:
-        """By what it is explained. Raises NoItem where there is none that is open, and Floored."""
+    async def close(self, id: str, by: str, journals: Sequence[Journal] = (), to: str = "") -> Item:
+        """By what it is explained; with `to`, its money goes to that account. Raises NoItem where there is none that is
+        open, or it is that of a settlement that has no end yet, and Floored."""
         at_ms = self._now_ms()
 
         def change(connection: Connection, key: Key) -> Item:
             row = connection.execute(select(tables.item).where(i.id == id).with_for_update()).one_or_none()
             if row is None or row.closed_ms:
                 raise NoItem("JL-T041", f"no open item has the id {id} 没有这笔挂账")
-            new = ledger.unwritten(connection, row.book, journals)
+            state = connection.execute(select(s.state).where(s.number == row.book)).scalar()
+            if state is not None and state not in ENDED:
+                raise NoItem("JL-T041", f"{row.book} is {state}: its end closes it 结算未结束")
+            mine = [closing(_item(row, key), to)] if to and row.fen else []
+            new = ledger.unwritten(connection, row.book, [*journals, *mine])
             ledger.guard(connection, self._database.insert, new, {})
             ledger.post(connection, key, row.book, new, at_ms)
             _close(connection, id, by, at_ms)

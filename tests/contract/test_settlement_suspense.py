@@ -10,6 +10,7 @@ from journal_parts import KEYS
 
 from router.settlement.book import Change, New
 from router.settlement.ledger import balance
+from router.settlement.operators import Close, NotDecided, Operators
 from router.settlement.posting import Entry, Journal
 from router.settlement.rows import Decision, Notice, Place
 from router.settlement.suspense import Item, NoItem
@@ -139,3 +140,31 @@ async def test_f13_what_cannot_be_undone_waits_with_its_amount(book: SettlementB
     )
     (item,) = await book.suspense.items()
     assert (item.fen, item.cls, item.party) == (3650, "not-undone", "insurance")
+
+
+async def test_an_item_is_closed_by_two_people_and_its_money_goes_where_they_say(
+    book: SettlementBook,
+) -> None:
+    operators = Operators(book, lambda: NOW, lambda number: None, World(1).known)
+    of = "order:wechat/9"
+    came = Journal(f"{of}/came/done", of, (Entry("clearing:wechat", 700), Entry("suspense:wechat", -700)))
+    item = await book.suspense.open(
+        of, "suspense:wechat", 700, "unknown-order", "a notice", "wechat", (came,)
+    )
+    said = {
+        "id": item.id,
+        "who": "100017",
+        "reason": "of a donation",
+        "evidence": "letter 9",
+        "to": "income:other",
+    }
+    with pytest.raises(NotDecided, match="JL-T015"):
+        await operators.close_item(Close(**said, second="100017"))
+    closed = await operators.close_item(Close(**said, second="100018"))
+    assert closed.closed_by == "100017 + 100018: of a donation (letter 9)"
+    assert [await book.balance(name) for name in ("suspense:wechat", "income:other")] == [0, -700]
+    with pytest.raises(NotDecided, match="JL-T041"):
+        await operators.close_item(Close(**said, second="100018"))
+    await suspended(book, "S1", "JL-T005", 1610)
+    with pytest.raises(NotDecided, match="its end closes it"):
+        await operators.close_item(Close(**{**said, "id": "S1/1"}, second="100018"))
