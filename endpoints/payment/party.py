@@ -207,7 +207,8 @@ class PaymentParty:
             return shown(order, "OK")
         seen = await self.channel.reverse(order)
         order = await self.payments.seen(order, seen)
-        if order.state in RECEIVED and order.state != "REFUNDED":  # it could only be closed, and was paid
+        if seen.state in RECEIVED and order.state in RECEIVED and order.state != "REFUNDED":
+            # It is paid, and this channel reverses no more: it goes back as a refund.
             return await self._refund({**asked, "order": order.number}, {**headers, "direction": "undo"})
         return shown(order, "OK" if order.state in (*OVER, "REFUNDED") else "UNKNOWN", seen)
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from config.errors import Refused
 from endpoints.base import Ground
-from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence
+from endpoints.payment.orders import RECEIVED, Evidence, Order, Refund, RefundEvidence
 from endpoints.payment.wechat import states
 from endpoints.payment.wechat.bill import bill
 from endpoints.payment.wechat.options import WechatOptions
@@ -94,7 +94,10 @@ class WechatChannel:
             return _unknown(heard)
         if heard.tree.get("out_trade_no") != order.number:
             return Evidence("UNKNOWN", code="JL-P104", text="it is about another order 应答与订单不符")
-        return evidence_of(heard.tree)
+        seen = evidence_of(heard.tree)
+        if seen.state == "REVERSED" and order.state in RECEIVED:  # what was paid went back with it
+            return replace(seen, state="REFUNDED")
+        return seen
 
     async def close(self, order: Order) -> Evidence:
         """Of one that WeChat never heard of: CLOSED once nothing can arrive any more."""
@@ -108,9 +111,12 @@ class WechatChannel:
         return replace(seen, code=heard.code, text=heard.text) if seen.state == "PREPAID" else seen
 
     async def reverse(self, order: Order) -> Evidence:
-        """撤销: an unpaid order is closed, a paid one refunded. Of payments by code; others are closed."""
+        """撤销: an unpaid order is closed, a paid one refunded. Of payments by code; others are closed. What is known
+        to be paid is refunded, under a number of our own."""
         if order.method != "code":
             return await self.close(order)
+        if order.state in RECEIVED:
+            return await self.query(order)
         if self._now() * 1000 < order.at_ms + self.options.reverse_after * 1000:
             text = f"not reversed before it is {self.options.reverse_after:g} s old 下单后过早，稍后撤销"
             return Evidence("UNKNOWN", code="JL-P106", text=text)
@@ -187,8 +193,9 @@ class WechatChannel:
         if not heard.refused:
             return Evidence("UNKNOWN", facts=self._who, code=heard.code, text=heard.text)
         seen = await self.query(order)
-        if seen.state == "ABSENT":
-            return Evidence("FAILED", code=heard.code, text=heard.text)
+        if seen.state == "ABSENT":  # for good only where none was sent before, and this one's number was free
+            never = order.state == "CREATED" and heard.code not in states.TAKEN
+            return Evidence("FAILED" if never else "UNKNOWN", code=heard.code, text=heard.text)
         if seen.state == "PREPAID" and order.method != "code":  # made, and we have no code to show
             return Evidence("UNKNOWN", facts=self._who, code=heard.code, text=heard.text)
         return seen

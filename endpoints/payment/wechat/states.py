@@ -27,6 +27,8 @@ _REFUNDS: Mapping[str, RefundState] = {
 }
 PAYING = frozenset(("USERPAYING", "USER_PAYING"))
 CLOSED = frozenset(("ORDERCLOSED", "ORDER_CLOSED", "ORDERREVERSED", "ORDER_REVERSED"))
+# The number has an order already, whatever a query that lags behind says.
+TAKEN = CLOSED | frozenset(("ORDERPAID", "ORDER_PAID", "OUT_TRADE_NO_USED"))
 NO_ORDER = frozenset(("ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"))
 # Of a refund: it is refused for good under this number, and nothing went back.
 NO_REFUND = frozenset(("PARAM_ERROR", "INVALID_REQUEST", "MCH_NOT_EXISTS", "NO_AUTH"))
