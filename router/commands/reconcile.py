@@ -55,6 +55,32 @@ def run(
     _shown(found, as_json)
 
 
+@app.command()
+def insurance(
+    day: Day,
+    system: Annotated[str, typer.Option(help="The centre's name in systems.yaml. 医保系统")] = "",
+    as_json: Json = False,
+) -> None:
+    """Takes what `jingluo insurance statement` found of a day (3201, 3202), to be explained and signed. 医保对账"""
+    from config.errors import Refused
+    from endpoints.insurance.statement_kept import Kept
+    from router.cli import settings
+    from router.commands.insurance_party import options_of
+    from router.reconcile.insured import as_sums
+
+    chosen = settings()
+    options = options_of(chosen, system)
+    made = Kept(chosen.site / options.statement.store).load(options.fixmedins_code, day, day)
+    if made is None:
+        raise Refused("JL-Q010", f"no statement of {day}: `jingluo insurance statement --day {day}` 尚未对账")
+    name = system or "insurance"
+    body = base64.b64encode(as_sums(made, day)).decode()
+    with _engine() as engine:
+        engine.post(_day(name, day, "statement"), {"form": "sums", "body": body})
+        found = _items(engine, system=name, day=day, state="live")
+    _shown(found, as_json)
+
+
 @app.command("list")
 def list_(
     system: System = "",

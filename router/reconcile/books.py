@@ -52,7 +52,9 @@ class Sum(Struct, frozen=True):
     `third_fen` is a third book's, where there is one: the device's journal of a cash box.
     """
 
-    cls: Literal["deposit", "cash-box", "invoice", "fee", "bank"]
+    cls: (
+        str  # deposit, cash-box, invoice, fee, bank; of the insurance's list insurance-only, his-only, amount
+    )
     key: str
     theirs_fen: int
     ours_fen: int

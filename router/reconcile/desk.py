@@ -22,6 +22,7 @@ from router.reconcile.reports import Day
 from router.reconcile.resolving import Resolver
 from schemas.statements.forms import CUTS, read_statement
 from schemas.statements.row import DAY_MS, Row, Wanted, begin_ms, day_of, shifted
+from schemas.statements.sums import said
 
 WINDOW = 2  # days before and after
 _MOST_LOOKUPS = 20_000  # rows of one statement that are looked for by their keys, each by itself
@@ -30,8 +31,8 @@ HIS = "his"  # what the HIS's charge lists are kept under
 
 # What the ledger booked by a system's accounts between two times, as rows; None where it books nothing there.
 Booked = Callable[[str, tuple[str, ...], int, int], Awaitable[Sequence[Row] | None]]
-# Sums of a system and a day that other books say.
-Sums = Callable[[str, str], Awaitable[Sequence[Sum]]]
+# What the ledger has of an admission's deposit before a time, fen.
+Deposit = Callable[[str, int], Awaitable[int]]
 
 
 class Taken(Struct, frozen=True):
@@ -55,12 +56,12 @@ class Reconciler:
         payments: Payments,
         now_ms: Callable[[], int],
         booked: Booked | None = None,
-        sums: Sums | None = None,
+        deposit: Deposit | None = None,
     ) -> None:
         self.kept = kept
         self._payments = payments
         self._now_ms = now_ms
-        self._booked, self._sums = booked, sums
+        self._booked, self._deposit = booked, deposit
         self.resolver: Resolver | None = None
 
     @property
@@ -124,6 +125,8 @@ class Reconciler:
 
     async def _books(self, statement: Statement, theirs: list[Row]) -> Books:
         system, day, source = statement.system, statement.day, statement.source
+        if source.form == "sums":
+            return Books(system, sums=await self._sums(statement))
         from_ms = begin_ms(day)
         ours = [row async for row in own.between(self._payments, system, from_ms, from_ms + DAY_MS)]
         unknown, expected = (
@@ -149,11 +152,21 @@ class Reconciler:
             ours,
             his=await self._his(system, day),
             ledger=booked,
-            sums=await self._sums(system, day) if self._sums is not None else None,
             paid=await self._paid(theirs, ours),
             old=source.old,
             cut_h=cut_of(source),
         )
+
+    async def _sums(self, statement: Statement) -> list[Sum]:
+        """Of a deposit whose `ours` is not said, the ledger's."""
+        made = []
+        wanted = Wanted(statement.system, statement.day)
+        for one in said(statement.body, wanted):
+            ours_fen = one.ours_fen
+            if ours_fen is None and one.cls == "deposit" and self._deposit is not None:
+                ours_fen = await self._deposit(one.key, begin_ms(statement.day) + DAY_MS)
+            made.append(Sum(one.cls, one.key, one.theirs_fen, ours_fen or 0, one.third_fen, one.text))
+        return made
 
     async def _neighbours(self, statement: Statement, wanted: Sequence[Row]) -> list[Row]:
         """Rows of the days around that are what this day's statement lacks."""

@@ -9,7 +9,7 @@ from channels.model import Channel
 from config.settings import Settings
 from endpoints.base import HandOver
 from endpoints.payment.records import Payments
-from router.reconcile.desk import Booked, Reconciler
+from router.reconcile.desk import Booked, Deposit, Reconciler
 from router.reconcile.kept import Source
 from router.reconcile.means import SiteMeans
 from router.reconcile.resolving import Resolver
@@ -58,7 +58,9 @@ def reconciliation(
     """The site's. Touches no database before its first use."""
     ledger = desk.book if desk is not None else None
     store = open_reconcile(settings, now_ms)
-    made = Reconciler(store, payments, now_ms, booked_of(ledger) if ledger is not None else None)
+    made = Reconciler(store, payments, now_ms)
+    if ledger is not None:
+        made = Reconciler(store, payments, now_ms, booked_of(ledger), deposit_of(ledger))
     means = SiteMeans(channels, hand_over, desk, ledger, now_ms)
     made.resolver = Resolver(store, payments, means)
     return Received(made, store)
@@ -80,6 +82,13 @@ def booked_of(ledger: SettlementBook) -> Booked:
         return rows or None
 
     return booked
+
+
+def deposit_of(ledger: SettlementBook) -> Deposit:
+    async def deposit(admission: str, until_ms: int) -> int:
+        return (await ledger.deposit(admission, 0, until_ms)).closing_fen
+
+    return deposit
 
 
 def _row(system: str, journal: str, settlement: str, at_ms: int, fen: int) -> Row:

@@ -8,6 +8,7 @@ from config.errors import BadMessage
 from schemas.statements.alipay import alipay
 from schemas.statements.profile import PROFILES, Profile, profiled
 from schemas.statements.row import Row, Wanted
+from schemas.statements.sums import sums
 from schemas.statements.unionpay import unionpay
 from schemas.statements.wechat import wechat
 
@@ -15,6 +16,7 @@ FORMS: Mapping[str, Callable[[bytes, Wanted], list[Row]]] = {
     "wechat": wechat,
     "alipay": alipay,
     "unionpay": unionpay,
+    "sums": sums,
 }
 NAMES = (*FORMS, *PROFILES)
 CUTS: Mapping[str, int] = {"unionpay": 1}  # whose day does not end at midnight: hours before

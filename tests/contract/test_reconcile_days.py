@@ -177,3 +177,30 @@ async def test_a_statement_or_an_item_that_was_changed_behind_the_engines_back_d
     assert b"openid" not in bytes(body[0])
     (item,) = await site.kept.items()
     assert item.text.startswith("this row was changed")
+
+
+def _sums(*rows: str) -> bytes:
+    head = (f"day,{DAY}", "class,key,theirs,ours,third,text")
+    return "\n".join([*head, *rows, f"total,{len(rows)}", ""]).encode()
+
+
+async def test_sums_of_other_books_are_compared_and_a_deposit_is_the_ledgers(site: Site) -> None:
+    async def deposit(admission: str, until_ms: int) -> int:
+        return 50_000 if until_ms == begin_ms(NEXT) else 0
+
+    desk = Reconciler(site.kept, site.payments, lambda: site.now_ms, deposit=deposit)  # type: ignore[arg-type]
+    rows = (
+        "deposit,I1,500.00,,,",
+        "deposit,I2,300.00,,,",
+        "cash-box,K1,9.00,9.00,8.00,",
+        "bank,x,1.00,1.00,,",
+    )
+    await desk.take(Source("sums", "sums"), DAY, _sums(*rows))
+    found = await site.kept.items("sums", DAY, "OPEN")
+    assert sorted((one.cls, one.number) for one in found) == [("cash-box", "K1"), ("deposit", "I2")]
+    for spoiled in (_sums(*rows)[:-9], _sums(*rows).replace(b"total,4", b"total,3")):
+        with pytest.raises(Refused, match=r"JL-Q00[13]"):
+            await desk.take(Source("sums", "sums"), DAY, spoiled)
+    for one in found:
+        await desk.explain(one.id, [FINANCE, HEAD, Person("100019", "cashier")], "recounted")
+    await desk.sign("sums", DAY, "100017", "finance")
