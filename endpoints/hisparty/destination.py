@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import structlog
 from pydantic import Field
 
-from config.errors import BadMessage, ConfigError, Problem, Refused
+from config.errors import BadMessage, ConfigError, JingluoError, Problem, Refused
 from config.models import did_you_mean
 from config.registry import nearest
 from config.secrets import Secret
@@ -20,6 +22,8 @@ from endpoints.hisparty.wire import Wire
 from endpoints.rest.sending import Answer, Sending, SendOptions
 from schemas.json import Json
 from schemas.message import Message, Receipt
+
+log = structlog.get_logger()
 
 _JSON = Json()
 
@@ -107,14 +111,19 @@ class HisDestination:
 
     async def start(self) -> None:
         await self._way.prepare()
+        try:
+            self._party = await asyncio.to_thread(self._opened)
+        except JingluoError as error:  # it went away since the check: the first message says so
+            log.error("his.no_profile", destination=self.ground.name, code=error.code, reason=error.text)
 
     async def stop(self) -> None:
         await self._way.close()
 
     async def send(self, message: Message) -> Receipt:
         name, body = self._asked(message)
-        party = self._party = self._party or self._opened()
-        tree = await party.ask(name, body, message.headers, message.id)
+        if self._party is None:
+            self._party = await asyncio.to_thread(self._opened)
+        tree = await self._party.ask(name, body, message.headers, message.id)
         return told(tree, "JL-H006")
 
     def heard(self, message: Message, code: str, answer: bytes, headers: Mapping[str, str]) -> Receipt:
@@ -140,7 +149,12 @@ class HisDestination:
         path = file_of(options.profile, Path(self.ground.base_dir))
         if path is None:
             raise Refused("JL-H001", f"there is no profile {options.profile!r}")
-        profile = load(path)
+        try:
+            profile = load(path)
+        except ConfigError as error:
+            raise Refused(
+                "JL-H001", f"the profile {options.profile!r} cannot be read: {error.text}"
+            ) from None
         wire = Wire(profile, options.url, options.settings, options.sign_key, self.ground.now)
         return HisParty(profile, wire, self._post)
 

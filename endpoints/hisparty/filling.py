@@ -39,8 +39,11 @@ def part_of(text: Any) -> Part | None:
     >>> part_of("$.total|yuan"), part_of("$key"), part_of("02")
     (Part(name='', path='.total', how='yuan'), Part(name='key', path='', how=''), None)
     """
-    if not isinstance(text, str) or not text.startswith("$"):
-        return None
+    return _part(text) if isinstance(text, str) and text.startswith("$") else None
+
+
+@functools.lru_cache(4096)
+def _part(text: str) -> Part:
     found = _TEXT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r}: write `$.path`, `$name` or `$name.path`, and `|yuan` behind it")
