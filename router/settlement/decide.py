@@ -202,7 +202,7 @@ def _backward(known: Known, reached: Place | None, now_ms: int) -> Command:
         standing = progress.standing(step)
         if standing == "OPEN":
             return found_out(step, place, progress.do, facts, now_ms)
-        if standing == "READY" and step.wait is not None and step.reverse is not None:
+        if standing in ("READY", "REJECTED") and _may_come(step, progress):
             command = closing(step, place, progress.do, facts, now_ms)
             if command is not None:
                 return command
@@ -213,6 +213,11 @@ def _backward(known: Known, reached: Place | None, now_ms: int) -> Command:
         if command is not None:
             return command
     return End("COMPENSATED" if touched else "REJECTED")
+
+
+def _may_come(step: Step, progress: Progress) -> bool:
+    """Whether what a step waits for may yet come, also where the party had given it up, unless a person said no."""
+    return step.wait is not None and step.reverse is not None and not isinstance(progress.do.told, Decision)
 
 
 def _in_order(definition: Definition, passed: list[Passed]) -> list[Passed]:

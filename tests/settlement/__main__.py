@@ -1,7 +1,8 @@
 """`make simulate SEEDS=10000`: settlements in a simulated world, one after the other, each by its seed.
 
-Every seed chooses who refuses, how much goes wrong and when the process dies. At the end of each, effects, ledger and
-locks must agree. A seed that fails is printed: `python -m tests.settlement --seed 4711` plays it again.
+Every seed chooses who refuses, how much goes wrong and when the process dies; when the payer pays, what notices come,
+and what a person says. At the end of each, effects, ledger and locks must agree. A seed that fails is printed:
+`python -m tests.settlement --seed 4711` plays it again.
 """
 
 from __future__ import annotations
@@ -15,18 +16,47 @@ from collections import Counter
 
 from router.settlement.book import Settlement
 from router.settlement.invariants import broken
-from router.settlement.rows import Decision
+from router.settlement.rows import Decision, Place
+from tests.settlement.paying import APPROVED, PAYING, PayingWorld
 from tests.settlement.simulated import EFFECTS, TEXT, World
 
 REFUSALS = ("", "", "fees", "pay", "settle", "post")
 
 
 def world_of(seed: int) -> World:
+    """Every other seed has a payer who pays when he likes, or never, and of those some a person who approves it."""
     chance = random.Random(seed)
-    world = World(seed, chance.choice(REFUSALS), chance.choice((0.05, 0.25, 0.5)), text=TEXT)
-    if chance.random() < 0.3:  # somebody cancels, at any time
+    refuses, much = chance.choice(REFUSALS), chance.choice((0.05, 0.25, 0.5))
+    world = _paying(chance, seed, refuses, much) if seed % 2 else World(seed, refuses, much, text=TEXT)
+    if chance.random() < 0.2:  # somebody cancels, at any time
         at = chance.randrange(60_000)
         world.said.append((at, Decision("cancel", "a caller", world.began + at)))
+    return world
+
+
+def _paying(chance: random.Random, seed: int, refuses: str, much: float) -> PayingWorld:
+    approved = chance.random() < 0.4
+    world = PayingWorld(
+        seed,
+        refuses,
+        much,
+        text=APPROVED if approved else PAYING,
+        pays_ms=chance.choice((None, chance.randrange(120_000), chance.randrange(290_000, 420_000))),
+        notices_ms=chance.choice(((), (1,), (1,) * 15, (5_000, 100_000), (400_000,))),
+        refund_ms=chance.choice((0, 30_000, 600_000)),
+        stubborn=chance.random() < 0.3,
+        repeats=chance.choice((0, 0, 1, 3)),
+    )
+    if chance.random() < 0.25:  # the channel gives the order up, and then the money comes all the same
+        world.fails_ms = chance.randrange(120_000)
+        world.pays_ms = world.fails_ms + chance.randrange(90_000)
+        world.stubborn, world.notices_ms = True, (1,)
+    for what in chance.choice(((), ("done",), ("not done",), ("done", "done"))) if approved else ():
+        at = chance.randrange(200_000)
+        word = Decision(
+            what, "100017", world.began + at, Place("approve"), "100018", reply={"limit": "16.10"}
+        )  # type: ignore[arg-type]
+        world.said.append((at, word))
     return world
 
 
@@ -41,12 +71,17 @@ def faults(world: World, ended: Settlement) -> list[str]:
     if ended.state == "COMPLETED":
         found += [f"{key} {times} times" for key, times in live.items() if times != 1]
         found += ["transit is not 0"] if held else []
+        found += ["the payment is not booked"] if world.book.balance("clearing:wechat") != 1610 else []
+        found += ["nobody allowed it"] if world.refused(ended) else []
         found += ["no event"] if world.book.events != [("S1", "settlement.completed")] else []
     elif ended.state in ("COMPENSATED", "REJECTED"):
-        found += [f"{key} is left" for key, times in live.items() if times]
+        owes = not isinstance(world, PayingWorld) or world.owes
+        found += ["it was paid in time, and went back"] if world.unwanted(ended) else []
+        found += [f"{key} is left" for key, times in live.items() if times and (key != "pay" or owes)]
         found += [f"{name} is not 0" for name in accounts if world.book.balance(name)]
     else:
-        found += ["nobody is told why"] if not ended.code else []
+        if not world.for_a_person:
+            found.append(f"a person must look, and nothing was for a person: {ended.code} {ended.text}")
         found += [f"{key} {times} times" for key, times in live.items() if times not in (0, 1)]
     if ended.state != "SUSPENDED" and world.book.locks:
         found.append("a bill is still locked")

@@ -130,6 +130,42 @@ BUGS = (
         "    return call.ended_ms or call.began_ms\n",
     ),
     Bug(
+        "nothing is closed when the time is over",
+        "router.settlement.decide",
+        'if step.wait.otherwise == "cancel" and step.reverse is not None and not known.past:',
+        "if False:",
+    ),
+    Bug(
+        "what waits is not closed before it goes back",
+        "router.settlement.decide",
+        'if standing in ("READY", "REJECTED") and _may_come(step, progress):',
+        "if False:",
+    ),
+    Bug(
+        "a close that is refused counts as closed",
+        "router.settlement.progress",
+        'return any(one.outcome in ("OK", "ABSENT") for one in way.reverses)',
+        'return any(one.outcome in ("OK", "ABSENT", "REJECTED") for one in way.reverses)',
+    ),
+    Bug(
+        "what was waited for and found by asking has not come",
+        "router.settlement.progress",
+        "    said = {one.outcome for one in way.probes}\n",
+        "    said = {one.outcome for one in way.probes if way.told}\n",
+    ),
+    Bug(
+        "a person's no is taken for a yes",
+        "router.settlement.progress",
+        'return "OK" if way.told.what == "done" else "REJECTED"',
+        'return "OK"',
+    ),
+    Bug(
+        "silence is taken for a yes",
+        "router.settlement.decide",
+        'if step.wait.otherwise == "go on":',
+        "if step.manual is not None:",
+    ),
+    Bug(
         "an end is no end: nothing is said of it",
         "router.settlement.runner",
         'if step.emit and command.state == "COMPLETED"',

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.settlement.book import Settlement
 from router.settlement.commands import Call
-from router.settlement.rows import Notice, Place
+from router.settlement.rows import ENDED, Decision, Notice, Place, State
 from router.settlement.runner import Told
 from tests.settlement.simulated import TEXT, World
 
@@ -28,6 +29,10 @@ PAYING = TEXT.replace(
     f"      do: payment.create\n      ask: payment.created\n      undo: payment.close\n      keep: {{pay: $}}\n{_PAID}",
 )
 assert _PAID in PAYING
+_APPROVE = """  - approve:
+      manual: {form: [limit], until: 2d, else: cancel}
+"""
+APPROVED = PAYING.replace("  - pay:\n", _APPROVE + "  - pay:\n", 1)
 
 
 class Till:
@@ -56,13 +61,23 @@ class PayingWorld(World):
         self.notices_ms: tuple[int, ...] = more.pop("notices_ms", ())
         self.refund_ms: int = more.pop("refund_ms", 0)
         self.stubborn: bool = more.pop("stubborn", False)
+        self.fails_ms: int | None = more.pop(
+            "fails_ms", None
+        )  # the channel gives it up by itself, and says so
+        self.repeats: int = more.pop("repeats", 0)  # notices of a refund
         self.given: list[Any] = []
+        self.heard: list[State] = []  # the state that each notice of the money found
         self.bodies: list[tuple[str, Any]] = []
         assert not more, more
 
     def pay(self) -> None:
-        """What the payer has done until now."""
+        """What the payer and the channel have done until now."""
         till = self.till
+        if self.fails_ms is not None and self.now >= self.began + self.fails_ms and till.order:
+            self.fails_ms = None
+            if till.paid_at is None and not till.closed:
+                till.closed = True
+                self.said.append((self.now - self.began, Notice(Place("paid"), self.now, "REJECTED")))
         if self.pays_ms is None or self.now < self.began + self.pays_ms or till.paid_at is not None:
             return
         if not till.order or (till.closed and not self.stubborn):
@@ -113,8 +128,36 @@ class PayingWorld(World):
             return Told("OK")
         if till.refunds and call.key not in till.refunds:
             self.lied.append(f"a second refund, {call.key}")
-        done = till.refunds.setdefault(call.key, self.now + self.refund_ms)
+        done = till.refunds.get(call.key)
+        if done is None:
+            done = till.refunds[call.key] = self.now + self.refund_ms
+            self.said += [
+                (done + 10 - self.began, Notice(Place("paid"), done, "OK", None, "undo"))
+            ] * self.repeats
         return Told("OK" if done <= self.now else "PROCESSING")
+
+    def told(self, word: Notice | Decision, state: State) -> None:
+        if isinstance(word, Notice) and word.about == "do":
+            self.heard.append(state)
+
+    def left_behind(self, key: str) -> list[str]:
+        """Money that comes for a closed order comes when it likes."""
+        return [one for one in super().left_behind(key) if one != "pay" or not self.till.closed]
+
+    def unwanted(self, ended: Settlement) -> bool:
+        late = bool(ended.rows.decisions) and all(one.who == "deadline" for one in ended.rows.decisions)
+        return late and not self.refuses and self.till.paid_at is not None and not self.till.closed
+
+    @property
+    def for_a_person(self) -> bool:
+        """Money came for a closed order, and nobody had heard of it when it was to be closed for good."""
+        return self.till.closed and self.till.paid_at is not None
+
+    @property
+    def owes(self) -> bool:
+        """Money that is there, and of which somebody heard before the end, or could have."""
+        unheard = self.stubborn and self.till.closed and not any(state not in ENDED for state in self.heard)
+        return self.till.holds and not unheard
 
     def live(self, key: str) -> int:
         if key == "pay":

@@ -108,7 +108,6 @@ class World:
         self.keys: list[str] = []  # of the calls that do something
         self.said: list[tuple[int, Notice | Decision]] = []  # what comes from outside, and when
         self.info: dict[str, str] = INFO  # what the insurance says of the settlement
-        self.states: list[State] = []  # that what came from outside found it in
         self.definition = definition(text)
 
     async def known(self, digest: str) -> Definition:
@@ -185,8 +184,7 @@ class World:
             self.shown[key] = self.now + (self.random.randrange(110_000) if self.faults else 0)
             return Told("OK", reply={"setlinfo": self.info if key == "settle" else INFO})
         if call.direction == "undo":
-            left = [one for one in EFFECTS[EFFECTS.index(key) + 1 :] if self.live(one)]
-            self.lied += [f"{key} is undone before {one}" for one in left]
+            self.lied += [f"{key} is undone before {one}" for one in self.left_behind(key)]
             self.undone[key] = self.undone.get(key, 0) + 1
             return Told("OK")
         if call.direction == "reverse":
@@ -214,6 +212,24 @@ class World:
         seen = self.live(key) and self.now >= self.shown.get(key, 0)
         return Told("OK", reply={"setlinfo": INFO}) if seen else Told("ABSENT")
 
+    def refused(self, ended: Settlement) -> bool:
+        """Whether somebody had to allow it, and did not."""
+        asked = any(step.manual is not None for step in self.definition.steps)
+        return asked and not any(one.what == "done" for one in ended.rows.decisions)
+
+    def unwanted(self, ended: Settlement) -> bool:
+        """Whether it went back without a reason."""
+        return False
+
+    @property
+    def for_a_person(self) -> bool:
+        """Whether something happened that no party should do."""
+        return False
+
+    def left_behind(self, key: str) -> list[str]:
+        """What was done later, and is not undone yet."""
+        return [one for one in EFFECTS[EFFECTS.index(key) + 1 :] if self.live(one)]
+
     def live(self, key: str) -> int:
         return self.done.get(key, 0) - self.undone.get(key, 0)
 
@@ -238,11 +254,14 @@ class World:
             await self.hear()
         raise AssertionError("no end")
 
+    def told(self, word: Notice | Decision, state: State) -> None:
+        """What came from outside, and what state it found."""
+
     async def hear(self) -> None:
         """What came from outside until now."""
         for at in [one for one in self.said if one[0] <= self.now - self.began]:
             self.said.remove(at)
-            self.states.append(await self.book.tell("S1", at[1]))
+            self.told(at[1], await self.book.tell("S1", at[1]))
 
 
 EFFECTS = ("hold", "fees.0", "fees.1", "pay", "settle", "post", "invoice")
