@@ -28,7 +28,7 @@ def world_of(seed: int) -> World:
     chance = random.Random(seed)
     refuses, much = chance.choice(REFUSALS), chance.choice((0.05, 0.25, 0.5))
     world = _paying(chance, seed, refuses, much) if seed % 2 else World(seed, refuses, much, text=TEXT)
-    if chance.random() < 0.2:  # somebody cancels, at any time
+    if chance.random() < 0.4:  # somebody cancels, at any time
         at = chance.randrange(60_000)
         world.said.append((at, Decision("cancel", "a caller", world.began + at)))
     return world

@@ -136,12 +136,6 @@ BUGS = (
         "if False:",
     ),
     Bug(
-        "what waits is not closed before it goes back",
-        "router.settlement.decide",
-        'if standing in ("READY", "REJECTED") and _may_come(step, progress):',
-        "if False:",
-    ),
-    Bug(
         "a close that is refused counts as closed",
         "router.settlement.progress",
         'return any(one.outcome in ("OK", "ABSENT") for one in way.reverses)',
