@@ -197,11 +197,15 @@ def _too_late(known: Known, step: Step, place: Place, now_ms: int) -> Command:
 def _backward(known: Known, reached: Place | None, now_ms: int) -> Command:
     """Undoes what is proved done, last first; what is open is found out first."""
     touched = False
-    for step, place, facts in _in_order(known.definition, _passed(known, reached)):
+    passed = _in_order(known.definition, _passed(known, reached))
+    for step, place, facts in passed:  # all of it: what undoes a later step may name what this one keeps
         progress = known.of(place)
         standing = progress.standing(step)
         if standing == "OPEN":
             return found_out(step, place, progress.do, facts, now_ms)
+    for step, place, facts in passed:
+        progress = known.of(place)
+        standing = progress.standing(step)
         if standing in ("READY", "REJECTED") and _may_come(step, progress):
             command = closing(step, place, progress.do, facts, now_ms)
             if command is not None:
