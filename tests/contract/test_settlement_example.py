@@ -128,6 +128,35 @@ async def test_a_bill_is_paid_once_however_often_it_is_asked_for_and_given_back_
         assert await balances(engine, *accounts) == [0, 0, 0, 0]
 
 
+async def test_a_stay_is_settled_by_its_deposits_and_the_newest_gets_the_rest_back(
+    tmp_path: Path, town: Town
+) -> None:
+    town.billing.books.stay("I1", "P0001", 30000, 10000)
+    async with running(site(tmp_path)) as engine:
+        deposits = []
+        for number, amount in (("D1", "300.00"), ("D2", "200.00")):
+            code = f"13000000000000000{number[1]}"
+            town.aggregator.codes[code] = "SUCCESS"
+            paid = {"settle_no": number, "channel": "joint", "method": "code", "auth_code": code}
+            told = await rest(
+                engine, town, "/v1/settlements/deposit", {**paid, "amount": amount, "inpatient_no": "I1"}
+            )
+            assert told["state"] == "COMPLETED", told
+            order = {"order": told["facts"]["order"], "amount": amount, "channel": "joint"}
+            deposits.append({**order, "paid_at": f"2026-01-0{number[1]}"})
+        stay = {"inpatient_no": "I1", "deposit": "500.00", "deposits": deposits, "bills": []}
+        asked = {"settle_no": "L1", "channel": "joint", "method": "native", "total": "400.00", **stay}
+        asked["patient"] = {"patient_no": "P0001", "name": "测试患者", "phone": "13800000000"}
+        told = await rest(engine, town, "/v1/settlements/discharge", asked)
+        told = await ended(engine, "L1")
+        assert told["state"] == "COMPLETED", told
+        assert told["facts"]["split"] == {"used": "400.00", "topup": "0.00", "surplus": "100.00"}
+        newest = town.aggregator.trades[deposits[1]["order"]]
+        assert (sum(newest.back.values()), town.aggregator.balance()) == (10000, 40000)
+        accounts = ("deposit:I1", "liability:L1", "transit:L1", "clearing:joint", "income:his")
+        assert await balances(engine, *accounts) == [0, 0, 0, 40000, -40000]
+
+
 async def test_a_his_that_refuses_is_told_to_a_window_by_soap_as_nothing(tmp_path: Path, town: Town) -> None:
     town.billing.behave("post_settlement", "refuse")
     async with running(site(tmp_path)) as engine:
