@@ -48,7 +48,8 @@ class Held(Struct, frozen=True):
 
 def broken(definition: Definition, held: Held, now_ms: int) -> list[Broken]:
     """All that does not hold, in the order of the rules."""
-    found = [*_amounts(definition, held), *_ledger(definition, held), *_transit(definition, held)]
+    found = [*_amounts(definition, held), *_owed(definition, held)]
+    found += [*_ledger(definition, held), *_transit(definition, held)]
     state = held.settlement.state
     if state in ("COMPENSATED", "REJECTED"):
         found += _left(definition, held)
@@ -107,18 +108,30 @@ def _ledger(definition: Definition, held: Held) -> Iterator[Broken]:
 
 def _transit(definition: Definition, held: Held) -> Iterator[Broken]:
     """M6: the transit account is empty at an end; what stands in it is an item's amount."""
-    settlement = held.settlement
-    sums = dict.fromkeys(own_accounts(settlement.number), 0)
-    for one in held.journals:
-        for entry in one.entries:
-            if entry.account in sums:
-                sums[entry.account] += entry.fen
+    settlement, sums = held.settlement, _sums(held)
     account, fen = held_in(settlement.number, sums, settlement.state, definition.accounts)
     mine = [one.fen for one in held.items if one.account == account and one.cls != AFTER_END]
     if settlement.state in ENDED and fen and mine != [fen]:
         yield Broken("M6", f"{account}: {fen} fen at the end, and no item of it 在途余额无挂账")
     if settlement.state == "SUSPENDED" and mine != [fen]:
         yield Broken("M10", f"suspended, and no item of its {fen} fen 已挂起但无挂账")
+
+
+def _owed(definition: Definition, held: Held) -> Iterator[Broken]:
+    """M5: of what a settlement owes no more goes out than it owes."""
+    name = f"liability:{held.settlement.number}"
+    if (fen := balance(name, _sums(held)[name], definition.accounts)) < 0:
+        yield Broken("M5", f"{name}: {-fen} fen more went out than was owed 退款超额")
+
+
+def _sums(held: Held) -> dict[str, int]:
+    """Of the entries of its own accounts."""
+    sums = dict.fromkeys(own_accounts(held.settlement.number), 0)
+    for one in held.journals:
+        for entry in one.entries:
+            if entry.account in sums:
+                sums[entry.account] += entry.fen
+    return sums
 
 
 def _left(definition: Definition, held: Held) -> Iterator[Broken]:

@@ -144,3 +144,9 @@ def test_m4_what_was_settled_otherwise_than_previewed_is_found_unless_a_person_s
     assert found(world, differs) == ["M4"]
     rows = replace(differs.settlement.rows, decisions=(Decision("forward", "100017", 1, Place("settle")),))
     assert found(world, replace(differs, settlement=replace(differs.settlement, rows=rows))) == []
+
+
+def test_m5_more_that_goes_out_than_is_owed_is_found() -> None:
+    world, held = played()
+    out = Journal("S1/out/done", "S1", (Entry("liability:S1", 1), Entry("clearing:wechat", -1)))
+    assert "M5" in found(world, replace(held, journals=(*held.journals, out)))

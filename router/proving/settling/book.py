@@ -6,9 +6,12 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from channels.settling.model import Definition
 from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement, as_told
+from router.settlement.invariants import Held
 from router.settlement.posting import Journal
 from router.settlement.rows import ENDED, Decision, Notice, Rows, State
+from router.settlement.suspense import Item, followed, held, own_accounts
 
 
 class MemoryBook:
@@ -76,6 +79,20 @@ class MemoryBook:
         state: State = "RUNNING" if was.state == "SUSPENDED" else was.state
         self.settlements[number] = replace(was, rows=rows, state=state, due_ms=0)
         return was.state
+
+    def held(self, number: str, definition: Definition) -> Held:
+        """All that there is of one, with the item that a database has of it."""
+        settlement, mine = self.settlements[number], tuple(self.journals.values())
+        sums = dict.fromkeys(own_accounts(number), 0)
+        for one in mine:
+            for entry in one.entries:
+                if entry.account in sums:
+                    sums[entry.account] += entry.fen
+        account, fen = held(number, sums, settlement.state, definition.accounts)
+        _, cls = followed((), settlement.state, settlement.code, account, fen)
+        items = (Item(f"{number}/1", number, account, fen, cls, "", 0),) if cls else ()
+        locks = tuple(lock for lock, of in self._locks.items() if of == number)
+        return Held(settlement, mine, items, locks)
 
     def balances(self) -> dict[str, Decimal]:
         """Of each account, in yuan; what it got as debit is above 0."""

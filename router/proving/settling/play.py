@@ -15,6 +15,7 @@ from router.proving.settling.book import MemoryBook
 from router.proving.settling.world import World
 from router.settlement.book import New, Settlement
 from router.settlement.facts import kept
+from router.settlement.invariants import broken
 from router.settlement.reason import reason
 from router.settlement.rows import ENDED, Decision, Notice, Place
 from router.settlement.runner import Runner
@@ -155,7 +156,10 @@ def _asked(wanted: Sequence[str] | Mapping[str, int], got: list[str]) -> Iterato
 
 
 def _sound(definition: Definition, played: Played) -> Iterator[tuple[str, Any, Any]]:
-    """What must be so of any settlement, whatever a test says (M6, M7 of the invariants)."""
+    """What must be so of any settlement, whatever a test says: M4 to M10, and what the parties say of M6 and M7."""
+    held = played.book.held(played.settlement.number, definition)
+    for one in broken(definition, held, played.world.now):
+        yield one.rule, "holds", one.text
     state = played.settlement.state
     for operation, fault in dict.fromkeys(played.world.faults):
         yield f"sent: {operation}", "what its table allows", fault
