@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from channels.settling.accounts import Account
 from router.settlement.ledger import Deposit, Floored, Movement, below, deposit_of, floors, moves
@@ -17,6 +17,20 @@ from router.store import settlement_tables as tables
 from router.store.settlement_rows import Key
 
 j, e, h = tables.journal.c, tables.entry.c, tables.head.c
+
+# Statements made once: to make one costs more than to run it.
+_THERE = select(j.id).where(j.settlement == bindparam("of"))
+_LAST = (
+    select(h.length, j.mac)
+    .outerjoin(tables.journal, and_(j.settlement == h.settlement, j.number == h.length))
+    .where(h.settlement == bindparam("of"))
+)
+_JOURNALS, _ENTRIES = insert(tables.journal), insert(tables.entry)
+_GROWN = (
+    update(tables.head)
+    .where(h.settlement == bindparam("of"))
+    .values(length=bindparam("now"), mac=bindparam("proof"))
+)
 
 
 def begin(connection: Connection, insert_one: Callable[[Any], Any], key: Key, settlement: str) -> None:
@@ -29,7 +43,7 @@ def unwritten(connection: Connection, settlement: str, journals: Sequence[Journa
     """Those that are not there yet."""
     if not journals:
         return ()
-    there = set(connection.execute(select(j.id).where(j.settlement == settlement)).scalars())
+    there = set(connection.execute(_THERE, {"of": settlement}).scalars())
     return tuple(one for one in journals if one.id not in there)
 
 
@@ -65,20 +79,20 @@ def post(connection: Connection, key: Key, settlement: str, new: Sequence[Journa
     """Adds them to the chain of a settlement that has begun one."""
     if not new:
         return
-    number = connection.execute(select(h.length).where(h.settlement == settlement)).scalar_one()
-    last = select(j.mac).where(j.settlement == settlement, j.number == number)
-    before = bytes(connection.execute(last).scalar_one()) if number else b""
+    number, mac = connection.execute(_LAST, {"of": settlement}).one()
+    before = bytes(mac or b"")
+    rows, entries = [], []
     for one in new:
         number, before = number + 1, key.mac(before, one.id, at_ms, one.entries)
-        row = {"id": one.id, "settlement": settlement, "number": number, "at_ms": at_ms, "mac": before}
-        connection.execute(insert(tables.journal).values(row))
-        entries = [
+        rows.append({"id": one.id, "settlement": settlement, "number": number, "at_ms": at_ms, "mac": before})
+        entries += [
             {"journal": one.id, "number": n, "account": line.account, "fen": line.fen}
             for n, line in enumerate(one.entries)
         ]
-        connection.execute(insert(tables.entry), entries)
-    moved = update(tables.head).where(h.settlement == settlement)
-    connection.execute(moved.values(length=number, mac=key.head(settlement, number, before)))
+    connection.execute(_JOURNALS, rows)
+    connection.execute(_ENTRIES, entries)
+    proof = key.head(settlement, number, before)
+    connection.execute(_GROWN, {"of": settlement, "now": number, "proof": proof})
 
 
 def deposit(connection: Connection, admission: str, since_ms: int, until_ms: int) -> Deposit:
