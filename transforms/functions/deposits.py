@@ -20,6 +20,7 @@ def offset(value: dict[str, Any]) -> dict[str, str]:
     >>> offset({"due": "300.00"})
     {'used': '0.00', 'topup': '300.00', 'surplus': '0.00'}
     """
+    value = _object(value)
     due, deposit = _amount(value.get("due"), "due"), _amount(value.get("deposit", 0), "deposit")
     used = min(due, deposit)
     parts = {"used": used, "topup": due - used, "surplus": deposit - used}
@@ -34,8 +35,9 @@ def newest_first(value: dict[str, Any]) -> list[dict[str, Any]]:
     >>> newest_first({"amount": "1.50", "of": [{"amount": "3", "paid_at": "01"}, {"amount": "1", "paid_at": "02"}]})
     [{'amount': '1.00', 'paid_at': '02'}, {'amount': '0.50', 'paid_at': '01'}]
     """
-    left = _amount(value.get("amount"), "amount")
-    paid = [one for one in value.get("of") or [] if isinstance(one, dict)]
+    value = _object(value)
+    left, of = _amount(value.get("amount"), "amount"), value.get("of")
+    paid = [one for one in of if isinstance(one, dict)] if isinstance(of, list) else []
     parts = []
     for one in sorted(paid, key=lambda one: str(one.get("paid_at", "")), reverse=True):
         part = min(left, _amount(one.get("amount"), "amount"))
@@ -45,6 +47,12 @@ def newest_first(value: dict[str, Any]) -> list[dict[str, Any]]:
     if left:
         raise Unusable("more goes back than was paid")
     return parts
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Unusable("not an object of amounts")
+    return value
 
 
 def _amount(said: Any, name: str) -> int:
