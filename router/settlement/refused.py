@@ -41,7 +41,7 @@ def instead(
 
 def is_back(rows: Rows) -> bool:
     """Whether what is done is being undone, or is to be."""
-    words = [one.what for one in rows.decisions if one.what in ("compensate", "cancel", "forward")]
+    words = [one.what for one in rows.decisions if one.what in ("compensate", "cancel", "forward", "release")]
     return (bool(words) and words[-1] != "forward") or any(one.direction == "undo" for one in rows.attempts)
 
 

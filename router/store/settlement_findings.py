@@ -8,13 +8,12 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 
-from config.crypto import KeyTrouble
 from router.settlement.invariants import Broken, Held
 from router.settlement.posting import Entry, Journal
 from router.store import settlement_suspense as suspense
 from router.store import settlement_tables as tables
 from router.store.durable import GroupedDatabase
-from router.store.settlement_pool import opened
+from router.store.settlement_pool import loaded
 from router.store.settlement_rows import Key
 
 STUCK = "stuck"  # as a rule: no invariant, but an operator should look
@@ -91,6 +90,9 @@ class Findings:
     async def record(self, looked: Collection[str], found: Mapping[str, Sequence[Broken]]) -> int:
         """What was found of the books that were looked at; what holds again of them is closed. How many are new."""
         at_ms = self._now_ms()
+        before = await self._database.read(lambda connection, key: _there(connection, looked))
+        if not any(found.values()) and not any(before.values()):
+            return 0
 
         def change(connection: Connection, key: Key) -> int:
             there = _there(connection, looked)
@@ -150,28 +152,38 @@ class Findings:
 
 
 def _held(connection: Connection, key: Key, numbers: Sequence[str]) -> list[Held]:
-    made = []
-    for row in connection.execute(select(tables.settlement).where(s.number.in_(numbers))).all():
-        of = row.number
-        attempt, word, lock = tables.attempt, tables.word, tables.lock
-        tried = select(attempt).where(attempt.c.settlement == of).order_by(attempt.c.number)
-        said = select(word).where(word.c.settlement == of).order_by(word.c.number)
-        try:
-            settlement = opened(row, connection.execute(tried).all(), connection.execute(said).all(), key)
-        except KeyTrouble:
-            continue
-        locks = connection.execute(select(lock.c.name).where(lock.c.number == of)).scalars()
-        items = tuple(suspense.open_items(connection, key, of))
-        made.append(Held(settlement, _journals(connection, of), items, tuple(locks), row.owner, row.until_ms))
+    rows = connection.execute(select(tables.settlement).where(s.number.in_(numbers))).all()
+    taken, _ = loaded(connection, key, rows)
+    owners = {row.number: (row.owner, row.until_ms) for row in rows}
+    locks: dict[str, list[str]] = {}
+    asked = select(tables.lock.c.number, tables.lock.c.name).where(tables.lock.c.number.in_(numbers))
+    for number, name in connection.execute(asked.order_by(tables.lock.c.name)):
+        locks.setdefault(number, []).append(name)
+    journals = _journals(connection, numbers)
+    items = suspense.open_of(connection, key, numbers)
+    return [
+        Held(
+            one.settlement,
+            tuple(journals.get(one.settlement.number, ())),
+            tuple(items.get(one.settlement.number, ())),
+            tuple(locks.get(one.settlement.number, ())),
+            *owners[one.settlement.number],
+        )
+        for one in taken
+    ]
+
+
+def _journals(connection: Connection, numbers: Sequence[str]) -> dict[str, list[Journal]]:
+    """By settlement, in their order."""
+    asked = select(j.settlement, j.id, e.account, e.fen).join(tables.entry, e.journal == j.id)
+    asked = asked.where(j.settlement.in_(numbers)).order_by(j.settlement, j.number, e.number)
+    entries: dict[tuple[str, str], list[Entry]] = {}
+    for row in connection.execute(asked):
+        entries.setdefault((row.settlement, row.id), []).append(Entry(row.account, row.fen))
+    made: dict[str, list[Journal]] = {}
+    for (settlement, id), lines in entries.items():
+        made.setdefault(settlement, []).append(Journal(id, settlement, tuple(lines)))
     return made
-
-
-def _journals(connection: Connection, of: str) -> tuple[Journal, ...]:
-    asked = select(j.id, e.account, e.fen).join(tables.entry, e.journal == j.id).where(j.settlement == of)
-    entries: dict[str, list[Entry]] = {}
-    for row in connection.execute(asked.order_by(j.number, e.number)):
-        entries.setdefault(row.id, []).append(Entry(row.account, row.fen))
-    return tuple(Journal(id, of, tuple(lines)) for id, lines in entries.items())
 
 
 def _there(connection: Connection, books: Iterable[str]) -> dict[tuple[str, str], bool]:

@@ -157,6 +157,15 @@ def open_items(connection: Connection, key: Key, book: str) -> list[Item]:
     return [_item(row, key) for row in connection.execute(asked)]
 
 
+def open_of(connection: Connection, key: Key, books: Sequence[str]) -> dict[str, list[Item]]:
+    """By book."""
+    made: dict[str, list[Item]] = {}
+    asked = select(tables.item).where(i.book.in_(books), i.closed_ms == 0).order_by(i.id)
+    for row in connection.execute(asked):
+        made.setdefault(row.book, []).append(_item(row, key))
+    return made
+
+
 def _add(
     connection: Connection,
     key: Key,
