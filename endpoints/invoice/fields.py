@@ -123,6 +123,9 @@ _NEUTRAL: Mapping[str, tuple[str, ...]] = {
     "idCardNo": ("patient", "certno"),
     "patientNo": ("patient", "patient_no"),
     "balancedNumber": ("setl_id",),
+    "fundPay": ("fund",),
+    "accountPay": ("account",),
+    "selfCashPay": ("cash",),
     "amt": ("amount",),
 }
 _LONG = 50  # characters of a busNo

@@ -11,6 +11,7 @@ from invoice_parts import BILL, Invoices
 
 from config.errors import Refused
 from endpoints.invoice import envelope
+from endpoints.invoice.fields import bill_of
 
 
 async def test_a_bill_is_issued_found_and_written_off() -> None:
@@ -110,6 +111,8 @@ async def test_facts_of_a_settlement_are_a_bill_without_a_map() -> None:
     }
     assert (await invoices.ask("issue", facts))["outcome"] == "OK"
     assert invoices.platform.desk.bills[0].payer == "测试甲"
+    bill = bill_of({**facts, "fund": "20.4", "cash": "16.10"}, "outpatient", ())
+    assert (str(bill["fundPay"]), str(bill["selfCashPay"]), bill["balancedNumber"]) == ("20.40", "16.10", "9")
 
 
 async def test_a_business_number_that_was_used_is_the_bill_that_has_it() -> None:
