@@ -47,7 +47,9 @@ class Lookout(Chore):
         channels: Callable[[], Sequence[Channel]],
         teller: Teller,
         now_ms: Callable[[], int],
+        close: Callable[[], None] = lambda: None,
     ) -> None:
+        """`close` lets go of what the looks have opened; it may block."""
         super().__init__("alerts", self.once, 0, EVERY_S)
         self.away: Alert | None = None  # the broker, as long as the book cannot be told
         self._broker = broker
@@ -56,6 +58,7 @@ class Lookout(Chore):
         self._channels = channels
         self._teller = teller
         self._now_ms = now_ms
+        self._close = close
         self._turn = TurnQueue(broker, WATCH)
         self._waiting: asyncio.Task[None] | None = None  # for the turn
         self._judge = Judge()
@@ -67,6 +70,7 @@ class Lookout(Chore):
         if self._waiting is not None:
             self._waiting.cancel()
         await self._turn.stop()
+        await asyncio.to_thread(self._close)
 
     @property
     def watches(self) -> bool:

@@ -12,6 +12,7 @@ from router.alerts.states import States
 from router.alerts.teller import Deliver, Teller
 from router.alerts.upkeep import Upkeep
 from router.board import Way
+from router.store.settlement_book import SettlementBook, open_settlements
 
 if TYPE_CHECKING:
     from router.engine import Engine
@@ -37,12 +38,32 @@ def lookout_of(engine: Engine, now_ms: Callable[[], int]) -> Lookout:
         now_ms(),
     )
     upkeep = Upkeep(engine.settings, engine.makers.blobs, lambda: engine.site.callers)
-    looks = (States(engine), figures, upkeep, Money(lambda: _findings(engine)))
-    return Lookout(engine.broker, engine.alerts, looks, lambda: engine.site.channels, Teller(intake), now_ms)
+    money = _Money(engine, now_ms)
+    looks = (States(engine), figures, upkeep, Money(money.findings))
+    teller = Teller(intake)
+    return Lookout(
+        engine.broker, engine.alerts, looks, lambda: engine.site.channels, teller, now_ms, money.close
+    )
 
 
-def _findings(engine: Engine) -> Counts | None:
-    """Of a process that delivers: there settlements are looked at."""
-    desk = engine.makers.desk
-    used = desk is not None and (desk.book.used or bool(engine.site.settlements))
-    return desk.book.findings if desk is not None and used else None
+class _Money:
+    """The settlements' database: that of the engine's desk; where it does not deliver, one of its own."""
+
+    def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
+        self._engine = engine
+        self._now_ms = now_ms
+        self._own: SettlementBook | None = None
+
+    def findings(self) -> Counts | None:
+        """None while there is no settlement here."""
+        desk = self._engine.makers.desk
+        book = desk.book if desk is not None else self._own
+        if not self._engine.site.settlements and not (book is not None and book.used):
+            return None
+        if book is None:
+            book = self._own = open_settlements(self._engine.settings, self._now_ms)
+        return book.findings
+
+    def close(self) -> None:
+        if self._own is not None:
+            self._own.close()

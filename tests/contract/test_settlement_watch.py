@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 from database_parts import client
 from journal_parts import KEYS
 
+from router.alerts import made
 from router.alerts.judge import Findings
 from router.alerts.kinds import Fact, Name, texts
 from router.alerts.money import Money
@@ -169,3 +171,19 @@ async def test_rows_that_do_not_open_are_found_and_others_are_looked_at(
     meddled(journal_url, _EXCHANGED)
     await watch.check(["A1", "S1"])
     assert await open_findings(book) == [("A1", "rows")]
+
+
+async def test_who_keeps_watch_and_does_not_deliver_asks_a_database_of_its_own(
+    book: SettlementBook, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(made, "open_settlements", lambda settings, now_ms: asked.append(settings) or book)
+    engine = SimpleNamespace(
+        makers=SimpleNamespace(desk=None), site=SimpleNamespace(settlements={}), settings="s"
+    )
+    money = made._Money(engine, clock)  # type: ignore[arg-type]
+    assert (money.findings(), asked) == (None, []), "without settlements it opens none"
+    engine.site.settlements = {"outpatient": "a pipeline"}
+    assert [money.findings(), money.findings()] == [book.findings] * 2
+    assert asked == ["s"]
+    money.close()
