@@ -225,7 +225,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     compile_map = Compiler.map
 
     def noted(self: Compiler, data: Any, *rest: Any) -> Any:
-        names.append(data["map"])
+        if "map" in data:  # what a settlement sends is a map without a name
+            names.append(data["map"])
         return compile_map(self, data, *rest)
 
     monkeypatch.setattr(Compiler, "map", noted)
