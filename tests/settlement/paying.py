@@ -137,7 +137,7 @@ class PayingWorld(World):
         return Told("OK" if done <= self.now else "PROCESSING")
 
     def told(self, word: Notice | Decision, state: State) -> None:
-        if isinstance(word, Notice) and word.about == "do":
+        if isinstance(word, Notice) and (word.about, word.outcome) == ("do", "OK"):
             self.heard.append(state)
 
     def left_behind(self, key: str) -> list[str]:
