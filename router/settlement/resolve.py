@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from channels.settling.model import Step
+from channels.settling.model import Probing, Step
 from router.settlement.commands import Call, Command, End, Wait
 from router.settlement.progress import Way, closed, is_late, shows_ms
 from router.settlement.rows import Attempt, Direction, Place, Rows, over_ms
@@ -91,7 +91,8 @@ def _reverse(step: Step, place: Place, way: Way, key: str, facts: dict[str, Any]
         return _nobody_knows(step, place)
     if way.reverses:
         before = way.reverses[-1]
-        wait_s = step.probing.wait_s(len(way.reverses))
+        probing = step.probing if step.wait is None else Probing()  # a payer is looked for more often
+        wait_s = probing.wait_s(len(way.reverses))
         due_ms = (before.ended_ms or before.began_ms) + round(wait_s * 1000)
         if now_ms < due_ms:
             return Wait(due_ms)
