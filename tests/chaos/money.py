@@ -42,6 +42,7 @@ FAULTS = {
     "broker killed": 1,
 }
 _EVERY_S = (2.0, 8.0)  # between two faults
+_SHARE = 8  # settlements to a fault
 _DONE = ("done", "nothing")
 
 
@@ -146,13 +147,16 @@ class Trial:
                 await asyncio.sleep(0.5)
 
     async def _harm(self, asking: Sequence[asyncio.Task[None]]) -> None:
-        """One fault after the other, until most have an end; then all is well."""
-        while sum(one.done() for one in asking) < 0.8 * len(asking):
+        """One fault after the other, each once the one before is over; until there were enough, or most have an end.
+        Then all is well."""
+        most = max(self.count // _SHARE, 3)
+        while self.faults.total() < most and sum(one.done() for one in asking) < 0.8 * len(asking):
             await asyncio.sleep(self.chance.uniform(*_EVERY_S))
             (name,) = self.chance.choices(list(FAULTS), list(FAULTS.values()))
             self.town.misbehave(self.chance)
             await self._fault(name)
             self.faults[name] += 1
+            await self.engine.until_open()
         self.town.well()
 
     async def _fault(self, name: str) -> None:
