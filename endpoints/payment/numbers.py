@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from config.errors import Refused
@@ -31,7 +31,7 @@ def fen_of(amount: Any) -> int:
         fen = Decimal(str(amount)) * 100
         if fen == fen.to_integral_value() and 0 < fen <= _MOST:
             return int(fen)
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one that is too large to be multiplied
         pass
     raise Refused("JL-P005", f"no amount of money in yuan: {str(amount)[:20]!r} 金额无效")
 

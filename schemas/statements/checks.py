@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -57,6 +58,7 @@ def members(body: bytes) -> Iterable[tuple[str, bytes]]:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         RuntimeError,
         OSError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from datetime import date, datetime, timedelta, timezone
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -132,7 +132,7 @@ def amount(text: str, at: str) -> Decimal:
         found = Decimal(text.replace(",", "") or "0")
         if found.is_finite() and abs(found) * 100 < _MOST_FEN:
             return found
-    except InvalidOperation:
+    except ArithmeticError:
         pass
     raise BadMessage("JL-Q008", f"no amount: {text[:30]!r} 金额无效", at)
 

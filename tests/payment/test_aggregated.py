@@ -157,7 +157,7 @@ async def test_the_days_bill_comes_as_it_is(counter: Counter) -> None:
 
 @pytest.mark.parametrize(("unit", "said", "fen"), [
     ("fen", 3650, 3650), ("fen", "3650", 3650), ("fen", "36.50", -1), ("yuan", "36.50", 3650), ("yuan", "36.505", -1),
-    ("yuan", "x", -1), ("fen", -1, -1), ("yuan", "NaN", -1),
+    ("yuan", "x", -1), ("yuan", "1e999999", -1), ("fen", -1, -1), ("yuan", "NaN", -1),
 ])  # fmt: skip
 def test_an_amount_is_read_in_the_profiles_unit(unit: str, said: Any, fen: int) -> None:
     assert fen_of(said, load(EXAMPLE).model_copy(update={"unit": unit})) == fen
@@ -270,3 +270,15 @@ def test_what_a_profile_needs_is_asked_for_at_the_check(tmp_path: Path) -> None:
         tmp_path, problems
     )
     assert problems == []
+
+
+async def test_a_refused_question_about_a_refund_is_no_refused_refund(counter: Counter) -> None:
+    """Taken for a no, the refund would count no more, and its money could go back a second time."""
+    number = await made(counter)
+    counter.aggregator.pays(number)
+    counter.acts = ["", "lost"]
+    await counter.asks("refund", "S1/back", order=number, amount="6.50")
+    order, back = counter.payments.orders[number], next(iter(counter.payments.given_back.values()))
+    said = {"code": "1005", "message": "too often"}
+    counter.acts = [Json().encode({**said, "sign": Signing(SECRET).sign(said)})]
+    assert (await counter.channel.query_refund(order, back)).state == "UNKNOWN"

@@ -301,3 +301,4 @@ async def test_what_is_asked_wrongly_is_refused() -> None:
     assert await refused(desk.ask("create", "", amount="1.00")) == "JL-P007"
     assert await refused(desk.ask("create", "S1/pay\0", amount="1.00")) == "JL-P007"
     assert await refused(desk.ask("create", amount="1.005")) == "JL-P005"
+    assert await refused(desk.ask("create", amount="1e999999")) == "JL-P005"

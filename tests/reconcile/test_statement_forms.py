@@ -138,6 +138,7 @@ def test_an_aggregators_bill_is_in_fen_by_its_profile() -> None:
     paid, refund = read_statement("aggregated-whole", aggregated(), Wanted("jh", DAY, ("M1",)))
     assert (paid.fen, paid.fee_fen, refund.kind, refund.state) == (3650, 22, "REFUND", "PENDING")
     assert refusal("aggregated-whole", aggregated("36.50")) == "JL-Q008"
+    assert refusal("aggregated-whole", aggregated("1e999999")) == "JL-Q008"
     assert refusal("aggregated-whole", aggregated(total="合计,3,2650")) == "JL-Q003"
     assert refusal("aggregated-whole", aggregated(total="合计,2,2651")) == "JL-Q004"
     assert refusal("aggregated-whole", aggregated(total="")) == "JL-Q003"
@@ -193,3 +194,12 @@ def test_whatever_bytes_come_a_statement_is_read_or_refused_with_its_code(form: 
 def test_a_form_that_nobody_knows_is_told() -> None:
     assert refusal("paper", b"") == "JL-Q009"
     assert AGGREGATED.unit == "fen"
+
+
+def test_a_zip_whose_lzma_is_spoiled_is_refused() -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("a.csv", alipay_detail())
+    spoiled = bytearray(made.getvalue())
+    spoiled[44:60] = b"\xff" * 16
+    assert refusal("alipay", bytes(spoiled)) == "JL-Q001"

@@ -115,6 +115,8 @@ class Aggregated:
         heard = await self._call("query_refund", order, refund)
         if heard.said == "absent":
             return RefundEvidence("ABSENT", code=heard.code, text=heard.text)
+        if heard.said == "no":  # the question was refused, not the refund
+            return RefundEvidence("UNKNOWN", code=heard.code, text=heard.text)
         return self._refunded(heard, refund)
 
     async def bill(self, day: str) -> bytes | None:

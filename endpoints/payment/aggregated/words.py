@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -43,7 +43,7 @@ def fen_of(said: Any, profile: Profile) -> int:
     """
     try:
         fen = Decimal(str(said)) * (1 if profile.unit == "fen" else 100)
-    except InvalidOperation:
+    except ArithmeticError:
         return -1
     return int(fen) if fen.is_finite() and fen == fen.to_integral_value() and 0 <= fen < 10**13 else -1
 
