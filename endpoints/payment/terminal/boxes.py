@@ -31,6 +31,8 @@ class Boxes:
                 settlement=note.order,
             )
         )  # fmt: skip
+        if row.settlement != note.order:
+            raise Refused("JL-P001", f"{note.key} came before for another order 同一钞票重复上报")
         if row.state != "PAID":
             await self._payments.seen(row, Evidence("PAID", fen=note.fen, at_ms=note.at_ms))
         findings = []

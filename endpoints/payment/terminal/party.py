@@ -26,7 +26,7 @@ import structlog
 from config.errors import Refused
 from endpoints.payment.noticed import follow, follow_refund
 from endpoints.payment.numbers import fen_of, number_of, yuan_of
-from endpoints.payment.orders import RECEIVED, Evidence, Order, Refund, RefundEvidence
+from endpoints.payment.orders import OVER, RECEIVED, Evidence, Order, Refund, RefundEvidence
 from endpoints.payment.party import Asked, PaymentParty
 from endpoints.payment.terminal.boxes import Boxes, Finding
 from endpoints.payment.terminal.matching import match, way_of
@@ -128,6 +128,7 @@ class TerminalParty(PaymentParty):
         order = match(mine, last)
         if order is None and last.order:
             order = await self.payments.order(self.system, last.order)
+            order = order if order is not None and order.facts.get("terminal") == last.terminal else None
         if order is not None:
             return await self._paid_by(order, last), []
         return await self._found(last)
@@ -158,7 +159,7 @@ class TerminalParty(PaymentParty):
 
     async def _found(self, sale: Transaction) -> tuple[Order, list[Finding]]:
         """A charge of no order: it stands as one without a settlement, and is voided or waits for a person."""
-        key = f"found {sale.terminal}/{sale.batch}/{sale.trace or sale.reference}"
+        key = f"found {sale.terminal}/{sale.batch}/{sale.trace}/{sale.reference}"  # a POS's own numbers begin anew
         found = Order(self.system, number_of(self.system, key), key, sale.fen, "card", self.now_ms())
         order = await self._paid_by(await self.payments.place(found), sale)
         if self.voids and order.state == "PAID":
@@ -190,12 +191,13 @@ class TerminalParty(PaymentParty):
         note = note_of(asked)
         findings = await self._boxes.take(note)
         order = await self.payments.order(self.system, note.order) if note.order else None
-        if order is None:
+        if order is None or order.method != "cash" or order.facts.get("terminal") != terminal:
             text = f"{note.key}: {yuan_of(note.fen)} for no order 无对应支付单的现金"
             return {"order": "", "findings": [*findings, {"code": "JL-P328", "text": text}]}
         order = await self.payments.seen(order, Evidence("PAYING", facts={f"note {note.key}": note.fen}))
         have = _notes_of(order)
-        if have >= order.fen and order.state not in RECEIVED:
+        late = order.state in OVER  # it ended before this note was told: what is in the box goes back
+        if (have >= order.fen or late) and order.state not in RECEIVED:
             order = await self.payments.seen(order, Evidence("PAID", have, note.at_ms))
             await follow(self, order)
         elif have > order.paid_fen and order.state in RECEIVED:
@@ -215,14 +217,13 @@ class TerminalParty(PaymentParty):
         refund = await self.payments.refund(self.system, back.refund)
         if refund is None:
             raise Refused("JL-P032", f"no refund {back.refund[:40]!r} was asked for 退款不存在")
+        order = await self._named(back.terminal, {"order": refund.order})
         if back.done and back.fen != refund.fen:
             raise Refused("JL-P031", f"{refund.number}: another amount was given back 退款金额不符")
         if back.done:
             seen = RefundEvidence("SUCCESS", back.fen, back.at_ms, back.reference, back.response)
             await self._given_back(refund, seen)
             return
-        order = await self.payments.order(self.system, refund.order)
-        assert order is not None, "a refund is of an order"
         if back.kind == "void":
             await self.payments.seen(order, Evidence("PAYING", facts={"void_refused": back.response}))
         else:
@@ -234,6 +235,7 @@ class TerminalParty(PaymentParty):
         refund = await self.payments.refund(self.system, str(asked.get("refund") or ""))
         if refund is None:
             raise Refused("JL-P032", "no such refund was asked for 退款不存在")
+        await self._named(terminal, {"order": refund.order})
         if name_of(asked, "by") == name_of(asked, "second"):
             raise Refused("JL-P325", "cash is paid out by two people 现金退款须双人办理")
         if fen_of(asked.get("amount")) != refund.fen:
