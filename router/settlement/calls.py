@@ -70,7 +70,10 @@ class ChannelCalls:
         return next((one for one in taking if one.when is None or one.when(tree, message)), None)
 
     def _message(self, settlement: Settlement, call: Call, operation: str) -> Message:
-        now = self._now_ms()
+        attempts = (
+            settlement.rows.attempts
+        )  # the last is this one, and others reckon from when it was written
+        made_ms = attempts[-1].began_ms if attempts else self._now_ms()
         headers = {
             "param.code": operation,
             "settlement": settlement.number,
@@ -78,7 +81,7 @@ class ChannelCalls:
             "direction": call.direction,
             "about": call.about,
             "key": f"{settlement.number}/{call.key}",
-            EXPIRES: str(now + _SEND_MS),
+            EXPIRES: str(made_ms + _SEND_MS),
         }
         return Message(_JSON.encode(call.body), f"settlement {settlement.number}", headers)
 

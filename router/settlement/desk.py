@@ -71,7 +71,7 @@ class Desk:
         self._taken: deque[Taken] = deque()  # to be driven, as soon as there is room
         self._known: dict[str, Definition] = {}  # by digest
         self._driving: dict[str, asyncio.Task[None]] = {}
-        self._moved: dict[str, asyncio.Event] = {}  # who waits for a settlement is told that it moved
+        self._moved: dict[str, set[asyncio.Event]] = {}  # who waits for a settlement is told that it moved
         self.watch = Watch(book, self.operators, self._definition, now_ms)
         self._watching = Chore("what must hold of settlements", self._watched, EVERY_S, EVERY_S)
         self._always: list[asyncio.Task[None]] = []
@@ -133,9 +133,19 @@ class Desk:
 
     async def show(self, number: str, within_s: float) -> dict[str, Any]:
         """Waits while it is under way."""
+        moved = asyncio.Event()
+        self._moved.setdefault(number, set()).add(moved)
+        try:
+            return await self._shown(number, within_s, moved)
+        finally:
+            self._moved[number].discard(moved)
+            if not self._moved[number]:
+                del self._moved[number]
+
+    async def _shown(self, number: str, within_s: float, moved: asyncio.Event) -> dict[str, Any]:
         until = asyncio.get_running_loop().time() + within_s
         while True:
-            moved = self._moved.setdefault(number, asyncio.Event())
+            moved.clear()
             settlement = await self._load(number)
             if settlement.state in (*ENDED, "SUSPENDED", "WAITING"):
                 return await self._told(settlement)
@@ -252,7 +262,7 @@ class Desk:
         finally:
             del self._driving[number]
             self._drive_taken()
-            if (moved := self._moved.pop(number, None)) is not None:
+            for moved in self._moved.get(number, ()):
                 # Where another has it, who waits looks again, but not at once.
                 asyncio.get_running_loop().call_later(0 if state else _LOOK_S, moved.set)
 

@@ -137,7 +137,11 @@ class Operators:
         found = set()
         for number in await self._book.unheard(now_ms - UNKNOWN_MS):
             settlement = await self._book.load(number)
-            if is_unknown(await self._definition(settlement.digest), settlement.rows, now_ms):
+            try:
+                unknown = is_unknown(await self._definition(settlement.digest), settlement.rows, now_ms)
+            except ValueError:  # its pipeline cannot be read any more: nobody finds it out
+                unknown = True
+            if unknown:
                 found.add(number)
         return frozenset(found)
 

@@ -90,8 +90,15 @@ class Publisher:
         self, number: str, events: list[Event], takers: Mapping[str, Sequence[str]]
     ) -> list[Event]:
         """Those that were taken: up to the first that was not."""
-        told, order = await self._tell(number)
         taken: list[Event] = []
+        try:
+            told, order = await self._tell(number)
+        except Unreachable:
+            raise
+        except Exception:  # it holds up no other's
+            log.exception("settlement.bug", settlement=number)
+            self._wait(number)
+            return taken
         for event in sorted(
             events, key=lambda one: order.index(one.name) if one.name in order else len(order)
         ):

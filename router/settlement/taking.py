@@ -9,7 +9,9 @@ import structlog
 from msgspec import Struct
 
 from channels.settling.model import Definition
+from config.errors import Unreachable
 from router.settlement.book import Settlement
+from router.settlement.commands import Wait
 from router.settlement.rows import State
 from router.settlement.runner import LEASE_MS, Runner
 
@@ -70,8 +72,7 @@ class Taker:
             log.error("settlement.not_driven", settlement=number, code="JL-K002")
         waits, others = [], []
         for one in taken:
-            definition = await self._definitions(one.settlement.digest)
-            wait = self._runner.waits(definition, one.settlement)
+            wait = await self._waits(one.settlement)
             if wait is None:
                 others.append(one)
             else:
@@ -79,3 +80,12 @@ class Taker:
         if waits:
             await self._pool.put_back(self._owner, waits)
         return others, len(taken) + len(shut)
+
+    async def _waits(self, settlement: Settlement) -> Wait | None:
+        """As the runner says. What cannot be read any more is driven, and fails there: alone."""
+        try:
+            return self._runner.waits(await self._definitions(settlement.digest), settlement)
+        except Unreachable:
+            raise
+        except Exception:
+            return None

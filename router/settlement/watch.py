@@ -74,7 +74,13 @@ class Watch:
         found: dict[str, list[Broken]] = dict.fromkeys(numbers, shut)
         kinds = {kind for kind, account in ACCOUNTS.items() if account.floor}
         for held in await self._book.findings.held(numbers):
-            definition = await self._definition(held.settlement.digest)
+            try:
+                definition = await self._definition(held.settlement.digest)
+            except ValueError as error:  # the others are looked at all the same
+                found[held.settlement.number] = [
+                    Broken("rows", f"its pipeline cannot be read: {error}"[:200])
+                ]
+                continue
             kinds |= {kind for kind, account in definition.accounts.items() if account.floor}
             found[held.settlement.number] = _broken(definition, held, now_ms)
         sums = await self._book.findings.floors(kinds, numbers)
