@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from msgspec import MsgspecError
 from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from config.crypto import KEY_BYTES, KeyTrouble, SiteKeys, key_id, site_keys
 from config.errors import Unreachable
@@ -33,6 +34,8 @@ _TRIES = 3  # of a commit that another process was in the way of
 _PAGES = 8  # readers at once
 _SQLITE = {"timeout": 10.0}  # seconds to wait for another writer
 _LOCK_WAIT = "10s"  # the same on PostgreSQL, for each lock
+# Raised by what a change has to write, not on purpose: it may have written some of it.
+_UNFORESEEN = (KeyTrouble, ValueError, TypeError, ArithmeticError, MsgspecError)
 _POSTGRESQL = {
     "application_name": "jingluo",
     "connect_timeout": 5,
@@ -89,11 +92,11 @@ class GroupedDatabase(Generic[Key]):
         # Who is cancelled leaves the commit alone: what it has become of is found in the rows.
         return await asyncio.shield(done)
 
-    async def read(self, look: Callable[[Connection, Key], T]) -> T:
-        """Raises Unreachable as `write` does."""
+    async def read(self, look: Callable[[Connection, Key], T], whole: bool = False) -> T:
+        """Raises Unreachable as `write` does. `whole`: all that it looks at is of one moment."""
         if self._readers is None:
             self._readers = ThreadPoolExecutor(_PAGES, f"{self._schema.name}-read")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._looked, look)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._looked, look, whole)
 
     def rekey(self) -> int:
         """Wraps the data key by the site's current key. Blocking. Returns 1 where an older one had wrapped it; makes
@@ -165,6 +168,23 @@ class GroupedDatabase(Generic[Key]):
         asked.add_done_callback(written)
 
     def _write(self, changes: list[Callable[[Connection, Key], Any]]) -> list[Any]:
+        """What each gives, or its error. Where one fails as nobody foresaw, each is a commit of its own: nothing of
+        that one is written, and all of the others."""
+        try:
+            return self._committed(changes)
+        except _Unforeseen as unforeseen:
+            if len(changes) == 1:
+                return [unforeseen.error]
+        return [self._alone(change) for change in changes]
+
+    def _alone(self, change: Callable[[Connection, Key], Any]) -> Any:
+        try:
+            return self._write([change])[0]
+        except Unreachable as error:
+            return error
+
+    def _committed(self, changes: list[Callable[[Connection, Key], Any]]) -> list[Any]:
+        """In one transaction. Raises _Unforeseen and Unreachable."""
         engine, key = self._open()
         for left in reversed(range(_TRIES)):
             try:
@@ -176,19 +196,28 @@ class GroupedDatabase(Generic[Key]):
                     else:  # a process that stands still with a lock in its hand stops no other for good
                         connection.exec_driver_sql(f"SET LOCAL lock_timeout TO '{_LOCK_WAIT}'")
                     return [_done(change, connection, key) for change in changes]
+            except _UNFORESEEN as error:
+                raise _Unforeseen(error) from error
             except SQLAlchemyError as error:
-                if not left or not _in_the_way(error):
-                    raise self._down(error) from error
+                if left and _in_the_way(error):
+                    continue
+                if not isinstance(
+                    error, OperationalError | InterfaceError
+                ):  # of one of them, not of the database
+                    raise _Unforeseen(self._down(error)) from error
+                raise self._down(error) from error
         raise AssertionError
 
-    def _looked(self, look: Callable[[Connection, Key], T]) -> T:
+    def _looked(self, look: Callable[[Connection, Key], T], whole: bool = False) -> T:
         engine, key = self._open()
         try:
             with engine.connect() as connection:
-                if (
-                    connection.dialect.name == "postgresql"
-                ):  # each look sees what is committed: no BEGIN, no ROLLBACK
-                    connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                if connection.dialect.name == "postgresql":
+                    # Else each statement sees what is committed by then: no BEGIN, no ROLLBACK.
+                    level = "REPEATABLE READ" if whole else "AUTOCOMMIT"
+                    connection = connection.execution_options(isolation_level=level)
+                elif whole:
+                    connection.exec_driver_sql("BEGIN")
                 return look(connection, key)
         except SQLAlchemyError as error:
             raise self._down(error) from error
@@ -269,11 +298,19 @@ class GroupedDatabase(Generic[Key]):
         return keys.unwrap(bytes(wrapped))
 
 
+class _Unforeseen(Exception):
+    """A change failed of which nobody knows how far it came."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def _done(change: Callable[[Connection, Key], Any], connection: Connection, key: Key) -> Any:
-    """What it gives. One that raises before it has written anything fails alone."""
+    """What it gives. One that refuses, before it has written anything, fails alone."""
     try:
         return change(connection, key)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, *_UNFORESEEN):
         raise
     except Exception as error:
         return error

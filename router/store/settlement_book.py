@@ -26,7 +26,7 @@ from router.store import settlement_verify as verify
 from router.store.durable import GroupedDatabase, of_site
 from router.store.settlement_lists import Head, Line
 from router.store.settlement_outbox import Outbox
-from router.store.settlement_rows import Key, values_of
+from router.store.settlement_rows import Key, as_kept, values_of
 from router.store.settlement_verify import Proof
 
 s, a, w, j, e = (t.c for t in (tables.settlement, tables.attempt, tables.word, tables.journal, tables.entry))
@@ -77,7 +77,7 @@ class SettlementBook:
                 if added:
                     return
                 there = connection.execute(asked).one()  # another process was quicker
-            if _plain(_facts(there, key)["request"]) != _plain(new.request):
+            if _plain(_facts(there, key)["request"]) != _plain(as_kept(new.request)):
                 raise Differs("JL-T011", "the same number came with another request 结算号重复")
 
         await self._database.write(change)
@@ -259,12 +259,14 @@ class SettlementBook:
     async def deposit(self, admission: str, since_ms: int = 0, until_ms: int = 0) -> Deposit:
         """What was paid in advance for an admission, and what became of it; `until_ms` 0 is now."""
         return await self._database.read(
-            lambda connection, key: ledger.deposit(connection, admission, since_ms, until_ms)
+            lambda connection, key: ledger.deposit(connection, admission, since_ms, until_ms), whole=True
         )
 
     async def proof(self, after: str = "", most: int = 2000) -> Proof:
         """The journals of the next `most` settlements, recomputed."""
-        return await self._database.read(lambda connection, key: verify.page(connection, key, after, most))
+        return await self._database.read(
+            lambda connection, key: verify.page(connection, key, after, most), whole=True
+        )
 
     async def booked(self, account: str, from_ms: int, to_ms: int) -> list[tuple[str, str, int, int]]:
         """An account's entries of that time: journal, settlement, when, fen."""

@@ -73,7 +73,7 @@ class Findings:
 
     async def held(self, numbers: Sequence[str]) -> Sequence[Held]:
         """All that the database has of each; without those whose rows do not open."""
-        return await self._database.read(lambda connection, key: _held(connection, key, numbers))
+        return await self._database.read(lambda connection, key: _held(connection, key, numbers), whole=True)
 
     async def floors(self, kinds: Collection[str], numbers: Sequence[str]) -> Mapping[str, int]:
         """Of the accounts of these kinds that these settlements post to: the sums of their entries."""

@@ -29,7 +29,7 @@ _SOME = select(s.number).where(_DUE, _NONE_OF).order_by(s.due_ms).limit(bindpara
 # Who has it is looked for again when its lease is over.
 _TAKE = (
     update(tables.settlement)
-    .where(s.number.in_(_SOME), _FREE)
+    .where(s.number.in_(_SOME), _DUE)  # once more: another process may have ended it since it was found
     .values(fence=s.fence + 1, owner=bindparam("by"), until_ms=bindparam("till"), due_ms=bindparam("till"))
     .returning(tables.settlement)
 )

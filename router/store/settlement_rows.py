@@ -45,6 +45,11 @@ class Key:
 decoded = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
+def as_kept(tree: Any) -> Any:
+    """A tree as it is read again: whole numbers are integers, whatever they were."""
+    return decoded(_encode(tree))
+
+
 def attempt_of(row: Row[Any], key: Key) -> Attempt:
     said = key.opened(row.said, said_of(row.settlement, row.number)) if row.said else {}
     return Attempt(
