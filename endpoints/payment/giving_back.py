@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from endpoints.payment.channel import PaymentChannel
 from endpoints.payment.numbers import number_of
-from endpoints.payment.orders import Evidence, Order, Refund, owed
+from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence, owed
 from endpoints.payment.records import Payments
 
 
@@ -36,7 +36,17 @@ async def give_all_back(
         )
         refund = await payments.give_back(wanted)
     if refund.state != "SUCCESS":
-        seen = await channel.refund(order, refund)
+        seen = await sent(channel, order, refund)
         refund = await payments.refund_seen(refund, seen)
         paid = replace(paid, code=seen.code, text=seen.text)
     return replace(paid, state="REFUNDED") if refund.state == "SUCCESS" else replace(paid, state="PAID")
+
+
+async def sent(channel: PaymentChannel, order: Order, refund: Refund) -> RefundEvidence:
+    """What became of a refund that leaves, or leaves again. A no to the second try says nothing of the first: that is
+    asked about, and counts as long as nobody knows."""
+    seen = await channel.refund(order, refund)
+    if seen.state not in ("FAILED", "CLOSED") or refund.state not in ("UNKNOWN", "PROCESSING"):
+        return seen
+    first = await channel.query_refund(order, refund)
+    return replace(seen, state="UNKNOWN") if first.state == "ABSENT" else first

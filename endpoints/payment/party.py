@@ -31,6 +31,7 @@ from msgspec import Struct
 from config.errors import Refused
 from endpoints.payment import noticed, sweep
 from endpoints.payment.channel import PaymentChannel
+from endpoints.payment.giving_back import sent
 from endpoints.payment.numbers import fen_of, number_of
 from endpoints.payment.orders import OVER, RECEIVED, Evidence, Order, Refund, owed
 from endpoints.payment.records import Payments
@@ -221,11 +222,11 @@ class PaymentParty:
         if order.state in OVER:
             return shown(order, "OK")  # there is nothing to give back
         wanted = await self._wanted(order, asked, headers)
-        if wanted.undoes and not wanted.fen:
+        if wanted.undoes and (not wanted.fen or (order.state == "REFUNDED" and wanted.state != "SUCCESS")):
             return shown(order, "OK" if order.state == "REFUNDED" else "PROCESSING")
         refund = await self.payments.give_back(wanted)
         if refund.state not in ("SUCCESS", "ABNORMAL"):
-            seen = await self.channel.refund(order, refund)
+            seen = await sent(self.channel, order, refund)
             refund = await self.payments.refund_seen(refund, seen)
             await noticed.gone_back(self, refund)
         return given_back(refund)

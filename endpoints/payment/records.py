@@ -34,7 +34,7 @@ class Payments(Protocol):
     async def give_back(self, refund: Refund) -> Refund:
         """Commits it, or gives the one that has this system and key already. Under the order's row lock: raises
         Refused JL-P002 where the order is not paid, JL-P003 where it would be more than was paid, JL-P004 where there
-        are MOST_REFUNDS."""
+        are MOST_REFUNDS. One that was refused counted no more: it is looked at again."""
 
     async def refund_of_key(self, system: str, key: str) -> Refund | None: ...
 
@@ -74,3 +74,11 @@ def allowed(order: Order, refunds: tuple[Refund, ...], refund: Refund) -> None:
         raise Refused("JL-P004", text)
     if refund.fen <= 0 or owed(refunds) + refund.fen > order.paid_fen:
         raise Refused("JL-P003", f"{order.number}: more would go back than was paid 退款超出已付金额")
+
+
+def again(order: Order, refunds: tuple[Refund, ...], there: Refund) -> Refund:
+    """The refund that has the key already. Raises Refused as `allowed` where it was refused, and others have what it
+    would give back."""
+    if there.state in ("CLOSED", "FAILED"):
+        allowed(order, tuple(one for one in refunds if one.number != there.number), there)
+    return there

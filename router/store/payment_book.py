@@ -16,7 +16,7 @@ from config.errors import Refused
 from config.settings import Settings
 from config.tls import Identity
 from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence, moved, refund_moved, refunded
-from endpoints.payment.records import allowed, same
+from endpoints.payment.records import again, allowed, same
 from router.store.durable import GroupedDatabase, of_site
 from router.store.payment_rows import Key
 from router.store.payment_tables import OPEN, PAYMENTS, REFUND_OPEN
@@ -68,9 +68,10 @@ class PaymentBook:
         def change(connection: Connection, key: Key) -> Refund:
             order = _locked(connection, key, refund.order)
             asked = select(refunds).where(r.system == refund.system, r.key == refund.key)
+            others = _refunds_of(connection, key, order.number)
             if (there := connection.execute(asked).one_or_none()) is not None:
-                return key.refund(there)
-            allowed(order, _refunds_of(connection, key, order.number), refund)
+                return again(order, others, key.refund(there))
+            allowed(order, others, refund)
             made = self._database.insert(refunds).values(key.refund_row(refund)).on_conflict_do_nothing()
             if connection.execute(made).rowcount == 1:
                 return refund

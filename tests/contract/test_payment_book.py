@@ -88,6 +88,8 @@ async def test_no_refund_of_what_was_not_paid_nor_of_more_than_that(payments: Pa
     assert await code_of(payments.give_back(refund("R2", 651))) == "JL-P003"
     await payments.refund_seen(first, RefundEvidence("CLOSED"))
     assert (await payments.give_back(refund("R2", 3650))).fen == 3650
+    # What was refused counts no more: asked for again under its number, it is looked at like a new one.
+    assert await code_of(payments.give_back(refund("R1", 3000))) == "JL-P003"
 
 
 async def test_an_order_is_refunded_when_its_refunds_are(payments: Payments) -> None:

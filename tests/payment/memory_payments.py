@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from config.errors import Refused, Unreachable
 from endpoints.payment.orders import Evidence, Order, Refund, RefundEvidence, moved, refund_moved, refunded
-from endpoints.payment.records import allowed, same
+from endpoints.payment.records import again, allowed, same
 
 _OPEN = ("CREATED", "PREPAID", "PAYING", "UNKNOWN")
 _REFUND_OPEN = ("CREATED", "UNKNOWN", "PROCESSING")
@@ -57,11 +57,11 @@ class MemoryPayments:
     async def give_back(self, refund: Refund) -> Refund:
         self._here()
         there = await self.refund_of_key(refund.system, refund.key)
-        if there is not None:
-            return there
         order = self.orders.get(refund.order)
         if order is None:
             raise Refused("JL-P009", f"there is no order {refund.order}")
+        if there is not None:
+            return again(order, self._of(order.number), there)
         allowed(order, self._of(refund.order), refund)
         self.given_back[refund.number] = refund
         return refund

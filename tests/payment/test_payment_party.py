@@ -267,6 +267,27 @@ async def test_f46_a_refund_whose_answer_was_lost_is_asked_about_under_its_numbe
     assert len(desk.payments.given_back) == 1
 
 
+async def test_a_no_to_a_refund_that_was_sent_before_says_nothing_of_the_first_try() -> None:
+    desk = Desk(pay=[PAID], query_refund=[RefundEvidence("ABSENT"), RefundEvidence("SUCCESS", 650)])
+    desk.channel.says["refund 650"] = [RefundEvidence("UNKNOWN"), RefundEvidence("FAILED", code="NO")]
+    await desk.ask("pay", amount="36.50", auth_code="13")
+    for outcome in ("UNKNOWN", "UNKNOWN", "OK"):
+        back = await desk.ask("refund", "S2/refund", order=NUMBER, amount="6.50")
+        assert back["outcome"] == outcome
+    desk.channel.says["refund 3000"] = [RefundEvidence("FAILED", code="NO")]
+    assert (await desk.ask("refund", "S3/refund", order=NUMBER, amount="30.00"))["outcome"] == "REJECTED"
+
+
+async def test_an_undo_whose_refund_was_refused_is_done_once_all_went_back_otherwise() -> None:
+    desk = Desk(pay=[PAID])
+    desk.channel.says["refund 3650"] = [RefundEvidence("FAILED"), RefundEvidence("SUCCESS", 3650)]
+    await desk.ask("pay", amount="36.50", auth_code="13")
+    assert (await desk.ask("refund", direction="undo", order=NUMBER))["outcome"] == "REJECTED"
+    assert (await desk.ask("refund", "S2/refund", order=NUMBER, amount="36.50"))["outcome"] == "OK"
+    assert (await desk.ask("refund", direction="undo", order=NUMBER))["outcome"] == "OK"
+    assert [one for one in desk.channel.asked if one.startswith("refund")] == ["refund 3650", "refund 3650"]
+
+
 async def test_f47_a_refund_that_no_card_takes_stays_owed() -> None:
     desk = Desk(pay=[PAID])
     desk.channel.says["refund 3650"] = [RefundEvidence("ABNORMAL")]
