@@ -33,6 +33,8 @@ _OUTCOMES: Mapping[str, Outcome] = {
     "ABSENT": "ABSENT",
 }
 _TOO_LATE = "JL-D914"
+# Of a call that no broker took. With any other code it may lie in its queue all the same, and leave.
+_NOT_KEPT = ("JL-B001", "JL-B002", "JL-D913")
 _JSON = Json()
 
 
@@ -48,8 +50,11 @@ class ChannelCalls:
 
     async def call(self, settlement: Settlement, call: Call) -> Told:
         system, _, operation = call.operation.rpartition(".")
-        message = self._message(settlement, call, operation)
-        channel = self._channel(system, message)
+        try:
+            message = self._message(settlement, call, operation)
+            channel = self._channel(system, message)
+        except BadMessage as error:
+            return Told("UNSENT", code=error.code, text=error.text)
         if channel is None:
             text = f"no channel takes calls of {system}: `from: {{calls: {system}}}` 未配置通道"
             return Told("UNSENT", code="JL-T030", text=text)
@@ -88,7 +93,7 @@ class ChannelCalls:
 
 def _told(reply: Reply) -> Told:
     """What a channel's reply says of the call."""
-    if reply.state == "failed" or (reply.state == "refused" and reply.code == _TOO_LATE):
+    if (reply.state, reply.code) in (*(("failed", code) for code in _NOT_KEPT), ("refused", _TOO_LATE)):
         return Told("UNSENT", code=reply.code, text=reply.text)
     if (
         reply.state == "refused" and DELIVERED in reply.headers
