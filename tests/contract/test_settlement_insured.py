@@ -168,3 +168,15 @@ async def test_a_his_that_refuses_leaves_nothing_at_the_centre(
         assert live(centre) == []
         assert set((await balances(engine)).values()) == {0}
     assert town.live() == {}
+
+
+async def test_f57_a_sign_in_that_ends_in_the_middle_is_renewed_and_nothing_is_settled_twice(
+    tmp_path: Path, centre: Centre, town: Town
+) -> None:
+    centre.behave("2207", "expired", times=1)
+    async with running(site_of(tmp_path, centre, town)) as engine:
+        told = await ended(engine, centre)
+        assert told["state"] == "COMPLETED", told
+        assert [one.setl_id for one in live(centre)] == [told["facts"]["settled"]["setl_id"]]
+        assert len({one.msgid for one in live(centre)}) == 1
+        assert (await balances(engine))["transit:S1"] == 0

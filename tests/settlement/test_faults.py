@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
-from router.settlement.book import Differs, Fenced, Locked, New, Settlement
-from router.settlement.rows import Decision, Notice, Place
+from channels.settling.model import Definition
+from config.errors import Unreachable
+from router.settlement.book import Change, Differs, Fenced, Locked, New, Settlement
+from router.settlement.rows import ENDED, Decision, Notice, Place
 from router.settlement.runner import LEASE_MS, Runner
-from tests.settlement.memory import MemoryBook
+from tests.settlement.memory import Crash, MemoryBook
 from tests.settlement.simulated import BILLS, EFFECTS, REQUEST, TEXT, World
 
 MINUTE = 60_000
@@ -261,10 +263,33 @@ def test_f54_a_late_process_writes_nothing_any_more() -> None:
 
 
 def test_f56_a_settlement_goes_on_by_the_pipeline_that_it_began_with() -> None:
-    one, other = World(1, faults=0), World(1, faults=0, text=TEXT.replace("in: 1", "in: 2"))
-    assert one.definition.digest != other.definition.digest
-    ended = asyncio.run(one.play())
-    assert ended.digest == one.definition.digest
+    """It waits for a payment while a site's file changes: fees go one by one as before, and not two at once."""
+    world = World(1, faults=0)
+    other = World(1, faults=0, text=TEXT.replace("in: 1", "in: 2")).definition
+    definitions = {world.definition.digest: world.definition, other.digest: other}
+
+    async def known(digest: str) -> Definition:
+        return definitions[digest]
+
+    async def deployed() -> Settlement:
+        first = world.definition
+        new = New("S1", "outpatient", first.digest, REQUEST, world.now)
+        await world.book.begin(new)
+        world.script["do his.hold"] = ["killed after"]
+        with pytest.raises(Crash):
+            await Runner(world.book, world, known, "before", lambda: world.now).drive("S1")
+        world.definition = other
+        world.now += LEASE_MS
+        while (await world.book.load("S1")).state not in ENDED:
+            await Runner(world.book, world, known, "after", lambda: world.now).drive("S1")
+            world.now += MINUTE
+        ended: Settlement = await world.book.load("S1")
+        return ended
+
+    ended = asyncio.run(deployed())
+    assert complete(world, ended)
+    assert world.asked.count("do insurance.2204") == 2
+    assert ended.digest != world.definition.digest
 
 
 def test_f60_a_query_that_lags_two_minutes_makes_nothing_happen_twice() -> None:
@@ -285,6 +310,23 @@ def test_f68_a_person_who_says_done_is_believed_and_named() -> None:
     again = asyncio.run(world.play())
     assert again.state == "COMPLETED"
     assert again.rows.decisions[-1].second == "100018"
+
+
+def test_f72_without_a_place_to_write_nothing_is_sent() -> None:
+    class Full(MemoryBook):
+        async def write(self, number: str, fence: int, change: Change) -> None:
+            raise Unreachable("JL-T020", "no space left on device")
+
+    async def full() -> World:
+        world = World(1, faults=0)
+        world.book = Full()
+        await world.book.begin(New("S1", "outpatient", world.definition.digest, REQUEST, world.now))
+        with pytest.raises(Unreachable):
+            await Runner(world.book, world, world.known, "p", lambda: world.now).drive("S1")
+        return world
+
+    world = asyncio.run(full())
+    assert (world.asked, world.book.journals) == ([], {})
 
 
 def test_the_bills_are_the_total() -> None:
