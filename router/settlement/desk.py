@@ -94,8 +94,8 @@ class Desk:
 
     async def stop(self) -> None:
         """What is under way is left to whoever comes next: nothing of it is in memory alone."""
-        self._taken.clear()
         await self._watching.stop()
+        self._taken.clear()  # else one that ends begins the next
         tasks = [*self._driving.values(), *self._always]
         for task in tasks:
             task.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -17,6 +18,8 @@ from router.settlement.ledger import Floored, without
 from router.settlement.posting import Journal, NoAmount, booked, may_post
 from router.settlement.refused import instead, told_by_ledger
 from router.settlement.rows import Attempt, Outcome, Rows, State
+
+log = structlog.get_logger()
 
 LEASE_MS = 60_000  # from its last commit on; who takes over then finds out what became of a call under way
 _MOST = 10_000  # commands in one go
@@ -87,7 +90,7 @@ class Runner:
             if not isinstance(command, Wait):
                 return None
             posted = may_post(definition, settlement.rows) and booked(definition, settlement.rows, command)
-        except (ValueError, BadMessage):
+        except Exception:  # `_next` says what becomes of it
             return None
         return None if posted else command
 
@@ -145,6 +148,9 @@ class Runner:
             return End("SUSPENDED", None, "JL-T006", str(error)), ()
         except (ValueError, BadMessage) as error:
             return End("SUSPENDED", None, "JL-T007", str(error)[:200]), ()
+        except Exception as error:  # the same rows would raise it again: nobody but a person ends that
+            log.exception("settlement.bug", settlement=rows.number)
+            return End("SUSPENDED", None, "JL-T007", f"{type(error).__name__}: {error}"[:200]), ()
 
     def _change(
         self,

@@ -100,5 +100,5 @@ def _broken(definition: Definition, held: Held, now_ms: int) -> list[Broken]:
     """Of one that its pipeline cannot go through (JL-T007) nothing can be said."""
     try:
         return broken(definition, held, now_ms)
-    except ValueError:
+    except Exception:  # the others are looked at all the same
         return []

@@ -13,7 +13,7 @@ from journal_parts import KEYS
 from sqlalchemy import Connection, select
 
 from config.errors import Unreachable
-from router.settlement.book import Change, New
+from router.settlement.book import Change, Locked, New
 from router.settlement.posting import Entry, Journal
 from router.store import settlement_verify as verify
 from router.store.durable import GroupedDatabase
@@ -99,3 +99,26 @@ async def test_what_ends_while_it_is_being_taken_is_not_taken(book: SettlementBo
                 await asyncio.sleep(0.01)
         other.commit()
         assert await taking == ([], [])
+
+
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+async def test_who_is_refused_frees_nothing_of_a_process_that_was_quicker_with_the_same_number(
+    book: SettlementBook, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = settlement_book(journal_url, lambda: KEYS, lambda: NOW)
+    loop, locked = asyncio.get_running_loop(), book._lock
+
+    def second(connection: Connection, new: New) -> None:
+        begun = other.begin(New("S1", "outpatient", "d1", {}, NOW, ("bill:B1",)))
+        asyncio.run_coroutine_threadsafe(begun, loop).result(30)
+        locked(connection, new)
+
+    try:
+        await book.begin(New("S9", "outpatient", "d1", {}, NOW, ("bill:B9",)))
+        monkeypatch.setattr(book, "_lock", second)
+        with pytest.raises(Locked):
+            await book.begin(New("S1", "outpatient", "d1", {"of": 2}, NOW, ("bill:B1", "bill:B9")))
+        with pytest.raises(Locked):
+            await other.begin(New("S3", "outpatient", "d1", {}, NOW, ("bill:B1",)))
+    finally:
+        await asyncio.to_thread(other.close)

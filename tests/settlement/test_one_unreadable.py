@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from router.settlement.rows import Attempt, Place, Rows
 from router.settlement.runner import Told
 from router.store.settlement_book import SettlementBook, settlement_book
 from schemas.message import Message, Reply
-from tests.settlement.simulated import INFO, REQUEST, TEXT, definition
+from tests.settlement.simulated import INFO, REQUEST, TEXT, World, definition
 from transforms.library import Library
 
 NOW = 1_800_000_000_000
@@ -36,6 +37,9 @@ class Prompt:
         return Told("OK", reply={"setlinfo": INFO})
 
 
+PROMPT = Prompt()
+
+
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[SettlementBook]:
     made = settlement_book(f"sqlite:///{tmp_path}/jingluo.db", lambda: SiteKeys(bytes(16)), lambda: NOW)
@@ -43,7 +47,9 @@ def book(tmp_path: Path) -> Iterator[SettlementBook]:
     made.close()
 
 
-def desked(book: SettlementBook, folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
+def desked(
+    book: SettlementBook, folder: Path, story: Callable[[Desk], Awaitable[None]], parties: Prompt = PROMPT
+) -> None:
     async def told() -> None:
         pipelines: Mapping[str, Any] = {"outpatient": None}
         made = definition()
@@ -51,7 +57,7 @@ def desked(book: SettlementBook, folder: Path, story: Callable[[Desk], Awaitable
         await book.define("old", "outpatient", {"settlement": "outpatient", "steps": "of another time"})
         await book.begin(New("S0", "outpatient", "old", REQUEST, NOW - 1))
         await book.begin(New("S1", "outpatient", made.digest, REQUEST, NOW))
-        desk = Desk(book, Prompt(), lambda: pipelines, Library([], []), Owner(folder / "o"), lambda: NOW)
+        desk = Desk(book, parties, lambda: pipelines, Library([], []), Owner(folder / "o"), lambda: NOW)
         await story(desk)
 
     asyncio.run(told())
@@ -147,3 +153,43 @@ def test_a_process_that_stood_still_sends_no_call_that_others_hold_to_be_over() 
         assert int(sent[0].headers[EXPIRES]) == NOW + 30_000
 
     asyncio.run(story())
+
+
+def test_a_pipeline_that_fails_in_a_way_that_nobody_foresaw_is_for_a_person() -> None:
+    def fails(facts: Any) -> bool:
+        raise TypeError("nobody foresaw it")
+
+    world = World(1, faults=0)
+    first, *others = world.definition.steps
+    world.definition = replace(world.definition, steps=(replace(first, when=fails), *others))
+    ended = asyncio.run(world.play())
+    assert (ended.state, ended.code) == ("SUSPENDED", "JL-T007")
+
+
+class Slow(Prompt):
+    """Parties that do nothing until all ends."""
+
+    async def call(self, settlement: Settlement, call: Call) -> Told:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_a_process_that_ends_begins_nothing_of_what_it_had_taken(
+    book: SettlementBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(desk: Desk) -> None:
+        monkeypatch.setattr("router.settlement.desk._AT_ONCE", 1)
+        for number in ("S2", "S3", "S4"):
+            await book.begin(New(number, "outpatient", definition().digest, REQUEST, NOW))
+        watched = desk._watching.stop
+
+        async def taking() -> None:
+            await watched()
+            await desk._take()
+            await asyncio.sleep(0)  # the first has begun
+
+        monkeypatch.setattr(desk._watching, "stop", taking)
+        await desk.stop()
+        assert not [one for one in asyncio.all_tasks() if one.get_name().startswith("settlement ")]
+
+    desked(book, tmp_path, story, Slow())
