@@ -127,6 +127,10 @@ async def test_a_bill_is_paid_once_however_often_it_is_asked_for_and_given_back_
         accounts = ("transit:R1", "liability:R1", "clearing:joint", "income:his")
         assert await balances(engine, *accounts) == [0, 0, 0, 0]
 
+        told = await rest(engine, town, "/v1/settlements/outpatient-refund", {**asked, "settle_no": "R2"})
+        assert (told["state"], told["result"]) == ("REJECTED", "nothing"), told
+        assert await balances(engine, "liability:R2", "income:his") == [0, 0]
+
 
 async def test_a_stay_is_settled_by_its_deposits_and_the_newest_gets_the_rest_back(
     tmp_path: Path, town: Town
