@@ -80,11 +80,14 @@ class Publisher:
             self._forgot_ms = now
         without = [number for number, (until_ms, _) in self._later.items() if until_ms > now]
         events = await self._outbox.waiting(takers, without, _AT_ONCE)
+        more = len(events) == _AT_ONCE
+        if more:  # the last one's may have been cut
+            events = [one for one in events if one.settlement != events[-1].settlement] or events
         by_settlement = groupby(sorted(events), key=lambda one: one.settlement)
         of = [self._of_one(number, list(some), takers) for number, some in by_settlement]
         taken = [event for some in await asyncio.gather(*of) for event in some]
         await self._outbox.published(taken)
-        return len(events) == _AT_ONCE
+        return more
 
     async def _of_one(
         self, number: str, events: list[Event], takers: Mapping[str, Sequence[str]]

@@ -201,9 +201,7 @@ class GroupedDatabase(Generic[Key]):
             except SQLAlchemyError as error:
                 if left and _in_the_way(error):
                     continue
-                if not isinstance(
-                    error, OperationalError | InterfaceError
-                ):  # of one of them, not of the database
+                if not _of_database(error):
                     raise _Unforeseen(self._down(error)) from error
                 raise self._down(error) from error
         raise AssertionError
@@ -334,6 +332,13 @@ def of_site(schema: Schema, opened: Callable[[bytes], Key], settings: Settings) 
 def file_beside(journal: Path, name: str) -> Path:
     """Of SQLite: beside the journal's file."""
     return journal.with_name(f"{journal.stem}.{name}.db")
+
+
+def _of_database(error: SQLAlchemyError) -> bool:
+    """Whether it is away or stands still, not that one change is wrong or (PostgreSQL's class 54) too large."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    return not (getattr(error.orig, "sqlstate", "") or "").startswith("54")
 
 
 def _in_the_way(error: SQLAlchemyError) -> bool:

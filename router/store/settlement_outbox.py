@@ -28,13 +28,15 @@ class Outbox:
         self._database = database
 
     async def waiting(self, names: Collection[str], without: Collection[str], limit: int) -> Sequence[Event]:
-        """Those of these names, the oldest first; none of the settlements `without`."""
+        """Those of these names, the oldest first, a settlement's side by side; none of the settlements `without`."""
 
         def look(connection: Connection, key: Any) -> list[Event]:
             asked = select(o.settlement, o.event, o.at_ms).where(o.event.in_(names))
             if without:
                 asked = asked.where(o.settlement.not_in(without))
-            return [Event(*row) for row in connection.execute(asked.order_by(o.at_ms).limit(limit))]
+            return [
+                Event(*row) for row in connection.execute(asked.order_by(o.at_ms, o.settlement).limit(limit))
+            ]
 
         return await self._database.read(look) if names else []
 

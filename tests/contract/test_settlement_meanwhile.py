@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
@@ -51,6 +52,18 @@ async def test_a_change_that_fails_leaves_nothing_of_itself_and_takes_no_other_w
         )
         assert sorted(found) == ["first", "second", "third"]
         assert [type(one) for one in told if isinstance(one, Exception)] == [ValueError, Unreachable]
+    finally:
+        await asyncio.to_thread(kept.close)
+
+
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+async def test_what_is_too_large_for_the_database_takes_no_other_with_it(journal_url: str) -> None:
+    large = random.Random(1).randbytes(5_000).hex()  # more than an index takes
+    kept = GroupedDatabase(SETTLEMENTS, Key, journal_url, lambda: KEYS)
+    try:
+        changes = [adds("first"), adds("second"), adds(large), adds("third")]
+        told = await asyncio.gather(*map(kept.write, changes), return_exceptions=True)
+        assert [isinstance(one, Unreachable) for one in told] == [False, False, True, False]
     finally:
         await asyncio.to_thread(kept.close)
 

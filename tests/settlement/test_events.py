@@ -145,3 +145,19 @@ def test_an_event_that_no_channel_takes_is_kept_for_a_week(book: SettlementBook)
         assert site.keys == [b"S2/settlement.done"]
 
     run(Site(book), story)
+
+
+def test_events_of_a_settlement_keep_their_order_where_more_wait_than_are_published_at_once(
+    book: SettlementBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(site: Site) -> None:
+        monkeypatch.setattr("router.settlement.publishing._AT_ONCE", 2)
+        await site.happened(Event("S0", DONE, 4), Event("S1", DONE, 5), Event("S1", PAID, 5))
+        publisher = site.publisher()
+        while await publisher.publish():
+            pass
+        mine = [one.headers["event"] for one in site.taken if one.headers["settlement"] == "S1"]
+        assert mine == [PAID, DONE]
+        assert await site.waiting() == []
+
+    run(Site(book, PAID, DONE), story)
