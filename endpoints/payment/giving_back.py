@@ -22,13 +22,15 @@ async def give_all_back(
     key = f"{order.key}/reverse"
     refund = await payments.refund_of_key(order.system, key)
     if refund is None:
-        others = tuple(await payments.refunds(order.system, order.number))
+        left = order.paid_fen - owed(tuple(await payments.refunds(order.system, order.number)))
+        if left <= 0:
+            return paid  # all of it goes back already, by other refunds
         wanted = Refund(
             order.system,
             "R" + number_of(order.system, key),
             order.number,
             key,
-            order.paid_fen - owed(others),
+            left,
             now_ms,
             settlement=order.settlement,
             reason="reversal 撤销",

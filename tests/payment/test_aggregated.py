@@ -147,6 +147,17 @@ async def test_an_aggregator_without_a_reversal_gives_the_money_back_by_a_refund
     assert (order.state, counter.aggregator.balance()) == ("REFUNDED", 0)
 
 
+async def test_what_goes_back_already_is_not_refused_when_it_is_to_be_reversed() -> None:
+    calls = {name: call for name, call in load(EXAMPLE).calls.items() if name != "reverse"}
+    counter = Counter(load(EXAMPLE).model_copy(update={"calls": calls}))
+    counter.aggregator.codes["13000"] = "SUCCESS"
+    paid = await counter.asks("pay", amount="36.50", method="code", auth_code="13000")
+    counter.acts = ["lost"]
+    await counter.asks("refund", "S2/back", order=paid["order"])
+    assert (await counter.asks("reverse", direction="undo"))["outcome"] == "PROCESSING"
+    assert (len(counter.payments.given_back), counter.aggregator.balance()) == (1, 0)
+
+
 async def test_the_days_bill_comes_as_it_is(counter: Counter) -> None:
     number = await made(counter)
     counter.aggregator.pays(number)

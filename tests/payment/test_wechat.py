@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -331,6 +332,12 @@ async def test_a_signed_notice_of_another_merchant_or_of_nothing_we_know_is_none
         notice = shop.sandbox.notice(event, "transaction", tree, "JL1", "http://127.0.0.1:9/")
         with pytest.raises(Unproved, match="JL-P104"):
             shop.door.understood(signed(notice), notice.body)
+    made = await shop.asks("create", amount="36.50")
+    shop.sandbox.pays(made["order"])
+    nameless = {**json.loads(shop.sandbox.notices[0].body), "id": ""}
+    notice = Notice("", "", json.dumps(nameless).encode())
+    with pytest.raises(Unproved, match="JL-P104"):
+        shop.door.understood(signed(notice), notice.body)
     notice = Notice(
         "", "", b'{"resource": {"algorithm": "AEAD_AES_256_GCM", "ciphertext": "AA==", "nonce": "1"}}'
     )

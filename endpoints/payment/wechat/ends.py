@@ -64,6 +64,8 @@ class WechatNotices(NoticeDoor):
         )
         if merchant != self.options.merchant and (merchant or event not in self.unnamed):
             raise Unproved("JL-P104", "another merchant's 商户号不符")
+        if not whole.get("id"):  # what has none would all be one notice, and told once
+            raise Unproved("JL-P104", "a notice without an id 通知缺少编号")
         return self.of_event(str(whole.get("id") or ""), event, tree, merchant)
 
     def of_event(self, id: str, event: str, tree: Mapping[str, Any], merchant: str) -> dict[str, Any] | None:
