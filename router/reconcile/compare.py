@@ -156,7 +156,10 @@ class Compared:
             if row.kind == "PAY" and row.state == "DONE" and row.bill and back.get(row.number, 0) < row.fen:
                 paid[row.bill, row.fen].append(row)
         for rows in paid.values():
-            first, *later = sorted(rows, key=lambda row: (row.at_ms, row.number))
+            # What was closed first goes back, whenever it was paid: its settlement counted the other.
+            first, *later = sorted(
+                rows, key=lambda row: (row.facts.get("after_close", 0), row.at_ms, row.number)
+            )
             for row in later:
                 text = f"{first.number} had paid it 该单据已支付"
                 self._found("channel", "duplicate-payment", row, ours=row, text=text)

@@ -42,6 +42,7 @@ def of_order(order: Order) -> Row:
         shift=said["shift"],
         department=said["department"],
         business=said["business"],
+        facts={"after_close": 1} if order.state == "PAID_AFTER_CLOSE" else {},
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from config.errors import Refused
 from endpoints.payment.records import Payments
 from router.reconcile.books import Item
 from router.reconcile.classes import CLASSES, Action
@@ -41,7 +42,12 @@ class Resolver:
             return None
         if action == "refund" and item.cls == "duplicate-payment":
             order = await self._payments.order(item.system, item.number)
-            return await self._means.give_back(order, returns) if order is not None else None
+            try:
+                return await self._means.give_back(order, returns) if order is not None else None
+            except Refused as error:
+                if error.code != "JL-T011":  # else its notice has begun it, under the same number
+                    raise
+                return "it goes back already 已在退回"
         if action == "suspense" and (item.cls, item.book, item.kind) == ("long", "channel", "PAY"):
             return await self._means.suspend(item)
         return None

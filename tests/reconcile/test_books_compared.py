@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from recon_parts import DAY, NOON, back, pay
 
+from endpoints.payment.orders import Order
 from router.reconcile.books import Books, Item, Sum
 from router.reconcile.compare import compare
+from router.reconcile.ours import of_order
 from schemas.statements.row import Row, begin_ms
 
 LATER = "2026-01-08"
@@ -88,6 +90,16 @@ def test_two_orders_that_paid_one_bill_are_a_duplicate_payment_until_one_went_ba
     assert (item.cls, item.number) == ("duplicate-payment", "B")
     rows.append(back("RB", "B"))
     assert found(channel(rows, rows)) == []
+
+
+def test_of_two_orders_that_paid_one_bill_the_one_that_was_closed_goes_back_though_it_was_paid_first() -> (
+    None
+):
+    closed = of_order(
+        Order("wechat", "A", "S1/pay", 3650, "native", NOON, "PAID_AFTER_CLOSE", "S1", 3650, NOON)
+    )
+    rows = [closed, pay("B", bill="S1", at_ms=NOON + 1)]
+    assert [(item.cls, item.number) for item in found(channel(rows, rows))] == [("duplicate-payment", "A")]
 
 
 def test_more_refunds_than_was_paid_are_a_duplicate_refund_also_of_an_older_order() -> None:

@@ -9,6 +9,7 @@ import pytest
 from recon_memory import Remembered
 from recon_parts import DAY, NOON, pay
 
+from config.errors import Refused
 from endpoints.payment.orders import Order
 from router.reconcile.books import Books, Item
 from router.reconcile.compare import compare
@@ -61,6 +62,18 @@ async def test_a_bill_paid_twice_has_the_later_order_given_back_once_where_a_pip
     for _ in range(2):
         await _resolver(told, payments).try_all(items, "return-payment")
     assert told.done == [("refund", "B")]
+
+
+async def test_what_a_notice_has_going_back_already_stops_no_rule() -> None:
+    class Begun(Told):
+        async def give_back(self, order: Order, returns: str) -> str | None:
+            raise Refused("JL-T011", "the same number came with another request")
+
+    told, payments = Begun(), Remembered()
+    rows = [pay("A", bill="S1"), pay("B", bill="S1", at_ms=NOON + 1)]
+    payments.paid("B", 3650, NOON + 1)
+    assert await _resolver(told, payments).try_all(_items(rows, rows), "return-payment") == 1
+    assert await _resolver(told, payments).try_all(_items(rows, rows), "return-payment") == 0
 
 
 @pytest.mark.parametrize(("today", "done"), [("2026-01-06", []), ("2026-01-09", [("suspense", "X")])])
