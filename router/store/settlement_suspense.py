@@ -43,7 +43,8 @@ class Suspense:
         journals: Sequence[Journal] = (),
     ) -> Item:
         """An item for a settlement, or for an order that none knows (`order:wechat/123`); one that is open already for
-        the same book, account and class is that one. `journals` (their `settlement` is `book`) are posted with it.
+        the same book, account and class is that one; so is one that is closed, where all of `journals` were posted
+        before: its money is not there a second time. `journals` (their `settlement` is `book`) are posted with it.
 
         Raises Floored.
         """
@@ -59,10 +60,15 @@ class Suspense:
             connection.execute(
                 held.with_for_update()
             ).all()  # of two that open it at once, the second finds it
-            ledger.post(connection, key, book, ledger.unwritten(connection, book, new), at_ms)
-            there = [
-                one for one in open_items(connection, key, book) if (one.account, one.cls) == (account, cls)
-            ]
+            new = ledger.unwritten(connection, book, new)
+            ledger.post(connection, key, book, new, at_ms)
+            asked = select(tables.item).where(i.book == book, i.account == account, i["class"] == cls)
+            if new or not journals:
+                asked = asked.where(i.closed_ms == 0)
+            found = connection.execute(
+                asked.order_by(i.closed_ms, i.id)
+            ).all()  # one that is open before others
+            there = [_item(row, key) for row in found]
             return there[0] if there else _add(connection, key, book, account, fen, cls, party, text, at_ms)
 
         return await self._database.write(change)

@@ -111,6 +111,9 @@ async def test_f24_money_for_an_order_that_nobody_knows_stands_in_suspense_once(
     with pytest.raises(NoItem):
         await book.suspense.close(f"{of}/1", "refunded", (back,))
     assert await book.balance(account) == 0
+    again = await book.suspense.open(of, account, 700, "unknown-order", "a notice", "wechat", (came,))
+    assert (again.id, again.closed_ms) == (f"{of}/1", NOW), "told again, it is the money that went back"
+    assert await book.suspense.items() == []
     proof = await book.proof()
     assert (proof.found, proof.journals) == ((), 2)
 
