@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +25,9 @@ def played(folder: Path, file: str, passes: str) -> tuple[int, str]:
     test = folder / file
     test.parent.mkdir(parents=True, exist_ok=True)
     test.write_text(CASE.format(passes=passes))
-    made = subprocess.run(
-        [sys.executable, str(AGAIN), "-q", "--rootdir", ".", file], cwd=folder, capture_output=True, text=True
-    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, str(AGAIN), "-q", "--rootdir", ".", file]
+    made = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     return made.returncode, made.stdout
 
 
