@@ -49,6 +49,21 @@ def test_no_two_folders_of_tests_have_a_part_of_one_name() -> None:
     assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
+def test_a_test_takes_parts_of_its_own_folder_or_of_the_one_above() -> None:
+    """Others are on the path only where a test of theirs was collected before."""
+    tests = ROOT / "tests"
+    folders = {p.stem: p.parent for p in tests.rglob("*.py")}
+    elsewhere = []
+    for path in tests.rglob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        named = [n.module or "" for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)]
+        homes = {name: folders[name] for name in named if name in folders and "sys.path" not in text}
+        elsewhere += [
+            f"{path.name}: {name}" for name, home in homes.items() if home not in (path.parent, tests)
+        ]
+    assert elsewhere == []
+
+
 def test_nothing_unfinished_is_marked_in_the_sources() -> None:
     mark = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
     found = [f"{p.relative_to(ROOT)}" for p in SOURCES if mark.search(p.read_text(encoding="utf-8"))]
