@@ -1,7 +1,8 @@
 """`make simulate SEEDS=10000`: settlements in a simulated world, one after the other, each by its seed.
 
 Every seed chooses who refuses, how much goes wrong and when the process dies; when the payer pays, what notices come,
-and what a person says. At the end of each, effects, ledger and locks must agree. A seed that fails is printed:
+and what a person says. At the end of each, effects, ledger and locks must agree, and reconciliation of the parties' own
+books must find nothing but the breaks that are planted in them (second_judge.py). A seed that fails is printed:
 `python -m tests.settlement --seed 4711` plays it again.
 """
 
@@ -13,10 +14,12 @@ import random
 import sys
 import time
 from collections import Counter
+from typing import NamedTuple
 
 from router.settlement.book import Settlement
 from router.settlement.invariants import broken
 from router.settlement.rows import Decision, Place
+from tests.settlement import second_judge
 from tests.settlement.paying import APPROVED, PAYING, PayingWorld
 from tests.settlement.simulated import EFFECTS, TEXT, World
 
@@ -90,13 +93,31 @@ def faults(world: World, ended: Settlement) -> list[str]:
     return found
 
 
-def played(seed: int) -> tuple[str, list[str]]:
+def reconciled(world: World) -> tuple[int, list[str]]:
+    """M1 to M3 and M11, by the parties' own books: how many breaks were planted in them, and what does not hold."""
+    held = world.book.held("S1")
+    unheard = isinstance(world, PayingWorld) and world.till.holds and not world.owes
+    books = second_judge.books_of(world.definition, held, world.moved)
+    found = [*second_judge.sums(world.definition, held, world.moved, unheard)]
+    found += second_judge.unexplained(second_judge.differences(books, world.began, world.now), held, unheard)
+    planted, missed = second_judge.missed(books, world.began, world.now)
+    return planted, found + missed
+
+
+class Played(NamedTuple):
+    state: str
+    found: list[str]  # what does not hold
+    planted: int = 0  # breaks
+
+
+def played(seed: int) -> Played:
     world = world_of(seed)
     try:
         ended = asyncio.run(world.play())
     except Exception as error:
-        return "no end", [f"{type(error).__name__}: {error}"]
-    return ended.state, faults(world, ended)
+        return Played("no end", [f"{type(error).__name__}: {error}"])
+    planted, found = reconciled(world)
+    return Played(ended.state, faults(world, ended) + found, planted)
 
 
 def main() -> int:
@@ -107,11 +128,13 @@ def main() -> int:
     said = asked.parse_args()
     seeds = [said.seed] if said.seed is not None else range(said.seeds)
     states: Counter[str] = Counter()
-    bad = 0
+    bad = planted = missed = 0
     began = time.monotonic()
     for number, seed in enumerate(seeds, 1):
-        state, found = played(seed)
+        state, found, breaks = played(seed)
         states[state] += 1
+        planted += breaks
+        missed += sum(one.startswith(second_judge.MISSED) for one in found)
         if found:
             bad += 1
             print(f"seed {seed}: {state}: {'; '.join(found)}")
@@ -120,6 +143,7 @@ def main() -> int:
         if number % 1000 == 0:
             print(f"{number} seeds, {bad} bad, {time.monotonic() - began:.0f} s", flush=True)
     print(", ".join(f"{state} {count}" for state, count in sorted(states.items())))
+    print(f"reconciled: {planted} breaks planted, {planted - missed} found")
     print(f"simulate: {len(seeds)} seeds, {bad} bad")
     return int(bad > 0)
 

@@ -11,7 +11,7 @@ from router.settlement.book import Settlement
 from router.settlement.commands import Call
 from router.settlement.rows import ENDED, Decision, Notice, Place, State
 from router.settlement.runner import Told
-from tests.settlement.simulated import TEXT, World
+from tests.settlement.simulated import TEXT, Moved, World
 
 _BEFORE = """      undo: payment.refund
       post: [{debit: "clearing:{channel}", credit: "transit:{settle_no}", amount: $preset.cash}]
@@ -40,6 +40,7 @@ class Till:
 
     def __init__(self) -> None:
         self.order = ""
+        self.asked: Any = None  # by whom it was made: with the amount
         self.paid_at: int | None = None  # when the money came
         self.closed = False
         self.refunds: dict[str, int] = {}  # by key: when the money is back
@@ -83,6 +84,7 @@ class PayingWorld(World):
         if not till.order or (till.closed and not self.stubborn):
             return
         till.paid_at = self.now
+        self.moved.append(Moved("pay", False, till.order, self.now, till.asked))
         for later in self.notices_ms:
             notice = Notice(Place("paid"), self.now + later, "OK", {"paid": "16.10"})
             self.said.append((self.now + later - self.began, notice))
@@ -112,7 +114,7 @@ class PayingWorld(World):
         if operation == "created" and not till.order:
             return Told("ABSENT", final=True)
         if operation in ("create", "created"):
-            till.order = call.key
+            till.order, till.asked = call.key, call.body
             return Told("OK", reply={"order": call.key})
         if operation == "give_back":  # a part of it
             self.given.append(call.body)
@@ -131,6 +133,7 @@ class PayingWorld(World):
         done = till.refunds.get(call.key)
         if done is None:
             done = till.refunds[call.key] = self.now + self.refund_ms
+            self.moved.append(Moved("pay", True, call.key, done, till.asked))
             self.said += [
                 (done + 10 - self.began, Notice(Place("paid"), done, "OK", None, "undo"))
             ] * self.repeats

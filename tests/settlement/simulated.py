@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from channels.settling.compile import compile_settlement
 from channels.settling.model import Definition
@@ -77,6 +77,16 @@ class Crashing:
         self._maybe_crash()
 
 
+class Moved(NamedTuple):
+    """A line of a party's own book: it did what `what` names, or took it back."""
+
+    what: str
+    back: bool
+    key: str  # that it was asked under
+    at_ms: int
+    body: Any  # what it was asked, with the amounts
+
+
 class World:
     """Parties that keep books, lose and lie by chance; a clock that moves when somebody waits; a process that dies."""
 
@@ -103,6 +113,7 @@ class World:
         self.shown: dict[str, int] = {}  # from when on a query shows it
         self.done: dict[str, int] = {}
         self.undone: dict[str, int] = {}
+        self.moved: list[Moved] = []
         self.script: dict[str, list[str]] = {}
         self.asked: list[str] = []  # "do insurance.2207", in their order
         self.keys: list[str] = []  # of the calls that do something
@@ -181,20 +192,25 @@ class World:
                 return Told("REJECTED", code="no")
             self._numbered(key, call.key)
             self.done[key] = self.done.get(key, 0) + 1
+            self.moved.append(Moved(key, False, call.key, self.now, call.body))
             self.shown[key] = self.now + (self.random.randrange(110_000) if self.faults else 0)
             return Told("OK", reply={"setlinfo": self.info if key == "settle" else INFO})
         if call.direction == "undo":
             self.lied += [f"{key} is undone before {one}" for one in self.left_behind(key)]
-            self.undone[key] = self.undone.get(key, 0) + 1
+            self._back(key, call)
             return Told("OK")
         if call.direction == "reverse":
             if not self.live(key):
                 self.reversed.add(call.key)  # what comes later under this number is refused
                 return Told("ABSENT", final=True)
-            self.undone[key] = self.undone.get(key, 0) + 1
+            self._back(key, call)
             self.reversed.add(call.key)
             return Told("OK")
         return self._found(call, key)
+
+    def _back(self, key: str, call: Call) -> None:
+        self.undone[key] = self.undone.get(key, 0) + 1
+        self.moved.append(Moved(key, True, call.key, self.now, call.body))
 
     def _numbered(self, what: str, key: str) -> None:
         """A party knows a request by its number: the same while nobody reversed it, another once somebody did."""
