@@ -223,7 +223,7 @@ class _Compiler:
             whole = text.collect is not None and not text.collect.as_
             batch = whole and getattr(sent, "name", "") == "hl7v2"
             rows = text.split is not None or text.collect is not None
-            self.made.handed[name] = Handed(found[1].channel, sent, rows, batch)
+            self.made.handed[name] = Handed(found[1].channel, split.writes if split else sent, rows, batch)
         elif text.split is not None and found is not None:
             what = (
                 "only what is sent to a channel is divided: there each item is tried, and given up, by itself"

@@ -41,6 +41,7 @@ class Items:
     text: str
     format: Format
     items: Callable[[Any], list[Any]]
+    writes: Format  # what an item is written in
     streams: ClassVar[bool] = False
 
     def parts(self, body: bytes, charset: str) -> Parts:
@@ -58,7 +59,7 @@ class Items:
     def _written(self, tree: Any, charset: str) -> bytes | BadMessage:
         """HL7 v2 says itself what it is written in, and stays so."""
         try:
-            return self.format.encode(tree, "" if self.format.name == "hl7v2" else charset)
+            return self.writes.encode(tree, "" if self.format.name == "hl7v2" else charset)
         except BadMessage as error:
             return error
 
@@ -111,7 +112,7 @@ def compile_split(text: str, format: Format | None, problems: list[Problem], at:
         )
         return None
     try:
-        return Items(path, format, divided(path[1:]))
+        return Items(path, format, divided(path[1:]), getattr(format, "items_as", format))
     except BadPath as error:
         near = f"did you mean ${error.nearest}?" if error.nearest else ""
         wrong("JL-C101", str(error), near)

@@ -18,6 +18,7 @@ _FORMATS = {
     "xml": ("XML", "XML"),
     "fhir": ("FHIR", "FHIR"),
     "delimited": ("delimited text", "分隔文本"),
+    "xlsx": ("Excel", "Excel"),
     "fixed": ("fixed width", "定长文本"),
     "form": ("form data", "表单"),
     "dicom": ("DICOM", "DICOM"),

@@ -100,7 +100,9 @@ class Format(Protocol):
 
     One whose messages can hold several also has `items(text)`: for a path, what makes of a tree the trees of its items,
     each a message. It raises BadPath for a path that leads to no list; what it makes raises BadMessage (JL-M090) where
-    nothing stands there.
+    nothing stands there. `items_as` is the format that they are written in, where it is not this one.
+
+    One that needs an extra of the package has `driver = (module, extra)`.
 
     One of whose messages several can be written as one also has `gathers(text)`: the `Gather`. `text` says how, where
     there is more than one way, else it is ''; BadPath for one that there is not.

@@ -5,6 +5,7 @@ A format that has options is a class with `Options`, a pydantic model, and is ma
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,6 +40,13 @@ def choose(
     except registry.Unknown as error:
         hint = did_you_mean(error.nearest, error.known)
         problems.append(Problem(place, code, f"no format is called {name!r}", hint, on_key=place != at))
+        return None
+    module, extra = getattr(found, "driver", ("", ""))
+    if module and not reads_only and find_spec(module) is None:
+        what = f"the format {name!r} needs {module}, which is not installed"
+        problems.append(
+            Problem(place, "JL-C075", what, f"pip install 'jingluo[{extra}]'", on_key=place != at)
+        )
         return None
     if options is not None:
         return _with_options(found, options, problems, place)

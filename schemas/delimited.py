@@ -29,6 +29,8 @@ from schemas.rows import (
     built,
     cell_text,
     check_columns,
+    check_header,
+    check_names,
     check_size,
     compile_rows_path,
     gathered,
@@ -61,7 +63,7 @@ class DelimitedText(RowsText):
     @field_validator("columns")
     @classmethod
     def _distinct(cls, columns: list[str]) -> list[str]:
-        _check_names(columns)
+        check_names(columns)
         return columns
 
     @field_validator("separator", "quote")
@@ -173,14 +175,7 @@ class Delimited:
     def _header(self, lines: Iterator[tuple[int, list[str]]]) -> list[str]:
         line, row = next(lines, (1, []))
         names = [name.strip() for name in row]
-        try:
-            _check_names(names)
-        except ValueError as error:
-            raise BadMessage("JL-M062", str(error), f"line {line}") from None
-        missing = next((name for name in self.options.columns if name not in names), "")
-        if missing or not names:
-            what = f"no column is called {missing!r} in the header" if missing else "there is no header"
-            raise BadMessage("JL-M062", what, f"line {line}")
+        check_header(names, self.options.columns, f"line {line}")
         return names
 
     def _row(self, cells: list[str], columns: list[str], line: int) -> Any:
@@ -196,15 +191,6 @@ class Delimited:
             return [cell_text(value, f"{at}[{number}]") for number, value in enumerate(row)]
         check_columns(row, columns, at)
         return [cell_text(row.get(name), f"{at}.{name}") for name in columns]
-
-
-def _check_names(names: list[str]) -> None:
-    """Raises ValueError for what cannot name columns."""
-    seen: set[str] = set()
-    for number, name in enumerate(names, 1):
-        if not name or name in seen:
-            raise ValueError(f"column {number} {'has the name of another' if name else 'has no name'}")
-        seen.add(name)
 
 
 def _columns_of(rows: list[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What formats of rows have in common (delimited text, fixed width): their trees, paths, letters and limits.
+"""What formats of rows have in common (delimited text, fixed width, Excel): their trees, paths, letters and limits.
 
 A tree is `{"rows": [row, ...]}`, a row a dict of texts by column; where a message is one row, it is that row.
 Paths are those of JSON, and a name that no column has is found when they are compiled.
@@ -25,15 +25,20 @@ LINE_ENDS = {"crlf": "\r\n", "lf": "\n", "none": ""}
 Row = dict[str, Any]
 
 
-class RowsText(BaseModel):
-    """The options that both have."""
+class RowsOptions(BaseModel):
+    """The option that all have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    message: Literal["file", "row"] = Field(default="file", description="what one message is")
+
+
+class RowsText(RowsOptions):
+    """The options of rows in text."""
 
     charset: str = Field(
         default="", description="what it is written in, where the source does not say; else UTF-8"
     )
-    message: Literal["file", "row"] = Field(default="file", description="what one message is")
 
     @field_validator("charset")
     @classmethod
@@ -53,7 +58,7 @@ def compile_rows_path(text: str, names: Collection[str]) -> Path:
     return path
 
 
-def rows_at(text: str, options: RowsText) -> Callable[[Any], list[Any]]:
+def rows_at(text: str, options: RowsOptions) -> Callable[[Any], list[Any]]:
     """What makes a tree of each row. Raises BadPath for what are no rows; it raises BadMessage (JL-M090)."""
     if options.message == "row":
         raise BadPath("a message is one row here: there is nothing to divide")
@@ -77,13 +82,34 @@ def too_many_rows(row: int) -> BadMessage:
     return BadMessage("JL-M061", f"more than {MAX_ROWS} rows", f"row {row}")
 
 
-def tree_of(rows: list[Any], options: RowsText) -> Any:
+def tree_of(rows: list[Any], options: RowsOptions) -> Any:
     """All rows as a tree, or the only one where a message is a row."""
     if options.message == "file":
         return {"rows": rows}
     if len(rows) != 1:
         raise BadMessage("JL-M066", f"a message is one row here, and there are {len(rows)}", "row 2")
     return rows[0]
+
+
+def check_names(names: list[str]) -> None:
+    """Raises ValueError for what cannot name columns."""
+    seen: set[str] = set()
+    for number, name in enumerate(names, 1):
+        if not name or name in seen:
+            raise ValueError(f"column {number} {'has the name of another' if name else 'has no name'}")
+        seen.add(name)
+
+
+def check_header(names: list[str], wanted: Collection[str], at: str) -> None:
+    """Raises BadMessage (JL-M062) for names of a header that are none, or lack one that is declared."""
+    try:
+        check_names(names)
+    except ValueError as error:
+        raise BadMessage("JL-M062", str(error), at) from None
+    missing = next((name for name in wanted if name not in names), "")
+    if missing or not names:
+        what = f"no column is called {missing!r} in the header" if missing else "there is no header"
+        raise BadMessage("JL-M062", what, at)
 
 
 def rows_of(tree: Any) -> list[Any]:
@@ -94,7 +120,7 @@ def rows_of(tree: Any) -> list[Any]:
     return rows
 
 
-def built(made: Any, start: Any, options: RowsText) -> Any:
+def built(made: Any, start: Any, options: RowsOptions) -> Any:
     """What a map made as a tree; laid over `start` as JSON is."""
     made = {"rows": made} if isinstance(made, list) and options.message == "file" else made
     return made if start is None else laid_over(start, made)

@@ -13,6 +13,7 @@ MEDIA_TYPES: Mapping[str, tuple[str, ...]] = {
     "xml": ("application/xml", "text/xml", "application/soap+xml"),
     "hl7v2": ("x-application/hl7-v2+er7", "application/hl7-v2", "application/edi-hl7", "text/plain"),
     "delimited": ("text/csv", "text/tab-separated-values", "application/csv", "text/plain"),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",),
     "fixed": ("text/plain",),
     "form": ("application/x-www-form-urlencoded", "multipart/form-data"),
 }

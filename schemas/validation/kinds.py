@@ -9,7 +9,7 @@ from config.errors import ConfigError
 from config.registry import nearest
 from schemas.validation.base import BadKind, Kind
 
-_TREES = ("json", "fhir", "delimited", "fixed", "form")  # formats whose trees a JSON Schema reads
+_TREES = ("json", "fhir", "delimited", "xlsx", "fixed", "form")  # formats whose trees a JSON Schema reads
 
 
 def kind_of(name: str, folder: Path) -> Kind:

@@ -151,7 +151,7 @@ def test_a_path_to_no_list_is_refused_when_it_is_read(path: str, spec: str) -> N
 def test_there_is_a_limit_to_the_items_of_one_message() -> None:
     form = choose("json", [])
     assert form is not None
-    split = Items("$", form, lambda tree: [1] * (MAX_ITEMS + 1))
+    split = Items("$", form, lambda tree: [1] * (MAX_ITEMS + 1), form)
     with pytest.raises(BadMessage) as error:
         split.parts(b"[]", "")
     assert error.value.code == "JL-M091"
@@ -160,7 +160,7 @@ def test_there_is_a_limit_to_the_items_of_one_message() -> None:
 def test_an_item_that_cannot_be_written_leaves_the_others_as_they_are() -> None:
     form = choose({"fixed": {"columns": {"id": 2}}}, [])
     assert form is not None
-    split = Items("$.rows", form, lambda tree: [{"id": "1"}, {"id": "123"}, {"id": "2"}])
+    split = Items("$.rows", form, lambda tree: [{"id": "1"}, {"id": "123"}, {"id": "2"}], form)
     count, parts = split.parts(b"", "")
     made = list(parts)
     assert count == 3
