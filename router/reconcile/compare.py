@@ -185,8 +185,10 @@ class Compared:
                 continue
             text = "the HIS has it, we lack it HIS有，平台无"
             self._found("his", "short", row, theirs=row, text=text, state=self._waiting(row))
-        for row in matched.ours:
-            if id(row) not in taken and row.state == "DONE":
+        left = [row for row in matched.ours if id(row) not in taken and row.state == "DONE"]
+        nothing = _given_back(left)  # a HIS that never heard of it has neither
+        for row in left:
+            if _order(row) not in nothing:
                 text = "we have it, the HIS lacks it 平台有，HIS无"
                 self._found("his", "long", row, ours=row, text=text, state=self._waiting(row))
 
@@ -249,6 +251,18 @@ def compare(books: Books, first: str, last: str, today: str) -> list[Item]:
 
 def _parts(row: Row) -> tuple[int, int, int]:
     return row.fen, row.fund_fen, row.account_fen
+
+
+def _order(row: Row) -> str:
+    return row.order or row.number
+
+
+def _given_back(rows: Sequence[Row]) -> set[str]:
+    """Orders whose payment went back whole."""
+    left: dict[str, int] = defaultdict(int)
+    for row in rows:
+        left[_order(row)] += row.fen if row.kind == "PAY" else -row.fen
+    return {order for order, fen in left.items() if not fen}
 
 
 def _by_bill(rows: Iterable[Row], states: tuple[str, ...]) -> dict[tuple[str, str], Row]:

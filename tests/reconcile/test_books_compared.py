@@ -140,6 +140,17 @@ def test_the_hiss_list_finds_what_was_not_posted_and_what_was_marked_by_hand() -
     ]
 
 
+def test_what_was_paid_and_went_back_whole_is_nothing_that_a_his_would_have() -> None:
+    ours = [
+        pay("A", bill="S1"),
+        back("RA", "A", bill="S1"),
+        pay("B", bill="S2"),
+        back("RB", "B", 100, bill="S2"),
+    ]
+    items = found(channel(ours, ours, his=[pay("", bill="S9", channel_no="")]))
+    assert sorted((one.cls, one.bill) for one in items) == [("long", "S2"), ("long", "S2"), ("short", "S9")]
+
+
 def test_the_insurance_is_compared_part_by_part() -> None:
     centre = [Row("nhsa", "PAY", "SETL1", 9000, NOON, fund_fen=5000), Row("nhsa", "PAY", "SETL2", 100, NOON)]
     his = [Row("nhsa", "PAY", "SETL1", 9000, NOON, fund_fen=4999), Row("nhsa", "PAY", "SETL3", 100, NOON)]
