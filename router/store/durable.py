@@ -248,8 +248,10 @@ class GroupedDatabase(Generic[Key]):
             secure = libpq_options(self._tls) if self._tls is not None else {}
             url = url.set(drivername="postgresql+psycopg").difference_update_query(secure)
             said = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+            # Else nobody says of an INSERT whether its row was there.
+            counts = {"execution_options": {"preserve_rowcount": True}}
             pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": _PAGES + 1, "max_overflow": 1}
-            return create_engine(url, connect_args=said | secure, **pool)
+            return create_engine(url, connect_args=said | secure, **counts, **pool)
         file = file_beside(Path(url.database or ""), self._schema.name)
         make_folder(file.parent)
         make_file(file)
