@@ -1,4 +1,4 @@
-"""Excel files (.xlsx): the rows of one sheet, each cell as the text that CSV would have. Read, not written.
+"""Excel files (.xlsx): the rows of one sheet, each cell as the text that CSV would have.
 
 ```yaml
 format: xlsx                                         # the first sheet, and its first row names the columns
@@ -10,6 +10,8 @@ format: {xlsx: {sheet: 名单, columns: [id, name]}}
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -82,8 +84,11 @@ class Xlsx:
         return tree_of([_row(row, columns, at) for at, row in rows], self.options)
 
     def encode(self, tree: Any, charset: str = "") -> bytes:
-        """Raises BadMessage (JL-M125) always."""
-        raise BadMessage("JL-M125", "Excel files are read, not written; a map makes delimited text", "$")
+        """One sheet, each cell as the text that CSV would have. Raises BadMessage (JL-M065, JL-M124)."""
+        from schemas.spreadsheet.writing import sheet_of
+
+        text = self.items_as.encode(tree, "utf-8").decode()
+        return sheet_of(csv.reader(io.StringIO(text)), self.options.sheet)
 
     def path(self, text: str) -> Path:
         return compile_rows_path(text, self._names)

@@ -17,7 +17,7 @@ What `expect` may say stands in `contents.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from config.text import At
 from schemas.choice import as_bytes, spoken
 from schemas.dicom import Dicom
 from schemas.message import Message
+from schemas.xlsx import Xlsx
 from transforms.compare import Difference
 from transforms.contents import Content, compile_content, read_sample
 from transforms.expression import Tables
@@ -159,8 +160,12 @@ def named_twice(names: Iterable[tuple[str, At]], problems: list[Problem]) -> Non
         seen.add(name)
 
 
+# Formats that no text can be, and that a tree is written in for a test.
+_BINARY: Mapping[str, Callable[[], Dicom | Xlsx]] = {"dicom": Dicom, "xlsx": Xlsx}
+
+
 def given_of(spec: Any, format_name: str, samples: Samples, problems: list[Problem], at: At) -> Given:
-    """A text, `{file: name}`, or (of JSON, and of DICOM without pixels) the message as YAML."""
+    """A text, `{file: name}`, or (of JSON, Excel, and DICOM without pixels) the message as YAML."""
     if name := file_of(spec):
         body = read_sample(name, samples, problems, at)
         return Given(body or b"", "" if body is not None else f"{name} cannot be read")
@@ -168,17 +173,17 @@ def given_of(spec: Any, format_name: str, samples: Samples, problems: list[Probl
         return Given(spec.encode())
     if format_name in ("json", "fhir") and isinstance(spec, Mapping | list):
         return Given(json.dumps(spec, ensure_ascii=False).encode())
-    if format_name == "dicom" and isinstance(spec, Mapping):
-        return _dicom(spec, problems, at)
+    if format_name in _BINARY and isinstance(spec, Mapping):
+        return _encoded(format_name, spec, problems, at)
     what = "given is the message: a text, or {file: name}"
     problems.append(Problem(at, "JL-C012", what))
     return Given()
 
 
-def _dicom(tree: Mapping[str, Any], problems: list[Problem], at: At) -> Given:
-    """A file of keywords: what an image says, without its pixels."""
+def _encoded(format_name: str, tree: Mapping[str, Any], problems: list[Problem], at: At) -> Given:
+    """A file of keywords, what an image says without its pixels; or a sheet of rows."""
     try:
-        return Given(Dicom().encode(tree))
+        return Given(_BINARY[format_name]().encode(tree))
     except BadMessage as error:
         problems.append(Problem(at, "JL-C083", f"given is no message: {error.text}"))
         return Given()
