@@ -15,6 +15,7 @@ from config.models import did_you_mean
 from config.registry import nearest
 from config.secrets import Secret
 from config.units import Seconds, Size
+from endpoints.asked import object_of
 from endpoints.base import Ground, Options
 from endpoints.hisparty.party import HisParty
 from endpoints.hisparty.profile import SHIPPED, Profile, file_of, load, shipped
@@ -133,16 +134,8 @@ class HisDestination:
         return Receipt(outcome, answer or _JSON.encode({"outcome": outcome}), "json")
 
     def _asked(self, message: Message) -> tuple[str, dict[str, object]]:
-        if message.blob is not None or len(message.body) > self.options.max_input:
-            raise Refused("JL-H003", f"over {self.options.max_input} bytes 报文过大")
         name = self.options.operation or message.headers.get("param.code", "")
-        try:
-            tree = _JSON.decode(message.body, message.charset) if message.body else {}
-        except BadMessage as error:
-            raise Refused("JL-H003", error.text) from None
-        if not isinstance(tree, dict):
-            raise Refused("JL-H003", "what is asked of a HIS is a JSON object 报文应为JSON对象")
-        return name, tree
+        return name, object_of(message, self.options.max_input, "JL-H003", "what is asked of a HIS")
 
     def _opened(self) -> HisParty:
         options = self.options

@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from config.errors import BadMessage, Refused
 from config.registry import nearest
 from config.secrets import Secret
 from config.units import Seconds, Size
+from endpoints.asked import object_of
 from endpoints.base import Ground, Listed, Options
 from endpoints.hisparty.destination import told
 from endpoints.invoice.party import OPERATIONS, InvoiceParty, Site
@@ -103,16 +103,8 @@ class InvoiceDestination:
         return Receipt(outcome, answer or _JSON.encode({"outcome": outcome}), "json")
 
     def _asked(self, message: Message) -> tuple[str, dict[str, object]]:
-        if message.blob is not None or len(message.body) > self.options.max_input:
-            raise Refused("JL-I001", f"over {self.options.max_input} bytes 报文过大")
         name = self.options.operation or message.headers.get("param.code", "")
-        try:
-            tree = _JSON.decode(message.body, message.charset) if message.body else {}
-        except BadMessage as error:
-            raise Refused("JL-I001", error.text) from None
-        if not isinstance(tree, dict):
-            raise Refused("JL-I001", "what is asked of a platform is a JSON object 报文应为JSON对象")
-        return name, tree
+        return name, object_of(message, self.options.max_input, "JL-I001", "what is asked of a platform")
 
     async def _post(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         return await self._way.ask(method, url, headers, body)

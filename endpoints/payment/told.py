@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from config.errors import BadMessage, Refused
+from endpoints.asked import object_of
 from endpoints.payment.numbers import yuan_of
 from endpoints.payment.orders import RECEIVED, Evidence, Order, Refund
 from schemas.json import Json
@@ -77,12 +77,4 @@ def told(outcome: str, **more: Any) -> Receipt:
 
 def body_of(message: Message, limit: int = 1_000_000) -> dict[str, Any]:
     """A message's JSON object. Raises Refused (JL-P008)."""
-    if message.blob is not None or len(message.body) > limit:
-        raise Refused("JL-P008", f"over {limit} bytes 报文过大")
-    try:
-        tree = _JSON.decode(message.body, message.charset) if message.body else {}
-    except BadMessage as error:
-        raise Refused("JL-P008", error.text) from None
-    if not isinstance(tree, dict):
-        raise Refused("JL-P008", "what is asked of a payment channel is a JSON object 报文应为JSON对象")
-    return tree
+    return object_of(message, limit, "JL-P008", "what is asked of a payment channel")

@@ -6,20 +6,15 @@ went over the wire, the centre's words, and the values that an exchange is found
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, text
 
+from router.store.columns import KEY, text_column
 from router.store.durable import Schema
 
 _VERSION = 1
 
-# Compared byte by byte on every database.
-_Key = Text().with_variant(Text(collation="C"), "postgresql")
 
 records = MetaData()
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, _Key, nullable=False)
 
 
 schema_version = Table("insurance_version", records, Column("version", Integer, primary_key=True))
@@ -35,16 +30,16 @@ data_key = Table(
 exchange = Table(
     "insurance_exchange",
     records,
-    Column("msgid", _Key, primary_key=True),
-    _text("system"),  # whose: fixmedins_code, or appId
-    _text("infno"),
-    _text("key"),
+    Column("msgid", KEY, primary_key=True),
+    text_column("system"),  # whose: fixmedins_code, or appId
+    text_column("infno"),
+    text_column("key"),
     Column("at_ms", BigInteger, nullable=False),
-    _text("opter"),
-    _text("state"),
-    _text("infcode"),
+    text_column("opter"),
+    text_column("state"),
+    text_column("infcode"),
     Column("ended_ms", BigInteger, nullable=False),  # 0 until then
-    _text("reversed_by"),
+    text_column("reversed_by"),
     Column("facts", LargeBinary, nullable=False),  # sealed: links and the centre's words
     Column("request", LargeBinary, nullable=False),  # sealed
     Column("answer", LargeBinary, nullable=False),  # sealed
@@ -64,18 +59,18 @@ link = Table(
     "insurance_link",
     records,
     Column("tag", BigInteger, primary_key=True),
-    Column("msgid", _Key, primary_key=True),
+    Column("msgid", KEY, primary_key=True),
     Index("insurance_link_msgid", "msgid"),
 )
 
 sign_in = Table(
     "insurance_sign_in",
     records,
-    Column("system", _Key, primary_key=True),
-    Column("opter", _Key, primary_key=True),
-    Column("device", _Key, primary_key=True),
-    Column("day", _Key, primary_key=True),  # yyyy-MM-dd, China's
-    _text("sign_no"),
+    Column("system", KEY, primary_key=True),
+    Column("opter", KEY, primary_key=True),
+    Column("device", KEY, primary_key=True),
+    Column("day", KEY, primary_key=True),  # yyyy-MM-dd, China's
+    text_column("sign_no"),
 )
 
 INSURANCE = Schema(

@@ -8,28 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import Column, Index, Integer, MetaData, Table, text
 
+from router.store.columns import KEY, number_column, sealed_column, text_column
 from router.store.durable import Schema
 
 payments = MetaData()
 
-# Compared byte by byte on every database.
-_Key = Text().with_variant(Text(collation="C"), "postgresql")
 OPEN = ("CREATED", "PREPAID", "PAYING", "UNKNOWN")
 REFUND_OPEN = ("CREATED", "UNKNOWN", "PROCESSING")
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, _Key, nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
-
-def _sealed(name: str) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=False)
 
 
 def _open(states: tuple[str, ...]) -> dict[str, Any]:
@@ -39,24 +26,24 @@ def _open(states: tuple[str, ...]) -> dict[str, Any]:
 
 schema_version = Table("payment_version", payments, Column("version", Integer, primary_key=True))
 
-data_key = Table("payment_key", payments, Column("id", Integer, primary_key=True), _sealed("wrapped"))
+data_key = Table("payment_key", payments, Column("id", Integer, primary_key=True), sealed_column("wrapped"))
 
 order = Table(
     "payment_order",
     payments,
-    Column("number", _Key, primary_key=True),  # out_trade_no: of one system, and never of two orders
-    _text("system"),
-    _text("key"),
-    _number("fen"),
-    _text("method"),
-    _number("at_ms"),
-    _text("state"),
-    _text("settlement"),
-    _number("paid_fen"),
-    _number("paid_ms"),
-    _text("channel_no"),
-    _sealed("facts"),
-    _number("counted_ms"),  # when it was paid, or else placed
+    Column("number", KEY, primary_key=True),  # out_trade_no: of one system, and never of two orders
+    text_column("system"),
+    text_column("key"),
+    number_column("fen"),
+    text_column("method"),
+    number_column("at_ms"),
+    text_column("state"),
+    text_column("settlement"),
+    number_column("paid_fen"),
+    number_column("paid_ms"),
+    text_column("channel_no"),
+    sealed_column("facts"),
+    number_column("counted_ms"),  # when it was paid, or else placed
     Index("payment_order_key", "system", "key", unique=True),
     Index("payment_order_channel_no", "system", "channel_no"),
     Index("payment_order_counted", "system", "counted_ms"),
@@ -66,18 +53,18 @@ order = Table(
 refund = Table(
     "payment_refund",
     payments,
-    Column("number", _Key, primary_key=True),
-    _text("system"),
-    _text("order_number"),
-    _text("key"),
-    _number("fen"),
-    _number("at_ms"),
-    _text("state"),
-    _text("settlement"),
-    _text("channel_no"),
-    _number("done_ms"),
-    _number("undoes"),
-    _sealed("reason"),
+    Column("number", KEY, primary_key=True),
+    text_column("system"),
+    text_column("order_number"),
+    text_column("key"),
+    number_column("fen"),
+    number_column("at_ms"),
+    text_column("state"),
+    text_column("settlement"),
+    text_column("channel_no"),
+    number_column("done_ms"),
+    number_column("undoes"),
+    sealed_column("reason"),
     Index("payment_refund_key", "system", "key", unique=True),
     Index("payment_refund_order", "order_number"),
     Index("payment_refund_at", "system", "at_ms"),

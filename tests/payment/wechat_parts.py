@@ -154,3 +154,9 @@ async def wechat_shop(crypto: str = "rsa", **more: Any) -> AsyncIterator[WechatS
         await shop.channel.close_connections()
     finally:
         await sandbox.stop()
+
+
+async def number(shop: WechatShop, key: str = "S1/pay") -> str:
+    order: Any = await shop.payments.of_key("wechat", key)
+    assert order is not None
+    return str(order.number)

@@ -33,7 +33,6 @@ ALREADY = (
     "ACQ.TRADE_STATUS_ERROR",
 )
 NOT_THERE = ("ACQ.TRADE_NOT_EXIST",)
-NO_BILL = ("isp.bill_not_exist", "isv.bill-not-exist")
 # It is owed still, though it cannot go now.
 _LATER = ("ACQ.SELLER_BALANCE_NOT_ENOUGH", "ACQ.REASON_TRADE_BEEN_FREEZEN", "ACQ.REFUND_CHARGE_ERROR")
 

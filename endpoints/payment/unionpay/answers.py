@@ -16,7 +16,6 @@ from endpoints.payment.unionpay.gateway import Said
 TAKEN = "00"
 UNSURE = ("03", "04", "05")  # 通讯超时, 状态未明, 已受理: to be asked about
 NOT_THERE = "34"
-NO_FILE = "98"
 # It was not taken; the same may be asked again. 02 closed, 06 busy, 37 too often, 11 our signature.
 _NOT_NOW = ("", "02", "06", "11", "37")
 _TWICE = "12"
